@@ -1,0 +1,59 @@
+"""Pellucid: labelled pictures in, a classifier out that its owner can trust and see through.
+
+    data  = pellucid.load("mnist")                        # data
+    model = pellucid.train(data, "lenet5")                # data + network = model
+    found = pellucid.predict(model, data.test)            # model + data   = predictions
+    print(pellucid.evaluate(found))                       # accuracy, with its interval and n
+
+Importing pellucid imports neither torch nor NumPy: the names below are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pellucid.data import from_arrays as from_arrays
+    from pellucid.data import load as load
+    from pellucid.errors import PellucidError as PellucidError
+    from pellucid.evaluation import evaluate as evaluate
+    from pellucid.inference import build as build
+    from pellucid.inference import predict as predict
+    from pellucid.records import Dataset as Dataset
+    from pellucid.records import Findings as Findings
+    from pellucid.records import Model as Model
+    from pellucid.records import Predictions as Predictions
+    from pellucid.training import Recipe as Recipe
+    from pellucid.training import train as train
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Dataset": "pellucid.records",
+    "Findings": "pellucid.records",
+    "Model": "pellucid.records",
+    "PellucidError": "pellucid.errors",
+    "Predictions": "pellucid.records",
+    "Recipe": "pellucid.training",
+    "build": "pellucid.inference",
+    "evaluate": "pellucid.evaluation",
+    "from_arrays": "pellucid.data",
+    "load": "pellucid.data",
+    "predict": "pellucid.inference",
+    "train": "pellucid.training",
+}
+
+__all__ = [*sorted(_PUBLIC), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

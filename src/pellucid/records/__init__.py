@@ -1,0 +1,22 @@
+"""The records that the parts hand each other: NumPy arrays and plain values, no torch."""
+
+from pellucid.records.dataset import Dataset, PictureFiles, Split
+from pellucid.records.finding import Figure, Finding, Findings, Metric, Table
+from pellucid.records.model import Model, NetworkSpecification, Preprocessing, Specification
+from pellucid.records.predictions import Predictions
+
+__all__ = [
+    "Dataset",
+    "Figure",
+    "Finding",
+    "Findings",
+    "Metric",
+    "Model",
+    "NetworkSpecification",
+    "PictureFiles",
+    "Predictions",
+    "Preprocessing",
+    "Specification",
+    "Split",
+    "Table",
+]

@@ -1,0 +1,93 @@
+"""Writing files so that at no moment a half-written one stands under its real name.
+
+A file is written beside its place under a temporary name, flushed to the disk, and renamed. The previous file stays
+until the new one is durable. A disk that is full or a folder that may not be written becomes one sentence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from pellucid.errors import StorageError
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; when the block ends well, what was written there takes the name `path`.
+
+    When the block fails, the temporary file is removed and `path` is as it was before.
+
+    Raises:
+        StorageError: the disk is full, the folder is missing, or may not be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    with storage_errors(path):
+        try:
+            yield temporary
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Writes `content` to `path`, all of it or nothing."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | Path, content: str) -> None:
+    """Writes `content` to `path` as UTF-8 with Unix line ends, all of it or nothing."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def make_folder(path: str | Path, *, exist_ok: bool = True) -> Path:
+    """Makes a folder and its parents.
+
+    Raises:
+        FileExistsError: it is there already and `exist_ok` is false.
+        StorageError: it cannot be made.
+    """
+    path = Path(path)
+    with storage_errors(path):
+        path.mkdir(parents=True, exist_ok=exist_ok)
+    return path
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turns the operating system's complaints about writing `path` into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(
+                f"The disk is full: {path} could not be written. Free some space, or choose another folder."
+            ) from error
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            raise StorageError(
+                f"{path} may not be written by this user. Choose a folder of your own, for example with --out."
+            ) from error
+        if isinstance(error, (NotADirectoryError, FileNotFoundError)):
+            raise StorageError(f"{path} cannot be written: {path.parent} is not a folder.") from error
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename durable. Windows has no such call for folders, and needs none."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,205 @@
+"""`Dataset`: labelled pictures in splits, the data of `data + network = model`.
+
+Pictures are either in memory (one uint8 array, N×C×H×W) or files that are decoded on demand (`PictureFiles`). A dataset
+holds at least a `train` split; `validation` and `test` may be missing, and asking for a missing one says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.errors import DataError, MissingDataError
+from pellucid.records import display
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """Pictures that lie in files, decoded on demand by `pellucid.data`.
+
+    `root` is the folder that the ids are relative to, for showing.
+    """
+
+    paths: tuple[Path, ...]
+    root: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, indices: np.ndarray) -> PictureFiles:
+        return PictureFiles(tuple(self.paths[i] for i in indices), self.root)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a dataset: N pictures with their labels.
+
+    Attributes:
+        name: `train`, `validation`, `test`, or whatever the pictures were gathered as.
+        pictures: uint8 (N, C, H, W) with C = 1 (grey) or 3 (RGB), or `PictureFiles`.
+        labels: int64 (N,), indices into `classes`; None where they are not known.
+        classes: the class names; a class may have no picture here.
+        ids: str (N,), what each picture is called, unique within the dataset; None gives `test/17` and so on.
+        columns: further values per picture (groups, source, patient), each of length N.
+        dataset: the name of the dataset that it is a part of.
+    """
+
+    name: str
+    pictures: np.ndarray | PictureFiles
+    labels: np.ndarray | None
+    classes: tuple[str, ...]
+    given_ids: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    dataset: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.pictures, np.ndarray):
+            if self.pictures.dtype != np.uint8 or self.pictures.ndim != 4 or self.pictures.shape[1] not in (1, 3):
+                raise DataError(
+                    f"Pictures are expected as uint8 of shape (N, C, H, W) with C = 1 or 3; these are "
+                    f"{self.pictures.dtype} of shape {self.pictures.shape}."
+                )
+        for what, values in {"labels": self.labels, "ids": self.given_ids, **self.columns}.items():
+            if values is not None and len(values) != len(self):
+                raise DataError(
+                    f"The {self.name} split has {len(self):,} pictures but {len(values):,} {what}; "
+                    f"each picture needs exactly one."
+                )
+        if self.labels is not None and len(self.labels):
+            low, high = int(self.labels.min()), int(self.labels.max())
+            if low < 0 or high >= len(self.classes):
+                raise DataError(
+                    f"The {self.name} split has labels from {low} to {high}, but with {len(self.classes)} classes "
+                    f"they must lie between 0 and {len(self.classes) - 1}."
+                )
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """What each picture is called: str (N,)."""
+        if self.given_ids is not None:
+            return self.given_ids
+        return np.array([f"{self.name}/{i}" for i in range(len(self))])
+
+    @property
+    def shape(self) -> tuple[int, int, int] | None:
+        """(C, H, W) where all pictures are in memory and so of one size; None for files."""
+        return tuple(self.pictures.shape[1:]) if isinstance(self.pictures, np.ndarray) else None
+
+    def known_labels(self) -> np.ndarray:
+        """The labels, int64 (N,).
+
+        Raises:
+            DataError: they are not known.
+        """
+        if self.labels is None:
+            raise DataError(f"The pictures of '{self.name}' have no labels, and labels are needed here.")
+        return self.labels
+
+    def counts(self) -> dict[str, int]:
+        """How many pictures each class has here, in the order of the classes."""
+        counts = np.bincount(self.known_labels(), minlength=len(self.classes))
+        return {name: int(n) for name, n in zip(self.classes, counts, strict=True)}
+
+    def take(self, indices: Sequence[int] | np.ndarray, name: str | None = None) -> Split:
+        """The pictures at `indices`, in that order, with their labels, ids and columns."""
+        indices = np.asarray(indices, dtype=np.int64)
+        pictures = self.pictures[indices] if isinstance(self.pictures, np.ndarray) else self.pictures.take(indices)
+        return replace(
+            self,
+            name=name or self.name,
+            pictures=pictures,
+            labels=None if self.labels is None else self.labels[indices],
+            given_ids=self.ids[indices],
+            columns={key: values[indices] for key, values in self.columns.items()},
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what it contains: pictures, labels and class names (hexadecimal)."""
+        digest = hashlib.sha256(repr((self.shape, len(self), self.classes)).encode())
+        if isinstance(self.pictures, np.ndarray):
+            digest.update(np.ascontiguousarray(self.pictures).data)
+        else:
+            for path in self.pictures.paths:
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled pictures in splits that share their class names.
+
+    Attributes:
+        name: short, as in file names: `mnist`, or the name of a folder.
+        splits: from `train`, `validation` and `test` to their pictures.
+        description: one sentence on what it is and where it comes from.
+        notes: what a person should know of how it was read: "validation lacks the class 'moth'", "3 files left out".
+    """
+
+    name: str
+    splits: Mapping[str, Split]
+    description: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.splits:
+            raise DataError(f"The dataset '{self.name}' has no pictures.")
+        if len({split.classes for split in self.splits.values()}) > 1:
+            raise DataError(f"The splits of '{self.name}' have different class names; they must share one list.")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return next(iter(self.splits.values())).classes
+
+    @property
+    def train(self) -> Split:
+        return self.split("train")
+
+    @property
+    def validation(self) -> Split:
+        return self.split("validation")
+
+    @property
+    def test(self) -> Split:
+        return self.split("test")
+
+    def split(self, name: str) -> Split:
+        """The split of that name.
+
+        Raises:
+            MissingDataError: there is none.
+        """
+        if name not in self.splits:
+            raise MissingDataError(
+                f"The dataset '{self.name}' has no {name} split; it has {' and '.join(self.splits)}. "
+                f"Choose one of them, for example with --split {next(iter(self.splits))}."
+            )
+        return self.splits[name]
+
+    def __iter__(self) -> Iterator[Split]:
+        return iter(self.splits.values())
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits.items())
+        return f"Dataset({self.name!r}: {len(self.classes)} classes; {sizes})"
+
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content of all splits (hexadecimal)."""
+        parts: dict[str, Any] = {name: split.fingerprint() for name, split in sorted(self.splits.items())}
+        return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -1,0 +1,172 @@
+"""`Finding`: something learned, as data. The terminal, `--json`, the report and the notebook all show the same findings.
+
+The JSON form is versioned:
+
+    {"version": 1, "findings": [{"name": "accuracy", "value": 0.989, "low": 0.987, "high": 0.991, "n": 10000}, ...]}
+
+A finding is a metric (`value`, where known with `low`, `high` and `n`), a table (`columns`, `rows`), or a figure
+(`figure`: what kind of picture, `data`: what it is drawn from). `notes` are sentences that belong to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pellucid.errors import FormatError
+from pellucid.records import display
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number with its interval.
+
+    Attributes:
+        name: as in JSON: `accuracy`, `top_5_accuracy`.
+        value: the number itself; fractions are between 0 and 1.
+        low, high: the 95 % interval, where there is one.
+        n: on how many pictures it was measured.
+        unit: `fraction` (shown as per cent), `seconds`, `nats`, `count`, or empty.
+        note: a sentence that belongs to it.
+    """
+
+    name: str
+    value: float
+    n: int
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if value is not None and value != ""}
+
+    def __str__(self) -> str:
+        """`accuracy 98.9 % (98.7 to 99.1, n = 10,000)`."""
+        title = self.name.replace("_", " ")
+        if self.unit == "fraction":
+            # Enough digits that 99.96 % does not read as certainty.
+            digits = 1 if 0.005 <= self.value <= 0.995 else 2
+            text, interval = f"{100 * self.value:.{digits}f} %", ""
+            if self.low is not None and self.high is not None:
+                interval = f"{100 * self.low:.{digits}f} to {100 * self.high:.{digits}f}, "
+        else:
+            suffix = f" {self.unit}" if self.unit and self.unit != "count" else ""
+            text = f"{self.value:,.0f}" if self.unit == "count" else f"{self.value:.4g}{suffix}"
+            interval = ""
+            if self.low is not None and self.high is not None:
+                interval = f"{self.low:.4g} to {self.high:.4g}, "
+        return f"{title} {text} ({interval}n = {self.n:,})" + (f": {self.note}" if self.note else "")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of plain values under named columns. Column names that end in `%` hold fractions."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        found = {"name": self.name, "columns": list(self.columns), "rows": [list(row) for row in self.rows]}
+        return found | ({"note": self.note} if self.note else {})
+
+    def __str__(self) -> str:
+        return f"{self.name.replace('_', ' ')}: {len(self.rows)} rows"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture kept as what it is drawn from.
+
+    Attributes:
+        name: what it is called, and its file name.
+        figure: which kind of picture: a key of the report's table of pictures, for example `confusion-matrix`.
+        data: plain values (numbers, strings, lists, dictionaries; small pictures as nested lists of 0 to 255).
+        title: what a reader sees above it.
+    """
+
+    name: str
+    figure: str
+    data: Mapping[str, Any]
+    title: str = ""
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        found = {"name": self.name, "figure": self.figure, "data": dict(self.data), "title": self.title}
+        return found | ({"note": self.note} if self.note else {})
+
+    def __str__(self) -> str:
+        return self.title or self.name.replace("_", " ")
+
+
+Finding = Metric | Table | Figure
+
+
+@dataclass(frozen=True)
+class Findings(Sequence[Finding]):
+    """An ordered list of findings with a title; looked up by position or by name."""
+
+    items: tuple[Finding, ...] = field(default_factory=tuple)
+    title: str = ""
+
+    def __getitem__(self, key: int | str) -> Any:
+        if isinstance(key, str):
+            for item in self.items:
+                if item.name == key:
+                    return item
+            raise KeyError(key)
+        return self.items[key]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.items)
+
+    def __contains__(self, name: object) -> bool:
+        return any(item.name == name or item is name for item in self.items)
+
+    def __add__(self, more: Iterable[Finding]) -> Findings:
+        return Findings((*self.items, *more), self.title)
+
+    def __str__(self) -> str:
+        """The metrics, one a line."""
+        return "\n".join(str(item) for item in self.items if isinstance(item, Metric))
+
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"version": VERSION, "findings": [item.to_json() for item in self.items]}
+        return found | ({"title": self.title} if self.title else {})
+
+    def dumps(self) -> str:
+        """The JSON text: one line, numbers in full, no NaN."""
+        return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Findings:
+        """The findings that `to_json` made.
+
+        Raises:
+            FormatError: it is something else, or of a newer version.
+        """
+        if not isinstance(content, Mapping) or content.get("version") != VERSION:
+            version = content.get("version") if isinstance(content, Mapping) else None
+            raise FormatError(f"These are not findings of version {VERSION}; their version is {version!r}.")
+        items: list[Finding] = []
+        for item in content["findings"]:
+            if "columns" in item:
+                rows = tuple(tuple(row) for row in item["rows"])
+                items.append(Table(item["name"], tuple(item["columns"]), rows, item.get("note", "")))
+            elif "figure" in item:
+                items.append(Figure(**item))
+            else:
+                items.append(Metric(**item))
+        return cls(tuple(items), content.get("title", ""))

@@ -1,0 +1,233 @@
+"""`Model`: a specification and the arrays of its weights, in one `.safetensors` file.
+
+The file is an ordinary safetensors file (https://huggingface.co/docs/safetensors) whose header carries one metadata key,
+`pellucid`, with sorted JSON: so equal models are equal bytes, and reading one runs no code. The JSON holds a SHA-256 over
+itself and all the arrays, so that a damaged file is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from pellucid.errors import ModelFileError
+from pellucid.records import atomic, display
+
+FORMAT_VERSION = 1
+_METADATA_KEY = "pellucid"
+
+
+class Record(BaseModel):
+    """A part of the specification: values that do not change, and no others than those named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Preprocessing(Record):
+    """How a picture becomes the network's input; `pellucid.data.preprocessing` is the one implementation.
+
+    A picture is brought to `channels` and `height`×`width`, and its values v (0 to 255) become
+    (v / 255 − mean) / deviation, per channel.
+
+    Attributes:
+        channels: 1 (grey) or 3 (RGB).
+        height, width: in pixels.
+        fit: how a picture of another size is brought there: `stretch` both sides, `crop` the middle after the shorter
+            side fits, or `pad` with black after the longer side fits.
+        scaling: where `mean` and `deviation` come from: `unit` (÷ 255: 0 and 1), `symmetric` (−1 to 1: 0.5 and 0.5),
+            or `standard` (the training pictures' own mean and standard deviation).
+        mean, deviation: one value a channel, in units of 255.
+    """
+
+    channels: Literal[1, 3]
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    scaling: Literal["unit", "symmetric", "standard"] = "standard"
+    mean: tuple[float, ...] = (0.0,)
+    deviation: tuple[float, ...] = (1.0,)
+
+    @field_validator("deviation")
+    @classmethod
+    def _positive(cls, deviation: tuple[float, ...]) -> tuple[float, ...]:
+        if any(value <= 0 for value in deviation):
+            raise ValueError("the deviation must be positive")
+        return deviation
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.channels, self.height, self.width
+
+
+class NetworkSpecification(Record):
+    """Which network, and with which settings.
+
+    Attributes:
+        name: a name of the catalogue, or `custom`.
+        settings: what its constructor takes beside the pictures' shape and the number of classes.
+        source: for a custom network, the class that is needed to build it: `mynet.py:Net`.
+    """
+
+    name: str
+    settings: dict[str, Any] = {}
+    source: str = ""
+
+
+class Specification(Record):
+    """Everything about a model but its weights.
+
+    Attributes:
+        network: which network, with its settings.
+        classes: the class names, in the order of the outputs.
+        preprocessing: how a picture becomes its input.
+        loss: what it was trained with: `cross-entropy`, `squared-error`, `hinge`, `perceptron` ...
+        probabilities: how its outputs become probabilities: a key of `pellucid.inference.probabilities`.
+        temperature: what the logits are divided by before that (calibration; 1 is none).
+        abstain_below: the probability below which it should say that it does not know; None never abstains.
+        training: how it was trained: settings, seed, versions, the data's name and fingerprint.
+        metrics: what was measured while it was trained, each with its n.
+    """
+
+    version: Literal[1] = FORMAT_VERSION
+    network: NetworkSpecification
+    classes: tuple[str, ...] = Field(min_length=2)
+    preprocessing: Preprocessing
+    loss: str = "cross-entropy"
+    probabilities: str = "softmax"
+    temperature: float = Field(default=1.0, gt=0)
+    abstain_below: float | None = None
+    training: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+
+    def canonical(self) -> str:
+        """Sorted JSON on one line: equal specifications are equal text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network: `specification` and `weights`, arrays by name. `pellucid.build(model)` makes it run."""
+
+    specification: Specification
+    weights: Mapping[str, np.ndarray]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.specification.classes
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the specification and the weights (hexadecimal)."""
+        digest = hashlib.sha256(self.specification.canonical().encode())
+        for name in sorted(self.weights):
+            array = np.ascontiguousarray(self.weights[name])
+            digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the file holds, the running statistics of batch normalisation included."""
+        return sum(int(array.size) for array in self.weights.values())
+
+    def __repr__(self) -> str:
+        specification = self.specification
+        return f"Model({specification.network.name}, {len(self.classes)} classes, {self.parameters:,} numbers)"
+
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the model file, whole or not at all, and gives its path.
+
+        Raises:
+            StorageError: the disk is full, or the folder may not be written.
+        """
+        from safetensors.numpy import save
+
+        document = {"sha256": self.sha256, "specification": json.loads(self.specification.canonical())}
+        header = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.weights.items()}
+        path = Path(path)
+        atomic.write_bytes(path, save(arrays, metadata={_METADATA_KEY: header}))
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Model:
+        """Reads a model file. Runs no code from it.
+
+        Raises:
+            ModelFileError: it is missing, truncated, damaged, foreign, or newer than this version.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        path = Path(path)
+        if path.is_dir() and (path / "model.safetensors").is_file():
+            path = path / "model.safetensors"  # a run folder stands for its model
+        if not path.is_file():
+            raise ModelFileError(f"There is no model file at {path}. `pellucid train DATA` makes one.")
+        _refuse_foreign(path)
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+                if _METADATA_KEY not in metadata:
+                    raise ModelFileError(
+                        f"{path} is a safetensors file, but not one of Pellucid's: it says nothing of a network, "
+                        f"classes or preprocessing."
+                    )
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        except SafetensorError as error:
+            raise ModelFileError(f"{path} is damaged or cut off ({error}). Copy it again from where it came.") from error
+        model = cls(_read_specification(path, metadata[_METADATA_KEY]), weights)
+        if json.loads(metadata[_METADATA_KEY])["sha256"] != model.sha256:
+            raise ModelFileError(f"{path} is damaged: its content does not match its checksum. Copy it again.")
+        return model
+
+
+def _refuse_foreign(path: Path) -> None:
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
+        raise ModelFileError(
+            f"{path} is a pickle, not a safetensors file. Pellucid never opens pickles: they can run any code. "
+            f"Train again with Pellucid, or convert the weights with a tool that you trust."
+        )
+    if len(start) < 8:
+        raise ModelFileError(f"{path} is cut off: it has only {len(start)} bytes. Copy it again from where it came.")
+    # A safetensors file starts with the length of its header, which starts with a brace.
+    with path.open("rb") as stream:
+        stream.seek(8)
+        brace = stream.read(1)
+    length = int.from_bytes(start, "little")
+    if brace not in (b"{", b""):
+        raise ModelFileError(f"{path} is not a model file: Pellucid's models are safetensors files.")
+    if length > max(path.stat().st_size - 8, 0):
+        raise ModelFileError(f"{path} is cut off: its header alone is longer. Copy it again from where it came.")
+
+
+def _read_specification(path: Path, header: str) -> Specification:
+    try:
+        content = json.loads(header)["specification"]
+        version = content["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{path} is damaged: its description cannot be read.") from error
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has format version {version}; this Pellucid reads up to {FORMAT_VERSION}. "
+            f"Upgrade with `pip install --upgrade pellucid`."
+        )
+    try:
+        return Specification.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ModelFileError(f"{path} is damaged: its description has a bad {where} ({first['msg']}).") from error

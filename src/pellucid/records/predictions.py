@@ -1,0 +1,140 @@
+"""`Predictions`: what a model says of some pictures; kept as one Parquet file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pellucid.errors import DataError, FormatError
+from pellucid.records import atomic, display
+
+_METADATA_KEY = b"pellucid"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of N pictures.
+
+    Attributes:
+        ids: str (N,), what each picture is called (for files: the path as it was given).
+        probabilities: float32 (N, K), each row summing to one.
+        classes: the K class names.
+        labels: int64 (N,), the given labels, or None where they are not known.
+        columns: further values per picture, as in the dataset.
+        dataset, split: what was predicted, for titles.
+        model: the SHA-256 of the model.
+        unreadable: what could not be read, with the reason: {id: sentence}. These have no row.
+    """
+
+    ids: np.ndarray
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+    labels: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    dataset: str = ""
+    split: str = ""
+    model: str = ""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.probabilities.shape != (len(self.ids), len(self.classes)):
+            raise DataError(
+                f"{len(self.ids)} pictures and {len(self.classes)} classes need probabilities of shape "
+                f"({len(self.ids)}, {len(self.classes)}); these have {self.probabilities.shape}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        known = "labels known" if self.labels is not None else "labels not known"
+        return f"Predictions({len(self):,} pictures, {len(self.classes)} classes, {known})"
+
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The index of the most probable class: int64 (N,)."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """The probability of the most probable class: float32 (N,)."""
+        return self.probabilities.max(axis=1)
+
+    def top(self, k: int) -> np.ndarray:
+        """The indices of the k most probable classes, the most probable first: int64 (N, k)."""
+        return np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
+
+    def save(self, path: str | Path) -> None:
+        """Writes one Parquet file: columns id, predicted, confidence, label (where known), p:CLASS for each class, and
+        the further columns; what is not a column is JSON in the file's metadata."""
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+
+        names = np.array(self.classes, dtype=object)
+        table: dict[str, object] = {
+            "id": pa.array(self.ids.tolist(), pa.string()),
+            "predicted": pa.array(names[self.predicted].tolist(), pa.string()),
+            "confidence": pa.array(self.confidence.astype(np.float32)),
+        }
+        if self.labels is not None:
+            table["label"] = pa.array(names[self.labels].tolist(), pa.string())
+        for index, name in enumerate(self.classes):
+            table[f"p:{name}"] = pa.array(self.probabilities[:, index].astype(np.float32))
+        for name, values in self.columns.items():
+            table[f"column:{name}"] = pa.array(values.tolist())
+        metadata = {
+            "version": 1,
+            "classes": list(self.classes),
+            "dataset": self.dataset,
+            "split": self.split,
+            "model": self.model,
+            "unreadable": dict(self.unreadable),
+        }
+        arrow = pa.table(table).replace_schema_metadata({_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
+        with atomic.replacing(path) as temporary:
+            parquet.write_table(arrow, temporary)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Predictions:
+        """Reads what `save` wrote.
+
+        Raises:
+            FormatError: the file is something else, or damaged.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+
+        path = Path(path)
+        if not path.is_file():
+            raise FormatError(f"There is no predictions file at {path}.")
+        try:
+            # One file object, read by one thread: no path is parsed as a partitioned data set.
+            with path.open("rb") as stream:
+                table = parquet.ParquetFile(stream).read(use_threads=False)
+            metadata = json.loads(table.schema.metadata[_METADATA_KEY])
+            classes = tuple(metadata["classes"])
+            index = {name: i for i, name in enumerate(classes)}
+            columns = {name[7:]: table[name].to_numpy() for name in table.column_names if name.startswith("column:")}
+            labels = None
+            if "label" in table.column_names:
+                labels = np.array([index[name] for name in table["label"].to_pylist()], dtype=np.int64)
+            return cls(
+                ids=np.array(table["id"].to_pylist(), dtype=str),
+                probabilities=np.stack([table[f"p:{name}"].to_numpy() for name in classes], axis=1),
+                classes=classes,
+                labels=labels,
+                columns=columns,
+                dataset=metadata["dataset"],
+                split=metadata["split"],
+                model=metadata["model"],
+                unreadable=metadata["unreadable"],
+            )
+        except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"{path} is not a predictions file of Pellucid: {error}.") from error
