@@ -1,0 +1,52 @@
+"""What all tests share: one thread, no network, and no trace in the home of whoever runs them."""
+
+from __future__ import annotations
+
+import os
+
+# Two test processes share two cores. This has to be said before torch is imported anywhere.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_GIVEN_DATA_ROOT = os.environ.get("PELLUCID_DATA")
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data sets, `$PELLUCID_DATA`; without it the test is skipped, loudly."""
+    if not _GIVEN_DATA_ROOT:
+        pytest.skip("PELLUCID_DATA is not set, so the real MNIST is not at hand: this test is not run")
+    return Path(_GIVEN_DATA_ROOT).resolve()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Caches and, where no data root was given, downloads go to a folder of this test run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PELLUCID_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("PELLUCID_DATA", _GIVEN_DATA_ROOT or str(tmp_path_factory.mktemp("data")))
+        patch.delenv("PELLUCID_DEBUG", raising=False)
+        patch.setenv("NO_COLOR", "1")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network() -> Any:
+    """Only this machine may be talked to: a test that needs the network is no test."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if host not in ("127.0.0.1", "::1", "localhost"):
+            raise OSError(f"tests may not connect to {host}")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
