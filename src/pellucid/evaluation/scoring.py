@@ -1,0 +1,194 @@
+"""`evaluate`: what a model's predictions are worth, as findings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid.errors import DataError
+from pellucid.evaluation.thumbnails import thumbnail
+from pellucid.records import Figure, Finding, Findings, Metric, Predictions, Split, Table
+from pellucid.statistics import metrics
+from pellucid.statistics.intervals import wilson
+
+SAMPLE = 24
+"""How many pictures the sample of right and wrong predictions shows."""
+
+CONFUSIONS = 50
+"""How many kinds of confusion the table lists."""
+
+
+def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistakes: int = 24) -> Findings:
+    """Scores predictions against the given labels.
+
+    The findings, in this order: the metrics `accuracy` (with its 95 % Wilson interval), `base_rate`, `top_5_accuracy`
+    (where there are more than five classes) and `loss`; the tables `per_class` and `confusions`; the figures
+    `confusion_matrix`, `mistakes` (the most confident ones first) and `predictions` (a seeded sample).
+
+    Args:
+        predictions: of N pictures, with their labels.
+        pictures: the pictures themselves, found by id, so that the figures can show them.
+        mistakes: how many mistakes are shown at most.
+
+    Raises:
+        DataError: the labels are not known, there is nothing to score, the probabilities are not numbers, or a
+            predicted picture is not among `pictures`.
+    """
+    labels = _known(predictions)
+    cells = _Cells(predictions, labels, pictures)
+    confusion = metrics.confusion_matrix(labels, predictions.predicted, len(predictions.classes))
+    found: list[Finding] = [
+        *_metrics(predictions, labels),
+        _per_class(predictions.classes, confusion),
+        _confusions(predictions.classes, confusion),
+        _confusion_matrix(predictions, confusion),
+        _mistakes(predictions, labels, cells, mistakes),
+        _sample(predictions, labels, cells),
+    ]
+    return Findings(tuple(found), title=_title(predictions))
+
+
+def _known(predictions: Predictions) -> np.ndarray:
+    if not len(predictions):
+        raise DataError("There is nothing to score: the predictions are of no pictures.")
+    if predictions.labels is None:
+        where = f" of '{predictions.dataset}'" if predictions.dataset else ""
+        raise DataError(
+            f"The labels of these {len(predictions):,} pictures{where} are not known, so there is nothing to compare "
+            f"the predictions with. Give pictures that have labels, for example a folder with one folder per class."
+        )
+    bad = int((~np.isfinite(predictions.probabilities)).any(axis=1).sum())
+    if bad:
+        raise DataError(
+            f"For {bad:,} of {len(predictions):,} pictures the model's probabilities are not numbers. Its weights have "
+            f"probably grown without bound: train again with a smaller learning rate."
+        )
+    return np.asarray(predictions.labels, dtype=np.int64)
+
+
+def _title(predictions: Predictions) -> str:
+    split = f"{predictions.split} split" if predictions.split else ""
+    return ", ".join(part for part in (predictions.dataset, split) if part)
+
+
+def _metrics(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
+    n, classes = len(predictions), len(predictions.classes)
+    found = [_share("accuracy", int((predictions.predicted == labels).sum()), n)]
+    share, most = metrics.base_rate(labels, classes)
+    found.append(Metric("base_rate", share, n, unit="fraction", note=f"always saying '{predictions.classes[most]}'"))
+    if classes > 5:
+        found.append(_share("top_5_accuracy", int((metrics.ranks(predictions.probabilities, labels) < 5).sum()), n))
+    loss = metrics.log_loss(predictions.probabilities, labels)
+    note = "the mean of −log p of the given class; a p below 1.2e-07 counts as that"
+    found.append(Metric("loss", loss, n, unit="nats", note=note))
+    return found
+
+
+def _share(name: str, right: int, n: int) -> Metric:
+    low, high = wilson(right, n)
+    return Metric(name, right / n, n, low, high, unit="fraction")
+
+
+def _per_class(classes: tuple[str, ...], confusion: np.ndarray) -> Table:
+    scores = metrics.per_class(confusion)
+    rows = tuple(
+        (name, _defined(precision), _defined(recall), _defined(f1), int(n))
+        for name, precision, recall, f1, n in zip(classes, *scores, strict=True)
+    )
+    notes = []
+    absent = [name for name, n in zip(classes, scores.support, strict=True) if n == 0]
+    if absent:
+        notes.append(f"Without a picture here, so without a recall: {_listed(absent)}.")
+    never = [name for name, precision in zip(classes, scores.precision, strict=True) if np.isnan(precision)]
+    if never:
+        notes.append(f"Never predicted, so without a precision: {_listed(never)}.")
+    return Table("per_class", ("class", "precision %", "recall %", "F1 %", "n"), rows, " ".join(notes))
+
+
+def _listed(names: list[str], at_most: int = 10) -> str:
+    listed = ", ".join(f"'{name}'" for name in names[:at_most])
+    return listed if len(names) <= at_most else f"{listed} and {len(names) - at_most:,} more"
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _confusions(classes: tuple[str, ...], confusion: np.ndarray) -> Table:
+    wrong = confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    given, predicted = np.nonzero(wrong)
+    counts = wrong[given, predicted]
+    order = np.argsort(-counts, kind="stable")
+    rows = tuple((classes[given[i]], classes[predicted[i]], int(counts[i])) for i in order[:CONFUSIONS])
+    left = len(order) - len(rows)
+    note = ""
+    if left:
+        rest = int(counts[order[CONFUSIONS:]].sum())
+        note = f"The {CONFUSIONS} commonest; {left:,} further kinds, of {rest:,} mistakes in all, are not listed."
+    return Table("confusions", ("given", "predicted", "count"), rows, note)
+
+
+def _confusion_matrix(predictions: Predictions, confusion: np.ndarray) -> Figure:
+    data = {
+        "classes": list(predictions.classes),
+        "counts": confusion.tolist(),
+        "dataset": predictions.dataset,
+        "split": predictions.split,
+    }
+    return Figure("confusion_matrix", "confusion-matrix", data, title="Which class was taken for which")
+
+
+class _Cells:
+    """Pictures as the cells of a `pictures` figure; found by id, because unreadable ones have no prediction."""
+
+    def __init__(self, predictions: Predictions, labels: np.ndarray, pictures: Split | None) -> None:
+        self.predictions, self.labels, self.pictures = predictions, labels, pictures
+        self.places: dict[str, int] = {}
+        if pictures is not None:
+            self.places = {str(name): place for place, name in enumerate(pictures.ids)}
+            strangers = [name for name in predictions.ids if str(name) not in self.places]
+            if strangers:
+                raise DataError(
+                    f"These predictions are not of these pictures: '{strangers[0]}' was predicted, but is not among "
+                    f"the {len(pictures):,} pictures of '{pictures.name}'."
+                )
+
+    def __call__(self, index: int) -> dict[str, Any]:
+        classes = self.predictions.classes
+        name = str(self.predictions.ids[index])
+        cell: dict[str, Any] = {
+            "id": name,
+            "given": classes[self.labels[index]],
+            "predicted": classes[self.predictions.predicted[index]],
+            "probability": float(self.predictions.confidence[index]),
+        }
+        if self.pictures is not None:
+            cell["png"] = thumbnail(self.pictures, self.places[name])
+        return cell
+
+
+def _mistakes(predictions: Predictions, labels: np.ndarray, cells: _Cells, at_most: int) -> Figure:
+    wrong = np.flatnonzero(predictions.predicted != labels)
+    order = wrong[np.argsort(-predictions.confidence[wrong], kind="stable")][:at_most]
+    if not len(wrong):
+        note = f"No mistake among {len(predictions):,} pictures."
+    elif len(order) < len(wrong):
+        note = f"The {len(order):,} most confident of {len(wrong):,} mistakes among {len(predictions):,} pictures."
+    else:
+        note = f"All {len(wrong):,} mistakes among {len(predictions):,} pictures, the most confident first."
+    shown = [cells(index) for index in order]
+    return Figure("mistakes", "pictures", {"cells": shown}, title="The most confident mistakes", note=note)
+
+
+def _sample(predictions: Predictions, labels: np.ndarray, cells: _Cells) -> Figure:
+    """Up to a third wrong ones, since a plain sample of a good model would show none."""
+    random = np.random.default_rng(0)
+    wrong = np.flatnonzero(predictions.predicted != labels)
+    right = np.flatnonzero(predictions.predicted == labels)
+    wrong = random.permutation(wrong)[: max(SAMPLE // 3, SAMPLE - len(right))]
+    right = random.permutation(right)[: SAMPLE - len(wrong)]
+    shown = [cells(index) for index in random.permutation(np.concatenate([right, wrong]))]
+    note = f"Drawn at random: {len(right)} right ones and {len(wrong)} wrong ones, not in their true proportion."
+    return Figure("predictions", "pictures", {"cells": shown}, title="Some predictions", note=note)

@@ -1,0 +1,39 @@
+"""Pictures small enough to be kept among the findings: PNG in base64."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+
+from pellucid.records import Split
+
+EDGE = 96
+"""A longer side in pixels is reduced to this; smaller pictures are kept as they are, pixel by pixel."""
+
+
+def thumbnail(split: Split, index: int, edge: int = EDGE) -> str:
+    """The picture at `index` as a PNG of at most `edge` by `edge` pixels, in base64.
+
+    Raises:
+        FormatError: its file cannot be decoded.
+    """
+    if isinstance(split.pictures, np.ndarray):
+        return encode(split.pictures[index], edge)
+    from pellucid.data import decoding
+
+    return encode(decoding.decode(split.pictures.paths[index], 3), edge)
+
+
+def encode(picture: np.ndarray, edge: int = EDGE) -> str:
+    """A picture, uint8 (C, H, W) with C = 1 or 3, as a PNG of at most `edge` by `edge` pixels, in base64."""
+    from PIL import Image
+
+    pixels = np.ascontiguousarray(picture[0] if picture.shape[0] == 1 else picture.transpose(1, 2, 0))
+    image = Image.fromarray(pixels)
+    if max(image.size) > edge:
+        image.thumbnail((edge, edge), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    return base64.b64encode(stream.getvalue()).decode("ascii")

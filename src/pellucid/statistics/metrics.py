@@ -1,0 +1,88 @@
+"""How right a classifier is: counts and scores from labels and probabilities.
+
+N is the number of pictures, K the number of classes. Labels are int64 (N,) with values 0 to K − 1; probabilities are
+float (N, K). The rows of a confusion matrix are the given classes, its columns the predicted ones.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class PerClass(NamedTuple):
+    """Scores per class, float64 (K,); NaN where a score is not defined.
+
+    Attributes:
+        precision: of the pictures predicted as this class, the share that is of it. Not defined if there are none.
+        recall: of the pictures of this class, the share predicted as it. Not defined if there are none.
+        f1: 2 · hits / (given + predicted). Not defined for a class neither given nor predicted.
+        support: how many pictures the class has: int64 (K,).
+    """
+
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """How many pictures of each given class (row) were predicted as each class (column): int64 (K, K)."""
+    labels, predicted = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
+    assert labels.shape == predicted.shape
+    counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    return counts.reshape(classes, classes)
+
+
+def per_class(confusion: np.ndarray) -> PerClass:
+    """Precision, recall, F1 and support of each class, from the confusion matrix (K, K)."""
+    hits = np.diagonal(confusion).astype(np.float64)
+    support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    return PerClass(
+        precision=_ratio(hits, predicted),
+        recall=_ratio(hits, support),
+        f1=_ratio(2 * hits, support + predicted),
+        support=support,
+    )
+
+
+def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The rank of each picture's given class among the K probabilities, 0 for the most probable: int64 (N,).
+
+    Among equal probabilities the class of lower index comes first, as in `Predictions.top` and `argmax`.
+    """
+    labels = np.asarray(labels)
+    own = np.take_along_axis(probabilities, labels[:, None], axis=1)
+    before = np.arange(probabilities.shape[1])[None, :] < labels[:, None]
+    return ((probabilities > own) | ((probabilities == own) & before)).sum(axis=1)
+
+
+def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """The share of pictures whose given class is among the k most probable: 0 to 1."""
+    return float((ranks(probabilities, labels) < k).mean())
+
+
+def log_loss(probabilities: np.ndarray, labels: np.ndarray, *, floor: float | None = None) -> float:
+    """The mean of −log p of the given class, in nats.
+
+    Args:
+        probabilities: (N, K).
+        labels: (N,).
+        floor: a smaller probability counts as this one; by default the epsilon of float32, about 1.2e-07, so that one
+            certain mistake costs 15.9 nats and not infinitely many.
+    """
+    floor = float(np.finfo(np.float32).eps) if floor is None else floor
+    own = np.take_along_axis(probabilities, np.asarray(labels)[:, None], axis=1).astype(np.float64)
+    return float(-np.log(np.clip(own, floor, 1.0)).mean()) + 0.0  # not −0.0 for a perfect score
+
+
+def base_rate(labels: np.ndarray, classes: int) -> tuple[float, int]:
+    """What one gets by always naming the most frequent class: (its share, its index; the lowest among equals)."""
+    counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=classes)
+    index = int(counts.argmax())
+    return float(counts[index] / counts.sum()), index
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)

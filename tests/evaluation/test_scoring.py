@@ -1,0 +1,185 @@
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pellucid
+from pellucid.errors import DataError
+from pellucid.evaluation import evaluate
+from pellucid.records import Findings, PictureFiles, Predictions, Split
+
+CLASSES = ("ant", "bee", "moth")
+
+
+def predictions(probabilities, labels, classes=CLASSES, dataset="", split=""):
+    probabilities = np.array(probabilities, dtype=np.float32)
+    ids = np.array([f"test/{i}" for i in range(len(probabilities))])
+    return Predictions(
+        ids, probabilities, classes, None if labels is None else np.array(labels), dataset=dataset, split=split
+    )
+
+
+@pytest.fixture
+def four():
+    """Two right, one wrong at 0.9, one wrong at 0.6; 'moth' is never given."""
+    rows = [[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.4, 0.6, 0.0], [0.05, 0.05, 0.9]]
+    return predictions(rows, [0, 1, 0, 0], dataset="insects", split="test")
+
+
+@pytest.fixture
+def pictures():
+    shades = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1) * 60
+    return Split("test", np.broadcast_to(shades, (4, 1, 8, 6)).copy(), np.array([0, 1, 0, 0]), CLASSES)
+
+
+def test_findings_come_in_their_order_and_say_their_n(four):
+    found = evaluate(four)
+    assert [item.name for item in found] == [
+        *("accuracy", "base_rate", "loss", "per_class", "confusions", "confusion_matrix", "mistakes", "predictions")
+    ]
+    assert found.title == "insects, test split"
+    accuracy = found["accuracy"]
+    assert (accuracy.value, accuracy.n, accuracy.unit) == (0.5, 4, "fraction")
+    assert (accuracy.low, accuracy.high) == (pytest.approx(0.150, abs=1e-3), pytest.approx(0.850, abs=1e-3))
+    assert str(found["base_rate"]) == "base rate 75.0 % (n = 4): always saying 'ant'"
+    assert found["loss"].value == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.05]).mean())
+    assert found["loss"].unit == "nats"
+    assert found["confusions"].rows == (("ant", "bee", 1), ("ant", "moth", 1))
+    assert found["confusion_matrix"].data == {
+        "classes": list(CLASSES),
+        "counts": [[1, 1, 1], [0, 1, 0], [0, 0, 0]],
+        "dataset": "insects",
+        "split": "test",
+    }
+
+
+def test_undefined_scores_are_none_and_are_said(four):
+    table = evaluate(four)["per_class"]
+    assert table.columns == ("class", "precision %", "recall %", "F1 %", "n")
+    assert table.rows[0] == ("ant", 1.0, pytest.approx(1 / 3), pytest.approx(0.5), 3)
+    assert table.rows[2] == ("moth", 0.0, None, 0.0, 0)
+    assert table.note == "Without a picture here, so without a recall: 'moth'."
+    never = evaluate(predictions([[1, 0, 0], [1, 0, 0]], [0, 1]))["per_class"]
+    assert never.rows[2] == ("moth", None, None, None, 0)
+    assert "Never predicted, so without a precision: 'bee', 'moth'." in never.note
+
+
+def test_long_lists_of_absent_classes_are_counted():
+    names = tuple(f"c{i}" for i in range(30))
+    rows = np.eye(30)[:2]
+    assert "'c10', 'c11' and 18 more" in evaluate(predictions(rows, [0, 1], names))["per_class"].note
+
+
+def test_top_5_appears_only_with_more_than_five_classes():
+    for count, expected in ((5, False), (6, True)):
+        names = tuple(f"c{i}" for i in range(count))
+        rows = np.tile(np.arange(count, 0, -1) / (count * (count + 1) / 2), (2, 1))
+        found = evaluate(predictions(rows, [0, count - 1], names))
+        assert ("top_5_accuracy" in found) is expected
+    assert found["top_5_accuracy"].value == 0.5  # the sixth of six is not among five
+    assert found["top_5_accuracy"].low == pytest.approx(found["accuracy"].low)
+
+
+def test_mistakes_are_the_most_confident_first_with_their_pictures(four, pictures):
+    found = evaluate(four, pictures)
+    cells = found["mistakes"].data["cells"]
+    assert [cell["id"] for cell in cells] == ["test/3", "test/2"]
+    assert cells[0]["given"] == "ant"
+    assert cells[0]["predicted"] == "moth"
+    assert cells[0]["probability"] == pytest.approx(0.9)
+    picture = Image.open(io.BytesIO(base64.b64decode(cells[0]["png"])))
+    assert picture.size == (6, 8)
+    assert np.unique(np.asarray(picture)).tolist() == [180]
+    assert found["mistakes"].note == "All 2 mistakes among 4 pictures, the most confident first."
+    fewer = evaluate(four, pictures, mistakes=1)["mistakes"]
+    assert len(fewer.data["cells"]) == 1
+    assert fewer.note == "The 1 most confident of 2 mistakes among 4 pictures."
+
+
+def test_pictures_are_found_by_id_and_not_by_place(four, pictures):
+    turned = evaluate(four, pictures.take([3, 1, 0, 2]))
+    assert turned == evaluate(four, pictures)
+
+
+def test_without_pictures_the_cells_have_none(four):
+    assert all("png" not in cell for cell in evaluate(four)["mistakes"].data["cells"])
+
+
+def test_no_mistakes_is_said():
+    assert evaluate(predictions([[1, 0, 0]], [0]))["mistakes"].note == "No mistake among 1 pictures."
+
+
+def test_the_sample_is_the_same_every_time_and_says_what_it_is():
+    random = np.random.default_rng(1)
+    labels = random.integers(0, 3, 200)
+    rows = np.eye(3)[np.where(random.random(200) < 0.9, labels, (labels + 1) % 3)]
+    once, again = (evaluate(predictions(rows, labels))["predictions"] for _ in range(2))
+    assert once == again
+    assert once.note == "Drawn at random: 16 right ones and 8 wrong ones, not in their true proportion."
+    ids = [cell["id"] for cell in once.data["cells"]]
+    assert len(set(ids)) == 24
+    assert sum(cell["given"] != cell["predicted"] for cell in once.data["cells"]) == 8
+
+
+def test_large_pictures_are_reduced_and_colour_stays(tmp_path):
+    image = np.zeros((1, 3, 100, 200), dtype=np.uint8)
+    image[:, 0] = 200
+    split = Split("test", image, np.array([0]), CLASSES)
+    cell = evaluate(predictions([[0.2, 0.8, 0]], [0]), split)["mistakes"].data["cells"][0]
+    picture = Image.open(io.BytesIO(base64.b64decode(cell["png"])))
+    assert picture.size == (96, 48)
+    assert picture.getpixel((40, 20)) == (200, 0, 0)
+
+
+def test_pictures_in_files_are_decoded(tmp_path):
+    pytest.importorskip("pellucid.data.decoding")
+    Image.new("RGB", (20, 10), (0, 0, 250)).save(tmp_path / "a.png")
+    files = PictureFiles((tmp_path / "a.png",), tmp_path)
+    split = Split("test", files, np.array([0]), CLASSES)
+    cell = evaluate(predictions([[0.2, 0.8, 0]], [0]), split)["mistakes"].data["cells"][0]
+    assert Image.open(io.BytesIO(base64.b64decode(cell["png"]))).getpixel((3, 3)) == (0, 0, 250)
+
+
+def test_many_kinds_of_confusion_are_cut_with_a_note():
+    names = tuple(f"c{i:02}" for i in range(60))
+    table = evaluate(predictions(np.roll(np.eye(60), 1, axis=1), np.arange(60), names))["confusions"]
+    assert len(table.rows) == 50
+    assert table.note == "The 50 commonest; 10 further kinds, of 10 mistakes in all, are not listed."
+
+
+def test_json_holds_all_and_no_nan(four, pictures):
+    found = evaluate(four, pictures)
+    assert Findings.from_json(json.loads(found.dumps())) == found
+    assert json.loads(found.dumps())["findings"][0] == {
+        "name": "accuracy",
+        "value": 0.5,
+        "n": 4,
+        "low": found["accuracy"].low,
+        "high": found["accuracy"].high,
+        "unit": "fraction",
+    }
+
+
+@pytest.mark.parametrize(
+    ("case", "sentence"),
+    [
+        (lambda: predictions([[1, 0, 0]], None, dataset="scans"), "The labels of these 1 pictures of 'scans' are not"),
+        (lambda: predictions(np.zeros((0, 3)), []), "There is nothing to score"),
+        (lambda: predictions([[1, 0, 0], [np.nan] * 3], [0, 1]), "For 1 of 2 pictures the model's probabilities are"),
+    ],
+)
+def test_what_cannot_be_scored_is_one_sentence(case, sentence):
+    with pytest.raises(DataError, match=f"^{sentence}"):
+        evaluate(case())
+
+
+def test_pictures_of_something_else_are_refused(four, pictures):
+    with pytest.raises(DataError, match=r"'test/0' was predicted, but is not among the 2 pictures of 'test'"):
+        evaluate(four, pictures.take([1, 2]))
+
+
+def test_is_public():
+    assert pellucid.evaluate is evaluate
