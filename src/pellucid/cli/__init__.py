@@ -1,0 +1,28 @@
+"""The command line: one command per file, which parses, calls and prints. Nothing heavy is imported to start it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs `pellucid` with `arguments` (those of the process where None), and exits the process.
+
+    The exit code is 0 when all went well, 1 when something could not be done, 2 when the command line makes no sense,
+    and 130 when it was interrupted.
+    """
+    from pellucid.cli.app import root
+
+    _speak_utf8()
+    root().main(args=arguments, prog_name="pellucid")
+
+
+def _speak_utf8() -> None:
+    """Lets class names in any script, and file names that are not text, be printed anywhere, Windows included."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a stream that something else put in its place may lack it
+            reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -1,0 +1,151 @@
+"""`pellucid` itself: finds the command, and is the one place where an error becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from pellucid import __version__
+from pellucid.cli.commands import COMMANDS
+from pellucid.errors import PellucidError, UnknownNameError
+
+HELP = """Labelled pictures in, a classifier out that you can trust and see through.
+
+\b
+  training:   data + network = model          pellucid train mnist --network lenet5
+  inference:  model + data   = predictions    pellucid predict model.safetensors scans/
+"""
+
+EPILOG = """\b
+Exit codes: 0 all went well; 1 something could not be done, and a sentence says what;
+2 the command line makes no sense; 130 interrupted.
+Every command has examples: pellucid train --help"""
+
+
+class Commands(TyperGroup):
+    """The commands of the table, each imported when it is called or its own help is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name not in self.commands:
+            self.commands[cmd_name] = _load(cmd_name)
+        return self.commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the table of commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the first argument names.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            raise UnknownNameError("command", args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; what goes wrong in it ends as one sentence."""
+        with sentences(debug=ctx.params["debug"] or os.environ.get("PELLUCID_DEBUG", "") not in ("", "0")):
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def sentences(*, debug: bool) -> Iterator[None]:
+    """Turns whatever goes wrong within the block into one sentence on standard error, and an exit code.
+
+    With `debug`, the traceback stands before the sentence.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except (typer.Exit, typer.Abort, typer.TyperException):
+        raise  # a wrong option, which typer words itself
+    except PellucidError as error:
+        _end(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        _end("Interrupted.", 130, debug)
+    except BrokenPipeError:
+        # Whoever was reading has seen enough (`pellucid predict ... | head`). Python's own flush at exit must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except MemoryError:
+        _end("There is not enough memory for this. Try a smaller --batch-size, or smaller pictures.", 1, debug)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _end(f"{where}{error.strerror or error}.", 1, debug)
+    except Exception as error:  # noqa: BLE001 (a fault of ours, whatever it is, is no traceback for a user)
+        text = " ".join(str(error).split())
+        _end(
+            f"Pellucid met a fault of its own ({type(error).__name__}: {text}). "
+            f"Run `pellucid --debug ...` to see where, and please report it.",
+            1,
+            debug,
+        )
+
+
+def _end(sentence: str, exit_code: int, debug: bool) -> None:  # noqa: FBT001 (private, and always the same name)
+    if debug:
+        traceback.print_exc()
+    typer.echo(sentence, err=True)
+    raise typer.Exit(exit_code) from None
+
+
+def root() -> Any:
+    """The command `pellucid`, to be called or to be looked at."""
+    app = typer.Typer(
+        name="pellucid",
+        cls=Commands,
+        help=HELP,
+        epilog=EPILOG,
+        no_args_is_help=True,
+        rich_markup_mode=None,  # plain text: at once, and the same on a terminal, in a pipe and in a log
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_options)
+    return typer.main.get_command(app)
+
+
+def _load(name: str) -> Any:
+    function, examples = COMMANDS[name].load(name)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    app.command(name, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(function)
+    return typer.main.get_command(app)
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pellucid {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    *,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error. Also PELLUCID_DEBUG=1.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=lambda value: _print_version(wanted=value), is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """What comes before the command's name."""

@@ -1,0 +1,63 @@
+"""What commands print: findings on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import typer
+
+from pellucid.records import Findings, Table, display
+
+
+def emit(findings: Findings, *, as_json: bool) -> None:
+    """Prints findings: as exactly one JSON document, or for a person to read."""
+    if as_json:
+        typer.echo(findings.dumps())
+        return
+    render = display.view("terminal")
+    if render is None:  # nothing is there that lays them out: the numbers alone, one a line
+        typer.echo(str(findings))
+        return
+    from rich.console import Console
+
+    render(findings, Console(highlight=False))
+
+
+def table(found: Table, *, as_json: bool) -> None:
+    """Prints one table: as a JSON document of findings, or as columns that line up."""
+    if as_json:
+        typer.echo(Findings((found,)).dumps())
+        return
+    rows = [[plain(_text(value)) for value in row] for row in (found.columns, *found.rows)]
+    numbers = [all(isinstance(row[i], (int, float)) for row in found.rows) for i in range(len(found.columns))]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(found.columns))]
+    for row in rows:
+        cells = [
+            text.rjust(width) if number else text.ljust(width)
+            for text, width, number in zip(row, widths, numbers, strict=True)
+        ]
+        typer.echo("  ".join(cells).rstrip())
+    if found.note:
+        typer.echo(f"\n{found.note}")
+
+
+def notes(sentences: Iterable[str]) -> None:
+    """Says on standard error what a person should know of the data."""
+    for sentence in sentences:
+        typer.echo(f"Note: {plain(sentence)}", err=True)
+
+
+def say(sentence: str) -> None:
+    """Says something on standard error, where it is in nobody's way."""
+    typer.echo(plain(sentence), err=True)
+
+
+def plain(text: str) -> str:
+    """Text on one line, without characters that move the cursor: file names may hold any."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, int) and value >= 10_000:  # years are not 2,015
+        return f"{value:,}"
+    return "" if value is None else str(value)

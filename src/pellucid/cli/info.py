@@ -1,0 +1,66 @@
+"""`pellucid info MODEL`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pellucid.records import Model, Table
+
+EXAMPLES = """  pellucid info model.safetensors
+  pellucid info runs/digits-convnet-001
+  pellucid info model.safetensors --json"""
+
+
+def info(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a run folder.", show_default=False)],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+) -> None:
+    """Print what a model file says of itself: network, classes, preprocessing, how it was trained, what it reached."""
+    from pellucid.cli import console
+    from pellucid.records import Model
+
+    console.table(describe(Model.load(model)), as_json=as_json)
+
+
+def describe(model: Model) -> Table:
+    """What a model says of itself, as rows of (what, value)."""
+    from pellucid.records import Table
+
+    said = model.specification
+    rows = [
+        ("format version", said.version),
+        ("sha256", model.sha256),
+        ("network", said.network.name),
+        *([("needs the class", said.network.source)] if said.network.source else []),
+        *_nested("setting", said.network.settings),
+        ("numbers", model.parameters),
+        ("classes", f"{len(said.classes)}: {', '.join(said.classes)}"),
+        *_nested("preprocessing", said.preprocessing.model_dump(mode="json")),
+        ("loss", said.loss),
+        ("probabilities", said.probabilities),
+        ("temperature", said.temperature),
+        *([] if said.abstain_below is None else [("abstains below", said.abstain_below)]),
+        *_nested("training", said.training),
+        *_nested("measured", said.metrics),
+    ]
+    return Table("model", ("what", "value"), tuple((what, _text(value)) for what, value in rows))
+
+
+def _nested(title: str, content: Any) -> list[tuple[str, Any]]:
+    """Dictionaries within dictionaries as rows: `training seed`, `training versions torch`."""
+    if not isinstance(content, dict):
+        return [(title, content)]
+    return [row for key, value in sorted(content.items()) for row in _nested(f"{title} {key.replace('_', ' ')}", value)]
+
+
+def _text(value: Any) -> str:
+    """A value on one line."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}" if value >= 10_000 else str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

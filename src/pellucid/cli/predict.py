@@ -1,0 +1,113 @@
+"""`pellucid predict MODEL PATHS...`."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pellucid.records import Findings, Predictions
+
+EXAMPLES = """  pellucid predict model.safetensors scan.png
+  pellucid predict model.safetensors scans/ --top 3
+  pellucid predict model.safetensors 'scans/*.jpg' --out found.csv
+  ls scans/*.png | pellucid predict model.safetensors -
+  pellucid predict model.safetensors - < scan.png
+
+Exit codes: 0 all pictures were read; 1 some could not be read, and each is named;
+2 the command line makes no sense; 130 interrupted."""
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a run folder.", show_default=False)],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATHS...",
+            help="Pictures: files, folders, patterns, or - for standard input (a list of paths, or one picture).",
+            show_default=False,
+        ),
+    ],
+    *,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to name for each picture.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Write them to this file too: .csv, .jsonl or .parquet.", show_default=False)
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="For a model of your own network: file.py:Class.", show_default=False)
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="How many pictures at once.")] = 256,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+) -> None:
+    """Say what a model sees in pictures: the class and its probability, for each.
+
+    A picture that cannot be read is named, and the others go on.
+    """
+    from pellucid.cli import console, picture_paths, prediction_files
+    from pellucid.records import Model
+
+    if out is not None:
+        prediction_files.writer(out)  # a name that makes no sense is said before the work, not after
+    loaded = Model.load(model)
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = picture_paths.gather(paths, spool=Path(folder))
+        from pellucid.inference import predict as run
+
+        found = _renamed(run(loaded, list(pictures), batch_size=batch_size, network=network), pictures)
+    if out is not None:
+        prediction_files.write(found, out, top)
+    if as_json:
+        console.emit(_findings(found, top), as_json=True)
+    else:
+        _print(found, top)
+    for name, reason in found.unreadable.items():
+        console.say(reason if name in reason else f"{name}: {reason}")
+    if found.unreadable:
+        console.say(f"{len(found.unreadable)} of {len(found) + len(found.unreadable)} pictures could not be read.")
+        raise typer.Exit(1)
+
+
+def _renamed(found: Predictions, names: dict[str, str]) -> Predictions:
+    """The predictions with each picture called as the person called it."""
+    import numpy as np
+
+    ids = np.array([names.get(name, name) for name in found.ids.tolist()], dtype=str)
+    unreadable = {
+        names.get(name, name): reason.replace(name, "standard input" if names.get(name) == "-" else name)
+        for name, reason in found.unreadable.items()
+    }
+    return replace(found, ids=ids, unreadable=unreadable)
+
+
+def _print(found: Predictions, top: int) -> None:
+    from pellucid.cli.console import plain
+    from pellucid.cli.prediction_files import ranked
+
+    names = [plain(name) for name in found.ids.tolist()]
+    width = max(map(len, names), default=0)
+    label = max((len(plain(name)) for name in found.classes), default=0)
+    for name, classes in zip(names, ranked(found, top), strict=True):
+        said = "  ".join(f"{plain(one):<{label}} {100 * probability:5.1f} %" for one, probability in classes)
+        typer.echo(f"{name:<{width}}  {said}")
+
+
+def _findings(found: Predictions, top: int) -> Findings:
+    from pellucid.cli.prediction_files import ranked
+    from pellucid.records import Findings, Table
+
+    rows = tuple(
+        (name, rank, one, probability)
+        for name, classes in zip(found.ids.tolist(), ranked(found, top), strict=True)
+        for rank, (one, probability) in enumerate(classes, start=1)
+    )
+    unreadable = tuple(found.unreadable.items())
+    return Findings(
+        (
+            Table("predictions", ("id", "rank", "class", "probability %"), rows),
+            *([Table("unreadable", ("id", "reason"), unreadable)] if unreadable else []),
+        )
+    )

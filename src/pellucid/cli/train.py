@@ -1,0 +1,152 @@
+"""`pellucid train DATA --network NAME`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pellucid.cli import completion
+
+EXAMPLES = """  pellucid train digits --network convnet
+  pellucid train mnist --network lenet5 --epochs 10 --seed 1
+  pellucid train photos/ --network convnet --size 64 --augment flip --augment shift:2
+  pellucid train mnist --network mlp --set widths=[300,100] --set activation=tanh
+  pellucid train mnist --network mynet.py:Net --recipe plain --recipe-set weight_decay=0.1
+  pellucid train more/ --from model.safetensors --epochs 3"""
+
+
+def train(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A data set's name, or a folder with one folder of pictures per class.",
+            show_default=False,
+            autocompletion=completion.datasets,
+        ),
+    ],
+    *,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="A network's name, or your own as file.py:Class.",
+            show_default=False,
+            autocompletion=completion.networks,
+        ),
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="A named training plan.", autocompletion=completion.recipes)] = "default",
+    epochs: Annotated[int | None, typer.Option(help="How often each picture is seen.", show_default=False)] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="How many pictures one step learns from.", show_default=False)
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The highest learning rate.", show_default=False)] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="sgd, adagrad, rmsprop, adam or adamw.", show_default=False)
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="cross-entropy, squared-error or hinge.", show_default=False)] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="constant, step, cosine or one-cycle.", show_default=False)
+    ] = None,
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What is done to training pictures: flip, shift:2, rotate:10. Repeatable.", show_default=False
+        ),
+    ] = None,
+    scaling: Annotated[
+        str | None, typer.Option(help="Of the input: unit, symmetric or standard.", show_default=False)
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Bring pictures to this height and width, in pixels.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="How many threads; all cores where not given.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    start: Annotated[
+        Path | None, typer.Option("--from", metavar="MODEL", help="Start from this model.", show_default=False)
+    ] = None,
+    network_settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the network. Repeatable.", show_default=False),
+    ] = None,
+    recipe_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe-set", metavar="KEY=VALUE", help="A setting of the training plan. Repeatable.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder; otherwise the next number in runs/.", show_default=False)
+    ] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report and its pictures.")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress while it trains.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+) -> None:
+    """Train a network on labelled pictures, then score it once on the test split.
+
+    The run folder holds the model, the history, the predictions, the findings and a report. Ctrl-C ends training
+    cleanly and keeps the best model.
+    """
+    from pellucid.cli import console, settings
+    from pellucid.errors import UsageError
+
+    if network is None and start is None:
+        raise UsageError(
+            "Which network? Give --network NAME (`pellucid networks` lists them), for example --network convnet."
+        )
+    changes: dict[str, Any] = settings.parse(recipe_settings or (), "--recipe-set")
+    given = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "optimizer": optimizer,
+        "loss": loss,
+        "schedule": schedule,
+        "scaling": scaling,
+        "augmentation": tuple(augment) if augment else None,
+    }
+    changes |= {key: value for key, value in given.items() if value is not None}
+
+    # What makes no sense is said at once, before torch takes its seconds to load.
+    _check(network, recipe, changes)
+    from pellucid.data import load
+
+    dataset = load(data)
+    console.notes(dataset.notes)
+
+    from pellucid.workflows.train import run
+
+    done = run(
+        dataset,
+        network,
+        recipe=recipe,
+        out=out,
+        settings=settings.parse(network_settings or (), "--set"),
+        start=start,
+        size=size,
+        seed=seed,
+        threads=threads,
+        device=device,
+        report=report,
+        quiet=quiet,
+        command=shlex.join(["pellucid", *sys.argv[1:]]),
+        **changes,
+    )
+    _ = done
+
+
+def _check(network: str | None, recipe: str, changes: dict[str, Any]) -> None:
+    """Refuses names that do not exist and values that cannot be."""
+    from pellucid.errors import UnknownNameError
+    from pellucid.networks.catalogue import NETWORKS
+    from pellucid.training.recipes import named
+
+    if network is not None and network not in NETWORKS and ".py:" not in network:
+        raise UnknownNameError("network", network, NETWORKS, "Your own is given as file.py:Class.")
+    named(recipe).but(**changes)
