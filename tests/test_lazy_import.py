@@ -1,0 +1,81 @@
+"""`import pellucid`, `--help`, listings and errors in arguments import nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "matplotlib", "scipy", "sklearn", "pyarrow", "PIL", "jinja2", "IPython", "timm", "torchvision")
+
+RUN = """
+import json, sys
+{statement}
+try:
+    {call}
+except SystemExit as end:
+    code = end.code or 0
+else:
+    code = 0
+print("\\n" + json.dumps([code, sorted(name for name in sys.modules if "." not in name)]))
+"""
+
+
+def imported(statement: str, call: str = "pass") -> tuple[int, set[str]]:
+    """The exit code of a fresh Python that runs `call`, and the modules that it has imported by then."""
+    import json
+
+    script = RUN.format(statement=statement, call=call)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, encoding="utf-8")
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    return code, set(modules)
+
+
+def test_importing_pellucid_imports_nothing_heavy():
+    _, modules = imported("import pellucid")
+    assert "pellucid" in modules
+    assert not modules & {*HEAVY, "numpy", "typer", "rich"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["predict", "-h"]])
+def test_help_imports_nothing_heavy(arguments):
+    code, modules = imported("from pellucid.cli import main", f"main({arguments!r})")
+    assert code == 0
+    assert "typer" in modules
+    assert not modules & {*HEAVY, "numpy"}
+
+
+@pytest.mark.parametrize("command", ["datasets", "networks"])
+def test_listings_import_nothing_heavy(command):
+    code, modules = imported("from pellucid.cli import main", f"main([{command!r}])")
+    assert code == 0
+    assert not modules & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["trian", "digits"],
+        ["train", "digits", "--network", "convnt"],
+        ["train", "digts", "--network", "convnet"],
+        ["train", "digits", "--network", "convnet", "--epochs", "-1"],
+        ["train", "digits", "--network", "convnet", "--recipe", "defalt"],
+        ["train", "digits"],
+        ["predict", "no-such-model.safetensors", "x.png"],
+    ],
+)
+def test_mistakes_in_arguments_are_said_before_anything_heavy_is_imported(arguments):
+    code, modules = imported("from pellucid.cli import main", f"main({arguments!r})")
+    assert code in (1, 2)
+    assert not modules & set(HEAVY)
+
+
+def test_every_public_name_is_there_and_only_those():
+    import pellucid
+
+    assert set(pellucid.__all__) <= set(dir(pellucid))
+    for name in pellucid.__all__:
+        assert getattr(pellucid, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Modle'"):
+        _ = pellucid.Modle
