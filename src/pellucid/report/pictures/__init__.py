@@ -1,0 +1,49 @@
+"""Figures as PNG: one module per kind of picture, looked up by what the figure says it is.
+
+    pictures.draw(figure, "confusion-matrix.png")
+
+Pictures are drawn at 144 dots an inch, so that they are sharp at two thirds of their size in pixels and legible at all of
+it. Importing this package imports no matplotlib: a kind is imported when it is drawn.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from pellucid.errors import UnknownNameError
+from pellucid.records import Figure, atomic
+from pellucid.report.pictures.sample import class_grid
+
+__all__ = ["PICTURES", "class_grid", "draw", "png"]
+
+PICTURES = {
+    "class-grid": "pellucid.report.pictures.grid",
+    "confusion-matrix": "pellucid.report.pictures.confusion",
+    "history": "pellucid.report.pictures.history",
+    "pictures": "pellucid.report.pictures.cells",
+}
+"""From what a figure says it is to the module whose `png` draws it."""
+
+
+def png(figure: Figure) -> bytes:
+    """The figure, drawn: the bytes of a PNG file.
+
+    Raises:
+        UnknownNameError: nothing draws figures of this kind.
+    """
+    if figure.figure not in PICTURES:
+        raise UnknownNameError("kind of figure", figure.figure, PICTURES)
+    return importlib.import_module(PICTURES[figure.figure]).png(figure)
+
+
+def draw(figure: Figure, path: str | Path) -> Path:
+    """Writes the figure as a PNG file, and gives its path.
+
+    Raises:
+        UnknownNameError: nothing draws figures of this kind.
+        StorageError: the file cannot be written.
+    """
+    path = Path(path)
+    atomic.write_bytes(path, png(figure))
+    return path

@@ -1,0 +1,130 @@
+"""The paper that all pictures are drawn on: colours, letters, and how a drawing becomes a PNG.
+
+Only matplotlib's objects are used, never pyplot: nothing is shared with the figures of whoever calls, no window opens,
+and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Drawing
+
+DPI = 144
+
+INK = "#1c2530"
+MUTED = "#5a6672"
+FAINT = "#c3cad1"
+LINE = "#dfe4e9"
+PAPER = "#ffffff"
+RIGHT = "#1f6091"
+WRONG = "#b3261e"
+"""Errors; never by colour alone: a symbol stands beside it."""
+
+_LETTERS = (
+    "DejaVu Sans",  # comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew, many symbols
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans SC",
+    "Noto Sans JP",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Apple SD Gothic Neo",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Nirmala UI",
+    "Arial Unicode MS",
+    "Noto Sans",
+    "Noto Emoji",
+    "Segoe UI Emoji",
+)
+
+
+@cache
+def letters() -> list[str]:
+    """The fonts to look for a letter in, in this order: those of our list that are installed here."""
+    installed = set(font_manager.get_font_names())
+    return [name for name in _LETTERS if name in installed] or ["DejaVu Sans"]
+
+
+def text(size: float, colour: str = INK, **more: Any) -> dict[str, Any]:
+    """How text looks, as keyword arguments. A dollar sign in a name is a dollar sign, not mathematics."""
+    return {"fontsize": size, "color": colour, "fontfamily": letters(), "parse_math": False, **more}
+
+
+def sheet(width: float, height: float) -> tuple[Drawing, Axes]:
+    """A blank sheet of that size in inches, and axes that cover it all: x to the right, y downwards, in inches."""
+    drawing = Drawing(figsize=(width, height), dpi=DPI, facecolor=PAPER)
+    axes = drawing.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    return drawing, axes
+
+
+def place(axes: Axes, picture: np.ndarray, left: float, top: float, edge: float) -> None:
+    """Puts a picture (H, W) or (H, W, 3) into the middle of a square of a sheet; all sizes in inches.
+
+    Where a picture's pixels are larger than the sheet's they are drawn as the squares that they are.
+    """
+    height, width = picture.shape[:2]
+    scale = edge / max(height, width)
+    across, down = width * scale, height * scale
+    left, top = left + (edge - across) / 2, top + (edge - down) / 2
+    limits = axes.get_xlim(), axes.get_ylim()
+    axes.imshow(
+        picture,
+        extent=(left, left + across, top + down, top),
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        aspect="auto",
+        interpolation="nearest" if max(height, width) <= edge * DPI else "hanning",
+    )
+    axes.set_xlim(limits[0])
+    axes.set_ylim(limits[1])
+
+
+def decoded(picture: str) -> np.ndarray:
+    """A picture of the findings (PNG in base64) as uint8 (H, W) or (H, W, 3)."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+        return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+
+
+def finish(drawing: Drawing, *, colours: int | None = None) -> bytes:
+    """The drawing as the bytes of a PNG file.
+
+    Args:
+        drawing: what was drawn.
+        colours: how many colours are enough, at most 256; a chart needs few, and is then a third of the size. None
+            keeps them all, for photos.
+    """
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(drawing)
+    with warnings.catch_warnings():
+        # A letter that no installed font has is drawn as a box. That is all that can be done, and is not news.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from (font|current font)")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
+        canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    if colours is not None:
+        image = image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True, dpi=(DPI, DPI))
+    return stream.getvalue()

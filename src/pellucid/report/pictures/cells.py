@@ -1,0 +1,64 @@
+"""Pictures with their predicted and given classes; errors in red, with a cross."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from pellucid.records import Figure
+from pellucid.report.pictures import canvas
+from pellucid.report.wording import percent, short
+
+COLUMNS = 8
+_EDGE, _GAP, _MARGIN, _HEAD, _TEXT = 1.02, 0.2, 0.25, 0.85, 0.56
+_LETTERS = 17
+"""So many columns of text fit beneath a picture."""
+
+
+def png(figure: Figure) -> bytes:
+    """Draws `cells`: each with `predicted`, where known `given`, `probability` and the picture itself (`png`)."""
+    cells = list(figure.data["cells"])
+    columns = min(COLUMNS, max(len(cells), 5))
+    rows = -(-len(cells) // columns)
+    wide = 2 * _MARGIN + columns * _EDGE + (columns - 1) * _GAP
+    drawing, axes = canvas.sheet(wide, _HEAD + rows * (_EDGE + _TEXT) + 0.1)
+    axes.text(_MARGIN, 0.33, figure.title or "Predictions", **canvas.text(13, weight="bold", va="center"))
+    axes.text(
+        _MARGIN, 0.6, short(_key(figure.note, cells), int(wide * 13)), **canvas.text(8.5, canvas.MUTED, va="center")
+    )
+    for index, cell in enumerate(cells):
+        row, column = divmod(index, columns)
+        _cell(axes, cell, _MARGIN + column * (_EDGE + _GAP), _HEAD + row * (_EDGE + _TEXT))
+    return canvas.finish(drawing)
+
+
+def _key(note: str, cells: list[Mapping[str, Any]]) -> str:
+    known = any(cell.get("given") is not None for cell in cells)
+    meaning = "Beneath each: what the model said, and how sure it was" + ("; ✗ marks an error." if known else ".")
+    return f"{note} {meaning}".strip() if cells else note
+
+
+def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
+    given, predicted = cell.get("given"), str(cell["predicted"])
+    wrong = given is not None and given != predicted
+    colour = canvas.WRONG if wrong else canvas.INK
+    if "png" in cell:
+        canvas.place(axes, canvas.decoded(cell["png"]), left, top, _EDGE)
+    else:
+        middle = {"ha": "center", "va": "center"}
+        axes.text(
+            left + _EDGE / 2, top + _EDGE / 2, short(str(cell["id"]), 14), **canvas.text(7, canvas.MUTED, **middle)
+        )
+    frame = {"linewidth": 2.2, "edgecolor": canvas.WRONG} if wrong else {"linewidth": 0.7, "edgecolor": canvas.FAINT}
+    axes.add_patch(Rectangle((left, top), _EDGE, _EDGE, fill=False, **frame))
+    mark = "" if given is None else "✗ " if wrong else "✓ "
+    sure = f" ({percent(cell['probability'], 0)})" if "probability" in cell else ""
+    said = f"{mark}{short(predicted, _LETTERS - len(mark) - len(sure))}{sure}"
+    weight = "bold" if wrong else "normal"
+    axes.text(left, top + _EDGE + 0.13, said, **canvas.text(8, colour, va="center", weight=weight))
+    if given is not None:
+        text = f"given: {short(str(given), _LETTERS - 7)}"
+        axes.text(left, top + _EDGE + 0.3, text, **canvas.text(8, canvas.MUTED, va="center"))
