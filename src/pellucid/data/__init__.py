@@ -1,0 +1,34 @@
+"""Sources become datasets; decoding and preprocessing, each in its one implementation; splitting, checking, downloading.
+
+Everything here is loaded when it is first used: importing `pellucid.data` imports neither torch, NumPy nor Pillow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pellucid.data.arrays import from_arrays as from_arrays
+    from pellucid.data.catalogue import describe as describe
+    from pellucid.data.loading import load as load
+
+_PUBLIC = {
+    "describe": "pellucid.data.catalogue",
+    "from_arrays": "pellucid.data.arrays",
+    "load": "pellucid.data.loading",
+}
+
+__all__ = ["describe", "from_arrays", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'pellucid.data' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,170 @@
+"""Arrays become datasets: the shapes and value ranges that pictures come in, brought to uint8 (N, C, H, W)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pellucid.data.splitting import GROUPS, carve, check_fraction
+from pellucid.errors import DataError
+from pellucid.records import Dataset, Split
+
+__all__ = ["as_labels", "as_pictures", "from_arrays"]
+
+
+def from_arrays(
+    images: Any,
+    labels: Any,
+    classes: Sequence[str] | None = None,
+    *,
+    name: str = "arrays",
+    validation: tuple[Any, Any] | None = None,
+    test: tuple[Any, Any] | None = None,
+    groups: Any = None,
+    ids: Any = None,
+    test_fraction: float = 0.0,
+    seed: int = 0,
+) -> Dataset:
+    """Makes a dataset of arrays.
+
+    Args:
+        images: N pictures, an array or tensor that `as_pictures` takes.
+        labels: N class numbers from 0, or N class names.
+        classes: the class names, in the order of the numbers. Left out: the names found, sorted; or `0`, `1`, ...
+        name: what the dataset is called.
+        validation, test: (images, labels) of further splits.
+        groups: what each picture belongs to (a patient, a film): pictures of one group stay in one split.
+        ids: what each picture is called; left out: `train/0` and so on.
+        test_fraction: which part of the pictures is carved off as the test split where `test` is not given; 0 is none.
+        seed: of that carving.
+
+    Raises:
+        DataError: shapes, values or counts do not fit.
+        UsageError: `test_fraction` is not a fraction.
+    """
+    given = {"train": (images, labels)} | {
+        key: value for key, value in {"validation": validation, "test": test}.items() if value is not None
+    }
+    notes: list[str] = []
+    names = _class_names([values for _, values in given.values()], classes)
+    splits: dict[str, Split] = {}
+    for key, (pictures, values) in given.items():
+        array, found = as_pictures(pictures)
+        notes += [f"{key}: {note}" for note in found]
+        splits[key] = Split(key, array, as_labels(values, names), names, dataset=name)
+        if not len(array):
+            raise DataError(f"The {key} split has no pictures.")
+    if len({split.shape for split in splits.values()}) > 1:
+        shapes = ", ".join(f"{key} {split.shape}" for key, split in splits.items())
+        notes.append(f"the splits have pictures of different shapes: {shapes}")
+    columns = {} if groups is None else {GROUPS: np.asarray(groups)}
+    given_ids = None if ids is None else np.asarray(ids).astype(str)
+    if given_ids is not None and len(np.unique(given_ids)) < len(given_ids):
+        raise DataError("Some ids stand for more than one picture; each picture needs an id of its own.")
+    train = splits["train"]
+    splits["train"] = Split(
+        "train", train.pictures, train.labels, names, given_ids=given_ids, columns=columns, dataset=name
+    )
+    if test_fraction != 0:
+        check_fraction(test_fraction, "test_fraction")
+        if "test" not in splits:
+            splits["train"], splits["test"] = carve(splits["train"], test_fraction, seed, name="test")
+            notes.append(carved_note(len(splits["test"]), test_fraction, seed))
+    return Dataset(name, splits, "Pictures given as arrays.", tuple(notes))
+
+
+def carved_note(n: int, fraction: float, seed: int) -> str:
+    """Says that a test split was carved, by how much and by which seed."""
+    return f"no test split was given: {n:,} pictures ({100 * fraction:g} % of each class) were set apart by seed {seed}"
+
+
+def as_pictures(images: Any) -> tuple[np.ndarray, list[str]]:
+    """Brings N pictures to uint8 (N, C, H, W).
+
+    Args:
+        images: an array or tensor of shape (N, H, W), (N, C, H, W) or (N, H, W, C) with C = 1 or 3. Its values are
+            integers from 0 to 255, fractions from 0 to 1, or truth values.
+
+    Returns:
+        The pictures, and sentences on what was decided or changed on the way.
+
+    Raises:
+        DataError: its shape or values are none of these.
+    """
+    array = np.asarray(images)
+    notes: list[str] = []
+    if array.ndim == 3:
+        array = array[:, np.newaxis]
+    elif array.ndim == 4 and array.shape[1] in (1, 3):
+        if array.shape[3] in (1, 3):
+            notes.append(f"shape {array.shape} was read as (N, C, H, W), channels first")
+    elif array.ndim == 4 and array.shape[3] in (1, 3):
+        array = array.transpose(0, 3, 1, 2)
+    else:
+        raise DataError(
+            f"Pictures are expected as (N, H, W), (N, C, H, W) or (N, H, W, C) with C = 1 (grey) or 3 (RGB); this "
+            f"array has shape {array.shape}."
+        )
+    if array.size == 0 and len(array):
+        raise DataError(f"These pictures have no pixels: their shape is {array.shape}.")
+    return np.ascontiguousarray(_as_bytes(array, notes)), notes
+
+
+def _as_bytes(array: np.ndarray, notes: list[str]) -> np.ndarray:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == bool:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype.kind not in "iuf":
+        raise DataError(f"Pictures are expected as numbers from 0 to 255; this array is {array.dtype}.")
+    if array.size == 0:
+        return array.astype(np.uint8)
+    low, high = array.min(), array.max()
+    if array.dtype.kind in "iu" and 0 <= low and high <= 255:
+        return array.astype(np.uint8)
+    if array.dtype.kind == "f" and 0 <= low and high <= 1:
+        notes.append("values from 0 to 1 were multiplied by 255 and rounded")
+        return np.rint(array * 255).astype(np.uint8)
+    expected = "whole numbers from 0 to 255" if array.dtype.kind in "iu" else "fractions from 0 to 1"
+    raise DataError(f"The values of {array.dtype} pictures are expected as {expected}; these go from {low} to {high}.")
+
+
+def as_labels(values: Any, classes: Sequence[str]) -> np.ndarray:
+    """Brings labels, numbers or names, to indices into `classes`: int64 (N,).
+
+    Raises:
+        DataError: they are of another shape or type, or name no class.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise DataError(f"Labels are expected as one value per picture; these have shape {array.shape}.")
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64)
+    if array.dtype.kind not in "UO":
+        raise DataError(f"Labels are expected as whole numbers from 0, or as class names; these are {array.dtype}.")
+    index = {name: i for i, name in enumerate(classes)}
+    unknown = sorted({str(name) for name in array} - set(index))
+    if unknown:
+        raise DataError(f"The label '{unknown[0]}' is none of the classes {', '.join(classes)}.")
+    return np.array([index[str(name)] for name in array], dtype=np.int64)
+
+
+def _class_names(labels: Sequence[Any], classes: Sequence[str] | None) -> tuple[str, ...]:
+    if classes is not None:
+        names = tuple(str(name) for name in classes)
+        if len(set(names)) < len(names):
+            raise DataError(f"The class names {', '.join(names)} name one class twice.")
+        return names
+    arrays = [np.asarray(values) for values in labels]
+    if all(array.dtype.kind in "iu" for array in arrays):
+        highest = max((int(array.max()) for array in arrays if array.size), default=-1)
+        most = max(1000, *(array.size for array in arrays))
+        if highest >= most:
+            raise DataError(
+                f"The labels go up to {highest}, which would be {highest + 1:,} classes. Number the classes from 0 on, "
+                f"or give their names as `classes`."
+            )
+        return tuple(str(i) for i in range(highest + 1))
+    return tuple(sorted({str(name) for array in arrays for name in array.ravel()}))

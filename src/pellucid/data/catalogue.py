@@ -1,0 +1,167 @@
+"""The named sets, and the formats that a folder may have: name -> module path. Cheap to import: no NumPy, no torch.
+
+To add a named set: one module with `load(name) -> Dataset`, one line in `DATASETS`, one fixture. To add a format of
+folders: one module with `recognises(path) -> bool` and `read(path, *, test_fraction, seed) -> Dataset`, and one line in
+`FORMATS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pellucid.data.location import data_root
+
+__all__ = ["DATASETS", "FORMATS", "Description", "Entry", "describe", "lookup"]
+
+_IDX_FILES = tuple(
+    (f"{split}-{what}-ubyte", f"{split}-{what}-ubyte.gz", f"{split}-{what.replace('-', '.')}-ubyte")
+    for split in ("train", "t10k")
+    for what in ("images-idx3", "labels-idx1")
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One named set.
+
+    Attributes:
+        module: what reads it: a module with `load(name) -> Dataset`.
+        summary: one line on what it shows.
+        pictures: how many in each split.
+        shape: (C, H, W).
+        classes: how many.
+        licence: under which terms its makers gave it.
+        source: where to read more of it.
+        folder: the folder in the data root; empty where it comes with an installed package.
+        needs: the files in that folder; of each group one is enough.
+        download: about how many megabytes a download takes.
+    """
+
+    module: str
+    summary: str
+    pictures: tuple[tuple[str, int], ...]
+    shape: tuple[int, int, int]
+    classes: int
+    licence: str
+    source: str
+    folder: str = ""
+    needs: tuple[tuple[str, ...], ...] = ()
+    download: int = 0
+
+    def found(self) -> Path | None:
+        """The folder in the data root that holds all of its files, or None."""
+        folder = data_root() / self.folder
+        complete = all(any((folder / name).exists() for name in group) for group in self.needs)
+        return folder if self.folder and complete else None
+
+
+DATASETS: dict[str, Entry] = {
+    "digits": Entry(
+        module="pellucid.data.digits",
+        summary="Handwritten digits, very small; comes with scikit-learn",
+        pictures=(("train", 1437), ("test", 360)),
+        shape=(1, 8, 8),
+        classes=10,
+        licence="CC BY 4.0",
+        source="https://archive.ics.uci.edu/dataset/80",
+    ),
+    "mnist": Entry(
+        module="pellucid.data.named_idx",
+        summary="Handwritten digits",
+        pictures=(("train", 60_000), ("test", 10_000)),
+        shape=(1, 28, 28),
+        classes=10,
+        licence="CC BY-SA 3.0",
+        source="http://yann.lecun.com/exdb/mnist/",
+        folder="mnist",
+        needs=_IDX_FILES,
+        download=12,
+    ),
+    "fashion-mnist": Entry(
+        module="pellucid.data.named_idx",
+        summary="Clothes from a web shop, as small grey pictures",
+        pictures=(("train", 60_000), ("test", 10_000)),
+        shape=(1, 28, 28),
+        classes=10,
+        licence="MIT",
+        source="https://github.com/zalandoresearch/fashion-mnist",
+        folder="fashion-mnist",
+        needs=_IDX_FILES,
+        download=31,
+    ),
+    "kmnist": Entry(
+        module="pellucid.data.named_idx",
+        summary="Handwritten cursive Japanese characters",
+        pictures=(("train", 60_000), ("test", 10_000)),
+        shape=(1, 28, 28),
+        classes=10,
+        licence="CC BY-SA 4.0",
+        source="https://codh.rois.ac.jp/kmnist/",
+        folder="kmnist",
+        needs=_IDX_FILES,
+        download=21,
+    ),
+}
+"""The registry of named sets."""
+
+FORMATS: dict[str, str] = {
+    "idx": "pellucid.data.named_idx",
+}
+"""From the name of a format to the module that recognises and reads a folder (or an archive) of it. Whatever none of
+them recognises is read by `pellucid.data.folder`, as a folder of class folders."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """One row of the listing of named sets."""
+
+    name: str
+    summary: str
+    pictures: str
+    size: str
+    classes: int
+    where: str
+    licence: str
+    source: str
+
+
+def describe() -> list[Description]:
+    """What is known of each named set without reading it: the rows of `pellucid datasets`."""
+    return list(_rows())
+
+
+def lookup(name: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        UnknownNameError: there is none; its text says what was probably meant.
+    """
+    from pellucid.errors import UnknownNameError
+
+    if name not in DATASETS:
+        raise UnknownNameError("data set", name, DATASETS, "Or give the path of a folder.")
+    return DATASETS[name]
+
+
+def _rows() -> Iterator[Description]:
+    for name, entry in DATASETS.items():
+        channels, height, width = entry.shape
+        found = entry.found()
+        if not entry.folder:
+            where = "comes with scikit-learn"
+        elif found is not None:
+            where = str(found)
+        else:
+            where = f"downloaded on first use ({entry.download} MB)"
+        yield Description(
+            name=name,
+            summary=entry.summary,
+            pictures=" + ".join(f"{n:,} {split}" for split, n in entry.pictures),
+            size=f"{width}×{height} {'grey' if channels == 1 else 'colour'}",
+            classes=entry.classes,
+            where=where,
+            licence=entry.licence,
+            source=entry.source,
+        )

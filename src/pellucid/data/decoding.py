@@ -1,0 +1,235 @@
+"""Picture files become arrays: the one place where they are decoded.
+
+What comes out is what a person sees: turned upright as EXIF says, an animation's first frame, transparency laid over a
+stated background (white), 16 bits scaled to 8, CMYK and palettes turned into RGB. Colour becomes grey by ITU-R 601-2:
+0.299 R + 0.587 G + 0.114 B; grey becomes colour by repeating it. Colour profiles are not applied.
+
+A picture is never half-decoded: a truncated or damaged file is refused with a sentence that names it, and so is one
+whose header declares more pixels than a limit, before they are allocated.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from pellucid.errors import DataError, FormatError, MissingDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["FORMATS", "MOST_PIXELS", "SUFFIXES", "decode", "open_upright", "probe", "size_of"]
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+"""What is read, by content; no other decoder of Pillow is reached."""
+SUFFIXES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".dib": "BMP",
+    ".gif": "GIF",
+}
+"""The names of picture files, in lower case, and the format that each promises."""
+MOST_PIXELS = 100_000_000
+"""A picture of more pixels than this is refused before it is decoded."""
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Pillow's pixel limit and Python's warning filters belong to the whole process; they are changed by one thread at a time.
+_LOCK = threading.Lock()
+
+Source = Path | str | bytes | Image.Image
+
+
+def decode(
+    source: Source,
+    channels: int,
+    *,
+    name: str = "",
+    background: tuple[int, int, int] = (255, 255, 255),
+    at_least: tuple[int, int] | None = None,
+    most_pixels: int = MOST_PIXELS,
+) -> np.ndarray:
+    """Decodes one picture.
+
+    Args:
+        source: a file, the bytes of one, or a Pillow picture.
+        channels: 1 (grey) or 3 (RGB).
+        name: what an error calls it; left out: its path.
+        background: what transparent parts lie over, RGB.
+        at_least: (height, width) that are enough: a JPEG may then be decoded at a fraction of its size, never below
+            twice these.
+        most_pixels: more than this are refused.
+
+    Returns:
+        uint8 (C, H, W).
+
+    Raises:
+        FormatError: it is no picture, damaged, truncated or too large; names the file.
+        MissingDataError: there is no such file.
+    """
+    image = open_upright(
+        source, channels, name=name, background=background, at_least=at_least, most_pixels=most_pixels
+    )
+    return to_array(image)
+
+
+def to_array(image: Image.Image) -> np.ndarray:
+    """A picture of mode L or RGB as uint8 (C, H, W)."""
+    array = np.asarray(image)
+    return array[np.newaxis] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def open_upright(
+    source: Source,
+    channels: int,
+    *,
+    name: str = "",
+    background: tuple[int, int, int] = (255, 255, 255),
+    at_least: tuple[int, int] | None = None,
+    most_pixels: int = MOST_PIXELS,
+) -> Image.Image:
+    """As `decode`, but gives a Pillow picture of mode L (1 channel) or RGB (3 channels)."""
+    name = name or _name(source)
+    with _format_errors(name):
+        image = _open(source, name, most_pixels)
+        if at_least is not None and image.format in ("JPEG", "MPO"):
+            # JPEG's own scaled decoding averages whole blocks. Twice the size leaves the sharpness to the resize; a
+            # square, because the picture may still be turned.
+            side = 2 * max(at_least)
+            image.draft(None, (side, side))
+        image.load()
+        with _quietly():
+            turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        image = _flatten(image, "L" if channels == 1 else "RGB", background, name)
+        return image if turn is None else image.transpose(turn)
+
+
+def probe(path: Path, most_pixels: int = MOST_PIXELS) -> tuple[str, int, int]:
+    """What a file's header says, without decoding it: (format, width, height), before any EXIF rotation.
+
+    Raises:
+        FormatError: as in `decode`.
+    """
+    with _format_errors(str(path)):
+        image = _open(path, str(path), most_pixels)
+        with image:
+            return "JPEG" if image.format == "MPO" else str(image.format), *image.size
+
+
+def size_of(path: str | Path) -> tuple[int, int]:
+    """(width, height) of a file, from its header, before any EXIF rotation."""
+    return probe(Path(path))[1:]
+
+
+def is_grey(path: str | Path) -> bool:
+    """Whether a file's header says that it has no colours (mode 1, L, LA, or 16 bits of grey)."""
+    with _format_errors(str(path)), _open(Path(path), str(path), MOST_PIXELS) as image:
+        return image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
+
+
+def _name(source: Source) -> str:
+    if isinstance(source, (str, Path)):
+        return str(source)
+    return "the picture" if isinstance(source, Image.Image) else f"the picture of {len(source):,} bytes"
+
+
+def _open(source: Source, name: str, most_pixels: int) -> Image.Image:
+    if isinstance(source, Image.Image):
+        image = source
+    else:
+        with _quietly():
+            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+    width, height = image.size
+    if width * height > most_pixels:
+        raise FormatError(
+            f"{name} declares {width:,}×{height:,} pixels; more than {most_pixels:,} are refused before decoding. "
+            f"Make it smaller first."
+        )
+    if width * height == 0:
+        raise FormatError(f"{name} has no pixels: it is {width}×{height}.")
+    return image
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Lets Pillow read a header: without its warnings (damaged EXIF is no concern here) and without its own limit on
+    pixels, which is stricter than a user may want; ours follows at once."""
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+@contextmanager
+def _format_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise MissingDataError(f"There is no picture at {name}.") from error
+    except IsADirectoryError as error:
+        raise FormatError(f"{name} is a folder, where a picture is expected.") from error
+    except PermissionError as error:
+        raise DataError(f"{name} may not be read by this user. Change its permissions, or copy it.") from error
+    except Image.UnidentifiedImageError as error:
+        raise FormatError(
+            f"{name} is not a picture that can be read: its content is none of PNG, JPEG, WebP, BMP or GIF, whatever "
+            f"its name says."
+        ) from error
+    except Exception as error:  # noqa: BLE001 (decoders meet damaged files with exceptions of every kind)
+        detail = str(error) or type(error).__name__
+        raise FormatError(f"{name} cannot be decoded; it is damaged or cut off ({detail}).") from error
+
+
+def _flatten(image: Image.Image, mode: str, background: tuple[int, int, int], name: str) -> Image.Image:
+    """The picture in mode L or RGB, without transparency."""
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image, name)
+    if image.mode == mode and not image.has_transparency_data:
+        return image
+    if image.has_transparency_data or image.mode in ("La", "RGBa"):
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (*background, 255)), rgba)
+    if image.mode not in ("L", "1", "RGB"):
+        # Palettes, CMYK, YCbCr and the rest go to grey by way of RGB, so that one formula decides.
+        image = image.convert("RGB")
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _eight_bits(image: Image.Image, name: str) -> Image.Image:
+    """Grey of 16 bits (modes I;16 and I), or of fractions or bytes as floats (mode F), as mode L."""
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    if image.mode == "F":
+        if not (0 <= low and high <= 255):
+            raise FormatError(f"{name} has values from {low} to {high}; as floats they are expected in 0 to 1 or 255.")
+        values = values * 255 if high <= 1 else values
+    else:
+        if not (0 <= low and high <= 65535):
+            raise FormatError(f"{name} has values from {low} to {high}; whole numbers are expected in 0 to 65535.")
+        values = values / 257
+    return Image.fromarray(np.rint(values).astype(np.uint8))

@@ -1,0 +1,59 @@
+"""`load`: a name of the catalogue, or a path, becomes a dataset."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from pellucid.data.catalogue import DATASETS, FORMATS, lookup
+from pellucid.data.splitting import check_fraction
+from pellucid.errors import FormatError, MissingDataError
+from pellucid.records import Dataset
+
+__all__ = ["load"]
+
+
+def load(source: str | Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
+    """Reads a dataset.
+
+    Args:
+        source: a name of the catalogue (`pellucid datasets` lists them); or a folder: of class folders of pictures,
+            with or without `train`, `validation` and `test` above them, or of IDX or CIFAR files. A name of the
+            catalogue wins over a folder of that name; `./mnist` is the folder.
+        test_fraction: which part is carved off as the test split where a folder has no splits of its own; 0 carves
+            none. Data with splits of its own keeps them.
+        seed: of that carving.
+
+    Raises:
+        UnknownNameError: no set has that name, and there is no such folder.
+        MissingDataError: the folder is not there, or holds no pictures; or the set cannot be downloaded.
+        FormatError: a file is not what it claims to be.
+    """
+    if test_fraction != 0:
+        check_fraction(test_fraction, "test_fraction")
+    if isinstance(source, str) and source in DATASETS:
+        return importlib.import_module(lookup(source).module).load(source)
+    path = Path(source).expanduser()
+    if not path.exists():
+        if isinstance(source, str) and not _looks_like_a_path(source):
+            lookup(source)
+        raise MissingDataError(
+            f"There is no folder at {source}. Give the path of a folder of pictures, or one of the names "
+            f"{', '.join(DATASETS)}."
+        )
+    for module_path in FORMATS.values():
+        module = importlib.import_module(module_path)
+        if module.recognises(path):
+            return module.read(path, test_fraction=test_fraction, seed=seed)
+    if not path.is_dir():
+        raise FormatError(
+            f"{source} is a file; data is a folder with one folder of pictures per class, or one of the names "
+            f"{', '.join(DATASETS)}."
+        )
+    from pellucid.data import folder
+
+    return folder.read(path, test_fraction=test_fraction, seed=seed)
+
+
+def _looks_like_a_path(source: str) -> bool:
+    return any(mark in source for mark in "/\\~") or source in ("", ".", "..")

@@ -1,0 +1,255 @@
+"""Folders of IDX files, and the named sets that come as such: MNIST, Fashion-MNIST and KMNIST.
+
+A folder holds pairs `PREFIX-images...` and `PREFIX-labels...`: `train-images-idx3-ubyte`, `t10k-labels.idx1-ubyte.gz`,
+`emnist-letters-train-images-idx3-ubyte`. The prefix says the split.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pellucid.data.arrays import as_pictures, carved_note
+from pellucid.data.catalogue import DATASETS
+from pellucid.data.download import Remote, obtain
+from pellucid.data.idx import read_idx
+from pellucid.data.location import data_root
+from pellucid.data.splitting import carve
+from pellucid.errors import FormatError, MissingDataError
+from pellucid.records import Dataset, Split
+
+__all__ = ["REMOTES", "load", "read", "recognises"]
+
+_NAME = re.compile(
+    r"(?P<prefix>.*?)[-_. ]?(?P<what>images|labels)(?P<form>[-_.]idx\d?(?:[-_.]ubyte)?|[-_.]ubyte|)(?P<packed>\.gz)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+    "t10k": "test",
+}
+_MOST_CLASSES = 65_536
+
+_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_CLASSES = {
+    "mnist": tuple(str(digit) for digit in range(10)),
+    "fashion-mnist": (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+    "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+}
+_TITLES = {
+    "mnist": "MNIST: handwritten digits of 28×28 pixels (LeCun, Cortes, Burges, 1998).",
+    "fashion-mnist": "Fashion-MNIST: clothes as grey pictures of 28×28 pixels (Xiao, Rasul, Vollgraf, 2017).",
+    "kmnist": "KMNIST: cursive Japanese characters of 28×28 pixels (Clanuwat and others, 2018).",
+}
+
+
+def _remotes(mirrors: Sequence[str], sums: Sequence[str], *, of_unpacked: bool) -> tuple[Remote, ...]:
+    return tuple(
+        Remote(f"{file}.gz", tuple(f"{mirror}{file}.gz" for mirror in mirrors), md5, of_unpacked=of_unpacked)
+        for file, md5 in zip(_FILES, sums, strict=True)
+    )
+
+
+REMOTES: dict[str, tuple[Remote, ...]] = {
+    "mnist": _remotes(
+        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
+        (
+            "6bbc9ace898e44ae57da46a324031adb",
+            "a25bea736e30d166cdddb491f175f624",
+            "2646ac647ad5339dbf082846283269ea",
+            "27ae3e4e09519cfbb04c329615203637",
+        ),
+        # The mirrors have packed the same files differently.
+        of_unpacked=True,
+    ),
+    "fashion-mnist": _remotes(
+        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        (
+            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "25c81989df183df01b3e8a0aad5dffbe",
+            "bef4ecab320f06d8554ea6380940ec79",
+            "bb300cfdad3c16e7a12a480ee83cd310",
+        ),
+        of_unpacked=False,
+    ),
+    "kmnist": _remotes(
+        ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+        (
+            "bdb82020997e1d708af4cf47b453dcf7",
+            "e144d726b3acfaa3e44228e80efcd344",
+            "5c965bf0a639b31b8f53240b1b52f4d7",
+            "7320c461ea6c1c855c0b718fb2a4b134",
+        ),
+        of_unpacked=False,
+    ),
+}
+"""What each named set consists of, where it can be downloaded, and its published MD5 sums."""
+
+
+@dataclass
+class _Pair:
+    """The two files of one split."""
+
+    files: dict[str, Path] = field(default_factory=dict)
+    ignored: list[Path] = field(default_factory=list)
+
+
+def load(name: str) -> Dataset:
+    """Reads a named set from the data root, after downloading what is missing there.
+
+    Raises:
+        DownloadError: it is not there and cannot be downloaded; says which file to put where.
+        FormatError: a file is not what it claims to be.
+    """
+    folder = data_root() / name
+    if DATASETS[name].found() is None:
+        for remote in REMOTES[name]:
+            if not (folder / remote.file).exists() and not (folder / remote.file.removesuffix(".gz")).exists():
+                obtain(remote, folder)
+    splits, notes = _read_splits(folder, _CLASSES[name], name)
+    for split, expected in DATASETS[name].pictures:
+        if split not in splits:
+            raise MissingDataError(f"The files of {name} in {folder} have no {split} split.")
+        if len(splits[split]) != expected:
+            notes.append(f"{split} has {len(splits[split]):,} pictures; the published set has {expected:,}")
+    return Dataset(name, splits, _TITLES[name], tuple(notes))
+
+
+def recognises(path: Path) -> bool:
+    """Whether a folder holds IDX files of pictures, by their names."""
+    if not path.is_dir():
+        return False
+    matches = [match for entry in path.iterdir() if entry.is_file() and (match := _NAME.fullmatch(entry.name))]
+    kinds = {match["what"].lower() for match in matches}
+    return kinds == {"images", "labels"} or any("idx" in match["form"].lower() for match in matches)
+
+
+def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
+    """Reads a folder of IDX pairs; its classes are the label numbers that occur, from 0 on.
+
+    Where no file says its split, a test split is carved.
+
+    Raises:
+        FormatError: a file is damaged, a pair does not fit together, or there are several sets.
+    """
+    name = path.resolve().name
+    splits, notes = _read_splits(path, None, name)
+    if list(splits) == ["train"] and test_fraction and not _pairs(path).keys() & {"train"}:
+        splits["train"], splits["test"] = carve(splits["train"], test_fraction, seed, name="test")
+        notes.append(carved_note(len(splits["test"]), test_fraction, seed))
+    return Dataset(name, splits, f"IDX files of the folder {name}.", tuple(notes))
+
+
+def _pairs(folder: Path) -> dict[str, _Pair]:
+    """The pairs by split: `train`, `validation`, `test`, or `` where the names say none."""
+    pairs: dict[str, _Pair] = {}
+    sets: dict[str, str] = {}
+    for path in sorted(folder.iterdir(), key=lambda path: (path.suffix.lower() == ".gz", path.name)):
+        match = _NAME.fullmatch(path.name)
+        if match is None or not path.is_file():
+            continue
+        words = re.split(r"[-_. ]", match["prefix"].lower())
+        split = _SPLITS.get(words[-1], "")
+        which = "-".join(words[:-1] if split else words)
+        if sets.setdefault(split, which) != which:
+            raise FormatError(
+                f"{folder} holds several sets of IDX files, '{sets[split]}' and '{which}'. Put each in a folder of "
+                f"its own."
+            )
+        pair = pairs.setdefault(split, _Pair())
+        if match["what"].lower() in pair.files:
+            pair.ignored.append(path)
+        else:
+            pair.files[match["what"].lower()] = path
+    return pairs
+
+
+def _read_splits(folder: Path, classes: tuple[str, ...] | None, name: str) -> tuple[dict[str, Split], list[str]]:
+    pairs, notes = _pairs(folder), []
+    pictures: dict[str, np.ndarray] = {}
+    labels: dict[str, np.ndarray] = {}
+    for split, pair in sorted(pairs.items(), key=lambda item: ("", *_SPLITS).index(item[0])):
+        for what, other in (("images", "labels"), ("labels", "images")):
+            if what not in pair.files:
+                raise MissingDataError(
+                    f"{pair.files[other]} has no {what} beside it; put the file of its {what} in the same folder."
+                )
+        key = split or "train"
+        if key in pictures:
+            raise FormatError(f"{folder} has IDX files that name the split 'train' and others that name none.")
+        pictures[key], labels[key] = _read_pair(pair, notes)
+        notes += [f"{path.name} was not read: {pair_name(pair, path)} holds the same" for path in pair.ignored]
+    if classes is None:
+        classes = tuple(str(i) for i in range(max(int(values.max()) for values in labels.values()) + 1))
+    for split, values in labels.items():
+        highest = int(values.max())
+        if highest >= len(classes):
+            raise FormatError(
+                f"The labels of the {split} split of {name} go up to {highest}, but its {len(classes)} classes are "
+                f"numbered 0 to {len(classes) - 1}."
+            )
+    splits = {key: Split(key, pictures[key], labels[key], classes, dataset=name) for key in pictures}
+    notes += lacking(splits)
+    return splits, notes
+
+
+def pair_name(pair: _Pair, path: Path) -> str:
+    """The name of the file that was read in place of `path`."""
+    match = _NAME.fullmatch(path.name)
+    assert match is not None, path
+    return pair.files[match["what"].lower()].name
+
+
+def lacking(splits: Mapping[str, Split]) -> list[str]:
+    """A sentence for each split in which classes have no picture."""
+    notes = []
+    for name, split in splits.items():
+        absent = [f"'{label}'" for label, n in split.counts().items() if n == 0]
+        if absent:
+            shown = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
+            notes.append(f"{name} lacks the class{'es' if len(absent) > 1 else ''} {shown}")
+    return notes
+
+
+def _read_pair(pair: _Pair, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures uint8 (N, C, H, W) and labels int64 (N,)."""
+    images, labels = read_idx(pair.files["images"]), read_idx(pair.files["labels"])
+    if images.ndim not in (3, 4):
+        raise FormatError(
+            f"{pair.files['images']} has {images.ndim} dimensions; pictures have three (number, height, width) or four."
+        )
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise FormatError(
+            f"{pair.files['labels']} holds {labels.dtype} values in {labels.ndim} dimensions; labels are whole numbers "
+            f"in one dimension."
+        )
+    if len(images) != len(labels):
+        raise FormatError(
+            f"{pair.files['images']} has {len(images):,} pictures, but {pair.files['labels']} has {len(labels):,} "
+            f"labels; each picture needs exactly one."
+        )
+    if not images.size:
+        raise FormatError(f"{pair.files['images']} has no pictures in it.")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= _MOST_CLASSES:
+        wrong = low if low < 0 else high
+        raise FormatError(
+            f"{pair.files['labels']} has a label out of range: {wrong}; labels are numbered from 0 to at most "
+            f"{_MOST_CLASSES - 1:,}."
+        )
+    array, found = as_pictures(images)
+    notes += [f"{pair.files['images'].name}: {note}" for note in found]
+    return array, labels.astype(np.int64)

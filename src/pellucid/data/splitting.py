@@ -1,0 +1,126 @@
+"""Carving one split off another: stratified, by seed, the same on every platform and version of NumPy.
+
+A class of n pictures gives floor or ceiling of n × fraction of them, so that the whole is ceil(N × fraction) where that
+is possible; a class of two or more keeps at least one picture on each side; a class of one stays in the rest.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import replace
+
+import numpy as np
+
+from pellucid.errors import DataError, UsageError
+from pellucid.records import Dataset, Split
+
+__all__ = ["GROUPS", "carve", "check_fraction", "with_validation"]
+
+GROUPS = "groups"
+"""The column whose pictures stay together: those of one patient, one film, one object."""
+
+
+def check_fraction(fraction: float, name: str = "fraction") -> None:
+    """Refuses what is not a part of a whole.
+
+    Raises:
+        UsageError: it is not between 0 and 1, both excluded.
+    """
+    if not 0 < fraction < 1:
+        raise UsageError(f"{name} is {fraction}; it must lie between 0 and 1, for example 0.2 for a fifth.")
+
+
+def carve(split: Split, fraction: float, seed: int, *, name: str) -> tuple[Split, Split]:
+    """Carves a part off a split, class by class.
+
+    Where the split has a column `groups`, the pictures of one group stay together, and the counts are as near to the
+    stratified ones as whole groups allow.
+
+    Args:
+        split: what to carve from; its labels must be known.
+        fraction: which part is carved off, between 0 and 1.
+        seed: which pictures; the same seed, name and labels give the same pictures.
+        name: what the carved part is called, for example `validation`.
+
+    Returns:
+        (rest, carved), both in the order of `split`.
+
+    Raises:
+        DataError: there are too few pictures for two parts.
+    """
+    check_fraction(fraction)
+    labels = split.known_labels()
+    keys = _keys(len(labels), seed, name)
+    if GROUPS in split.columns:
+        chosen = _choose_groups(labels, split.columns[GROUPS], len(split.classes), fraction, keys)
+    else:
+        chosen = _choose(labels, len(split.classes), fraction, keys)
+    if not chosen.any() or chosen.all():
+        raise DataError(
+            f"The {split.name} split has {len(split):,} pictures, too few to carve a {name} split from it: some class "
+            f"needs at least two{' groups' if GROUPS in split.columns else ''}."
+        )
+    return split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen), name=name)
+
+
+def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
+    """The dataset with a validation split, carved from its training split; unchanged where it has one already."""
+    if "validation" in dataset.splits:
+        return dataset
+    rest, carved = carve(dataset.train, fraction, seed, name="validation")
+    order = {"train": rest, "validation": carved}
+    return replace(dataset, splits=order | {k: v for k, v in dataset.splits.items() if k not in order})
+
+
+def _keys(n: int, seed: int, name: str) -> np.ndarray:
+    """One random key a picture. Raw output of the bit generator: NumPy promises that it stays the same for ever."""
+    if seed < 0:
+        raise UsageError(f"The seed is {seed}; it must be 0 or more.")
+    return np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])).random_raw(n)
+
+
+def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
+    """How many of each class are carved, by largest remainder: int64 (K,)."""
+    quotas = sizes * fraction
+    # n × fraction is a hair off where it should be whole: 0.1 × 30 is 3.0000000000000004.
+    whole = np.isclose(quotas, np.round(quotas), rtol=0, atol=1e-9)
+    quotas = np.where(whole, np.round(quotas), quotas)
+    most = np.maximum(sizes - 1, 0)
+    least = np.minimum(1, most)
+    low = np.clip(np.floor(quotas), least, most).astype(np.int64)
+    high = np.clip(np.ceil(quotas), least, most).astype(np.int64)
+    missing = math.ceil(sizes.sum() * fraction - 1e-9) - int(low.sum())
+    by_remainder = np.argsort(-(quotas - np.floor(quotas)), kind="stable")
+    for label in [label for label in by_remainder if high[label] > low[label]][: max(missing, 0)]:
+        low[label] += 1
+    return low
+
+
+def _choose(labels: np.ndarray, classes: int, fraction: float, keys: np.ndarray) -> np.ndarray:
+    """Which pictures are carved: bool (N,)."""
+    chosen = np.zeros(len(labels), dtype=bool)
+    counts = _counts(np.bincount(labels, minlength=classes), fraction)
+    for label, count in enumerate(counts):
+        members = np.flatnonzero(labels == label)
+        chosen[members[np.argsort(keys[members], kind="stable")[:count]]] = True
+    return chosen
+
+
+def _choose_groups(
+    labels: np.ndarray, groups: np.ndarray, classes: int, fraction: float, keys: np.ndarray
+) -> np.ndarray:
+    """Which pictures are carved when groups stay together: a group is taken, in random order, when that brings the
+    counts of the classes nearer to the stratified ones."""
+    names, members = np.unique(groups, return_inverse=True)
+    held = np.zeros((len(names), classes), dtype=np.int64)
+    np.add.at(held, (members, labels), 1)
+    first_key = np.full(len(names), np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(first_key, members, keys)
+    wanted = _counts(held.sum(axis=0), fraction)
+    taken, have = np.zeros(len(names), dtype=bool), np.zeros(classes, dtype=np.int64)
+    for group in np.argsort(first_key, kind="stable"):
+        if np.abs(wanted - have - held[group]).sum() < np.abs(wanted - have).sum():
+            taken[group] = True
+            have += held[group]
+    return taken[members]
