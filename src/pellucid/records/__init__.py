@@ -4,6 +4,7 @@ from pellucid.records.dataset import Dataset, PictureFiles, Split
 from pellucid.records.finding import Figure, Finding, Findings, Metric, Table
 from pellucid.records.model import Model, NetworkSpecification, Preprocessing, Specification
 from pellucid.records.predictions import Predictions
+from pellucid.records.run import RunFolder
 
 __all__ = [
     "Dataset",
@@ -16,6 +17,7 @@ __all__ = [
     "PictureFiles",
     "Predictions",
     "Preprocessing",
+    "RunFolder",
     "Specification",
     "Split",
     "Table",

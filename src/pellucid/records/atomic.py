@@ -32,7 +32,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as written:
                 os.fsync(written.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
             _sync_folder(path.parent)
         finally:
             with contextlib.suppress(OSError):

@@ -61,12 +61,12 @@ class Split:
     dataset: str = ""
 
     def __post_init__(self) -> None:
-        if isinstance(self.pictures, np.ndarray):
-            if self.pictures.dtype != np.uint8 or self.pictures.ndim != 4 or self.pictures.shape[1] not in (1, 3):
-                raise DataError(
-                    f"Pictures are expected as uint8 of shape (N, C, H, W) with C = 1 or 3; these are "
-                    f"{self.pictures.dtype} of shape {self.pictures.shape}."
-                )
+        held = self.pictures
+        if isinstance(held, np.ndarray) and (held.dtype != np.uint8 or held.ndim != 4 or held.shape[1] not in (1, 3)):
+            raise DataError(
+                f"Pictures are expected as uint8 of shape (N, C, H, W) with C = 1 or 3; these are {held.dtype} of "
+                f"shape {held.shape}."
+            )
         for what, values in {"labels": self.labels, "ids": self.given_ids, **self.columns}.items():
             if values is not None and len(values) != len(self):
                 raise DataError(

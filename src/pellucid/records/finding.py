@@ -1,4 +1,4 @@
-"""`Finding`: something learned, as data. The terminal, `--json`, the report and the notebook all show the same findings.
+"""`Finding`: something learned, as data. Terminal, `--json`, report and notebook all show the same findings.
 
 The JSON form is versioned:
 
@@ -11,7 +11,7 @@ A finding is a metric (`value`, where known with `low`, `high` and `n`), a table
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,7 +109,7 @@ Finding = Metric | Table | Figure
 
 
 @dataclass(frozen=True)
-class Findings(Sequence[Finding]):
+class Findings:
     """An ordered list of findings with a title; looked up by position or by name."""
 
     items: tuple[Finding, ...] = field(default_factory=tuple)

@@ -1,8 +1,8 @@
 """`Model`: a specification and the arrays of its weights, in one `.safetensors` file.
 
-The file is an ordinary safetensors file (https://huggingface.co/docs/safetensors) whose header carries one metadata key,
-`pellucid`, with sorted JSON: so equal models are equal bytes, and reading one runs no code. The JSON holds a SHA-256 over
-itself and all the arrays, so that a damaged file is refused.
+The file is an ordinary safetensors file (https://huggingface.co/docs/safetensors) whose header carries one metadata
+key, `pellucid`, with sorted JSON: so equal models are equal bytes, and reading one runs no code. The JSON holds a
+SHA-256 over itself and all the arrays, so that a damaged file is refused.
 """
 
 from __future__ import annotations
@@ -186,7 +186,9 @@ class Model:
                     )
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         except SafetensorError as error:
-            raise ModelFileError(f"{path} is damaged or cut off ({error}). Copy it again from where it came.") from error
+            raise ModelFileError(
+                f"{path} is damaged or cut off ({error}). Copy it again from where it came."
+            ) from error
         model = cls(_read_specification(path, metadata[_METADATA_KEY]), weights)
         if json.loads(metadata[_METADATA_KEY])["sha256"] != model.sha256:
             raise ModelFileError(f"{path} is damaged: its content does not match its checksum. Copy it again.")

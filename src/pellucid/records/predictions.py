@@ -72,8 +72,11 @@ class Predictions:
         return np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
 
     def save(self, path: str | Path) -> None:
-        """Writes one Parquet file: columns id, predicted, confidence, label (where known), p:CLASS for each class, and
-        the further columns; what is not a column is JSON in the file's metadata."""
+        """Writes one Parquet file.
+
+        Its columns are id, predicted, confidence, label (where known), p:CLASS for each class, and column:NAME for each
+        further column; what is not a column is JSON in the file's metadata.
+        """
         import pyarrow as pa
         import pyarrow.parquet as parquet
 

@@ -1,0 +1,105 @@
+"""From a model record to a module that runs, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from pellucid.errors import ModelFileError, NetworkError
+from pellucid.networks import custom
+from pellucid.networks.catalogue import create
+from pellucid.records import Model
+
+
+def build(model: Model, network: nn.Module | type[nn.Module] | str | None = None) -> nn.Module:
+    """The network with the weights of `model`: an `nn.Module` in evaluation mode, on the CPU.
+
+    It takes float32 (N, C, H, W), preprocessed by `pellucid.data.preprocessing.normalise`, and gives outputs (N, K).
+
+    Args:
+        model: the model.
+        network: for a model of the user's own network: an instance of it, its class, or `file.py:Class`.
+
+    Raises:
+        ModelFileError: the model needs a class that was not given, or its weights do not fit the network.
+    """
+    specification = model.specification
+    shape, classes = specification.preprocessing.shape, len(specification.classes)
+    named = specification.network
+    if isinstance(network, str):
+        network = custom.load_class(network)
+    if isinstance(network, type):
+        module = custom.instantiate(network, shape, classes, named.settings)
+    elif network is not None:
+        module = network
+    elif named.name == "custom":
+        remembered = custom.recall(named.source)
+        if remembered is None:
+            file, _, name = named.source.rpartition(":")
+            raise ModelFileError(
+                f"This model needs the network class '{name}' from {file}, which the model file does not hold. "
+                f"Give it with --network PATH/{file}:{name}, or pellucid.build(model, network={name}())."
+                if file.endswith(".py")
+                else f"This model needs the network class '{name}' from {file}, which the model file does not hold. "
+                f"Give it with pellucid.build(model, network={name}())."
+            )
+        module = remembered
+    else:
+        module = create(named.name, shape, classes, named.settings)
+    load_weights(module, model.weights)
+    return module.eval()
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+    """Copies arrays into a module, which must have exactly these.
+
+    Raises:
+        ModelFileError: a name or a shape differs.
+    """
+    expected = module.state_dict()
+    for name in sorted(expected.keys() ^ weights.keys()):
+        where = "lacks" if name in expected else "has, but the network does not know,"
+        raise ModelFileError(f"The weights do not fit this network: the file {where} '{name}'.")
+    for name, array in weights.items():
+        if tuple(expected[name].shape) != array.shape:
+            raise ModelFileError(
+                f"The weights do not fit this network: '{name}' is {array.shape} in the file, but "
+                f"{tuple(expected[name].shape)} in the network."
+            )
+    module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+
+
+def weights_of(module: nn.Module) -> dict[str, np.ndarray]:
+    """A copy of all parameters and buffers of a module, as arrays by name."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
+
+
+def try_out(module: nn.Module, shape: tuple[int, int, int], classes: int) -> None:
+    """Runs two black pictures through a network, so that one that does not fit is refused before training.
+
+    Raises:
+        NetworkError: it fails on pictures of that shape, or its outputs are not (N, K).
+    """
+    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    mode = module.training
+    name = type(module).__name__
+    try:
+        with torch.inference_mode():
+            output = module.eval()(torch.zeros(2, *shape, device=device))
+    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise NetworkError(
+            f"The network {name} does not run on pictures of shape (C, H, W) = {shape}: {reason}. "
+            f"It may be too deep for their size; give larger pictures, for example with --size."
+        ) from error
+    finally:
+        module.train(mode)
+    if not isinstance(output, torch.Tensor) or tuple(output.shape) != (2, classes):
+        given = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise NetworkError(
+            f"The network {name} gives outputs of shape {given} for two pictures; with {classes} classes "
+            f"(2, {classes}) is expected."
+        )

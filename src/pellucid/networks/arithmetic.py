@@ -1,0 +1,27 @@
+"""The arithmetic of sizes: how large the output of a convolution or pooling layer is."""
+
+from __future__ import annotations
+
+from pellucid.errors import NetworkError
+
+
+def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0) -> int:
+    """O = ⌊(W − F + 2P) / S⌋ + 1, for an input of W pixels, a kernel of F, a stride of S and P zeros at each side.
+
+    It is below 1 where the kernel is larger than the padded input.
+    """
+    return (size - kernel + 2 * padding) // stride + 1
+
+
+def require_size(network: str, shape: tuple[int, int, int], smallest: int) -> None:
+    """Refuses pictures that are too small for a network.
+
+    Raises:
+        NetworkError: a side has fewer than `smallest` pixels.
+    """
+    _, height, width = shape
+    if min(height, width) < smallest:
+        raise NetworkError(
+            f"The network '{network}' is too deep for pictures of {height}×{width} pixels: it needs at least "
+            f"{smallest}×{smallest}. Give larger pictures, for example with --size {smallest}, or a smaller network."
+        )

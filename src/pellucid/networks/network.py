@@ -1,0 +1,55 @@
+"""`Network`: what every network declares about itself, beside its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import nn
+
+
+class Network(nn.Module):
+    """A network for pictures, which adapts to their shape (C, H, W) and to the number of classes K.
+
+    `forward` takes float32 (N, C, H, W) and gives outputs float32 (N, K). A subclass overrides what differs from the
+    usual case: outputs that are logits, learned by gradient descent on the cross-entropy.
+
+    Attributes:
+        learning_rule: a key of `pellucid.training.rules`: `gradient`, or a rule of the network's own.
+        loss: a key of `pellucid.training.losses`.
+        probabilities: how outputs become probabilities: a key of `pellucid.inference.probabilities`.
+        recipe: how its default training plan differs from the general one.
+        notes: sentences that its user should know: "pads 28×28 to 32×32".
+    """
+
+    learning_rule: ClassVar[str] = "gradient"
+    loss: ClassVar[str] = "cross-entropy"
+    probabilities: ClassVar[str] = "softmax"
+    recipe: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a network declares; for a module that declares nothing, the usual case."""
+
+    learning_rule: str = Network.learning_rule
+    loss: str = Network.loss
+    probabilities: str = Network.probabilities
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def declaration(module: nn.Module) -> Declaration:
+    """What `module` declares about itself. Any `nn.Module` will do: what it does not declare is the usual case."""
+    usual = Declaration()
+    return Declaration(**{key: getattr(module, key, getattr(usual, key)) for key in vars(usual)})
+
+
+def count_parameters(module: nn.Module) -> int:
+    """How many numbers training may change."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

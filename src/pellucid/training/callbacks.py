@@ -1,0 +1,61 @@
+"""Callbacks: what is told of a training while it runs. A callback has any of the methods of `Callback`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pellucid.records import Model
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training is about to do."""
+
+    network: str
+    data: str
+    epochs: int
+    steps_per_epoch: int
+    pictures: int
+    validation_pictures: int
+
+
+class Callback:
+    """What is told of a training. Every method may be missing; deriving from this class is a convenience."""
+
+    def on_start(self, plan: Plan) -> None:
+        """Before the first step."""
+
+    def on_step(self, step: int, loss: Any, accuracy: Any) -> None:
+        """After each step (counted from 1 over the whole training), with its batch's loss and accuracy as scalars."""
+
+    def on_epoch(self, row: dict[str, Any]) -> None:
+        """After each epoch, with its row of the history."""
+
+    def on_best(self, model: Model) -> None:
+        """After an epoch that is the best so far on validation, with its model."""
+
+    def on_end(self, summary: dict[str, Any]) -> None:
+        """After the last step, also when it was stopped: chosen_epoch, interrupted, seconds."""
+
+
+class Callbacks:
+    """Several callbacks as one."""
+
+    def __init__(self, callbacks: Iterable[Any]) -> None:
+        self.callbacks = list(callbacks)
+
+    def tell(self, event: str, *values: Any) -> None:
+        """Calls the method `on_EVENT` of all that have it."""
+        for callback in self.callbacks:
+            method = getattr(callback, f"on_{event}", None)
+            if method is not None:
+                method(*values)
+
+    def listening(self, event: str) -> bool:
+        """Whether any has the method `on_EVENT` as its own."""
+        name = f"on_{event}"
+        return any(
+            getattr(type(callback), name, None) not in (None, getattr(Callback, name)) for callback in self.callbacks
+        )

@@ -1,0 +1,95 @@
+"""Losses, by name. Each takes outputs (N, K) and labels (N,), and gives the mean over the batch.
+
+A loss also says how outputs that were trained with it become probabilities, for a network whose own loss is overridden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from pellucid.errors import UnknownNameError, UsageError
+
+LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def cross_entropy(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """−log softmax(z)[y], for logits z."""
+    return functional.cross_entropy(outputs, labels, weight=weights)
+
+
+def squared_error(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Σₖ (zₖ − tₖ)² / 2 with one-hot targets t."""
+    targets = functional.one_hot(labels, outputs.shape[1]).to(outputs.dtype)
+    return _weighted_mean(((outputs - targets) ** 2).sum(dim=1) / 2, labels, weights)
+
+
+def hinge(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Σ over the other classes of max(0, 1 − z_y + zₖ) (Weston and Watkins 1999)."""
+    margins = (1 - outputs.gather(1, labels[:, None]) + outputs).clamp(min=0)
+    # The label's own term is max(0, 1) = 1 for every picture.
+    return _weighted_mean(margins.sum(dim=1) - 1, labels, weights)
+
+
+def _weighted_mean(values: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    if weights is None:
+        return values.mean()
+    return (values * weights[labels]).sum() / weights[labels].sum()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss and what belongs to it.
+
+    Attributes:
+        function: (outputs, labels, class weights or None) → scalar.
+        probabilities: how its outputs become probabilities: a key of `pellucid.inference.probabilities`.
+    """
+
+    function: Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+    probabilities: str
+
+
+LOSSES: dict[str, Loss] = {
+    "cross-entropy": Loss(cross_entropy, "softmax"),
+    "hinge": Loss(hinge, "softmax"),
+    "squared-error": Loss(squared_error, "normalised"),
+}
+
+
+def find_loss(name: str) -> Loss:
+    """The loss of that name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in LOSSES:
+        raise UnknownNameError("loss", name, LOSSES)
+    return LOSSES[name]
+
+
+def loss_function(name: str, *, weights: torch.Tensor | None = None, smoothing: float = 0.0) -> LossFunction:
+    """(outputs, labels) → scalar, with class weights (K,) and label smoothing set.
+
+    With a smoothing of s, the target is 1 − s + s/K for the label and s/K for the other classes (Szegedy et al. 2016).
+
+    Raises:
+        UnknownNameError: there is no such loss.
+        UsageError: label smoothing for another loss than the cross-entropy.
+    """
+    loss = find_loss(name)
+    if not smoothing:
+        return lambda outputs, labels: loss.function(outputs, labels, weights)
+    if name != "cross-entropy":
+        raise UsageError(f"Label smoothing belongs to the loss cross-entropy, not to {name}; set it to 0.")
+    return lambda outputs, labels: functional.cross_entropy(outputs, labels, weight=weights, label_smoothing=smoothing)
+
+
+def balanced_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """N / (K · nₖ) for each class: float32 (K,). A class without pictures gets 0: it has nothing to weigh."""
+    counts = torch.bincount(labels, minlength=classes).float()
+    present = (counts > 0).sum()
+    return torch.where(counts > 0, counts.sum() / (present * counts.clamp(min=1)), torch.zeros_like(counts))

@@ -1,0 +1,121 @@
+"""Recipes: named training plans, as values that read as a difference from another. Imports no torch.
+
+DEFAULT = Recipe()
+PLAIN = DEFAULT.but(optimizer="adam", schedule="constant")
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pellucid.errors import UnknownNameError, UsageError
+
+
+class Recipe(BaseModel):
+    """A training plan.
+
+    Attributes:
+        epochs: how often every training picture is seen.
+        batch_size: how many pictures one step learns from, at most; an epoch is cut into batches of nearly equal size.
+        optimizer: a key of `pellucid.training.optimizers`: sgd, adagrad, rmsprop, adam, adamw.
+        learning_rate: the highest one; the schedule lowers it.
+        momentum: of sgd and rmsprop; for adam and adamw the first of the two averages.
+        weight_decay: how strongly weights are drawn to zero; biases and normalisation layers are left alone.
+        schedule: a key of `pellucid.training.schedules`: constant, step, cosine, one-cycle.
+        warm_up: the share of all steps in which the learning rate rises from near zero.
+        step_epochs, step_factor: for `step`: every so many epochs the rate is multiplied by the factor.
+        gradient_clip: the largest norm that all gradients together may have; None for any.
+        loss: a key of `pellucid.training.losses`: cross-entropy, squared-error, hinge; None for the network's own.
+        label_smoothing: the share of each label that is spread over all classes (cross-entropy only).
+        class_weights: `balanced` weighs each class by the inverse of how often it occurs; None weighs all alike.
+        initialisation: a key of `pellucid.training.initialisation`; None for the network's own.
+        augmentation: what is done to training pictures, each as `name` or `name:amount`: shift:2, flip, rotate:10 ...
+        early_stopping: stop when validation has not got better for so many epochs; None never stops early.
+        keep: `best` keeps the epoch with the best validation accuracy, `last` the last one.
+        scaling: `unit`, `symmetric` or `standard`, of the preprocessing.
+        fit: `stretch`, `crop` or `pad`, for pictures of another size.
+        validation_fraction: the share of the training split that validation is carved from, where none is given.
+        split_seed: the seed of that carving; apart from the training's own, so that seeds are compared on one split.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=5, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    optimizer: str = "adamw"
+    learning_rate: float = Field(default=2e-3, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    schedule: str = "one-cycle"
+    warm_up: float = Field(default=0.2, ge=0, lt=1)
+    step_epochs: int = Field(default=1, ge=1)
+    step_factor: float = Field(default=0.5, gt=0, le=1)
+    gradient_clip: float | None = Field(default=None, gt=0)
+    loss: str | None = None
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    class_weights: Literal["balanced"] | None = None
+    initialisation: str | None = None
+    augmentation: tuple[str, ...] = ()
+    early_stopping: int | None = Field(default=None, ge=1)
+    keep: Literal["best", "last"] = "best"
+    scaling: Literal["unit", "symmetric", "standard"] = "standard"
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
+    split_seed: int = Field(default=0, ge=0)
+
+    def but(self, **changes: Any) -> Recipe:
+        """This recipe with some settings changed.
+
+        Raises:
+            UsageError: a setting that does not exist, or a value that it cannot have.
+        """
+        for name in changes:
+            if name not in type(self).model_fields:
+                raise UnknownNameError("training setting", name, type(self).model_fields)
+        try:
+            return type(self).model_validate(self.model_dump() | changes)
+        except ValidationError as error:
+            raise UsageError(_sentence(error)) from error
+
+    def differences(self, other: Recipe | None = None) -> dict[str, Any]:
+        """What differs from another recipe (by default from `Recipe()`): {setting: value here}."""
+        base = (other or Recipe()).model_dump()
+        return {key: value for key, value in self.model_dump().items() if value != base[key]}
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{name.replace('_', ' ')} was given as {first['input']!r}, but should be {expected}."
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    # The network's own recipe: what it declares as its difference from Recipe().
+    "default": {},
+    # What a first tutorial does: Adam at a constant rate, pixels from 0 to 1, the last epoch.
+    "plain": {
+        "batch_size": 100,
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "warm_up": 0.0,
+        "scaling": "unit",
+        "keep": "last",
+    },
+}
+"""Named recipes, each as its difference from the network's own."""
+
+
+def named(name: str, network: dict[str, Any] | None = None) -> Recipe:
+    """The recipe of that name for a network whose own differences are `network`.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, RECIPES)
+    return Recipe().but(**(network or {})).but(**RECIPES[name])

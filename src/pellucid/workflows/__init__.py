@@ -1,0 +1,1 @@
+"""The few sequences that join capabilities: train, then predict, evaluate, report."""
