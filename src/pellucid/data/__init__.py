@@ -1,4 +1,4 @@
-"""Sources become datasets; decoding and preprocessing, each in its one implementation; splitting, checking, downloading.
+"""Sources become datasets; decoding and preprocessing in their one implementation; splitting; downloading.
 
 Everything here is loaded when it is first used: importing `pellucid.data` imports neither torch, NumPy nor Pillow.
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.data.splitting import GROUPS, carve, check_fraction
+from pellucid.data.splitting import GROUPS, carve, carved_note, check_fraction
 from pellucid.errors import DataError
 from pellucid.records import Dataset, Split
 
@@ -34,7 +34,8 @@ def from_arrays(
         labels: N class numbers from 0, or N class names.
         classes: the class names, in the order of the numbers. Left out: the names found, sorted; or `0`, `1`, ...
         name: what the dataset is called.
-        validation, test: (images, labels) of further splits.
+        validation: (images, labels) of a validation split.
+        test: (images, labels) of a test split.
         groups: what each picture belongs to (a patient, a film): pictures of one group stay in one split.
         ids: what each picture is called; left out: `train/0` and so on.
         test_fraction: which part of the pictures is carved off as the test split where `test` is not given; 0 is none.
@@ -73,11 +74,6 @@ def from_arrays(
             splits["train"], splits["test"] = carve(splits["train"], test_fraction, seed, name="test")
             notes.append(carved_note(len(splits["test"]), test_fraction, seed))
     return Dataset(name, splits, "Pictures given as arrays.", tuple(notes))
-
-
-def carved_note(n: int, fraction: float, seed: int) -> str:
-    """Says that a test split was carved, by how much and by which seed."""
-    return f"no test split was given: {n:,} pictures ({100 * fraction:g} % of each class) were set apart by seed {seed}"
 
 
 def as_pictures(images: Any) -> tuple[np.ndarray, list[str]]:
@@ -122,9 +118,9 @@ def _as_bytes(array: np.ndarray, notes: list[str]) -> np.ndarray:
     if array.size == 0:
         return array.astype(np.uint8)
     low, high = array.min(), array.max()
-    if array.dtype.kind in "iu" and 0 <= low and high <= 255:
+    if array.dtype.kind in "iu" and low >= 0 and high <= 255:
         return array.astype(np.uint8)
-    if array.dtype.kind == "f" and 0 <= low and high <= 1:
+    if array.dtype.kind == "f" and low >= 0 and high <= 1:
         notes.append("values from 0 to 1 were multiplied by 255 and rounded")
         return np.rint(array * 255).astype(np.uint8)
     expected = "whole numbers from 0 to 255" if array.dtype.kind in "iu" else "fractions from 0 to 1"

@@ -54,7 +54,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Pillow's pixel limit and Python's warning filters belong to the whole process; they are changed by one thread at a time.
+# Pillow's pixel limit and Python's warning filters belong to the whole process: one thread at a time changes them.
 _LOCK = threading.Lock()
 
 Source = Path | str | bytes | Image.Image
@@ -87,9 +87,7 @@ def decode(
         FormatError: it is no picture, damaged, truncated or too large; names the file.
         MissingDataError: there is no such file.
     """
-    image = open_upright(
-        source, channels, name=name, background=background, at_least=at_least, most_pixels=most_pixels
-    )
+    image = open_upright(source, channels, name=name, background=background, at_least=at_least, most_pixels=most_pixels)
     return to_array(image)
 
 
@@ -110,30 +108,28 @@ def open_upright(
 ) -> Image.Image:
     """As `decode`, but gives a Pillow picture of mode L (1 channel) or RGB (3 channels)."""
     name = name or _name(source)
-    with _format_errors(name):
-        image = _open(source, name, most_pixels)
-        if at_least is not None and image.format in ("JPEG", "MPO"):
+    with _format_errors(name), _opened(source, name, most_pixels) as image:
+        if at_least is not None and image is not source and image.format in ("JPEG", "MPO"):
             # JPEG's own scaled decoding averages whole blocks. Twice the size leaves the sharpness to the resize; a
             # square, because the picture may still be turned.
             side = 2 * max(at_least)
             image.draft(None, (side, side))
         image.load()
-        with _quietly():
-            turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-        image = _flatten(image, "L" if channels == 1 else "RGB", background, name)
-        return image if turn is None else image.transpose(turn)
+        turn = _turn(image)
+        flat = _flatten(image, "L" if channels == 1 else "RGB", background, name)
+        return flat if turn is None else flat.transpose(turn)
 
 
-def probe(path: Path, most_pixels: int = MOST_PIXELS) -> tuple[str, int, int]:
+def probe(path: Path, *, name: str = "", most_pixels: int = MOST_PIXELS) -> tuple[str, int, int]:
     """What a file's header says, without decoding it: (format, width, height), before any EXIF rotation.
 
     Raises:
         FormatError: as in `decode`.
     """
-    with _format_errors(str(path)):
-        image = _open(path, str(path), most_pixels)
-        with image:
-            return "JPEG" if image.format == "MPO" else str(image.format), *image.size
+    name = name or str(path)
+    with _format_errors(name), _opened(path, name, most_pixels) as image:
+        # A JPEG with a second picture behind the first, as phones write them, calls itself MPO.
+        return "JPEG" if image.format == "MPO" else str(image.format), *image.size
 
 
 def size_of(path: str | Path) -> tuple[int, int]:
@@ -143,7 +139,7 @@ def size_of(path: str | Path) -> tuple[int, int]:
 
 def is_grey(path: str | Path) -> bool:
     """Whether a file's header says that it has no colours (mode 1, L, LA, or 16 bits of grey)."""
-    with _format_errors(str(path)), _open(Path(path), str(path), MOST_PIXELS) as image:
+    with _format_errors(str(path)), _opened(Path(path), str(path), MOST_PIXELS) as image:
         return image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
 
 
@@ -153,12 +149,21 @@ def _name(source: Source) -> str:
     return "the picture" if isinstance(source, Image.Image) else f"the picture of {len(source):,} bytes"
 
 
-def _open(source: Source, name: str, most_pixels: int) -> Image.Image:
+@contextmanager
+def _opened(source: Source, name: str, most_pixels: int) -> Iterator[Image.Image]:
+    """A picture of which only the header was read; a file is closed at the end, and what was loaded stays."""
     if isinstance(source, Image.Image):
-        image = source
-    else:
-        with _quietly():
-            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+        _check_size(source, name, most_pixels)
+        yield source
+        return
+    with _quietly():
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+    with image:
+        _check_size(image, name, most_pixels)
+        yield image
+
+
+def _check_size(image: Image.Image, name: str, most_pixels: int) -> None:
     width, height = image.size
     if width * height > most_pixels:
         raise FormatError(
@@ -167,13 +172,24 @@ def _open(source: Source, name: str, most_pixels: int) -> Image.Image:
         )
     if width * height == 0:
         raise FormatError(f"{name} has no pixels: it is {width}×{height}.")
-    return image
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """How the picture has to be turned to stand upright, as its EXIF says; damaged EXIF says nothing."""
+    try:
+        with _quietly():
+            return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 (Pillow meets damaged EXIF with exceptions of every kind)
+        return None
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Lets Pillow read a header: without its warnings (damaged EXIF is no concern here) and without its own limit on
-    pixels, which is stricter than a user may want; ours follows at once."""
+    """Lets Pillow read a header without its warnings and without its own limit on pixels.
+
+    Its warnings are of damaged EXIF, which is no concern here. Its limit cannot be raised by a user; ours follows at
+    once.
+    """
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -200,7 +216,7 @@ def _format_errors(name: str) -> Iterator[None]:
             f"{name} is not a picture that can be read: its content is none of PNG, JPEG, WebP, BMP or GIF, whatever "
             f"its name says."
         ) from error
-    except Exception as error:  # noqa: BLE001 (decoders meet damaged files with exceptions of every kind)
+    except Exception as error:
         detail = str(error) or type(error).__name__
         raise FormatError(f"{name} cannot be decoded; it is damaged or cut off ({detail}).") from error
 
@@ -209,10 +225,8 @@ def _flatten(image: Image.Image, mode: str, background: tuple[int, int, int], na
     """The picture in mode L or RGB, without transparency."""
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image, name)
-    if image.mode == mode and not image.has_transparency_data:
-        return image
-    if image.has_transparency_data or image.mode in ("La", "RGBa"):
-        rgba = image.convert("RGBA")
+    if image.has_transparency_data:
+        rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, (*background, 255)), rgba)
     if image.mode not in ("L", "1", "RGB"):
         # Palettes, CMYK, YCbCr and the rest go to grey by way of RGB, so that one formula decides.
@@ -225,11 +239,16 @@ def _eight_bits(image: Image.Image, name: str) -> Image.Image:
     values = np.asarray(image)
     low, high = values.min(), values.max()
     if image.mode == "F":
-        if not (0 <= low and high <= 255):
+        if not (low >= 0 and high <= 255):
             raise FormatError(f"{name} has values from {low} to {high}; as floats they are expected in 0 to 1 or 255.")
         values = values * 255 if high <= 1 else values
     else:
-        if not (0 <= low and high <= 65535):
+        if not (low >= 0 and high <= 65535):
             raise FormatError(f"{name} has values from {low} to {high}; whole numbers are expected in 0 to 65535.")
         values = values / 257
-    return Image.fromarray(np.rint(values).astype(np.uint8))
+    grey = Image.fromarray(np.rint(values).astype(np.uint8))
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        # A PNG of 16 bits may name one value that is transparent.
+        grey.putalpha(Image.fromarray(np.where(np.asarray(image) == transparent, 0, 255).astype(np.uint8)))
+    return grey

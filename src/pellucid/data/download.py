@@ -55,7 +55,7 @@ class Remote:
     most_bytes: int = 512 << 20
 
 
-class _Broken(Exception):
+class _BrokenError(Exception):
     """A try that failed; its text is the reason. `again` says whether the same address is worth another one."""
 
     def __init__(self, reason: str, *, again: bool) -> None:
@@ -87,13 +87,13 @@ def obtain(remote: Remote, folder: Path) -> Path:
     for url in remote.urls:
         try:
             _fetch(remote, url, part)
-        except _Broken as error:
+        except _BrokenError as error:
             reasons.append(str(error))
             continue
         with atomic.storage_errors(target):
             with part.open("rb+") as stream:
                 os.fsync(stream.fileno())
-            os.replace(part, target)
+            part.replace(target)
         return target
     if part.exists() and part.stat().st_size == 0:
         part.unlink()
@@ -107,17 +107,17 @@ def _fetch(remote: Remote, url: str, part: Path) -> None:
     """Completes the partial file from one address.
 
     Raises:
-        _Broken: it is not complete and right.
+        _BrokenError: it is not complete and right.
     """
     with _Display(remote.file, url) as told:
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(PAUSE * 2 ** (attempt - 1))
             resumed = part.stat().st_size if part.exists() else 0
-            broken: _Broken | None = None
+            broken: _BrokenError | None = None
             try:
                 _receive(remote, url, part, told)
-            except _Broken as error:
+            except _BrokenError as error:
                 broken = error
             found = _sum(part, remote)
             if found == remote.md5:
@@ -125,7 +125,9 @@ def _fetch(remote: Remote, url: str, part: Path) -> None:
             if broken is None:
                 # All that was promised came, and it is something else: it is of no use for the next try.
                 part.unlink()
-                broken = _Broken(f"{url} sent other bytes than the published ones (MD5 {found})", again=resumed > 0)
+                broken = _BrokenError(
+                    f"{url} sent other bytes than the published ones (MD5 {found})", again=resumed > 0
+                )
             if not broken.again or attempt == TRIES - 1:
                 raise broken
 
@@ -134,7 +136,7 @@ def _receive(remote: Remote, url: str, part: Path, told: Told) -> None:
     """Appends what the server sends from where the partial file ends.
 
     Raises:
-        _Broken: less came than was promised.
+        _BrokenError: less came than was promised.
     """
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"User-Agent": f"pellucid/{__version__}"})  # noqa: S310 (our table)
@@ -147,10 +149,10 @@ def _receive(remote: Remote, url: str, part: Path, told: Told) -> None:
             if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
                 # The file ends where ours does, or is another one: the hash tells.
                 return
-            raise _Broken(f"{url} answered {error.code} {error.reason}", again=error.code >= 500) from error
+            raise _BrokenError(f"{url} answered {error.code} {error.reason}", again=error.code >= 500) from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        raise _Broken(f"{url} could not be reached: {reason}", again=False) from error
+        raise _BrokenError(f"{url} could not be reached: {reason}", again=False) from error
     with response:
         if have and not _continues(response, have):
             have = 0
@@ -181,16 +183,16 @@ def _copy(
         try:
             piece = response.read(_PIECE)
         except (OSError, http.client.HTTPException) as error:
-            raise _Broken(f"{url} broke off after {have:,} bytes: {error}", again=True) from error
+            raise _BrokenError(f"{url} broke off after {have:,} bytes: {error}", again=True) from error
         if not piece:
             break
         have += len(piece)
         if have > remote.most_bytes:
-            raise _Broken(f"{url} sent more than {remote.most_bytes:,} bytes", again=False)
+            raise _BrokenError(f"{url} sent more than {remote.most_bytes:,} bytes", again=False)
         write(piece)
         told(have, total)
     if total is not None and have < total:
-        raise _Broken(f"{url} broke off after {have:,} of {total:,} bytes", again=True)
+        raise _BrokenError(f"{url} broke off after {have:,} of {total:,} bytes", again=True)
 
 
 def _sum(part: Path, remote: Remote) -> str:

@@ -7,7 +7,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO, cast
 
 from pellucid.errors import DataError, FormatError, MissingDataError
 
@@ -46,7 +46,7 @@ def is_gzip(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def unpacked(path: Path) -> Iterator[tuple[IO[bytes], int | None]]:
+def unpacked(path: Path) -> Iterator[tuple[BinaryIO, int | None]]:
     """Opens a plain or gzipped file for reading from its start.
 
     Yields:
@@ -55,7 +55,7 @@ def unpacked(path: Path) -> Iterator[tuple[IO[bytes], int | None]]:
     with read_errors(path):
         if is_gzip(path):
             with gzip.open(path, "rb") as stream:
-                yield stream, None
+                yield cast("BinaryIO", stream), None
         else:
             with path.open("rb") as stream:
                 yield stream, path.stat().st_size

@@ -8,42 +8,40 @@
         three.jpg                    ants/four.jpg ...
 
 Real folders are not tidy. What is not a picture, or cannot be read as one, is left out and named in the notes; hidden
-and system files are left out and counted. Nothing is replaced or relabelled. Links are followed while they stay inside
-the folder and make no circle.
+and system files are left out and counted. Nothing is replaced or relabelled.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pellucid.data.decoding import SUFFIXES, probe
-from pellucid.data.splitting import carve
-from pellucid.errors import DataError, FormatError, MissingDataError
+from pellucid.data.files import read_errors
+from pellucid.data.splitting import carve, carved_note, lacking
+from pellucid.data.walk import Found, on_one_line, walk
+from pellucid.errors import DataError, MissingDataError
 from pellucid.records import Dataset, PictureFiles, Split
 
 __all__ = ["read"]
 
-_SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
-_SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r"}
 _SHOWN = 20
 
 
-@dataclass
-class _Found:
-    """What was met on the way through a folder."""
+@dataclass(frozen=True)
+class _Picture:
+    """One file that is named as a picture."""
 
-    pictures: dict[str, dict[str, list[Path]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
-    hidden: list[str] = field(default_factory=list)
-    foreign: list[str] = field(default_factory=list)
-    astray: list[str] = field(default_factory=list)
+    identity: str
+    path: Path
+    split: str
+    label: str
 
 
 def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
@@ -54,224 +52,148 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
 
     Raises:
         MissingDataError: there are no pictures.
-        DataError: there is only one class, or a link leads out of the folder or in a circle.
+        DataError: there is only one class; or a link leads out of the folder, to nothing or in a circle.
     """
-    found = _Found()
-    parts = {entry.name: entry for entry in _entries(path, path, found) if entry.is_dir()}
-    splits = {name: _SPLITS[name.lower()] for name in parts if name.lower() in _SPLITS}
-    if len(set(splits.values())) < len(splits):
-        raise DataError(f"{path} has two folders for one split: {_listed(sorted(splits))}. Keep one of them.")
-    if "train" in splits.values():
-        for name in sorted(set(parts) - set(splits)):
-            found.astray.append(f"{name}/")
-        for name, split in splits.items():
-            _gather(parts[name], path, split, found)
-    elif splits and not set(parts) - set(splits):
-        for name, split in splits.items():
-            _gather(parts[name], path, split, found)
-    else:
-        # A class may be called "test" as long as there is no "train" beside it.
-        splits = {}
-        _gather(path, path, "train", found)
-    return _assemble(path, found, bool(splits), test_fraction, seed)
-
-
-def _assemble(root: Path, found: _Found, given: bool, test_fraction: float, seed: int) -> Dataset:  # noqa: FBT001
-    everything = [(split, name, file) for split, classes in found.pictures.items() for name, files in classes.items() for file in files]
-    readable, unreadable, misnamed = _check(root, [file for _, _, file in everything])
-    notes = _notes(root, found, unreadable, misnamed, _copies(root, readable))
-    kept = set(readable)
-    classes = tuple(sorted({name for _, name, file in everything if file in kept}))
-    if not kept:
-        raise MissingDataError(_nothing(root, found, unreadable))
+    found = walk(path)
+    named = [
+        _Picture(found.relative(file), file, split, label)
+        for split, classes in found.pictures.items()
+        for label, files in classes.items()
+        for file in files
+    ]
+    readable, unreadable, misnamed = _check(sorted(named, key=lambda picture: picture.identity))
+    if not readable:
+        raise MissingDataError(_nothing(path, found, unreadable))
+    classes = tuple(sorted({picture.label for picture in readable}))
     if len(classes) == 1:
         raise DataError(
-            f"{root} has pictures of one class only, '{_shown(classes[0])}'; a classifier needs two or more. Make one "
-            f"folder of pictures per class."
+            f"{path} has pictures of one class only, '{on_one_line(classes[0])}'; a classifier needs two or more. Make "
+            f"one folder of pictures per class."
         )
-    name = root.resolve().name or "folder"
-    index = {label: i for i, label in enumerate(classes)}
-    splits: dict[str, Split] = {}
-    for split in ("train", "validation", "test"):
-        members = sorted(
-            (file.relative_to(root).as_posix(), file, index[label])
-            for part, label, file in everything
-            if part == split and file in kept
-        )
-        if not members:
-            continue
-        splits[split] = Split(
-            split,
-            PictureFiles(tuple(file for _, file, _ in members), root),
-            np.array([label for _, _, label in members], dtype=np.int64),
-            classes,
-            given_ids=np.array([identity for identity, _, _ in members]),
-            dataset=name,
-        )
-        absent = [label for label, n in splits[split].counts().items() if n == 0]
-        if absent:
-            notes.append(f"{split} lacks the class{'es' if len(absent) > 1 else ''} {_listed(absent)}")
-    if not given and test_fraction:
-        _carve_test(splits, test_fraction, seed, notes)
-    return Dataset(name, splits, f"Pictures of the folder {name}, one folder per class.", tuple(notes))
+    name = path.resolve().name or "folder"
+    splits = {
+        split: _split(split, [picture for picture in readable if picture.split == split], classes, path, name)
+        for split in ("train", "validation", "test")
+        if any(picture.split == split for picture in readable)
+    }
+    notes = _notes(found, unreadable, misnamed, classes) + _copies(readable) + lacking(splits)
+    if not found.has_splits and test_fraction:
+        try:
+            splits["train"], splits["test"] = carve(splits["train"], test_fraction, seed, name="test")
+            notes.append(carved_note(len(splits["test"]), test_fraction, seed))
+        except DataError:
+            notes.append("no test split was given, and there are too few pictures to set any apart")
+    return Dataset(name, splits, f"Pictures of the folder {on_one_line(name)}, one folder per class.", tuple(notes))
 
 
-def _carve_test(splits: dict[str, Split], fraction: float, seed: int, notes: list[str]) -> None:
-    try:
-        splits["train"], splits["test"] = carve(splits["train"], fraction, seed, name="test")
-    except DataError:
-        notes.append("no test split: there are too few pictures to set any apart")
-        return
-    notes.append(
-        f"no test split was given: {len(splits['test']):,} pictures ({100 * fraction:g} % of each class) were set "
-        f"apart by seed {seed}"
+def _split(name: str, pictures: list[_Picture], classes: tuple[str, ...], root: Path, dataset: str) -> Split:
+    return Split(
+        name,
+        PictureFiles(tuple(picture.path for picture in pictures), root),
+        np.array([classes.index(picture.label) for picture in pictures], dtype=np.int64),
+        classes,
+        given_ids=np.array([picture.identity for picture in pictures]),
+        dataset=dataset,
     )
 
 
-def _entries(folder: Path, root: Path, found: _Found) -> list[Path]:
-    """What lies in a folder, sorted by name, without hidden and system files; links are checked."""
-    try:
-        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
-    except PermissionError as error:
-        raise DataError(f"{folder} may not be read by this user. Change its permissions, or copy it.") from error
-    kept = []
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name.lower() in _SYSTEM:
-            found.hidden.append(entry.relative_to(root).as_posix())
-            continue
-        if entry.is_symlink():
-            _check_link(entry, root)
-        kept.append(entry)
-    return kept
+def _check(pictures: list[_Picture]) -> tuple[list[_Picture], list[str], list[str]]:
+    """Reads every header.
 
+    Returns:
+        What can be read; a sentence on each of the others; and what is of another format than its name says.
+    """
 
-def _check_link(link: Path, root: Path) -> None:
-    try:
-        goal = link.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        what = "to nothing" if missing else "in a circle"
-        raise DataError(f"The link {_shown(str(link))} leads {what}. Remove it.") from error
-    if not goal.is_relative_to(root.resolve()):
-        raise DataError(
-            f"The link {_shown(str(link))} leads out of the folder, to {goal}. Copy what it leads to, or remove it."
-        )
-    if goal.is_dir() and link.parent.resolve().is_relative_to(goal):
-        raise DataError(f"The link {_shown(str(link))} leads in a circle, back to {goal}. Remove it.")
-
-
-def _gather(folder: Path, root: Path, split: str, found: _Found) -> None:
-    """Takes the class folders of one split."""
-    for entry in _entries(folder, root, found):
-        if entry.is_dir():
-            for file in _walk(entry, root, found):
-                found.pictures[split][entry.name].append(file)
-        else:
-            found.astray.append(entry.relative_to(root).as_posix())
-
-
-def _walk(folder: Path, root: Path, found: _Found) -> Iterator[Path]:
-    """The files below a class folder that call themselves pictures."""
-    for entry in _entries(folder, root, found):
-        if entry.is_dir():
-            yield from _walk(entry, root, found)
-        elif entry.suffix.lower() in SUFFIXES and entry.is_file():
-            yield entry
-        else:
-            found.foreign.append(entry.relative_to(root).as_posix())
-
-
-def _check(root: Path, files: list[Path]) -> tuple[list[Path], dict[str, str], list[str]]:
-    """Reads every header: (readable files, {id: reason} of the others, ids whose content is of another format)."""
-
-    def look(file: Path) -> str | DataError:
+    def look(picture: _Picture) -> str | DataError:
         try:
-            return probe(file)[0]
+            return probe(picture.path, name=on_one_line(picture.identity))[0]
         except DataError as error:
             return error
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        looks = list(pool.map(look, files))
-    readable, unreadable, misnamed = [], {}, []
-    for file, seen in zip(files, looks, strict=True):
-        identity = file.relative_to(root).as_posix()
+        looks = list(pool.map(look, pictures))
+    readable, unreadable, misnamed = [], [], []
+    for picture, seen in zip(pictures, looks, strict=True):
         if isinstance(seen, DataError):
-            unreadable[identity] = str(seen)
+            unreadable.append(str(seen))
             continue
-        readable.append(file)
-        if seen != SUFFIXES[file.suffix.lower()]:
-            misnamed.append(f"{identity} (content {seen})")
+        readable.append(picture)
+        if seen != SUFFIXES[picture.path.suffix.lower()]:
+            misnamed.append(f"{picture.identity} (is {seen})")
     return readable, unreadable, misnamed
 
 
-def _copies(root: Path, files: Iterable[Path]) -> list[list[str]]:
-    """Groups of files with exactly the same bytes; only those of equal size are read."""
-    by_size: dict[int, list[Path]] = defaultdict(list)
-    for file in files:
-        by_size[file.stat().st_size].append(file)
-    groups = []
-    for alike in by_size.values():
-        if len(alike) < 2:
-            continue
-        by_content: dict[bytes, list[str]] = defaultdict(list)
-        for file in alike:
-            by_content[hashlib.sha256(file.read_bytes()).digest()].append(file.relative_to(root).as_posix())
-        groups += [sorted(names) for names in by_content.values() if len(names) > 1]
-    return sorted(groups)
-
-
-def _notes(
-    root: Path, found: _Found, unreadable: dict[str, str], misnamed: list[str], copies: list[list[str]]
-) -> list[str]:
-    notes = []
+def _notes(found: Found, unreadable: list[str], misnamed: list[str], classes: tuple[str, ...]) -> list[str]:
+    notes = [f"left out: {reason}" for reason in unreadable]
     if unreadable:
-        notes.append(f"{_files(len(unreadable))} could not be read and {_were(len(unreadable))} left out:")
-        notes += [_shown(reason) for _, reason in sorted(unreadable.items())]
+        notes.insert(0, f"{_files(len(unreadable))} could not be read and left out, each named below")
+    if found.unnameable:
+        notes.append(f"{_files(len(found.unnameable))} left out, as the name is not Unicode: {_list(found.unnameable)}")
     if found.astray:
-        notes.append(f"{_files(len(found.astray))} outside the class folders left out: {_listed(found.astray)}")
+        notes.append(f"{_files(len(found.astray))} outside the class folders left out: {_list(found.astray)}")
     if found.foreign:
-        notes.append(f"{_files(len(found.foreign))} not named as a picture left out: {_listed(found.foreign)}")
+        notes.append(
+            f"{_files(len(found.foreign))} not named as PNG, JPEG, WebP, BMP or GIF left out: {_list(found.foreign)}"
+        )
+    empty = sorted({label for labels in found.pictures.values() for label in labels} - set(classes))
+    if empty:
+        notes.append(f"{len(empty)} class folder{'s' * (len(empty) > 1)} without a picture left out: {_list(empty)}")
     if found.hidden:
-        names = Counter(name.rsplit("/", 1)[-1] for name in found.hidden)
-        kinds = ", ".join(_shown(name) for name in sorted(names))
-        notes.append(f"{len(found.hidden):,} hidden or system {_files(len(found.hidden))[2:]} ignored: {kinds}")
+        kinds = sorted({name.rsplit("/", 1)[-1] for name in found.hidden})
+        count = len(found.hidden)
+        notes.append(f"{count:,} hidden or system file{'s' * (count > 1)} ignored: {_list(kinds)}")
     if misnamed:
-        notes.append(f"{_files(len(misnamed))} read by content, which is not what the name says: {_listed(misnamed)}")
-    if copies:
-        extra = sum(len(group) - 1 for group in copies)
-        shown = "; ".join(" = ".join(_shown(name) for name in group) for group in copies[:_SHOWN])
-        notes.append(f"{_files(extra)} with exactly the bytes of another one, kept: {shown}")
+        notes.append(f"{_files(len(misnamed))} of another format than the name says: {_list(misnamed)}")
     return notes
 
 
-def _nothing(root: Path, found: _Found, unreadable: dict[str, str]) -> str:
+def _copies(pictures: list[_Picture]) -> list[str]:
+    """A note on files with exactly the same bytes; only those of equal size are read."""
+    by_size: dict[int, list[_Picture]] = defaultdict(list)
+    for picture in pictures:
+        by_size[picture.path.stat().st_size].append(picture)
+    groups: list[list[_Picture]] = []
+    for alike in by_size.values():
+        by_content: dict[bytes, list[_Picture]] = defaultdict(list)
+        if len(alike) > 1:
+            for picture in alike:
+                with read_errors(picture.path), picture.path.open("rb") as stream:
+                    by_content[hashlib.file_digest(stream, "sha256").digest()].append(picture)
+        groups += [group for group in by_content.values() if len(group) > 1]
+    if not groups:
+        return []
+    groups.sort(key=lambda group: group[0].identity)
+    extra = sum(len(group) - 1 for group in groups)
+    note = f"{_files(extra)} with exactly the bytes of another one, kept"
+    across = sum(len({picture.split for picture in group}) > 1 for group in groups)
+    if across:
+        note += f"; {across:,} such picture{'s' * (across > 1)} in more than one split"
+    torn = sum(len({picture.label for picture in group}) > 1 for group in groups)
+    if torn:
+        note += f"; {torn:,} such picture{'s' * (torn > 1)} in more than one class"
+    return [f"{note}: {_list([' = '.join(picture.identity for picture in group) for group in groups])}"]
+
+
+def _nothing(root: Path, found: Found, unreadable: list[str]) -> str:
+    """Why there is no picture at all."""
     if unreadable:
-        first = next(iter(sorted(unreadable.values())))
-        return f"{root} has no picture that can be read: {len(unreadable):,} files are damaged; the first: {first}"
-    loose = [name for name in found.astray if Path(name).suffix.lower() in SUFFIXES]
+        return f"{root} has no picture that can be read, of {_files(len(unreadable))}. The first: {unreadable[0]}"
+    loose = sum(Path(name).suffix.lower() in SUFFIXES for name in found.astray)
     if loose:
         return (
-            f"{root} has {len(loose):,} pictures, but no class folders. Make one folder per class in it, and put the "
-            f"pictures there."
+            f"{root} has {loose:,} picture{'s' * (loose > 1)}, but no class folders. Make one folder per class in it, "
+            f"and put the pictures there."
         )
     return (
-        f"{root} has no pictures (PNG, JPEG, WebP, BMP or GIF). Give a folder that has one folder of pictures per class."
+        f"{root} has no pictures (PNG, JPEG, WebP, BMP or GIF). Give a folder that has one folder of pictures per "
+        f"class."
     )
 
 
 def _files(n: int) -> str:
-    return f"{n:,} file" + ("s" if n != 1 else "")
+    return f"{n:,} file" + "s" * (n != 1)
 
 
-def _were(n: int) -> str:
-    return "were" if n != 1 else "was"
-
-
-def _shown(name: str) -> str:
-    """A name on one line: line ends and other control characters are escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(f"'{_shown(name)}'" for name in names[:_SHOWN])
-    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+def _list(names: list[str]) -> str:
+    shown = ", ".join(f"'{on_one_line(name)}'" for name in names[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")

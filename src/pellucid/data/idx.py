@@ -19,7 +19,7 @@ from __future__ import annotations
 import gzip
 import math
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def write_idx(path: str | Path, array: np.ndarray) -> None:
     atomic.write_bytes(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
-def _read_header(stream: IO[bytes], path: Path) -> tuple[np.dtype, tuple[int, ...], int]:
+def _read_header(stream: BinaryIO, path: Path) -> tuple[np.dtype, tuple[int, ...], int]:
     """The element type, the shape, and how many bytes the header takes."""
     magic = stream.read(4)
     if len(magic) < 4:
@@ -100,7 +100,7 @@ def _read_header(stream: IO[bytes], path: Path) -> tuple[np.dtype, tuple[int, ..
     return dtype, shape, 4 + 4 * rank
 
 
-def _read_at_most(stream: IO[bytes], declared: int) -> bytearray:
+def _read_at_most(stream: BinaryIO, declared: int) -> bytearray:
     """Up to `declared` bytes. The buffer grows with what arrives, not with what was declared."""
     values = bytearray()
     while len(values) < declared:

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 from pellucid.data.catalogue import DATASETS, FORMATS, lookup
+from pellucid.data.files import read_errors
 from pellucid.data.splitting import check_fraction
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset
@@ -34,7 +35,9 @@ def load(source: str | Path, *, test_fraction: float = 0.2, seed: int = 0) -> Da
     if isinstance(source, str) and source in DATASETS:
         return importlib.import_module(lookup(source).module).load(source)
     path = Path(source).expanduser()
-    if not path.exists():
+    with read_errors(path):
+        there = path.exists()
+    if not there:
         if isinstance(source, str) and not _looks_like_a_path(source):
             lookup(source)
         raise MissingDataError(

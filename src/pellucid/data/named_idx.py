@@ -7,18 +7,19 @@ A folder holds pairs `PREFIX-images...` and `PREFIX-labels...`: `train-images-id
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from pellucid.data.arrays import as_pictures, carved_note
+from pellucid.data.arrays import as_pictures
 from pellucid.data.catalogue import DATASETS
 from pellucid.data.download import Remote, obtain
+from pellucid.data.files import read_errors
 from pellucid.data.idx import read_idx
 from pellucid.data.location import data_root
-from pellucid.data.splitting import carve
+from pellucid.data.splitting import SPLIT_NAMES, carve, carved_note, lacking
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, Split
 
@@ -28,16 +29,6 @@ _NAME = re.compile(
     r"(?P<prefix>.*?)[-_. ]?(?P<what>images|labels)(?P<form>[-_.]idx\d?(?:[-_.]ubyte)?|[-_.]ubyte|)(?P<packed>\.gz)?",
     re.IGNORECASE | re.DOTALL,
 )
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-    "t10k": "test",
-}
 _MOST_CLASSES = 65_536
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -132,7 +123,8 @@ def recognises(path: Path) -> bool:
     """Whether a folder holds IDX files of pictures, by their names."""
     if not path.is_dir():
         return False
-    matches = [match for entry in path.iterdir() if entry.is_file() and (match := _NAME.fullmatch(entry.name))]
+    with read_errors(path):
+        matches = [match for entry in path.iterdir() if entry.is_file() and (match := _NAME.fullmatch(entry.name))]
     kinds = {match["what"].lower() for match in matches}
     return kinds == {"images", "labels"} or any("idx" in match["form"].lower() for match in matches)
 
@@ -147,7 +139,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     """
     name = path.resolve().name
     splits, notes = _read_splits(path, None, name)
-    if list(splits) == ["train"] and test_fraction and not _pairs(path).keys() & {"train"}:
+    if set(_pairs(path)) == {""} and test_fraction:
         splits["train"], splits["test"] = carve(splits["train"], test_fraction, seed, name="test")
         notes.append(carved_note(len(splits["test"]), test_fraction, seed))
     return Dataset(name, splits, f"IDX files of the folder {name}.", tuple(notes))
@@ -162,7 +154,7 @@ def _pairs(folder: Path) -> dict[str, _Pair]:
         if match is None or not path.is_file():
             continue
         words = re.split(r"[-_. ]", match["prefix"].lower())
-        split = _SPLITS.get(words[-1], "")
+        split = SPLIT_NAMES.get(words[-1], "")
         which = "-".join(words[:-1] if split else words)
         if sets.setdefault(split, which) != which:
             raise FormatError(
@@ -181,7 +173,7 @@ def _read_splits(folder: Path, classes: tuple[str, ...] | None, name: str) -> tu
     pairs, notes = _pairs(folder), []
     pictures: dict[str, np.ndarray] = {}
     labels: dict[str, np.ndarray] = {}
-    for split, pair in sorted(pairs.items(), key=lambda item: ("", *_SPLITS).index(item[0])):
+    for split, pair in sorted(pairs.items(), key=lambda item: ("", "train", "validation", "test").index(item[0])):
         for what, other in (("images", "labels"), ("labels", "images")):
             if what not in pair.files:
                 raise MissingDataError(
@@ -191,7 +183,7 @@ def _read_splits(folder: Path, classes: tuple[str, ...] | None, name: str) -> tu
         if key in pictures:
             raise FormatError(f"{folder} has IDX files that name the split 'train' and others that name none.")
         pictures[key], labels[key] = _read_pair(pair, notes)
-        notes += [f"{path.name} was not read: {pair_name(pair, path)} holds the same" for path in pair.ignored]
+        notes += [f"{path.name} was not read: {_read_instead(pair, path)} holds the same" for path in pair.ignored]
     if classes is None:
         classes = tuple(str(i) for i in range(max(int(values.max()) for values in labels.values()) + 1))
     for split, values in labels.items():
@@ -206,22 +198,11 @@ def _read_splits(folder: Path, classes: tuple[str, ...] | None, name: str) -> tu
     return splits, notes
 
 
-def pair_name(pair: _Pair, path: Path) -> str:
+def _read_instead(pair: _Pair, path: Path) -> str:
     """The name of the file that was read in place of `path`."""
     match = _NAME.fullmatch(path.name)
     assert match is not None, path
     return pair.files[match["what"].lower()].name
-
-
-def lacking(splits: Mapping[str, Split]) -> list[str]:
-    """A sentence for each split in which classes have no picture."""
-    notes = []
-    for name, split in splits.items():
-        absent = [f"'{label}'" for label, n in split.counts().items() if n == 0]
-        if absent:
-            shown = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
-            notes.append(f"{name} lacks the class{'es' if len(absent) > 1 else ''} {shown}")
-    return notes
 
 
 def _read_pair(pair: _Pair, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:

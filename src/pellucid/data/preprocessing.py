@@ -100,9 +100,7 @@ def measure(pictures: np.ndarray, *, fit: Fit = "stretch", scaling: Scaling = "s
     )
 
 
-def normalise(
-    batch: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dtype | None = None
-) -> torch.Tensor:
+def normalise(batch: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dtype | None = None) -> torch.Tensor:
     """(v / 255 − mean) / deviation, per channel, as one multiplication and addition: v × scale + shift.
 
     Args:
@@ -216,9 +214,9 @@ def _resize(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
         box = (max(left, 0), max(top, 0), min(left + seen[0], image.width), min(top + seen[1], image.height))
         return image.resize(target, bilinear, box=box, reducing_gap=None)
     ratio = min(ratios)
-    inner = tuple(min(max(round(side * ratio), 1), most) for side, most in zip(image.size, target, strict=True))
+    # At least one pixel, however thin the picture is.
+    inner = max(round(image.width * ratio), 1), max(round(image.height * ratio), 1)
     canvas = Pillow.new(image.mode, target)
-    canvas.paste(
-        image.resize(inner, bilinear, reducing_gap=None), ((target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2)
-    )
+    corner = (target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2
+    canvas.paste(image.resize(inner, bilinear, reducing_gap=None), corner)
     return canvas

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +16,23 @@ import numpy as np
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, Split
 
-__all__ = ["GROUPS", "carve", "check_fraction", "with_validation"]
+__all__ = ["GROUPS", "SPLIT_NAMES", "carve", "carved_note", "check_fraction", "lacking", "with_validation"]
 
 GROUPS = "groups"
 """The column whose pictures stay together: those of one patient, one film, one object."""
+
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+    "t10k": "test",
+}
+"""From the name of a folder or the prefix of a file, in lower case, to its split."""
 
 
 def check_fraction(fraction: float, name: str = "fraction") -> None:
@@ -73,6 +87,22 @@ def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     return replace(dataset, splits=order | {k: v for k, v in dataset.splits.items() if k not in order})
 
 
+def carved_note(n: int, fraction: float, seed: int) -> str:
+    """Says that a test split was carved, by how much and by which seed."""
+    return f"no test split was given: {n:,} pictures ({100 * fraction:g} % of each class) were set apart by seed {seed}"
+
+
+def lacking(splits: Mapping[str, Split]) -> list[str]:
+    """A sentence for each split in which classes have no picture."""
+    notes = []
+    for name, split in splits.items():
+        absent = [f"'{label}'" for label, n in split.counts().items() if n == 0]
+        if absent:
+            shown = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
+            notes.append(f"{name} lacks the class{'es' if len(absent) > 1 else ''} {shown}")
+    return notes
+
+
 def _keys(n: int, seed: int, name: str) -> np.ndarray:
     """One random key a picture. Raw output of the bit generator: NumPy promises that it stays the same for ever."""
     if seed < 0:
@@ -110,8 +140,11 @@ def _choose(labels: np.ndarray, classes: int, fraction: float, keys: np.ndarray)
 def _choose_groups(
     labels: np.ndarray, groups: np.ndarray, classes: int, fraction: float, keys: np.ndarray
 ) -> np.ndarray:
-    """Which pictures are carved when groups stay together: a group is taken, in random order, when that brings the
-    counts of the classes nearer to the stratified ones."""
+    """Which pictures are carved when groups stay together: bool (N,).
+
+    The groups are met in random order; one is taken when that brings the counts of the classes nearer to the
+    stratified ones.
+    """
     names, members = np.unique(groups, return_inverse=True)
     held = np.zeros((len(names), classes), dtype=np.int64)
     np.add.at(held, (members, labels), 1)

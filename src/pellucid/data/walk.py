@@ -1,0 +1,155 @@
+"""Walking through a real folder: what in it is a picture, by name, and what is something else.
+
+Hidden and system files are passed by and counted. Links are followed while they stay inside the folder and make no
+circle; others are refused.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pellucid.data.decoding import SUFFIXES
+from pellucid.data.files import read_errors
+from pellucid.data.splitting import SPLIT_NAMES
+from pellucid.errors import DataError
+
+__all__ = ["Found", "on_one_line", "walk"]
+
+_SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r", "$recycle.bin", "system volume information"}
+
+
+@dataclass
+class Found:
+    """What was met. All names are relative to the root, with `/` between their parts.
+
+    Attributes:
+        pictures: split -> class -> files with the name of a picture, sorted.
+        has_splits: whether the folder has `train`, `validation` or `test` folders.
+        hidden: hidden and system files and folders.
+        foreign: files within class folders that are not named as pictures.
+        astray: files and folders outside the class folders.
+        unnameable: files whose names are not valid Unicode.
+    """
+
+    root: Path
+    pictures: dict[str, dict[str, list[Path]]] = field(default_factory=lambda: defaultdict(dict))
+    has_splits: bool = False
+    hidden: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    astray: list[str] = field(default_factory=list)
+    unnameable: list[str] = field(default_factory=list)
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+def walk(root: Path) -> Found:
+    """Finds the class folders and their pictures.
+
+    Raises:
+        DataError: a link leads out of the folder, to nothing, or in a circle; two folders name one split; a folder may
+            not be read.
+    """
+    found = Found(root)
+    entries = _entries(root, (root.resolve(),), found)
+    folders = {entry.name: entry for entry in entries if entry.is_dir()}
+    splits = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
+    # A class may be called "test", as long as there is no "train" beside it.
+    found.has_splits = "train" in splits.values() or (bool(splits) and len(splits) == len(folders))
+    if not found.has_splits:
+        _gather(root, "train", found)
+        return found
+    if len(set(splits.values())) < len(splits):
+        names = " and ".join(f"'{on_one_line(name)}'" for name in splits)
+        raise DataError(f"{root} has two folders for one split: {names}. Keep one of them.")
+    found.astray += [found.relative(entry) for entry in entries if entry.name not in splits]
+    for name, split in splits.items():
+        _gather(folders[name], split, found)
+    return found
+
+
+def on_one_line(name: str) -> str:
+    """A file's name for a message: line ends, other control characters and broken Unicode are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def _gather(folder: Path, split: str, found: Found) -> None:
+    """Takes the class folders of one split."""
+    above = _chain(folder, found.root)
+    seen_before = folder == found.root
+    for entry in _entries(folder, above, Found(found.root) if seen_before else found):
+        if entry.is_dir():
+            found.pictures[split][entry.name] = sorted(_files(entry, (*above, entry.resolve()), found))
+        else:
+            found.astray.append(found.relative(entry))
+
+
+def _chain(folder: Path, root: Path) -> tuple[Path, ...]:
+    """The real folders from the root to a folder."""
+    return (root.resolve(),) if folder == root else (root.resolve(), folder.resolve())
+
+
+def _files(folder: Path, above: tuple[Path, ...], found: Found) -> Iterable[Path]:
+    """The files below a class folder that are named as pictures."""
+    # A list of what is still to be visited, as real folders can be nested deeper than Python's calls.
+    waiting = [(folder, above)]
+    while waiting:
+        current, chain = waiting.pop()
+        for entry in _entries(current, chain, found):
+            if entry.is_dir():
+                waiting.append((entry, (*chain, entry.resolve())))
+            elif entry.suffix.lower() in SUFFIXES and entry.is_file():
+                yield entry
+            else:
+                found.foreign.append(found.relative(entry))
+
+
+def _entries(folder: Path, above: tuple[Path, ...], found: Found) -> list[Path]:
+    """What lies in a folder, sorted by name, without hidden and system files; links are checked.
+
+    `above` are the real folders on the way here, this one included.
+    """
+    with read_errors(folder):
+        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    kept = []
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name.lower() in _SYSTEM:
+            found.hidden.append(found.relative(entry))
+        elif not _is_unicode(entry.name):
+            found.unnameable.append(found.relative(entry))
+        else:
+            _check_link(entry, above)
+            kept.append(entry)
+    return kept
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_link(entry: Path, above: tuple[Path, ...]) -> None:
+    """Refuses a link (on Windows also a junction) that leads out of the root, to nothing, or in a circle."""
+    # A file that is no link needs no look at where it leads; on a network drive each look takes its time.
+    if not entry.is_symlink() and not entry.is_dir():
+        return
+    name = on_one_line(str(entry))
+    try:
+        goal = entry.resolve(strict=True)
+    except FileNotFoundError as error:
+        raise DataError(f"The link {name} leads to nothing. Remove it.") from error
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"The link {name} leads in a circle. Remove it.") from error
+    if not goal.is_relative_to(above[0]):
+        raise DataError(
+            f"The link {name} leads out of the folder, to {on_one_line(str(goal))}. Copy what it leads to, or remove "
+            f"it."
+        )
+    if goal in above:
+        raise DataError(f"The link {name} leads in a circle, back to {on_one_line(str(goal))}. Remove it.")
