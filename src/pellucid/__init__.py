@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pellucid.training import Recipe as Recipe
     from pellucid.training import train as train
 
-__version__ = "0.1.0"
+from pellucid.version import __version__ as __version__
 
 _PUBLIC = {
     "Dataset": "pellucid.records",

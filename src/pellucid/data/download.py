@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pellucid import __version__
+from pellucid.version import __version__
 from pellucid.errors import DownloadError, StorageError
 from pellucid.records import atomic
 

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from pellucid import __version__
 from pellucid.data import preprocessing as preparing
 from pellucid.data.splitting import with_validation
 from pellucid.errors import DataError, UsageError
@@ -33,6 +32,7 @@ from pellucid.training.randomness import named_seed
 from pellucid.training.recipes import Recipe
 from pellucid.training.rules import find_rule
 from pellucid.training.shape import input_shape
+from pellucid.version import __version__
 
 NetworkLike = str | nn.Module | type[nn.Module]
 
