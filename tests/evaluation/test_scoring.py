@@ -14,7 +14,7 @@ from pellucid.records import Findings, PictureFiles, Predictions, Split
 CLASSES = ("ant", "bee", "moth")
 
 
-def predictions(probabilities, labels, classes=CLASSES, dataset="", split=""):
+def predictions(probabilities, labels, classes=CLASSES, dataset="", split="", unreadable=()):
     probabilities = np.array(probabilities, dtype=np.float32)
     ids = np.array([f"test/{i}" for i in range(len(probabilities))])
     return Predictions(
@@ -106,6 +106,11 @@ def test_pictures_are_found_by_id_and_not_by_place(four, pictures):
 
 def test_without_pictures_the_cells_have_none(four):
     assert all("png" not in cell for cell in evaluate(four)["mistakes"].data["cells"])
+
+
+def test_what_could_not_be_read_is_said_beside_the_accuracy():
+    for names, said in ((["a"], "1 that could not be read is not counted"), (["a", "b"], "2 that could not be read are")):
+        assert said in str(evaluate(predictions([[1, 0, 0]], [0], unreadable=names)))
 
 
 def test_no_mistakes_is_said():

@@ -74,7 +74,9 @@ def _title(predictions: Predictions) -> str:
 
 def _metrics(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
     n, classes = len(predictions), len(predictions.classes)
-    found = [_share("accuracy", int((predictions.predicted == labels).sum()), n)]
+    left_out = len(predictions.unreadable)
+    note = f"{left_out:,} that could not be read {'is' if left_out == 1 else 'are'} not counted" if left_out else ""
+    found = [_share("accuracy", int((predictions.predicted == labels).sum()), n, note)]
     share, most = metrics.base_rate(labels, classes)
     found.append(Metric("base_rate", share, n, unit="fraction", note=f"always saying '{predictions.classes[most]}'"))
     if classes > 5:
@@ -85,9 +87,9 @@ def _metrics(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
     return found
 
 
-def _share(name: str, right: int, n: int) -> Metric:
+def _share(name: str, right: int, n: int, note: str = "") -> Metric:
     low, high = wilson(right, n)
-    return Metric(name, right / n, n, low, high, unit="fraction")
+    return Metric(name, right / n, n, low, high, unit="fraction", note=note)
 
 
 def _per_class(classes: tuple[str, ...], confusion: np.ndarray) -> Table:

@@ -2,8 +2,8 @@
 
     pictures.draw(figure, "confusion-matrix.png")
 
-Pictures are drawn at 144 dots an inch, so that they are sharp at two thirds of their size in pixels and legible at all of
-it. Importing this package imports no matplotlib: a kind is imported when it is drawn.
+Pictures are drawn at 144 dots an inch, so that they are sharp at two thirds of their size in pixels, and legible at
+all of it. Importing this package imports no matplotlib: a kind is imported when it is drawn.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from pellucid.errors import UnknownNameError
 from pellucid.records import Figure, atomic
 from pellucid.report.pictures.sample import class_grid
 
-__all__ = ["PICTURES", "class_grid", "draw", "png"]
+__all__ = ["DPI", "PICTURES", "class_grid", "draw", "png"]
+
+DPI = 144
+"""Dots an inch: 1.5 pixels for each of a page's."""
 
 PICTURES = {
     "class-grid": "pellucid.report.pictures.grid",

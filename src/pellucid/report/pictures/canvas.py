@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 
-DPI = 144
+from pellucid.report.pictures import DPI
 
 INK = "#1c2530"
 MUTED = "#5a6672"

@@ -13,7 +13,7 @@ from pellucid.report.pictures import canvas
 from pellucid.report.wording import percent, short
 
 COLUMNS = 8
-_EDGE, _GAP, _MARGIN, _HEAD, _TEXT = 1.02, 0.2, 0.25, 0.85, 0.56
+_EDGE, _GAP, _MARGIN, _HEAD, _TEXT = 1.02, 0.2, 0.25, 1.02, 0.56
 _LETTERS = 17
 """So many columns of text fit beneath a picture."""
 
@@ -26,19 +26,18 @@ def png(figure: Figure) -> bytes:
     wide = 2 * _MARGIN + columns * _EDGE + (columns - 1) * _GAP
     drawing, axes = canvas.sheet(wide, _HEAD + rows * (_EDGE + _TEXT) + 0.1)
     axes.text(_MARGIN, 0.33, figure.title or "Predictions", **canvas.text(13, weight="bold", va="center"))
-    axes.text(
-        _MARGIN, 0.6, short(_key(figure.note, cells), int(wide * 13)), **canvas.text(8.5, canvas.MUTED, va="center")
-    )
+    axes.text(_MARGIN, 0.6, short(figure.note, int(wide * 13)), **canvas.text(8.5, canvas.MUTED, va="center"))
+    axes.text(_MARGIN, 0.78, _key(cells), **canvas.text(8.5, canvas.MUTED, va="center"))
     for index, cell in enumerate(cells):
         row, column = divmod(index, columns)
         _cell(axes, cell, _MARGIN + column * (_EDGE + _GAP), _HEAD + row * (_EDGE + _TEXT))
     return canvas.finish(drawing)
 
 
-def _key(note: str, cells: list[Mapping[str, Any]]) -> str:
+def _key(cells: list[Mapping[str, Any]]) -> str:
     known = any(cell.get("given") is not None for cell in cells)
     meaning = "Beneath each: what the model said, and how sure it was" + ("; ✗ marks an error." if known else ".")
-    return f"{note} {meaning}".strip() if cells else note
+    return meaning if cells else ""
 
 
 def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:

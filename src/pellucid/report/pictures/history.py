@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pellucid.records import Figure
-from pellucid.report.pictures import canvas
+from pellucid.report.pictures import DPI, canvas
 
 _LINES = {
     "train": ("training", "#8a5a00", (0, (4, 2)), "s"),
@@ -22,7 +22,7 @@ _LINES = {
 def png(figure: Figure) -> bytes:
     """Draws `rows` (one dictionary an epoch, as in history.csv), and marks `chosen_epoch` where it is given."""
     rows, chosen = list(figure.data["rows"]), figure.data.get("chosen_epoch")
-    drawing = Drawing(figsize=(9.2, 3.7), dpi=canvas.DPI, facecolor=canvas.PAPER, layout="constrained")
+    drawing = Drawing(figsize=(9.2, 3.7), dpi=DPI, facecolor=canvas.PAPER, layout="constrained")
     drawing.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
     drawing.suptitle(figure.title or "How training went", x=0.013, ha="left", **canvas.text(13, weight="bold"))
     loss, accuracy = drawing.subplots(1, 2)
@@ -30,7 +30,7 @@ def png(figure: Figure) -> bytes:
     _panel(accuracy, rows, "accuracy", chosen)
     loss.set_title("Loss (lower is better)", loc="left", **canvas.text(10))
     loss.set_ylabel("loss", **canvas.text(9, canvas.MUTED))
-    if loss.get_ylim()[0] < 0 <= min(line.get_ydata().min() for line in loss.get_lines()):
+    if loss.get_ylim()[0] < 0 <= min(min(line.get_ydata()) for line in loss.get_lines()):
         loss.set_ylim(bottom=0)
     accuracy.set_title("Accuracy (higher is better)", loc="left", **canvas.text(10))
     accuracy.set_ylabel("right answers, %", **canvas.text(9, canvas.MUTED))
@@ -73,10 +73,10 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], what: str, chosen: int
             drawn += 1
     every = [int(row["epoch"]) for row in rows]
     low, high = min(every, default=1), max(every, default=1)
-    margin = 0.5 if high == low else 0.04 * (high - low)
+    margin = 0.5 if high == low else min(0.04 * (high - low), 0.5)
     axes.set_xlim(low - margin, high + margin)
     axes.margins(y=0.12)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch", **canvas.text(9, canvas.MUTED))
     axes.grid(color=canvas.LINE, linewidth=0.7)
     axes.set_axisbelow(True)

@@ -1,0 +1,122 @@
+"""The main result in plain words: how many were right, how sure that is, and what guessing would give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pellucid.records import Findings, Metric
+from pellucid.report import wording
+from pellucid.report.wording import percent
+
+PICTURES = {"test": "test pictures", "validation": "validation pictures", "train": "training pictures"}
+
+
+def split(findings: Findings) -> str:
+    """On which split the findings were measured; empty where that is not known."""
+    if "confusion_matrix" not in findings:
+        return ""
+    return str(findings["confusion_matrix"].data.get("split", ""))
+
+
+def sentence(findings: Findings) -> str:
+    """In words, as "right on 355 of 360 test pictures"; empty where no accuracy was found."""
+    if "accuracy" not in findings:
+        return ""
+    accuracy: Metric = findings["accuracy"]
+    kind = PICTURES.get(split(findings), "pictures")
+    return f"right on {round(accuracy.value * accuracy.n):,} of {accuracy.n:,} {kind}"
+
+
+def headline(findings: Findings) -> dict[str, Any] | None:
+    """The main number for the top of the page, with what belongs to it; None where there is none."""
+    if "accuracy" not in findings:
+        return None
+    accuracy: Metric = findings["accuracy"]
+    base: Metric | None = next((item for item in findings if item.name == "base_rate"), None)
+    text = sentence(findings)
+    return {
+        "value": percent(accuracy.value),
+        "sentence": text[0].upper() + text[1:],
+        "interval": _certainty(accuracy),
+        "base": _guessing(accuracy, base) if base else "",
+        "note": wording.visible(accuracy.note[:1].upper() + accuracy.note[1:] + ".") if accuracy.note else "",
+        "scale": _scale(accuracy, base),
+    }
+
+
+def metrics(findings: Findings) -> list[dict[str, Any]]:
+    """The other metrics, for the cards beneath."""
+    return [
+        {
+            "title": wording.title(item.name),
+            "value": wording.value(item),
+            "interval": wording.interval(item),
+            "n": f"{item.n:,}",
+            "meaning": wording.MEANINGS.get(item.name, ""),
+            "note": wording.visible(item.note[:1].upper() + item.note[1:]),
+        }
+        for item in findings
+        if isinstance(item, Metric) and item.name not in ("accuracy", "base_rate")
+    ]
+
+
+def warnings(findings: Findings, about: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before the numbers."""
+    found = []
+    if about.get("interrupted"):
+        found.append("This training was interrupted before its end. The best model up to then was kept, and is shown.")
+    measured = split(findings)
+    if "accuracy" in findings and measured in ("validation", "train"):
+        why = {
+            "validation": "by which the best epoch was chosen, so the numbers are somewhat too good",
+            "train": "from which the model learned, so the numbers are too good",
+        }[measured]
+        found.append(f"No test pictures were scored. What is shown was measured on the {PICTURES[measured]}, {why}.")
+    return found
+
+
+def without(findings: Findings, about: Mapping[str, Any]) -> str:
+    """What to say where no accuracy was found: what the history shows instead."""
+    said = "This run has no findings on test pictures, so how well the model does on new pictures is not known."
+    rows = findings["history"].data["rows"] if "history" in findings else []
+    chosen = about.get("chosen_epoch")
+    row = next((row for row in rows if row.get("epoch") == chosen), rows[-1] if rows else {})
+    if row.get("validation_accuracy") is None:
+        return said
+    n = about.get("data", {}).get("sizes", {}).get("validation")
+    of = f" of {n:,}" if isinstance(n, int) else " of the"
+    return (
+        f"{said} After epoch {row['epoch']}, {percent(row['validation_accuracy'])}{of} validation pictures were right; "
+        f"since they were used to choose the epoch, that is somewhat too good."
+    )
+
+
+def _certainty(accuracy: Metric) -> str:
+    if accuracy.low is None or accuracy.high is None:
+        return ""
+    return (
+        f"On further pictures of the same kind, expect between {wording.interval(accuracy).replace(' to ', ' and ')} "
+        f"(95 % interval after Wilson, n = {accuracy.n:,})."
+    )
+
+
+def _guessing(accuracy: Metric, base: Metric) -> str:
+    how = wording.visible(base.note) or "always saying the most frequent class"
+    text = f"Without looking at the pictures, {how} would be right on {percent(base.value)} of them."
+    if accuracy.low is not None and accuracy.low <= base.value:
+        text += " The model is not clearly better than that."
+    return text
+
+
+def _scale(accuracy: Metric, base: Metric | None) -> dict[str, Any] | None:
+    if accuracy.low is None or accuracy.high is None:
+        return None
+    alt = f"Accuracy {percent(accuracy.value)}, 95 % interval {wording.interval(accuracy)}"
+    return {
+        "value": round(100 * accuracy.value, 2),
+        "low": round(100 * accuracy.low, 2),
+        "width": round(100 * (accuracy.high - accuracy.low), 2),
+        "base": None if base is None else round(100 * base.value, 2),
+        "alt": alt + ("" if base is None else f", base rate {percent(base.value)}") + ", on a scale from 0 to 100 %.",
+    }
