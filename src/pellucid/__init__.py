@@ -44,7 +44,7 @@ _PUBLIC = {
     "train": "pellucid.training",
 }
 
-__all__ = [*sorted(_PUBLIC), "__version__"]
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
