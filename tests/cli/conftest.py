@@ -6,9 +6,12 @@ import io
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pellucid.cli import main
 
@@ -51,3 +54,41 @@ def pellucid(capsys, monkeypatch):
         return Done(int(end.value.code or 0), said.out, said.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory) -> Path:
+    """A small model of `digits`, trained for the tests."""
+    import pellucid
+
+    model = pellucid.train(pellucid.load("digits"), "logistic-regression", epochs=3, progress=False)
+    return model.save(tmp_path_factory.mktemp("model") / "model.safetensors")
+
+
+@pytest.fixture(scope="session")
+def scans(tmp_path_factory) -> Path:
+    """A folder of six digits as pictures, named by their class, one of them a folder deeper and in capitals."""
+    import pellucid
+
+    test = pellucid.load("digits").test
+    folder = tmp_path_factory.mktemp("scans")
+    (folder / "deeper").mkdir()
+    places = ["a.png", "b.png", "c.bmp", "d e.png", "é.png", "deeper/F.PNG"]
+    for index, place in enumerate(places):
+        Image.fromarray(test.pictures[index, 0]).save(folder / place)
+    (folder / ".hidden.png").write_bytes(b"not to be looked at")
+    (folder / "notes.txt").write_text("not a picture", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def class_folders(tmp_path_factory) -> Path:
+    """A folder with two classes of twelve small pictures, dark and bright."""
+    folder = tmp_path_factory.mktemp("photos")
+    generator = np.random.default_rng(0)
+    for name, low in (("bright", 160), ("dark", 0)):
+        (folder / name).mkdir()
+        for index in range(12):
+            pixels = generator.integers(low, low + 90, (16, 16), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{index:02}.png")
+    return folder

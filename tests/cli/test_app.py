@@ -9,7 +9,7 @@ import sys
 import pytest
 import typer
 
-from pellucid import __version__
+from pellucid.version import __version__
 from pellucid.cli import app, completion
 from pellucid.cli.commands import COMMANDS, Command
 from pellucid.errors import DataError
@@ -54,7 +54,7 @@ def test_no_arguments_show_the_help(pellucid):
 
 
 def test_version(pellucid):
-    assert pellucid("--version").output == f"pellucid {__version__}\n"
+    assert pellucid("--version").out == f"pellucid {__version__}\n"
 
 
 def test_unknown_command_says_what_was_meant(pellucid):

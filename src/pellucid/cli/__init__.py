@@ -17,7 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pellucid.cli.app import root
 
     _speak_utf8()
-    root().main(args=arguments, prog_name="pellucid")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    root().main(args=given, prog_name="pellucid", obj=given)  # the object of the context: a run notes what was typed
 
 
 def _speak_utf8() -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pellucid import __version__
+from pellucid.version import __version__
 from pellucid.cli.commands import COMMANDS
 from pellucid.errors import PellucidError, UnknownNameError
 

@@ -56,6 +56,8 @@ def _nested(title: str, content: Any) -> list[tuple[str, Any]]:
     """Dictionaries within dictionaries as rows: `training seed`, `training versions torch`."""
     if not isinstance(content, dict):
         return [(title, content)]
+    if content.keys() == {"value", "n"}:
+        return [(title, f"{content['value']:.4g} (n = {content['n']:,})")]
     return [row for key, value in sorted(content.items()) for row in _nested(f"{title} {key.replace('_', ' ')}", value)]
 
 

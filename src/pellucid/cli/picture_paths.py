@@ -9,10 +9,7 @@ from pathlib import Path
 
 from pellucid.errors import DataError, MissingDataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-"""What a file in a folder must be called to be taken for a picture. A file named by itself may be called anything."""
-
-_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"RIFF", b"II*\x00", b"MM\x00*")
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"RIFF")
 """How files of pictures begin."""
 
 
@@ -39,7 +36,9 @@ def gather(paths: Sequence[str], *, spool: Path) -> dict[str, str]:
 def _expand(path: str) -> Iterable[str]:
     here = Path(path)
     if here.is_dir():
-        inside = [str(file) for file in sorted(here.rglob("*")) if _is_picture(file, below=here)]
+        from pellucid.data.decoding import SUFFIXES
+
+        inside = [str(file) for file in sorted(here.rglob("*")) if _is_picture(file, below=here, suffixes=SUFFIXES)]
         if not inside:
             raise MissingDataError(
                 f"The folder {path} has no pictures: no file within ends in {', '.join(SUFFIXES)}. Give another folder."
@@ -57,9 +56,9 @@ def _expand(path: str) -> Iterable[str]:
     )
 
 
-def _is_picture(file: Path, *, below: Path) -> bool:
+def _is_picture(file: Path, *, below: Path, suffixes: Iterable[str]) -> bool:
     hidden = any(part.startswith(".") for part in file.relative_to(below).parts)
-    return not hidden and file.suffix.lower() in SUFFIXES and file.is_file()
+    return not hidden and file.suffix.lower() in suffixes and file.is_file()
 
 
 def _standard_input(spool: Path) -> dict[str, str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pellucid.cli import completion
+
+if TYPE_CHECKING:
+    from pellucid.workflows.train import Run
 
 EXAMPLES = """  pellucid train digits --network convnet
   pellucid train mnist --network lenet5 --epochs 10 --seed 1
@@ -20,6 +22,7 @@ EXAMPLES = """  pellucid train digits --network convnet
 
 
 def train(
+    context: typer.Context,
     data: Annotated[
         str,
         typer.Argument(
@@ -115,8 +118,12 @@ def train(
 
     # What makes no sense is said at once, before torch takes its seconds to load.
     _check(network, recipe, changes)
-    from pellucid.data import load
+    network_changes = settings.parse(network_settings or (), "--set")
 
+    from pellucid.data import load
+    from pellucid.records import Model
+
+    model = None if start is None else Model.load(start)
     dataset = load(data)
     console.notes(dataset.notes)
 
@@ -127,18 +134,53 @@ def train(
         network,
         recipe=recipe,
         out=out,
-        settings=settings.parse(network_settings or (), "--set"),
-        start=start,
+        settings=network_changes or None,
+        start=model,
         size=size,
         seed=seed,
         threads=threads,
         device=device,
         report=report,
-        quiet=quiet,
-        command=shlex.join(["pellucid", *sys.argv[1:]]),
+        progress=False,
+        callbacks=() if quiet else (_display(as_json=as_json),),
+        command=shlex.join(["pellucid", *context.find_root().obj]),
         **changes,
     )
-    _ = done
+    _finish(done, as_json=as_json)
+
+
+def _display(*, as_json: bool) -> Any:
+    """The progress: on standard error where standard output is one JSON document."""
+    from rich.console import Console
+
+    from pellucid.training.display import suitable
+
+    return suitable(Console(stderr=as_json, soft_wrap=True))
+
+
+def _finish(done: Run, *, as_json: bool) -> None:
+    """Prints what was found, on which pictures, and where everything lies."""
+    from pellucid.cli import console
+
+    notes = [note for note in done.training.notes if note not in done.training.data.notes]
+    console.notes(notes)
+    if done.interrupted:
+        kept = (
+            f"the model of epoch {done.training.chosen_epoch}" if done.training.chosen_epoch else "the model as begun"
+        )
+        console.say(f"Interrupted. Kept {kept}: {done.folder.model}")
+        raise typer.Exit(130)
+    say = console.say if as_json else typer.echo
+    if done.scored != "test":
+        console.notes(
+            [f"there is no test split; these findings are of the {done.scored} split, which chose the epoch."]
+        )
+    if not as_json:
+        typer.echo(f"On the {done.scored} split:")
+    console.emit(done.findings, as_json=as_json)
+    say(f"Model   {done.folder.model}")
+    if done.report is not None:
+        say(f"Report  {done.report}")
 
 
 def _check(network: str | None, recipe: str, changes: dict[str, Any]) -> None:

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pellucid.cli import console, info
+from pellucid.data.catalogue import DATASETS
+from pellucid.networks.catalogue import NETWORKS
+from pellucid.records import Findings, Metric, Model, Table, display
+
+
+def test_datasets_lists_all_of_them_with_their_source(pellucid):
+    done = pellucid("datasets")
+    assert done.code == 0
+    for name, entry in DATASETS.items():
+        (line,) = [line for line in done.out.splitlines() if line.startswith(f"{name} ")]
+        assert entry.source in line
+    rows = pellucid("datasets", "--json").findings["datasets"]["rows"]
+    assert [row[0] for row in rows] == list(DATASETS)
+
+
+def test_networks_lists_all_of_them_with_their_parameters(pellucid):
+    done = pellucid("networks")
+    for name, entry in NETWORKS.items():
+        (line,) = [line for line in done.out.splitlines() if line.startswith(f"{name} ")]
+        assert str(entry.year) in line
+        assert entry.good_for in line
+    found = pellucid("networks", "--json").findings["networks"]
+    assert [row[found["columns"].index("parameters")] for row in found["rows"]] == [
+        entry.parameters for entry in NETWORKS.values()
+    ]
+
+
+def test_info_prints_what_a_model_says_of_itself(pellucid, model_file):
+    done = pellucid("info", model_file)
+    assert done.code == 0
+    lines = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in done.out.splitlines()}
+    assert lines["network"] == "logistic-regression"
+    assert lines["classes"] == "10: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
+    assert lines["numbers"] == "650"
+    assert lines["training recipe epochs"] == "3"
+    assert lines["sha256"] == Model.load(model_file).sha256
+    assert lines["measured validation accuracy"].endswith("(n = 144)")
+    rows = dict(pellucid("info", model_file, "--json").findings["model"]["rows"])
+    assert rows["preprocessing height"] == "8"
+
+
+def test_info_names_the_class_that_a_model_needs(model_file):
+    model = Model.load(model_file)
+    named = model.specification.network.model_copy(
+        update={"name": "custom", "source": "mynet.py:Net", "settings": {"width": 10_000}}
+    )
+    changed = Model(model.specification.model_copy(update={"network": named, "abstain_below": 0.5}), model.weights)
+    rows = dict(info.describe(changed).rows)
+    assert rows["needs the class"] == "mynet.py:Net"
+    assert rows["setting width"] == "10,000"
+    assert rows["abstains below"] == "0.5"
+
+
+def test_a_table_lines_up(capsys):
+    found = Table("t", ("name", "n", "share"), (("a", 5, None), ("long\nname", 12_345, 0.5)), "That is all.")
+    console.table(found, as_json=False)
+    assert capsys.readouterr().out == (
+        "name             n  share\na                5\nlong\\nname  12,345  0.5\n\nThat is all.\n"
+    )
+
+
+def test_findings_without_anything_to_lay_them_out_are_plain_lines(capsys, monkeypatch):
+    monkeypatch.delitem(display.VIEWS, "terminal", raising=False)
+    console.emit(Findings((Metric("accuracy", 0.5, 2, unit="fraction"),)), as_json=False)
+    assert capsys.readouterr().out == "accuracy 50.0 % (n = 2)\n"
+
+
+def test_notes_go_to_standard_error(capsys):
+    console.notes(["3 files left out"])
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "Note: 3 files left out\n")
