@@ -9,10 +9,10 @@ import sys
 import pytest
 import typer
 
-from pellucid.version import __version__
 from pellucid.cli import app, completion
 from pellucid.cli.commands import COMMANDS, Command
 from pellucid.errors import DataError
+from pellucid.version import __version__
 
 
 @pytest.fixture

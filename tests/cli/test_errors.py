@@ -1,0 +1,258 @@
+"""Each of a user's mistakes gets one clear sentence, a non-zero exit code, and no traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from pellucid.records import atomic
+
+TRAIN = ["--network", "logistic-regression", "--epochs", 1, "--quiet", "--no-report"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_unknown_network(pellucid):
+    done = pellucid("train", "digits", "--network", "lenet")
+    assert done.code == 2
+    assert done.sentence.startswith("There is no network named 'lenet'. Did you mean 'lenet5'?")
+
+
+def test_unknown_data(pellucid):
+    done = pellucid("train", "mnits", *TRAIN)
+    assert done.code == 2
+    assert done.sentence.startswith("There is no data set named 'mnits'. Did you mean 'mnist'?")
+
+
+def test_missing_folder(pellucid):
+    done = pellucid("train", "photos/", *TRAIN)
+    assert done.code == 1
+    assert done.sentence.startswith("There is no folder at photos/.")
+
+
+@pytest.mark.parametrize("epochs", [-3, 0])
+def test_epoch_count_that_cannot_be(pellucid, epochs):
+    done = pellucid("train", "digits", "--network", "convnet", "--epochs", epochs)
+    assert done.code == 2
+    assert done.sentence == f"epochs was given as {epochs}, but should be greater than or equal to 1."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--optimizer", "adm"], "Did you mean 'adam'?"),
+        (["--loss", "crossentropy"], "Did you mean 'cross-entropy'?"),
+        (["--schedule", "cosin"], "Did you mean 'cosine'?"),
+        (["--scaling", "standart"], "standart"),
+        (["--augment", "flp"], "Did you mean 'flip'?"),
+        (["--recipe", "plan"], "Did you mean 'plain'?"),
+        (["--recipe-set", "epoch=3"], "Did you mean 'epochs'?"),
+        (["--recipe-set", "epochs"], "expects KEY=VALUE"),
+        (["--set", "widths=3"], "has no settings"),
+        (["--learning-rate", "-1"], "learning rate was given as -1.0"),
+        (["--batch-size", "0"], "batch size was given as 0"),
+        (["--device", "tpu"], "tpu"),
+    ],
+)
+def test_settings_that_make_no_sense(pellucid, arguments, part):
+    done = pellucid("train", "digits", *TRAIN, *arguments)
+    assert done.code == 2
+    assert part in done.sentence
+    assert not list(Path("runs").glob("*"))
+
+
+def test_no_network_named(pellucid):
+    done = pellucid("train", "digits")
+    assert done.code == 2
+    assert done.sentence.startswith("Which network? Give --network NAME")
+
+
+def test_network_file_that_is_not_there(pellucid):
+    done = pellucid("train", "digits", *TRAIN, "--network", "mynet.py:Net")
+    assert done.code == 2
+    assert done.sentence == "There is no file mynet.py to take the network 'Net' from."
+
+
+def test_empty_folder(pellucid):
+    Path("empty").mkdir()
+    done = pellucid("train", "empty", *TRAIN)
+    assert done.code == 1
+    assert "empty" in done.sentence
+
+
+def test_folder_with_one_class(pellucid, class_folders):
+    shutil.copytree(class_folders / "dark", "one/dark")
+    done = pellucid("train", "one", *TRAIN)
+    assert done.code == 1
+    assert "dark" in done.sentence
+    assert "two" in done.sentence
+
+
+def test_missing_split(pellucid, model_file):
+    done = pellucid("evaluate", model_file, "digits", "--split", "validation")
+    assert done.code == 1
+    assert done.sentence == (
+        "The dataset 'digits' has no validation split; it has train and test. "
+        "Choose one of them, for example with --split train."
+    )
+
+
+def test_text_file_named_jpg_in_a_folder_is_named_and_left_out(pellucid, class_folders):
+    shutil.copytree(class_folders, "photos")
+    Path("photos/dark/liar.jpg").write_text("I am a text file.", encoding="utf-8")
+    done = pellucid("train", "photos", *TRAIN)
+    assert done.code == 0
+    assert "liar.jpg" in done.err
+
+
+def test_folder_of_nothing_but_text_files_named_jpg(pellucid):
+    for name in ("ants", "bees"):
+        Path("photos", name).mkdir(parents=True)
+        Path("photos", name, "liar.jpg").write_text("I am a text file.", encoding="utf-8")
+    done = pellucid("train", "photos", *TRAIN)
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    assert "liar.jpg" in done.err
+
+
+@pytest.mark.parametrize("command", [["info"], ["predict", "x.png"], ["evaluate", "digits"]])
+def test_model_file_cut_in_half(pellucid, model_file, command):
+    content = model_file.read_bytes()
+    Path("half.safetensors").write_bytes(content[: len(content) // 2])
+    done = pellucid(command[0], "half.safetensors", *command[1:])
+    assert done.code == 1
+    assert done.sentence.startswith("half.safetensors is ")
+    assert "cut off" in done.sentence
+
+
+def test_pickle_renamed_safetensors(pellucid):
+    Path("model.safetensors").write_bytes(pickle.dumps({"weights": [1.0]}))
+    done = pellucid("info", "model.safetensors")
+    assert done.code == 1
+    assert done.sentence.startswith("model.safetensors is a pickle, not a safetensors file.")
+
+
+def test_model_that_is_not_there(pellucid):
+    done = pellucid("info", "model.safetensors")
+    assert done.sentence == "There is no model file at model.safetensors. `pellucid train DATA` makes one."
+
+
+def test_network_too_deep_for_the_pictures(pellucid):
+    Path("deep.py").write_text(
+        "from torch import nn\n\n\n"
+        "class Deep(nn.Sequential):\n"
+        "    def __init__(self, classes):\n"
+        "        super().__init__(*[nn.MaxPool2d(2) for _ in range(4)], nn.Flatten(), nn.LazyLinear(classes))\n",
+        encoding="utf-8",
+    )
+    done = pellucid("train", "digits", *TRAIN, "--network", "deep.py:Deep")
+    assert done.code == 1
+    assert "Deep does not run on pictures of shape (C, H, W) = (1, 8, 8)" in done.sentence
+    assert "too deep" in done.sentence
+    assert not list(Path("runs").glob("*"))
+
+
+def test_run_folder_that_is_there_already(pellucid):
+    Path("mine").mkdir()
+    done = pellucid("train", "digits", *TRAIN, "--out", "mine")
+    assert done.code == 1
+    assert done.sentence.startswith("mine is there already, and a run is never overwritten.")
+
+
+def test_report_of_what_is_no_run(pellucid):
+    Path("mine").mkdir()
+    done = pellucid("report", "mine")
+    assert done.sentence == "There is no run in mine: it has no run.json. `pellucid train` makes run folders."
+
+
+def test_grid_that_is_no_png(pellucid):
+    done = pellucid("show", "digits", "--out", "grid.gif")
+    assert done.code == 2
+    assert done.sentence == "The grid is written as PNG, and 'grid.gif' is another kind. Try --out grid.png."
+
+
+def test_no_disk_space(pellucid, monkeypatch, model_file, scans):
+    """The disk is full from the moment that a file is to be made durable: what an ENOSPC of the system looks like."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(atomic.os, "fsync", full)
+    done = pellucid("predict", model_file, scans, "--out", "found.csv")
+    assert done.code == 1
+    assert done.sentence == (
+        "The disk is full: found.csv could not be written. Free some space, or choose another folder."
+    )
+    assert list(Path.cwd().iterdir()) == []
+    done = pellucid("train", "digits", *TRAIN)
+    assert done.code == 1
+    assert done.sentence.startswith("The disk is full: ")
+
+
+LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+from pellucid.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
+def test_a_file_that_the_system_will_not_let_grow(model_file, scans):
+    """A real refusal of a real write: no file may be larger than a thousand bytes."""
+    program = [sys.executable, "-c", LIMITED, "predict", str(model_file), str(scans), "--out", "found.parquet"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, encoding="utf-8")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list(Path.cwd().iterdir()) == []
+
+
+AS_ORDINARY_USER = """
+import os, sys
+from pellucid.cli import main
+arguments = ["train", "digits", "--network", "logistic-regression", "--epochs", "1", "--quiet", "--no-report"]
+try:
+    main([*arguments, "--out", sys.argv[2]])  # all modules are loaded by then: root's own may be closed to others
+except SystemExit as end:
+    assert not end.code, end.code
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+os.chdir(sys.argv[1])
+print("now", file=sys.stderr)
+main(arguments)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_no_write_permission_as_an_ordinary_user():
+    """Root ignores permissions, so the command stops being root before it writes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        locked = folder / "locked"
+        locked.mkdir()
+        locked.chmod(0o555)
+        program = [sys.executable, "-c", AS_ORDINARY_USER, str(locked), str(folder / "warm")]
+        done = subprocess.run(program, capture_output=True, text=True, check=False, encoding="utf-8")
+        left = list(locked.iterdir())
+        locked.chmod(0o755)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "now\nruns may not be written by this user. Choose a folder of your own, for example with --out.\n"
+    )
+    assert left == []

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from pellucid.cli import train as command
+from pellucid.records import Model
+from pellucid.training.callbacks import Callback
+
+QUICK = ["--network", "logistic-regression", "--epochs", 2]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_training_prints_the_findings_and_where_everything_lies(pellucid):
+    done = pellucid("train", "digits", *QUICK, "--no-report")
+    assert done.code == 0
+    assert done.err == ""
+    assert "epoch 2/2" in done.out
+    assert "accuracy" in done.out.split("On the test split:")[1]
+    assert "n = 360" in done.out
+    assert done.out.splitlines()[-1] == f"Model   {Path('runs/digits-logistic-regression-001/model.safetensors')}"
+    run = json.loads(Path("runs/digits-logistic-regression-001/run.json").read_text(encoding="utf-8"))
+    assert run["command"] == "pellucid train digits --network logistic-regression --epochs 2 --no-report"
+
+
+def test_the_next_run_gets_the_next_number_and_the_same_weights(pellucid):
+    for _ in range(2):
+        assert pellucid("train", "digits", *QUICK, "--no-report", "--quiet").code == 0
+    first, second = (Path(f"runs/digits-logistic-regression-00{i}/model.safetensors").read_bytes() for i in (1, 2))
+    assert first == second
+
+
+def test_json_is_the_only_thing_on_standard_output(pellucid):
+    done = pellucid("train", "digits", *QUICK, "--no-report", "--json")
+    assert done.findings["accuracy"]["n"] == 360
+    assert "epoch 2/2" in done.err
+    assert "Model   " in done.err
+    written = json.loads(Path("runs/digits-logistic-regression-001/findings.json").read_text(encoding="utf-8"))
+    assert written == json.loads(done.out)
+
+
+def test_quiet_shows_no_progress(pellucid):
+    done = pellucid("train", "digits", *QUICK, "--no-report", "--quiet", "--out", "mine")
+    assert "epoch" not in done.out
+    assert "Model   mine" in done.out
+
+
+def test_every_option_reaches_the_training(pellucid):
+    done = pellucid(
+        *("train", "digits", "--network", "mlp", "--recipe", "plain", "--epochs", 1, "--batch-size", 128),
+        *("--learning-rate", 0.01, "--optimizer", "sgd", "--loss", "squared-error", "--schedule", "cosine"),
+        *("--augment", "shift:1", "--scaling", "symmetric", "--size", 10, "--seed", 7, "--threads", 1),
+        *("--device", "cpu", "--set", "widths=[20]", "--recipe-set", "weight-decay=0.25"),
+        *("--quiet", "--no-report", "--out", "mine"),
+    )
+    assert done.code == 0, done.err
+    said = Model.load("mine").specification
+    recipe = said.training["recipe"]
+    expected = {
+        "epochs": 1,
+        "batch_size": 128,
+        "learning_rate": 0.01,
+        "optimizer": "sgd",
+        "loss": "squared-error",
+        "schedule": "cosine",
+        "augmentation": ["shift:1"],
+        "weight_decay": 0.25,
+    }
+    assert {key: recipe[key] for key in expected} == expected
+    assert said.preprocessing.scaling == "symmetric"
+    assert said.preprocessing.shape == (1, 10, 10)
+    assert said.training["seed"] == 7
+    assert said.network.settings == {"widths": [20]}
+
+
+def test_training_goes_on_from_a_model(pellucid, model_file):
+    done = pellucid("train", "digits", "--from", model_file, "--epochs", 1, "--quiet", "--no-report", "--out", "mine")
+    assert done.code == 0, done.err
+    assert Model.load("mine").specification.training["started_from"] == Model.load(model_file).sha256
+
+
+def test_a_network_of_ones_own(pellucid, scans):
+    Path("mynet.py").write_text(
+        "from torch import nn\n\n\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self, shape, classes):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))\n",
+        encoding="utf-8",
+    )
+    network = ["--network", "mynet.py:Net"]
+    done = pellucid("train", "digits", *network, "--epochs", 1, "--quiet", "--no-report", "--out", "mine")
+    assert done.code == 0, done.err
+    assert pellucid("evaluate", "mine", "digits", *network).code == 0
+    assert pellucid("predict", "mine", scans, *network).code == 0
+
+
+def test_a_folder_without_test_pictures_is_scored_on_validation_and_says_so(pellucid, class_folders):
+    shutil.copytree(class_folders, "photos/train")
+    done = pellucid("train", "photos", *QUICK, "--quiet", "--no-report")
+    assert done.code == 0, done.err
+    assert "On the validation split:" in done.out
+    assert "Note: there is no test split" in done.err
+
+
+def test_an_interrupted_training_says_where_the_model_is(pellucid, monkeypatch):
+    """Ctrl-C after the first epoch, as the training hears of it."""
+
+    class Impatient(Callback):
+        def on_epoch(self, row: dict) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(command, "_display", lambda *, as_json: Impatient())
+    done = pellucid("train", "digits", "--network", "logistic-regression", "--epochs", 50, "--no-report")
+    assert done.code == 130
+    place = Path("runs/digits-logistic-regression-001/model.safetensors")
+    assert done.sentence == f"Interrupted. Kept the model of epoch 1: {place}"
+    assert Model.load(place).specification.training["chosen_epoch"] == 1
