@@ -50,9 +50,13 @@ class Entry:
     needs: tuple[tuple[str, ...], ...] = ()
     download: int = 0
 
+    def root(self) -> Path:
+        """Its folder in the data root, whether it is there or not."""
+        return data_root() / self.folder
+
     def found(self) -> Path | None:
         """The folder in the data root that holds all of its files, or None."""
-        folder = data_root() / self.folder
+        folder = self.root()
         complete = all(any((folder / name).exists() for name in group) for group in self.needs)
         return folder if self.folder and complete else None
 
@@ -103,11 +107,36 @@ DATASETS: dict[str, Entry] = {
         needs=_IDX_FILES,
         download=21,
     ),
+    "cifar10": Entry(
+        module="pellucid.data.cifar",
+        summary="Animals and vehicles, small colour pictures",
+        pictures=(("train", 50_000), ("test", 10_000)),
+        shape=(3, 32, 32),
+        classes=10,
+        licence="none stated",
+        source="https://www.cs.toronto.edu/~kriz/cifar.html",
+        folder="cifar-10",
+        needs=(("cifar-10-binary.tar.gz", "cifar-10-batches-bin"),),
+        download=170,
+    ),
+    "cifar100": Entry(
+        module="pellucid.data.cifar",
+        summary="Animals, plants, things and people, small colour pictures",
+        pictures=(("train", 50_000), ("test", 10_000)),
+        shape=(3, 32, 32),
+        classes=100,
+        licence="none stated",
+        source="https://www.cs.toronto.edu/~kriz/cifar.html",
+        folder="cifar-100",
+        needs=(("cifar-100-binary.tar.gz", "cifar-100-binary"),),
+        download=169,
+    ),
 }
 """The registry of named sets."""
 
 FORMATS: dict[str, str] = {
     "idx": "pellucid.data.named_idx",
+    "cifar": "pellucid.data.cifar",
 }
 """From the name of a format to the module that recognises and reads a folder (or an archive) of it. Whatever none of
 them recognises is read by `pellucid.data.folder`, as a folder of class folders."""

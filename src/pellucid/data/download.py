@@ -7,21 +7,23 @@ a stated number of bytes is refused.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import http.client
 import os
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pellucid.version import __version__
 from pellucid.errors import DownloadError, StorageError
 from pellucid.records import atomic
+from pellucid.version import __version__
 
 __all__ = ["Remote", "obtain"]
 
@@ -97,6 +99,9 @@ def obtain(remote: Remote, folder: Path) -> Path:
         return target
     if part.exists() and part.stat().st_size == 0:
         part.unlink()
+        with contextlib.suppress(OSError):
+            # Nothing came: no empty folder is left behind, unless it was there before with something in it.
+            folder.rmdir()
     raise DownloadError(
         f"{remote.file} could not be downloaded ({'; '.join(reasons)}). Put the file at {target} yourself (it is "
         f"offered at {remote.urls[0]}), or set PELLUCID_DATA to the folder that holds {folder.name}/{remote.file}."
@@ -126,7 +131,7 @@ def _fetch(remote: Remote, url: str, part: Path) -> None:
                 # All that was promised came, and it is something else: it is of no use for the next try.
                 part.unlink()
                 broken = _BrokenError(
-                    f"{url} sent other bytes than the published ones (MD5 {found})", again=resumed > 0
+                    f"{_host(url)} sent other bytes than the published ones (MD5 {found})", again=resumed > 0
                 )
             if not broken.again or attempt == TRIES - 1:
                 raise broken
@@ -149,10 +154,10 @@ def _receive(remote: Remote, url: str, part: Path, told: Told) -> None:
             if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
                 # The file ends where ours does, or is another one: the hash tells.
                 return
-            raise _BrokenError(f"{url} answered {error.code} {error.reason}", again=error.code >= 500) from error
+            raise _BrokenError(f"{_host(url)} answered {error.code} {error.reason}", again=error.code >= 500) from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        raise _BrokenError(f"{url} could not be reached: {reason}", again=False) from error
+        raise _BrokenError(f"{_host(url)} could not be reached: {reason}", again=False) from error
     with response:
         if have and not _continues(response, have):
             have = 0
@@ -183,16 +188,20 @@ def _copy(
         try:
             piece = response.read(_PIECE)
         except (OSError, http.client.HTTPException) as error:
-            raise _BrokenError(f"{url} broke off after {have:,} bytes: {error}", again=True) from error
+            raise _BrokenError(f"{_host(url)} broke off after {have:,} bytes: {error}", again=True) from error
         if not piece:
             break
         have += len(piece)
         if have > remote.most_bytes:
-            raise _BrokenError(f"{url} sent more than {remote.most_bytes:,} bytes", again=False)
+            raise _BrokenError(f"{_host(url)} sent more than {remote.most_bytes:,} bytes", again=False)
         write(piece)
         told(have, total)
     if total is not None and have < total:
-        raise _BrokenError(f"{url} broke off after {have:,} of {total:,} bytes", again=True)
+        raise _BrokenError(f"{_host(url)} broke off after {have:,} of {total:,} bytes", again=True)
+
+
+def _host(url: str) -> str:
+    return urllib.parse.urlsplit(url).netloc
 
 
 def _sum(part: Path, remote: Remote) -> str:

@@ -18,7 +18,6 @@ from pellucid.data.catalogue import DATASETS
 from pellucid.data.download import Remote, obtain
 from pellucid.data.files import read_errors
 from pellucid.data.idx import read_idx
-from pellucid.data.location import data_root
 from pellucid.data.splitting import SPLIT_NAMES, carve, carved_note, lacking
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, Split
@@ -105,7 +104,7 @@ def load(name: str) -> Dataset:
         DownloadError: it is not there and cannot be downloaded; says which file to put where.
         FormatError: a file is not what it claims to be.
     """
-    folder = data_root() / name
+    folder = DATASETS[name].root()
     if DATASETS[name].found() is None:
         for remote in REMOTES[name]:
             if not (folder / remote.file).exists() and not (folder / remote.file.removesuffix(".gz")).exists():

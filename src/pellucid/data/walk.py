@@ -60,14 +60,15 @@ def walk(root: Path) -> Found:
     # A class may be called "test", as long as there is no "train" beside it.
     found.has_splits = "train" in splits.values() or (bool(splits) and len(splits) == len(folders))
     if not found.has_splits:
-        _gather(root, "train", found)
+        _gather(entries, (root.resolve(),), "train", found)
         return found
     if len(set(splits.values())) < len(splits):
         names = " and ".join(f"'{on_one_line(name)}'" for name in splits)
         raise DataError(f"{root} has two folders for one split: {names}. Keep one of them.")
     found.astray += [found.relative(entry) for entry in entries if entry.name not in splits]
     for name, split in splits.items():
-        _gather(folders[name], split, found)
+        above = (root.resolve(), folders[name].resolve())
+        _gather(_entries(folders[name], above, found), above, split, found)
     return found
 
 
@@ -76,20 +77,13 @@ def on_one_line(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
-def _gather(folder: Path, split: str, found: Found) -> None:
-    """Takes the class folders of one split."""
-    above = _chain(folder, found.root)
-    seen_before = folder == found.root
-    for entry in _entries(folder, above, Found(found.root) if seen_before else found):
+def _gather(entries: Iterable[Path], above: tuple[Path, ...], split: str, found: Found) -> None:
+    """Takes the class folders of one split, of what lies beside each other there."""
+    for entry in entries:
         if entry.is_dir():
             found.pictures[split][entry.name] = sorted(_files(entry, (*above, entry.resolve()), found))
         else:
             found.astray.append(found.relative(entry))
-
-
-def _chain(folder: Path, root: Path) -> tuple[Path, ...]:
-    """The real folders from the root to a folder."""
-    return (root.resolve(),) if folder == root else (root.resolve(), folder.resolve())
 
 
 def _files(folder: Path, above: tuple[Path, ...], found: Found) -> Iterable[Path]:
