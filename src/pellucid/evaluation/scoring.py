@@ -139,7 +139,7 @@ def _confusion_matrix(predictions: Predictions, confusion: np.ndarray) -> Figure
         "dataset": predictions.dataset,
         "split": predictions.split,
     }
-    return Figure("confusion_matrix", "confusion-matrix", data, title="Which class was taken for which")
+    return Figure("confusion_matrix", "confusion-matrix", data, title="Confusion matrix: given and predicted class")
 
 
 class _Cells:

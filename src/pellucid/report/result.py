@@ -96,8 +96,8 @@ def _certainty(accuracy: Metric) -> str:
     if accuracy.low is None or accuracy.high is None:
         return ""
     return (
-        f"On further pictures of the same kind, expect between {wording.interval(accuracy).replace(' to ', ' and ')} "
-        f"(95 % interval after Wilson, n = {accuracy.n:,})."
+        f"On very many pictures of the same kind, the share would probably lie between "
+        f"{wording.interval(accuracy).replace(' to ', ' and ')} (95 % interval after Wilson, n = {accuracy.n:,})."
     )
 
 

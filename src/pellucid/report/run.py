@@ -60,7 +60,9 @@ def write(run: Run, data: Dataset | None = None) -> Path:
 
 def history_figure(rows: list[dict[str, Any]], chosen: int | None = None) -> Figure:
     """The history as a figure: what `pictures` draws the curves from."""
-    return Figure("history", "history", {"rows": rows, "chosen_epoch": chosen}, title="How training went")
+    return Figure(
+        "history", "history", {"rows": rows, "chosen_epoch": chosen}, title="Loss and accuracy after each epoch"
+    )
 
 
 def history(path: Path) -> list[dict[str, Any]]:

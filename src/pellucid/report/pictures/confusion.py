@@ -32,7 +32,7 @@ def png(figure: Figure) -> bytes:
     left, right, top = longest + 0.55, 1.0, 1.1
     bottom = 0.5 + (size / 72 if upright else longest)
     side = edge * many
-    head = figure.title or "Which class was taken for which"
+    head = figure.title or "Confusion matrix: given and predicted class"
     wide, high = max(left + side + right, 6.3), top + side + bottom
     drawing, axes = canvas.sheet(wide, high)
     axes.text(0.2, 0.36, head, **canvas.text(13, weight="bold", va="center"))

@@ -24,7 +24,9 @@ def png(figure: Figure) -> bytes:
     rows, chosen = list(figure.data["rows"]), figure.data.get("chosen_epoch")
     drawing = Drawing(figsize=(9.2, 3.7), dpi=DPI, facecolor=canvas.PAPER, layout="constrained")
     drawing.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
-    drawing.suptitle(figure.title or "How training went", x=0.013, ha="left", **canvas.text(13, weight="bold"))
+    drawing.suptitle(
+        figure.title or "Loss and accuracy after each epoch", x=0.013, ha="left", **canvas.text(13, weight="bold")
+    )
     loss, accuracy = drawing.subplots(1, 2)
     _panel(loss, rows, "loss", chosen)
     _panel(accuracy, rows, "accuracy", chosen)
