@@ -220,6 +220,27 @@ def test_a_file_that_the_system_will_not_let_grow(model_file, scans):
     assert list(Path.cwd().iterdir()) == []
 
 
+def test_a_disk_that_is_really_full():
+    """A file system of 16 kilobytes, in a mount namespace of its own, which is gone when the command ends."""
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no unshare here, and so no small file system without being the system's owner")
+    Path("full").mkdir()
+    mount = 'mount -t tmpfs -o size=16k tmpfs full && cd full || exit 77; exec "$@"'
+    command = [sys.executable, "-m", "pellucid.cli", "train", "digits", *map(str, TRAIN), "--network", "mlp"]
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
+    )
+    if done.returncode == 77 or "unshare:" in done.stderr:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("The disk is full: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 AS_ORDINARY_USER = """
 import os, sys
 from pellucid.cli import main

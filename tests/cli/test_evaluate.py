@@ -36,7 +36,10 @@ def test_everything_is_written_where_it_is_wanted(pellucid, model_file, tmp_path
     done = pellucid("evaluate", model_file, "digits", "--out", tmp_path / "scores", "--json")
     assert json.loads((tmp_path / "scores" / "findings.json").read_text(encoding="utf-8")) == json.loads(done.out)
     assert len(Predictions.load(tmp_path / "scores" / "predictions.parquet")) == 360
-    assert f"Written to {tmp_path / 'scores'}." in done.err
+    assert f"Written to {tmp_path / 'scores'}" in done.err
+    again = pellucid("evaluate", model_file, "digits", "--out", tmp_path / "scores")
+    assert again.code == 1
+    assert "is there already" in again.sentence
 
 
 def test_a_picture_that_cannot_be_decoded_is_named_and_left_out(pellucid, class_folders, tmp_path):

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pellucid.version import __version__
 from pellucid.cli.commands import COMMANDS
 from pellucid.errors import PellucidError, UnknownNameError
+from pellucid.version import __version__
 
 HELP = """Labelled pictures in, a classifier out that you can trust and see through.
 

@@ -33,7 +33,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which part of the data: train, validation or test.")] = "test",
     out: Annotated[
         Path | None,
-        typer.Option(help="Write findings.json, predictions.parquet and pictures to this folder.", show_default=False),
+        typer.Option(help="Write findings, predictions, pictures and a page to this new folder.", show_default=False),
     ] = None,
     network: Annotated[
         str | None, typer.Option(help="For a model of your own network: file.py:Class.", show_default=False)
@@ -57,25 +57,20 @@ def evaluate(
     findings = evaluation.evaluate(predictions, pictures)
     for reason in predictions.unreadable.values():
         console.say(reason)
-    if out is not None:
-        _write(findings, predictions, out)
+    page = None if out is None else _write(findings, predictions, out)
     console.emit(findings, as_json=as_json)
     if out is not None:
-        console.say(f"Written to {out}.")
+        console.say(f"Written to {page or out}")
     if predictions.unreadable:
         raise typer.Exit(1)
 
 
-def _write(findings: Findings, predictions: Predictions, folder: Path) -> None:
-    from pellucid.records import Figure, atomic, display
+def _write(findings: Findings, predictions: Predictions, out: Path) -> Path | None:
+    """Writes a folder as training does, without what belongs to a training; gives the page, where one is drawn."""
+    from pellucid.records import RunFolder, display
 
-    atomic.make_folder(folder)
-    atomic.write_text(folder / "findings.json", findings.dumps() + "\n")
-    predictions.save(folder / "predictions.parquet")
-    draw = display.view("figure")
-    if draw is None:
-        return
-    pictures = atomic.make_folder(folder / "pictures")
-    for item in findings:
-        if isinstance(item, Figure):
-            draw(item, pictures / f"{item.name}.png")
+    folder = RunFolder.create("", "", out)
+    folder.write_findings(findings)
+    predictions.save(folder.predictions)
+    draw = display.view("run")
+    return None if draw is None else draw(folder)

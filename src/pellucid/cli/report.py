@@ -15,7 +15,7 @@ def report(
 ) -> None:
     """Write the report and the pictures of a run again, from the findings and the history that lie in its folder."""
     from pellucid.errors import MissingDataError
-    from pellucid.records.run import RunFolder
+    from pellucid.records import RunFolder
 
     folder = RunFolder(run)
     if not folder.run_json.is_file():

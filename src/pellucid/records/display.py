@@ -17,6 +17,7 @@ VIEWS = {
     "Predictions": "pellucid.report.notebook:predictions",
     "training": "pellucid.report.notebook:LiveCurve",
     "run": "pellucid.report.run:write",
+    "terminal": "pellucid.report.terminal:render",
 }
 """From the name of a record, or of something that happens, to what shows it: `module:function`."""
 
