@@ -64,8 +64,8 @@ def test_a_table_lines_up(capsys):
 
 def test_findings_without_anything_to_lay_them_out_are_plain_lines(capsys, monkeypatch):
     monkeypatch.delitem(display.VIEWS, "terminal", raising=False)
-    console.emit(Findings((Metric("accuracy", 0.5, 2, unit="fraction"),)), as_json=False)
-    assert capsys.readouterr().out == "accuracy 50.0 % (n = 2)\n"
+    console.emit(Findings((Metric("accuracy", 0.5, 2, unit="fraction"),), "digits"), as_json=False)
+    assert capsys.readouterr().out == "digits\naccuracy 50.0 % (n = 2)\n"
 
 
 def test_notes_go_to_standard_error(capsys):

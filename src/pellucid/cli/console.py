@@ -16,7 +16,7 @@ def emit(findings: Findings, *, as_json: bool) -> None:
         return
     render = display.view("terminal")
     if render is None:  # nothing is there that lays them out: the numbers alone, one a line
-        typer.echo(str(findings))
+        typer.echo("\n".join(text for text in (findings.title, str(findings)) if text))
         return
     from rich.console import Console
 

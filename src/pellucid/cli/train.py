@@ -175,8 +175,6 @@ def _finish(done: Run, *, as_json: bool) -> None:
         console.notes(
             [f"there is no test split; these findings are of the {done.scored} split, which chose the epoch."]
         )
-    if not as_json:
-        typer.echo(f"On the {done.scored} split:")
     console.emit(done.findings, as_json=as_json)
     say(f"Model   {done.folder.model}")
     if done.report is not None:
