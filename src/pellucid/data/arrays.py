@@ -54,9 +54,9 @@ def from_arrays(
     for key, (pictures, values) in given.items():
         array, found = as_pictures(pictures)
         notes += [f"{key}: {note}" for note in found]
-        splits[key] = Split(key, array, as_labels(values, names), names, dataset=name)
         if not len(array):
             raise DataError(f"The {key} split has no pictures.")
+        splits[key] = Split(key, array, as_labels(values, names), names, dataset=name)
     if len({split.shape for split in splits.values()}) > 1:
         shapes = ", ".join(f"{key} {split.shape}" for key, split in splits.items())
         notes.append(f"the splits have pictures of different shapes: {shapes}")

@@ -163,9 +163,8 @@ def _receive(remote: Remote, url: str, part: Path, told: Told) -> None:
             have = 0
         length = response.headers.get("Content-Length", "")
         total = have + int(length) if length.isdecimal() else None
-        with atomic.storage_errors(part), part.open("r+b") as stream:
+        with atomic.storage_errors(part), part.open("ab") as stream:
             stream.truncate(have)
-            stream.seek(have)
             _copy(response, stream.write, have, total, remote, url, told)
 
 
