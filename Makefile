@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 CHECKED := src tests
 
-.PHONY: help install demo test lint format wheel wheel-test clean
+.PHONY: help install demo test lint format wheel wheel-test picture clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,11 @@ wheel: install ## Build dist/pellucid-*.whl
 
 wheel-test: wheel ## Try the wheel in an environment of its own: help, train, predict
 	@sh tests/wheel_alone.sh $(PYTHON) dist/pellucid-*.whl
+
+picture: install ## Draw the picture of the README again
+	@rm -rf build/picture && mkdir -p build
+	@$(BIN)/pellucid train digits --network convnet --quiet --out build/picture >/dev/null
+	@cp build/picture/pictures/predictions.png docs/pictures/predictions.png
 
 clean: ## Remove what can be made again, the environment included; runs/ stays
 	@rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
