@@ -18,7 +18,13 @@ def predictions(probabilities, labels, classes=CLASSES, dataset="", split="", un
     probabilities = np.array(probabilities, dtype=np.float32)
     ids = np.array([f"test/{i}" for i in range(len(probabilities))])
     return Predictions(
-        ids, probabilities, classes, None if labels is None else np.array(labels), dataset=dataset, split=split
+        ids,
+        probabilities,
+        classes,
+        None if labels is None else np.array(labels),
+        dataset=dataset,
+        split=split,
+        unreadable=dict.fromkeys(unreadable, "cut off"),
     )
 
 
@@ -109,7 +115,10 @@ def test_without_pictures_the_cells_have_none(four):
 
 
 def test_what_could_not_be_read_is_said_beside_the_accuracy():
-    for names, said in ((["a"], "1 that could not be read is not counted"), (["a", "b"], "2 that could not be read are")):
+    for names, said in (
+        (["a"], "1 that could not be read is not counted"),
+        (["a", "b"], "2 that could not be read are"),
+    ):
         assert said in str(evaluate(predictions([[1, 0, 0]], [0], unreadable=names)))
 
 
@@ -123,7 +132,7 @@ def test_the_sample_is_the_same_every_time_and_says_what_it_is():
     rows = np.eye(3)[np.where(random.random(200) < 0.9, labels, (labels + 1) % 3)]
     once, again = (evaluate(predictions(rows, labels))["predictions"] for _ in range(2))
     assert once == again
-    assert once.note == "Drawn at random: 16 right ones and 8 wrong ones, not in their true proportion."
+    assert once.note == "Drawn at random: 16 that are right and 8 that are wrong, not in their true proportion."
     ids = [cell["id"] for cell in once.data["cells"]]
     assert len(set(ids)) == 24
     assert sum(cell["given"] != cell["predicted"] for cell in once.data["cells"]) == 8
@@ -140,7 +149,6 @@ def test_large_pictures_are_reduced_and_colour_stays(tmp_path):
 
 
 def test_pictures_in_files_are_decoded(tmp_path):
-    pytest.importorskip("pellucid.data.decoding")
     Image.new("RGB", (20, 10), (0, 0, 250)).save(tmp_path / "a.png")
     files = PictureFiles((tmp_path / "a.png",), tmp_path)
     split = Split("test", files, np.array([0]), CLASSES)

@@ -1,14 +1,12 @@
 """A realistic run, made without any training of ours: scikit-learn's logistic regression on its digits."""
 
 import json
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from pellucid.evaluation import evaluate
-from pellucid.records import Dataset, Predictions, Split
+from pellucid.records import Dataset, Predictions, RunFolder, Split
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +32,9 @@ def predictions(digits):
     flat = {split.name: split.pictures.reshape(len(split), -1) / 255 for split in digits}
     model = LogisticRegression(C=0.02, max_iter=500).fit(flat["train"], digits.train.labels)
     probabilities = model.predict_proba(flat["test"]).astype(np.float32)
-    return Predictions(digits.test.ids, probabilities, digits.classes, digits.test.labels, dataset="digits", split="test")
+    return Predictions(
+        digits.test.ids, probabilities, digits.classes, digits.test.labels, dataset="digits", split="test"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def findings(predictions, digits):
     return evaluate(predictions, digits.test)
 
 
-def rows_of(epochs):
+def made_up_rows(epochs):
     """A plausible history: the training goes on to learn by heart after the middle."""
     return [
         {
@@ -70,7 +70,12 @@ ABOUT = {
         "notes": ["144 pictures of the training split were set aside for validation."],
     },
     "network": {"name": "convnet", "settings": {"kernels": [16, 32]}, "source": "", "parameters": 29034, "notes": []},
-    "recipe": {"epochs": 12, "batch_size": 64, "optimizer": {"name": "adamw", "weight_decay": 0.01}, "loss": "cross-entropy"},
+    "recipe": {
+        "epochs": 12,
+        "batch_size": 64,
+        "optimizer": {"name": "adamw", "weight_decay": 0.01},
+        "loss": "cross-entropy",
+    },
     "seed": 0,
     "threads": 2,
     "versions": {"pellucid": "0.1.0", "python": "3.11.9", "torch": "2.14.1", "numpy": "2.4.6"},
@@ -81,33 +86,28 @@ ABOUT = {
 }
 
 
-def folder_of(path):
-    """A run folder's places, as `records.run.RunFolder` names them."""
-    return SimpleNamespace(
-        path=path,
-        run_json=path / "run.json",
-        history=path / "history.csv",
-        times=path / "times.csv",
-        model=path / "model.safetensors",
-        predictions=path / "predictions.parquet",
-        findings=path / "findings.json",
-        pictures=path / "pictures",
-        report=path / "report.html",
-    )
-
-
-def write_history(path: Path, rows):
+def as_csv(rows):
     columns = list(rows[0])
     lines = [",".join(columns), *(",".join(str(row[column]) for column in columns) for row in rows)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="session")
+def rows_of():
+    return made_up_rows
+
+
+@pytest.fixture(scope="session")
+def about():
+    return ABOUT
 
 
 @pytest.fixture
 def run(tmp_path, findings):
     path = tmp_path / "digits-convnet-001"
     path.mkdir()
-    run = folder_of(path)
+    run = RunFolder(path)
     run.run_json.write_text(json.dumps(ABOUT), encoding="utf-8")
     run.findings.write_text(findings.dumps(), encoding="utf-8")
-    write_history(run.history, rows_of(12))
+    run.history.write_text(as_csv(made_up_rows(12)), encoding="utf-8")
     return run

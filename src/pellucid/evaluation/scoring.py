@@ -192,5 +192,7 @@ def _sample(predictions: Predictions, labels: np.ndarray, cells: _Cells) -> Figu
     wrong = random.permutation(wrong)[: max(SAMPLE // 3, SAMPLE - len(right))]
     right = random.permutation(right)[: SAMPLE - len(wrong)]
     shown = [cells(index) for index in random.permutation(np.concatenate([right, wrong]))]
-    note = f"Drawn at random: {len(right)} right ones and {len(wrong)} wrong ones, not in their true proportion."
+    note = (
+        f"Drawn at random: {len(right)} that are right and {len(wrong)} that are wrong, not in their true proportion."
+    )
     return Figure("predictions", "pictures", {"cells": shown}, title="Some predictions", note=note)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+import html
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-from markupsafe import Markup
 
 from pellucid.records import Dataset, Figure, Findings, Metric, Model, Predictions, Table
 from pellucid.report import pictures, wording
@@ -14,9 +13,6 @@ from pellucid.report.run import history_figure
 from pellucid.report.wording import count, percent, visible
 
 _ROWS = 20
-_TABLE = 'style="border-collapse: collapse; margin: 0.4em 0; text-align: left"'
-_CELL = 'style="padding: 0.15em 0.9em 0.15em 0; text-align: {}"'
-_FAINT = 'style="opacity: 0.7; margin: 0.2em 0"'
 
 
 def dataset(data: Dataset) -> str:
@@ -131,30 +127,23 @@ def _box(parts: Iterable[str]) -> str:
 
 
 def _heading(text: str) -> str:
-    return Markup('<p style="font-weight: 600; margin: 0.6em 0 0.2em">{}</p>').format(text)
+    return f'<p style="font-weight: 600; margin: 0.6em 0 0.2em">{_text(text)}</p>'
 
 
 def _faint(text: str) -> str:
-    return Markup(f"<p {_FAINT}>{{}}</p>").format(visible(text)) if text else ""
+    return f'<p style="opacity: 0.7; margin: 0.2em 0">{_text(text)}</p>' if text else ""
 
 
-def _table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    rows = [list(row) for row in rows]
-    columns = list(columns)
-    right = [all(_is_number(row[place]) for row in rows) and bool(rows) for place in range(len(columns))]
-    styles = [_CELL.format("right" if number else "left") for number in right]
-    head = ""
-    if any(columns):
-        cells = (
-            Markup(f'<th scope="col" {style}>{{}}</th>').format(name)
-            for style, name in zip(styles, columns, strict=True)
-        )
-        head = f"<thead><tr>{''.join(cells)}</tr></thead>"
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    right = [bool(rows) and all(_is_number(row[place]) for row in rows) for place in range(len(columns))]
+    styles = [f'style="padding: 0.15em 0.9em; text-align: {"right" if number else "left"}"' for number in right]
+    head = "".join(f'<th scope="col" {style}>{_text(name)}</th>' for style, name in zip(styles, columns, strict=True))
     body = "".join(
-        f"<tr>{''.join(Markup(f'<td {s}>{{}}</td>').format(_text(v)) for s, v in zip(styles, row, strict=True))}</tr>"
+        f"<tr>{''.join(f'<td {style}>{_text(value)}</td>' for style, value in zip(styles, row, strict=True))}</tr>"
         for row in rows
     )
-    return f"<table {_TABLE}>{head}<tbody>{body}</tbody></table>"
+    head = f"<thead><tr>{head}</tr></thead>" if any(columns) else ""
+    return f'<table style="border-collapse: collapse; margin: 0.4em 0">{head}<tbody>{body}</tbody></table>'
 
 
 def _is_number(value: Any) -> bool:
@@ -162,16 +151,16 @@ def _is_number(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else visible(str(value))
+    """As HTML: what comes from outside is text there, never markup."""
+    return html.escape(f"{value:,}" if isinstance(value, int) else visible(str(value)))
 
 
 def _image(figure: Figure) -> str:
     image = pictures.png(figure)
-    return Markup(
-        '<img src="data:image/png;base64,{}" width="{}" alt="{}" style="max-width: 100%; height: auto">'
-    ).format(
-        base64.b64encode(image).decode("ascii"), _width(image), visible(figure.title) or wording.title(figure.name)
-    )
+    content = base64.b64encode(image).decode("ascii")
+    alt = _text(figure.title or wording.title(figure.name))
+    style = 'style="max-width: 100%; height: auto"'
+    return f'<img src="data:image/png;base64,{content}" width="{_width(image)}" alt="{alt}" {style}>'
 
 
 def _width(image: bytes) -> int:

@@ -45,9 +45,9 @@ def render(
     findings: Findings, *, about: Mapping[str, Any] | None = None, drawn: Mapping[str, bytes] | None = None
 ) -> str:
     """The page as text; see `write`."""
-    about = _clean(about or {})
-    parts = sections.sections(findings, about, dict(drawn or {}))
-    data, network = about.get("data", {}), about.get("network", {})
+    run: Mapping[str, Any] = _clean(about or {})
+    parts = sections.sections(findings, run, dict(drawn or {}))
+    data, network = run.get("data", {}), run.get("network", {})
     if network.get("name") and data.get("name"):
         heading = f"{network['name']} on {data['name']}"
     else:
@@ -60,13 +60,13 @@ def render(
             heading=heading,
             description=data.get("description", ""),
             contents=[("result", "Result"), *((part["id"], part["title"]) for part in parts)],
-            warnings=result.warnings(findings, about),
+            warnings=result.warnings(findings, run),
             result=result.headline(findings),
             metrics=result.metrics(findings),
-            no_result=result.without(findings, about),
+            no_result=result.without(findings, run),
             sections=parts,
             sortable=any(part.get("sortable") for section in parts for part in section["parts"]),
-            version=about.get("versions", {}).get("pellucid", ""),
+            version=run.get("versions", {}).get("pellucid", ""),
         )
     )
 
@@ -74,16 +74,9 @@ def render(
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
 
     loader = PackageLoader("pellucid.report")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    for name, file in (("style", "report.css"), ("script", "sort.js")):
-        # Our own files, in which nothing comes from a user.
-        environment.globals[name] = Markup(loader.get_source(environment, file)[0].strip())  # noqa: S704
-    return environment
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def _clean(content: Any) -> Any:

@@ -33,7 +33,7 @@ def headline(findings: Findings) -> dict[str, Any] | None:
     if "accuracy" not in findings:
         return None
     accuracy: Metric = findings["accuracy"]
-    base: Metric | None = next((item for item in findings if item.name == "base_rate"), None)
+    base = next((item for item in findings if isinstance(item, Metric) and item.name == "base_rate"), None)
     text = sentence(findings)
     return {
         "value": percent(accuracy.value),

@@ -100,5 +100,7 @@ def _mistakes(item: Figure, console: Console) -> None:
         )
         console.print(line, soft_wrap=True)
     if len(cells) > _MISTAKES:
-        console.print(Text(f"And {count(len(cells) - _MISTAKES, 'more', 'more')} in the report. ", style="dim"), end="")
+        console.print(
+            Text(f"And {count(len(cells) - _MISTAKES, 'more', 'more')}: --json has them. ", style="dim"), end=""
+        )
     console.print(Text(visible(item.note), style="dim"))

@@ -51,8 +51,8 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
         axes.text(
             left + _EDGE / 2, top + _EDGE / 2, short(str(cell["id"]), 14), **canvas.text(7, canvas.MUTED, **middle)
         )
-    frame = {"linewidth": 2.2, "edgecolor": canvas.WRONG} if wrong else {"linewidth": 0.7, "edgecolor": canvas.FAINT}
-    axes.add_patch(Rectangle((left, top), _EDGE, _EDGE, fill=False, **frame))
+    line, edge = (2.2, canvas.WRONG) if wrong else (0.7, canvas.FAINT)
+    axes.add_patch(Rectangle((left, top), _EDGE, _EDGE, fill=False, linewidth=line, edgecolor=edge))
     mark = "" if given is None else "✗ " if wrong else "✓ "
     sure = f" ({percent(cell['probability'], 0)})" if "probability" in cell else ""
     said = f"{mark}{short(predicted, _LETTERS - len(mark) - len(sure))}{sure}"

@@ -92,8 +92,7 @@ def _cells(matrix: Axes, counts: np.ndarray, edge: float) -> None:
 
 def _labels(matrix: Axes, names: list[str], counts: np.ndarray, *, size: float, upright: bool) -> None:
     places = range(len(names))
-    turned = {} if upright else {"rotation": 90}
-    matrix.set_xticks(places, names, **canvas.text(size, **turned))
+    matrix.set_xticks(places, names, **canvas.text(size, rotation=0 if upright else 90))
     matrix.set_yticks(places, names, **canvas.text(size, va="center"))
     matrix.set_xlabel("predicted class", **canvas.text(9.5, canvas.MUTED, labelpad=6))
     matrix.set_ylabel("given class", **canvas.text(9.5, canvas.MUTED, labelpad=6))

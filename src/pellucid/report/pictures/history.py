@@ -22,8 +22,8 @@ _LINES = {
 def png(figure: Figure) -> bytes:
     """Draws `rows` (one dictionary an epoch, as in history.csv), and marks `chosen_epoch` where it is given."""
     rows, chosen = list(figure.data["rows"]), figure.data.get("chosen_epoch")
-    drawing = Drawing(figsize=(9.2, 3.7), dpi=DPI, facecolor=canvas.PAPER, layout="constrained")
-    drawing.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    drawing = Drawing(figsize=(9.2, 3.7), dpi=DPI, facecolor=canvas.PAPER)
+    drawing.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
     drawing.suptitle(
         figure.title or "Loss and accuracy after each epoch", x=0.013, ha="left", **canvas.text(13, weight="bold")
     )
@@ -32,7 +32,7 @@ def png(figure: Figure) -> bytes:
     _panel(accuracy, rows, "accuracy", chosen)
     loss.set_title("Loss (lower is better)", loc="left", **canvas.text(10))
     loss.set_ylabel("loss", **canvas.text(9, canvas.MUTED))
-    if loss.get_ylim()[0] < 0 <= min(min(line.get_ydata()) for line in loss.get_lines()):
+    if loss.get_ylim()[0] < 0 <= min((min(line.get_ydata()) for line in loss.get_lines()), default=0):
         loss.set_ylim(bottom=0)
     accuracy.set_title("Accuracy (higher is better)", loc="left", **canvas.text(10))
     accuracy.set_ylabel("right answers, %", **canvas.text(9, canvas.MUTED))

@@ -1,0 +1,79 @@
+import json
+
+import pytest
+
+from pellucid.errors import FormatError
+from pellucid.records import Figure, Findings, RunFolder, display
+from pellucid.report.run import history, write
+
+
+def test_everything_of_a_run_is_drawn_and_shown(run, digits):
+    assert write(run, digits) == run.report
+    assert sorted(path.name for path in run.pictures.iterdir()) == [
+        "class-grid.png",
+        "confusion-matrix.png",
+        "history.png",
+        "mistakes.png",
+        "predictions.png",
+    ]
+    assert "class_grid" in run.read_findings()
+
+
+def test_it_can_be_made_again_without_the_data_to_the_same_bytes(run, digits):
+    write(run, digits)
+    before = {path.name: path.read_bytes() for path in [run.report, *run.pictures.iterdir()]}
+    write(RunFolder(run.path))
+    assert {path.name: path.read_bytes() for path in [run.report, *run.pictures.iterdir()]} == before
+
+
+def test_a_run_without_findings_shows_its_history(run):
+    run.findings.unlink()
+    text = write(run).read_text(encoding="utf-8")
+    assert "how well the model does on new pictures is not known" in text
+    assert "After epoch 9, 98.2 % of 144 validation pictures were right" in text
+    assert [path.name for path in run.pictures.iterdir()] == ["history.png"]
+
+
+def test_findings_alone_make_a_page(run):
+    run.run_json.unlink()
+    run.history.unlink()
+    text = write(run).read_text(encoding="utf-8")
+    assert "<h1>digits, test split</h1>" in text
+    assert "Use the model" not in text
+
+
+def test_an_empty_folder_makes_a_page_that_says_so(tmp_path):
+    text = write(RunFolder(tmp_path)).read_text(encoding="utf-8")
+    assert "This run has no findings on test pictures" in text
+    assert "After epoch" not in text
+
+
+def test_a_figure_cannot_leave_the_folder(run, rows_of):
+    history = Figure("../../out", "history", {"rows": rows_of(2)})
+    run.write_findings(Findings((history, Figure("///", "history", {"rows": []}), Figure("x", "unheard-of", {}))))
+    write(run)
+    assert sorted(path.name for path in run.pictures.iterdir()) == ["figure.png", "history.png", "out.png"]
+    assert "this version cannot draw a &#39;unheard-of&#39;" in run.report.read_text(encoding="utf-8")
+
+
+def test_history_is_read_as_numbers_and_gaps_as_none(tmp_path):
+    (tmp_path / "h.csv").write_text("epoch,step,train_loss,validation_loss\n1,10,0.5,\n", encoding="utf-8")
+    assert history(tmp_path / "h.csv") == [{"epoch": 1, "step": 10, "train_loss": 0.5, "validation_loss": None}]
+
+
+@pytest.mark.parametrize("content", ["epoch,step\n1,many\n", 'epoch,step\n1,"2\n', "epoch\n1,2\n"])
+def test_a_damaged_history_is_one_sentence(run, content):
+    run.history.write_text(content, encoding="utf-8")
+    with pytest.raises(FormatError, match=r"history\.csv is damaged"):
+        write(run)
+
+
+@pytest.mark.parametrize("content", ["{", json.dumps({"version": 1, "findings": [{"name": "x"}]})])
+def test_damaged_findings_are_one_sentence(run, content):
+    run.findings.write_text(content, encoding="utf-8")
+    with pytest.raises(FormatError, match=r"findings\.json is damaged"):
+        write(run)
+
+
+def test_is_what_the_registry_of_views_names():
+    assert display.view("run") is write
