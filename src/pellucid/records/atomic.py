@@ -33,10 +33,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
             with temporary.open("rb+") as written:
                 os.fsync(written.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+    _sync_folder(path.parent)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -59,7 +59,14 @@ def make_folder(path: str | Path, *, exist_ok: bool = True) -> Path:
     """
     path = Path(path)
     with storage_errors(path):
-        path.mkdir(parents=True, exist_ok=exist_ok)
+        try:
+            path.mkdir(parents=True, exist_ok=exist_ok)
+        except FileExistsError as error:
+            if not exist_ok:
+                raise
+            raise StorageError(
+                f"{path} is a file, where a folder is needed. Move it, or work in another folder."
+            ) from error
     return path
 
 
@@ -77,17 +84,25 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise StorageError(
                 f"{path} may not be written by this user. Choose a folder of your own, for example with --out."
             ) from error
+        if isinstance(error, IsADirectoryError):
+            raise StorageError(f"{path} cannot be written: it is a folder. Give the name of a file.") from error
         if isinstance(error, (NotADirectoryError, FileNotFoundError)):
             raise StorageError(f"{path} cannot be written: {path.parent} is not a folder.") from error
-        raise
+        if isinstance(error, FileExistsError):
+            raise
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename durable. Windows has no such call for folders, and needs none."""
+    """Makes a rename durable, where the system can: Windows has no such call for folders, some network drives neither.
+
+    The file stands whole under its name by now, so a refusal is no failure of the writing.
+    """
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -21,6 +21,19 @@ from pellucid.records import display
 SPLITS = ("train", "validation", "test")
 
 
+def require_unique(classes: Sequence[str]) -> None:
+    """Refuses class names that occur twice: what is said of such a class would be said of two.
+
+    Raises:
+        DataError: it names the first of them.
+    """
+    seen: set[str] = set()
+    for name in classes:
+        if name in seen:
+            raise DataError(f"The class name '{name}' occurs twice; each class needs a name of its own.")
+        seen.add(name)
+
+
 @dataclass(frozen=True)
 class PictureFiles:
     """Pictures that lie in files, decoded on demand by `pellucid.data`.
@@ -158,6 +171,7 @@ class Dataset:
             raise DataError(f"The dataset '{self.name}' has no pictures.")
         if len({split.classes for split in self.splits.values()}) > 1:
             raise DataError(f"The splits of '{self.name}' have different class names; they must share one list.")
+        require_unique(self.classes)
 
     @property
     def classes(self) -> tuple[str, ...]:

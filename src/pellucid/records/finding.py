@@ -49,8 +49,7 @@ class Metric:
         """`accuracy 98.9 % (98.7 to 99.1, n = 10,000)`."""
         title = self.name.replace("_", " ")
         if self.unit == "fraction":
-            # Enough digits that 99.96 % does not read as certainty.
-            digits = 1 if 0.005 <= self.value <= 0.995 else 2
+            digits = _percent_digits(self.value)
             text, interval = f"{100 * self.value:.{digits}f} %", ""
             if self.low is not None and self.high is not None:
                 interval = f"{100 * self.low:.{digits}f} to {100 * self.high:.{digits}f}, "
@@ -61,6 +60,14 @@ class Metric:
             if self.low is not None and self.high is not None:
                 interval = f"{self.low:.4g} to {self.high:.4g}, "
         return f"{title} {text} ({interval}n = {self.n:,})" + (f": {self.note}" if self.note else "")
+
+
+def _percent_digits(fraction: float) -> int:
+    """How many digits after the point a percentage needs, so that 99.996 % does not read as certainty."""
+    digits = 1 if 0.005 <= fraction <= 0.995 else 2
+    while 0 < fraction < 1 and digits < 12 and round(100 * fraction, digits) in (0, 100):
+        digits += 1
+    return digits
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,11 @@ class Findings:
         return found | ({"title": self.title} if self.title else {})
 
     def dumps(self) -> str:
-        """The JSON text: one line, numbers in full, no NaN."""
+        """The JSON text: one line, numbers in full.
+
+        Raises:
+            ValueError: a number is infinite or not a number, which JSON cannot say.
+        """
         return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -160,13 +171,14 @@ class Findings:
         if not isinstance(content, Mapping) or content.get("version") != VERSION:
             version = content.get("version") if isinstance(content, Mapping) else None
             raise FormatError(f"These are not findings of version {VERSION}; their version is {version!r}.")
-        items: list[Finding] = []
-        for item in content["findings"]:
-            if "columns" in item:
-                rows = tuple(tuple(row) for row in item["rows"])
-                items.append(Table(item["name"], tuple(item["columns"]), rows, item.get("note", "")))
-            elif "figure" in item:
-                items.append(Figure(**item))
-            else:
-                items.append(Metric(**item))
-        return cls(tuple(items), content.get("title", ""))
+        try:
+            return cls(tuple(_finding(item) for item in content["findings"]), content.get("title", ""))
+        except (KeyError, TypeError) as error:
+            raise FormatError(f"These findings are damaged: {error}.") from error
+
+
+def _finding(item: Mapping[str, Any]) -> Finding:
+    if "columns" in item:
+        rows = tuple(tuple(row) for row in item["rows"])
+        return Table(item["name"], tuple(item["columns"]), rows, item.get("note", ""))
+    return Figure(**item) if "figure" in item else Metric(**item)

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pellucid.errors import ModelFileError
 from pellucid.records import atomic, display
@@ -28,7 +28,7 @@ _METADATA_KEY = "pellucid"
 class Record(BaseModel):
     """A part of the specification: values that do not change, and no others than those named."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Preprocessing(Record):
@@ -44,7 +44,7 @@ class Preprocessing(Record):
             side fits, or `pad` with black after the longer side fits.
         scaling: where `mean` and `deviation` come from: `unit` (÷ 255: 0 and 1), `symmetric` (−1 to 1: 0.5 and 0.5),
             or `standard` (the training pictures' own mean and standard deviation).
-        mean, deviation: one value a channel, in units of 255.
+        mean, deviation: one value a channel, or one for all, in units of 255.
     """
 
     channels: Literal[1, 3]
@@ -61,6 +61,12 @@ class Preprocessing(Record):
         if any(value <= 0 for value in deviation):
             raise ValueError("the deviation must be positive")
         return deviation
+
+    @model_validator(mode="after")
+    def _one_value_a_channel(self) -> Self:
+        if not {len(self.mean), len(self.deviation)} <= {1, self.channels}:
+            raise ValueError("mean and deviation have one value a channel, or one for all")
+        return self
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -108,12 +114,23 @@ class Specification(Record):
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
 
+    @field_validator("classes")
+    @classmethod
+    def _unique(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) < len(classes):
+            raise ValueError("each class needs a name of its own")
+        return classes
+
     def canonical(self) -> str:
         """Sorted JSON on one line: equal specifications are equal text."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return _json(self.model_dump(mode="json"))
 
 
-@dataclass(frozen=True)
+def _json(content: Any) -> str:
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True, eq=False)
 class Model:
     """A trained network: `specification` and `weights`, arrays by name. `pellucid.build(model)` makes it run."""
 
@@ -129,10 +146,16 @@ class Model:
         """Of the specification and the weights (hexadecimal)."""
         digest = hashlib.sha256(self.specification.canonical().encode())
         for name in sorted(self.weights):
-            array = np.ascontiguousarray(self.weights[name])
+            array = self.weights[name]
             digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
             digest.update(array.tobytes())
         return digest.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Model) and self.sha256 == other.sha256
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
 
     @property
     def parameters(self) -> int:
@@ -155,8 +178,9 @@ class Model:
         from safetensors.numpy import save
 
         document = {"sha256": self.sha256, "specification": json.loads(self.specification.canonical())}
-        header = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        arrays = {name: np.ascontiguousarray(array) for name, array in self.weights.items()}
+        # Not np.ascontiguousarray, which makes (1,) of (): the counters of batch normalisation have no dimension.
+        arrays = {name: np.asarray(array, order="C") for name, array in self.weights.items()}
+        header = _json(document)
         path = Path(path)
         atomic.write_bytes(path, save(arrays, metadata={_METADATA_KEY: header}))
         return path
@@ -168,37 +192,56 @@ class Model:
         Raises:
             ModelFileError: it is missing, truncated, damaged, foreign, or newer than this version.
         """
-        from safetensors import SafetensorError, safe_open
-
         path = Path(path)
-        if path.is_dir() and (path / "model.safetensors").is_file():
+        if path.is_dir():
+            if not (path / "model.safetensors").is_file():
+                raise ModelFileError(
+                    f"{path} is a folder without a model.safetensors. Give a model file, or a run folder."
+                )
             path = path / "model.safetensors"  # a run folder stands for its model
         if not path.is_file():
             raise ModelFileError(f"There is no model file at {path}. `pellucid train DATA` makes one.")
-        _refuse_foreign(path)
         try:
-            with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                if _METADATA_KEY not in metadata:
-                    raise ModelFileError(
-                        f"{path} is a safetensors file, but not one of Pellucid's: it says nothing of a network, "
-                        f"classes or preprocessing."
-                    )
-                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        except SafetensorError as error:
-            raise ModelFileError(
-                f"{path} is damaged or cut off ({error}). Copy it again from where it came."
-            ) from error
-        model = cls(_read_specification(path, metadata[_METADATA_KEY]), weights)
-        if json.loads(metadata[_METADATA_KEY])["sha256"] != model.sha256:
+            _refuse_foreign(path)
+            header, weights = _read_safetensors(path)
+        except OSError as error:
+            raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
+        specification, checksum = _read_specification(path, header)
+        model = cls(specification, weights)
+        if checksum != model.sha256:
             raise ModelFileError(f"{path} is damaged: its content does not match its checksum. Copy it again.")
         return model
 
 
+def _read_safetensors(path: Path) -> tuple[str, dict[str, np.ndarray]]:
+    """Our own JSON and the arrays of a safetensors file; nothing of it is believed yet."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if _METADATA_KEY not in metadata:
+                raise ModelFileError(
+                    f"{path} is a safetensors file, but not one of Pellucid's: it says nothing of a network, classes "
+                    f"or preprocessing."
+                )
+            return metadata[_METADATA_KEY], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, UnicodeDecodeError) as error:
+        raise ModelFileError(f"{path} is damaged or cut off ({error}). Copy it again from where it came.") from error
+    except TypeError as error:
+        # NumPy has no bfloat16 and no 8-bit floats, and Pellucid writes none.
+        raise ModelFileError(
+            f"{path} holds numbers of a kind that Pellucid does not read ({error}). Store them as float32."
+        ) from error
+
+
 def _refuse_foreign(path: Path) -> None:
+    """Names the usual mistakes before the file is opened in earnest, and believes no length that it states."""
     with path.open("rb") as stream:
         start = stream.read(8)
-    if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
+        brace = stream.read(1)
+    # The first byte of a pickle, 0x80, is also that of every header of 128, 384, 640 ... bytes: the brace decides.
+    if start[:4] == b"PK\x03\x04" or (start[:1] == b"\x80" and brace != b"{"):
         raise ModelFileError(
             f"{path} is a pickle, not a safetensors file. Pellucid never opens pickles: they can run any code. "
             f"Train again with Pellucid, or convert the weights with a tool that you trust."
@@ -206,9 +249,6 @@ def _refuse_foreign(path: Path) -> None:
     if len(start) < 8:
         raise ModelFileError(f"{path} is cut off: it has only {len(start)} bytes. Copy it again from where it came.")
     # A safetensors file starts with the length of its header, which starts with a brace.
-    with path.open("rb") as stream:
-        stream.seek(8)
-        brace = stream.read(1)
     length = int.from_bytes(start, "little")
     if brace not in (b"{", b""):
         raise ModelFileError(f"{path} is not a model file: Pellucid's models are safetensors files.")
@@ -216,11 +256,13 @@ def _refuse_foreign(path: Path) -> None:
         raise ModelFileError(f"{path} is cut off: its header alone is longer. Copy it again from where it came.")
 
 
-def _read_specification(path: Path, header: str) -> Specification:
+def _read_specification(path: Path, header: str) -> tuple[Specification, str]:
+    """What our JSON says, and the checksum that it gives."""
     try:
-        content = json.loads(header)["specification"]
+        document = json.loads(header)
+        content, checksum = document["specification"], document["sha256"]
         version = content["version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{path} is damaged: its description cannot be read.") from error
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise ModelFileError(
@@ -228,7 +270,7 @@ def _read_specification(path: Path, header: str) -> Specification:
             f"Upgrade with `pip install --upgrade pellucid`."
         )
     try:
-        return Specification.model_validate(content)
+        return Specification.model_validate(content), checksum
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pellucid.errors import DataError, FormatError
 from pellucid.records import atomic, display
+from pellucid.records.dataset import require_unique
 
 _METADATA_KEY = b"pellucid"
 
@@ -46,6 +48,10 @@ class Predictions:
                 f"{len(self.ids)} pictures and {len(self.classes)} classes need probabilities of shape "
                 f"({len(self.ids)}, {len(self.classes)}); these have {self.probabilities.shape}."
             )
+        for what, values in {"labels": self.labels, **self.columns}.items():
+            if values is not None and len(values) != len(self.ids):
+                raise DataError(f"There are {len(self.ids):,} predictions, but {len(values):,} {what}.")
+        require_unique(self.classes)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -102,7 +108,7 @@ class Predictions:
         }
         arrow = pa.table(table).replace_schema_metadata({_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
         with atomic.replacing(path) as temporary:
-            parquet.write_table(arrow, temporary)
+            parquet.write_table(arrow, temporary, write_page_checksum=True)
 
     @classmethod
     def load(cls, path: str | Path) -> Predictions:
@@ -120,11 +126,11 @@ class Predictions:
         try:
             # One file object, read by one thread: no path is parsed as a partitioned data set.
             with path.open("rb") as stream:
-                table = parquet.ParquetFile(stream).read(use_threads=False)
+                table = parquet.ParquetFile(stream, page_checksum_verification=True).read(use_threads=False)
             metadata = json.loads(table.schema.metadata[_METADATA_KEY])
             classes = tuple(metadata["classes"])
             index = {name: i for i, name in enumerate(classes)}
-            columns = {name[7:]: table[name].to_numpy() for name in table.column_names if name.startswith("column:")}
+            columns = {name[7:]: _values(table[name]) for name in table.column_names if name.startswith("column:")}
             labels = None
             if "label" in table.column_names:
                 labels = np.array([index[name] for name in table["label"].to_pylist()], dtype=np.int64)
@@ -139,5 +145,12 @@ class Predictions:
                 model=metadata["model"],
                 unreadable=metadata["unreadable"],
             )
-        except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"{path} is not a predictions file of Pellucid: {error}.") from error
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, DataError) as error:
+            reason = str(error).rstrip(".") or type(error).__name__
+            raise FormatError(f"{path} is not a predictions file of Pellucid, or is damaged: {reason}.") from error
+
+
+def _values(column: Any) -> np.ndarray:
+    """A column of the table as an array; text as NumPy's own strings."""
+    values = column.to_numpy()
+    return values.astype(str) if values.dtype == object and all(isinstance(one, str) for one in values) else values

@@ -85,7 +85,9 @@ class RunFolder:
         base = Path("runs")
         atomic.make_folder(base)
         stem = f"{_slug(data)}-{_slug(network)}"
-        taken = [int(found[1]) for path in base.iterdir() if (found := re.fullmatch(rf"{stem}-(\d+)", path.name))]
+        taken = [
+            int(found[1]) for path in base.iterdir() if (found := re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name))
+        ]
         number = max(taken, default=0) + 1
         while True:
             try:
