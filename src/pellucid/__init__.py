@@ -44,7 +44,21 @@ _PUBLIC = {
     "train": "pellucid.training",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = [
+    "Dataset",
+    "Findings",
+    "Model",
+    "PellucidError",
+    "Predictions",
+    "Recipe",
+    "__version__",
+    "build",
+    "evaluate",
+    "from_arrays",
+    "load",
+    "predict",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pellucid.errors import NetworkError, UnknownNameError, UsageError
 
@@ -44,36 +44,73 @@ class Entry:
 
 # fmt: off
 NETWORKS: dict[str, Entry] = {
+    "alexnet": Entry("pellucid.networks.alexnet:AlexNet", 2012, "Krizhevsky, Sutskever, Hinton 2012, in the single-column form of 2014", "history; large pictures", 61_100_840, (3, 224, 224), 1000),
+    "cifar-convnet": Entry("pellucid.networks.cifar_convnet:CifarConvNet", 2026, "our own design", "small colour pictures, when training must be quick", 115_498, (3, 32, 32)),
     "convnet": Entry("pellucid.networks.convnet:ConvNet", 2015, "two convolutions with batch normalisation (Ioffe and Szegedy 2015)", "small grey pictures; the safe first choice", 29_034),
+    "convnet-dropout": Entry("pellucid.networks.convnet_dropout:ConvNetDropout", 2014, "two convolutions with dropout (Srivastava et al. 2014)", "digits, with few parameters", 21_840),
+    "deep-convnet": Entry("pellucid.networks.deep_convnet:DeepConvNet", 2020, "a course's network of four convolutions and three dense layers", "the best accuracy on small grey pictures", 965_632),
     "lenet5": Entry("pellucid.networks.lenet5:LeNet5", 1998, "LeCun, Bottou, Bengio, Haffner 1998, with ReLU and max pooling", "handwritten digits; the classic to learn from", 61_706),
+    "lenet5-1998": Entry("pellucid.networks.lenet5_1998:LeNet5Of1998", 1998, "LeCun, Bottou, Bengio, Haffner 1998, as in the paper", "handwritten digits as in 1998", 60_000),
     "logistic-regression": Entry("pellucid.networks.logistic_regression:LogisticRegression", 1958, "Cox 1958; multinomial form", "a base line: what can be had without hidden units", 7_850),
     "mlp": Entry("pellucid.networks.mlp:MLP", 1986, "Rumelhart, Hinton, Williams 1986, with ReLU", "small pictures, when training must be quick", 397_510),
+    "perceptron": Entry("pellucid.networks.perceptron:Perceptron", 1958, "Rosenblatt 1958; averaged after Freund and Schapire 1999", "history; classes that a plane can separate", 7_850),
+    "resnet20": Entry("pellucid.networks.resnet20:ResNet20", 2015, "He, Zhang, Ren, Sun 2015, for CIFAR", "small colour pictures, when accuracy matters more than time", 269_722, (3, 32, 32)),
+    "sigmoid-neuron": Entry("pellucid.networks.sigmoid_neuron:SigmoidNeuron", 1986, "Rumelhart, Hinton, Williams 1986; one layer", "seeing why smooth units can learn", 7_850),
 }
 # fmt: on
 
 
-def resolve(name: str) -> Callable[..., Network]:
+TIMM = "timm:"
+"""What the names of timm's networks begin with."""
+
+
+def check_name(name: str) -> None:
+    """Refuses what cannot be the name of a network, without importing anything heavy.
+
+    Raises:
+        UnknownNameError: it is neither in the catalogue, nor `timm:NAME`, nor `file.py:Class`.
+    """
+    if name not in NETWORKS and not name.startswith(TIMM) and not is_file_reference(name):
+        hint = f"Others: {TIMM}NAME for any network of timm, file.py:Class for your own."
+        raise UnknownNameError("network", name, NETWORKS, hint)
+
+
+def is_file_reference(name: str) -> bool:
+    """Whether `name` is of the form `file.py:Class`."""
+    file, separator, attribute = name.rpartition(":")
+    return bool(separator) and file.endswith(".py") and attribute.isidentifier()
+
+
+def resolve(name: str) -> type[Network]:
     """The class of a network of the catalogue.
 
     Raises:
         UnknownNameError: there is none of that name.
     """
-    if name not in NETWORKS:
-        raise UnknownNameError("network", name, NETWORKS, "Your own is given as file.py:Class.")
+    check_name(name)
     module, _, attribute = NETWORKS[name].path.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def own_recipe(name: str) -> dict[str, Any]:
+    """How the default training plan of a network of that name differs from the general one."""
+    return {} if name.startswith(TIMM) else dict(resolve(name).recipe)
 
 
 def create(
     name: str, shape: tuple[int, int, int], classes: int, settings: Mapping[str, Any] | None = None
 ) -> nn.Module:
-    """A network of the catalogue, untrained, for pictures of `shape` (C, H, W) and `classes` classes.
+    """A network of the catalogue or of timm, untrained, for pictures of `shape` (C, H, W) and `classes` classes.
 
     Raises:
         UnknownNameError: there is no network of that name.
         UsageError: it has no such setting.
         NetworkError: it does not fit pictures of that shape.
     """
+    if name.startswith(TIMM):
+        from pellucid.networks import timm_bridge
+
+        return timm_bridge.create(name, shape, classes, settings)
     kind = resolve(name)
     settings = dict(settings or {})
     known = [key for key in inspect.signature(kind).parameters if key not in ("shape", "classes")]
@@ -86,4 +123,5 @@ def create(
         raise NetworkError(
             f"A network needs pictures and at least two classes; given: shape {shape}, {classes} classes."
         )
-    return kind(shape=shape, classes=classes, **settings)
+    # Every network takes these two; the base class, which is no network, does not.
+    return cast("Any", kind)(shape=shape, classes=classes, **settings)

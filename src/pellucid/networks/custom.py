@@ -1,29 +1,28 @@
 """Networks of the user's own: a class in a Python file, or a module that is handed over built.
 
 A model file holds no code, so a model of such a network names the class that it needs: `mynet.py:Net`. Within one
-process a network that was handed over is remembered, so that its model runs without being told again.
+process the networks of the latest models are remembered, so that these run without being told again.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import importlib.util
 import inspect
 import sys
+from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
-from pellucid.errors import NetworkError, UsageError
+from pellucid.errors import NetworkError, PellucidError, UsageError
 
-_REMEMBERED: dict[str, nn.Module] = {}
-
-
-def is_file_reference(name: str) -> bool:
-    """Whether `name` is of the form `file.py:Class`."""
-    file, separator, attribute = name.rpartition(":")
-    return bool(separator) and file.endswith(".py") and attribute.isidentifier()
+_REMEMBERED: OrderedDict[str, nn.Module] = OrderedDict()
+_MOST_REMEMBERED = 64
 
 
 def load_class(reference: str) -> type[nn.Module]:
@@ -36,13 +35,16 @@ def load_class(reference: str) -> type[nn.Module]:
     path = Path(file)
     if not path.is_file():
         raise UsageError(f"There is no file {path} to take the network '{attribute}' from.")
-    specification = importlib.util.spec_from_file_location(path.stem, path)
+    # A name of its own: a file called json.py must not stand in for Python's, nor one folder's net.py for another's.
+    name = f"pellucid_network_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    specification = importlib.util.spec_from_file_location(name, path)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    sys.modules.setdefault(path.stem, module)  # so that dataclasses and the like find their own module
+    sys.modules[name] = module  # so that dataclasses and the like find their own module
     try:
         specification.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
         raise UsageError(f"{path} cannot be run: {type(error).__name__}: {error}.") from error
     found = getattr(module, attribute, None)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
@@ -69,10 +71,12 @@ def instantiate(
     arguments = {key: value for key, value in offered.items() if key in parameters} | (settings or {})
     try:
         return kind(**arguments)
-    except TypeError as error:
+    except PellucidError:
+        raise
+    except Exception as error:
         raise NetworkError(
-            f"{kind.__name__}({', '.join(arguments)}) cannot be made: {error}. Its constructor may take "
-            f"shape=(C, H, W), classes=K, and settings that have defaults or are given with --set."
+            f"{kind.__name__}({', '.join(arguments)}) cannot be made: {type(error).__name__}: {error}. Its constructor "
+            f"may take shape=(C, H, W), classes=K, and settings that have defaults or are given with --set."
         ) from error
 
 
@@ -87,11 +91,42 @@ def source_of(module: nn.Module) -> str:
     return f"{kind.__module__}:{name}"
 
 
-def remember(source: str, module: nn.Module) -> None:
-    """Keeps an untrained copy of `module`, so that models of it run in this process."""
-    _REMEMBERED[source] = copy.deepcopy(module)
+def remember(weights: Mapping[str, np.ndarray], module: nn.Module) -> None:
+    """Keeps a network for the model that has these weights, so that it runs in this process.
+
+    A network is found by its weights, since two of one class may differ in what only their constructors know.
+    """
+    key = _digest(weights)
+    _REMEMBERED[key] = module
+    _REMEMBERED.move_to_end(key)
+    while len(_REMEMBERED) > _MOST_REMEMBERED:
+        _REMEMBERED.popitem(last=False)
 
 
-def recall(source: str) -> nn.Module | None:
-    """A fresh copy of the network that was remembered under `source`, or None."""
-    return copy.deepcopy(_REMEMBERED[source]) if source in _REMEMBERED else None
+def recall(weights: Mapping[str, np.ndarray]) -> nn.Module | None:
+    """A copy of the network that was remembered for these weights, or None."""
+    found = _REMEMBERED.get(_digest(weights))
+    return None if found is None else copy_of(found)
+
+
+def copy_of(module: nn.Module) -> nn.Module:
+    """A copy that shares nothing with `module`: what a user hands over is not changed by us.
+
+    Raises:
+        NetworkError: it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:
+        raise NetworkError(
+            f"The network {type(module).__name__} cannot be copied ({error}). Hand over its class instead."
+        ) from error
+
+
+def _digest(weights: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        array = weights[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

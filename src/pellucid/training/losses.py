@@ -34,6 +34,26 @@ def hinge(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | N
     return _weighted_mean(margins.sum(dim=1) - 1, labels, weights)
 
 
+def perceptron(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Σₖ max(0, −tₖ zₖ), with t = +1 for the label and −1 for the others: how far units are on the wrong side.
+
+    For two classes, whose outputs are −z and z of a single unit, both terms are the same; the mean of them is taken.
+    """
+    signs = 2 * functional.one_hot(labels, outputs.shape[1]).to(outputs.dtype) - 1
+    wrong = (-signs * outputs).clamp(min=0)
+    return _weighted_mean(wrong.mean(dim=1) if outputs.shape[1] == 2 else wrong.sum(dim=1), labels, weights)
+
+
+def radial_basis(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Y of the label + log(e⁻ʲ + Σₖ e⁻ʸᵏ), for outputs −y, with j = 0.1 (LeCun et al. 1998, equation 9).
+
+    The e⁻ʲ stands for pictures that belong to no class at all. The paper only says that j is positive.
+    """
+    rubbish = outputs.new_full((len(outputs), 1), -0.1)
+    penalty = torch.logsumexp(torch.cat([outputs, rubbish], dim=1), dim=1)
+    return _weighted_mean(penalty - outputs.gather(1, labels[:, None])[:, 0], labels, weights)
+
+
 def _weighted_mean(values: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     if weights is None:
         return values.mean()
@@ -47,15 +67,20 @@ class Loss:
     Attributes:
         function: (outputs, labels, class weights or None) → scalar.
         probabilities: how its outputs become probabilities: a key of `pellucid.inference.probabilities`.
+        likelihood: whether minimising it makes these probabilities right. Where it does not, as for margins, a
+            temperature is fitted on the validation pictures afterwards.
     """
 
     function: Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
     probabilities: str
+    likelihood: bool = True
 
 
 LOSSES: dict[str, Loss] = {
     "cross-entropy": Loss(cross_entropy, "softmax"),
-    "hinge": Loss(hinge, "softmax"),
+    "hinge": Loss(hinge, "softmax", likelihood=False),
+    "perceptron": Loss(perceptron, "softmax", likelihood=False),
+    "radial-basis": Loss(radial_basis, "softmax"),
     "squared-error": Loss(squared_error, "normalised"),
 }
 

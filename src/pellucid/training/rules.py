@@ -9,8 +9,10 @@ from typing import Protocol
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-from pellucid.errors import UnknownNameError
+from pellucid.errors import UnknownNameError, UsageError
+from pellucid.networks.perceptron import Perceptron
 from pellucid.training.losses import LossFunction
 from pellucid.training.optimizers import make_optimizer
 from pellucid.training.recipes import Recipe
@@ -52,7 +54,49 @@ class Gradient:
         return loss.detach(), outputs.detach()
 
 
-RULES: dict[str, type[Rule]] = {"gradient": Gradient}
+class PerceptronRule:
+    """Rosenblatt's rule, for `pellucid.networks.perceptron`: w ← w + η t x for each unit that is on the wrong side.
+
+    A batch's mends are added up. Where the network is averaged, its weights are the mean of those after every step so
+    far, and learning goes on from the last ones.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, loss: LossFunction) -> None:  # noqa: ARG002 (the protocol's)
+        if not isinstance(network, Perceptron):
+            raise UsageError(
+                f"The perceptron rule belongs to the perceptron; {type(network).__name__} has no such units."
+            )
+        self.network = network
+        self.loss = loss
+        self.weight = network.units.weight.detach().clone()
+        self.bias = network.units.bias.detach().clone()
+        self.total_weight, self.total_bias = torch.zeros_like(self.weight), torch.zeros_like(self.bias)
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(
+        self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        x = inputs.flatten(1)
+        z = x @ self.weight.T + self.bias
+        units = z.shape[1]
+        # A single unit fires for the second of two classes.
+        wanted = functional.one_hot(labels, units) if units > 1 else labels[:, None]
+        signs = 2.0 * wanted - 1
+        mends = torch.where(signs * z <= 0, signs, 0.0)
+        self.weight += learning_rate * mends.T @ x
+        self.bias += learning_rate * mends.sum(dim=0)
+        self.steps += 1
+        self.total_weight += self.weight
+        self.total_bias += self.bias
+        averaged = self.network.averaged
+        self.network.units.weight.copy_(self.total_weight / self.steps if averaged else self.weight)
+        self.network.units.bias.copy_(self.total_bias / self.steps if averaged else self.bias)
+        outputs = z if units > 1 else torch.cat([-z, z], dim=1)
+        return self.loss(outputs, labels), outputs
+
+
+RULES: dict[str, type[Rule]] = {"gradient": Gradient, "perceptron": PerceptronRule}
 
 
 def find_rule(name: str) -> type[Rule]:

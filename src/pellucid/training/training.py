@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ from pellucid.data import preprocessing as preparing
 from pellucid.data.splitting import with_validation
 from pellucid.errors import DataError, UsageError
 from pellucid.inference.building import build, load_weights, try_out
+from pellucid.inference.predicting import forward
 from pellucid.networks import custom
-from pellucid.networks.catalogue import create, resolve
+from pellucid.networks.catalogue import create, is_file_reference, own_recipe
 from pellucid.networks.network import count_parameters, declaration
 from pellucid.records import Dataset, Model, NetworkSpecification, Preprocessing, Specification
+from pellucid.statistics.calibration import fit_temperature
 from pellucid.training import display as displays
 from pellucid.training import recipes
 from pellucid.training.callbacks import Callbacks, Plan
@@ -198,7 +200,7 @@ def learn(
         finally:
             told.tell("end", summary | {"seconds": time.perf_counter() - started})
     return Training(
-        model=as_model(outcome),
+        model=_calibrated(as_model(outcome), module, pictures["validation"], data.validation.known_labels()),
         history=outcome.history,
         seconds=outcome.seconds,
         chosen_epoch=outcome.chosen_epoch,
@@ -208,6 +210,16 @@ def learn(
         notes=(*data.notes, *declared.notes),
         parameters=count_parameters(module),
     )
+
+
+def _calibrated(model: Model, module: nn.Module, pictures: np.ndarray, labels: np.ndarray) -> Model:
+    """The model with a temperature that makes its probabilities right on validation, where its loss did not see to it."""
+    specification = model.specification
+    if find_loss(specification.loss).likelihood or specification.probabilities != "softmax":
+        return model
+    load_weights(module, model.weights)
+    temperature = fit_temperature(forward(module, pictures, specification.preprocessing).numpy(), labels)
+    return replace(model, specification=specification.model_copy(update={"temperature": temperature}))
 
 
 class _BestModel:
@@ -224,7 +236,7 @@ class _BestModel:
 def network_name(network: NetworkLike | None, start: Model | None = None) -> str:
     """What a network is called in file names: its name in the catalogue, or that of its class."""
     if isinstance(network, str):
-        return network.rpartition(":")[2] if custom.is_file_reference(network) else network
+        return network.rpartition(":")[2] if is_file_reference(network) else network
     if network is None:
         return start.specification.network.name if start else "network"
     return network.__name__ if isinstance(network, type) else type(network).__name__
@@ -243,17 +255,17 @@ def _recipe_for(network: NetworkLike, recipe: str | Recipe) -> Recipe:
     if isinstance(recipe, Recipe):
         return recipe
     if isinstance(network, str):
-        kind: Any = custom.load_class(network) if custom.is_file_reference(network) else resolve(network)
+        own = getattr(custom.load_class(network), "recipe", {}) if is_file_reference(network) else own_recipe(network)
     else:
-        kind = network
-    return recipes.named(recipe, dict(getattr(kind, "recipe", {})))
+        own = getattr(network, "recipe", {})
+    return recipes.named(recipe, dict(own))
 
 
 def _make_network(
     network: NetworkLike, shape: tuple[int, int, int], classes: int, settings: Mapping[str, Any] | None
 ) -> tuple[nn.Module, NetworkSpecification]:
     settings = dict(settings or {})
-    if isinstance(network, str) and not custom.is_file_reference(network):
+    if isinstance(network, str) and not is_file_reference(network):
         return create(network, shape, classes, settings), NetworkSpecification(name=network, settings=settings)
     if isinstance(network, nn.Module):
         if settings:

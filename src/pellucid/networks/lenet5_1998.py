@@ -1,0 +1,155 @@
+"""LeNet-5 as the paper of 1998 has it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from pellucid.networks.arithmetic import output_size
+from pellucid.networks.network import Network
+from pellucid.networks.output_codes import output_codes
+
+_SIDE = 32
+# Table I of the paper: which of the six maps of S2 each of the sixteen maps of C3 sees.
+CONNECTIONS = (
+    (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
+    (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
+    (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),
+    (0, 1, 2, 3, 4, 5),
+)  # fmt: skip
+
+
+class LeNet5Of1998(Network):
+    """LeNet-5 with trainable subsampling, partial connections, scaled tanh and radial-basis outputs.
+
+    Layers, on MNIST (28×28, padded to 32×32):
+
+        C1   6 kernels 5×5                       (N,  1, 32, 32) → (N,   6, 28, 28)       156 parameters
+        S2   subsampling 2×2                                     → (N,   6, 14, 14)        12
+        C3   16 kernels 5×5, each on 3 to 6 maps                 → (N,  16, 10, 10)     1,516
+        S4   subsampling 2×2                                     → (N,  16,  5,  5)        32
+        C5   120 kernels 5×5, so dense                           → (N, 120)            48,120
+        F6   dense                                               → (N,  84)            10,164
+        output   distance from each class's code                 → (N,   K)                 0      60,000 in all
+
+    Formulas:
+        squashing:     f(a) = 1.7159 tanh(2a/3), after every layer up to F6
+        subsampling:   the sum of four pixels, times a trainable coefficient, plus a trainable bias
+        output:        yₖ = Σᵢ (xᵢ − cₖᵢ)², the squared distance of F6 from the code of class k, 84 numbers of ±1.
+                       `forward` gives −y, so that the largest output is the nearest code.
+        loss:          y of the right class + log(e⁻ʲ + Σₖ e⁻ʸᵏ), the paper's equation 9: being near the right code is
+                       not enough, the others must be far. With j it stops pushing codes that are far already.
+
+    The codes: for ten classes, the ten digits drawn on 7×12 pixels, as the paper does (the drawings are ours). For any
+    other number of classes there is no drawing to take; then each class has 84 random signs, always the same, which lie
+    about 42 signs apart from each other. See `pellucid.networks.output_codes`.
+
+    Weights start uniform between ±2.4 / fan in, as in the paper. It was trained there by a stochastic diagonal
+    Levenberg-Marquardt method; here it is by Adam.
+
+    Args:
+        shape: (C, H, W) of the pictures; smaller ones are padded to 32×32, larger ones widen C5.
+        classes: K.
+
+    Source: LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE
+        86(11), 1998, section II.B and II.C.
+    Good for: handwritten digits as in 1998, and seeing what has become simpler since.
+    """
+
+    loss: ClassVar[str] = "radial-basis"
+    recipe: ClassVar[Mapping[str, Any]] = {
+        "batch_size": 32,
+        "optimizer": "adam",
+        "learning_rate": 2e-3,
+        "weight_decay": 0.0,
+    }
+    codes: torch.Tensor
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        padded = (max(height, _SIDE), max(width, _SIDE))
+        vertical, horizontal = padded[0] - height, padded[1] - width
+        self.padding = (horizontal // 2, horizontal - horizontal // 2, vertical // 2, vertical - vertical // 2)
+        if any(self.padding):
+            self.notes = (
+                f"lenet5-1998 pads the pictures with zeros, from {height}×{width} to {padded[0]}×{padded[1]}.",
+            )
+        rows, columns = (output_size(output_size(side, 5) // 2, 5) // 2 for side in padded)
+        self.c1 = nn.Conv2d(channels, 6, 5)
+        self.s2 = Subsampling(6)
+        self.c3 = PartialConvolution(CONNECTIONS, 6, 5)
+        self.s4 = Subsampling(16)
+        self.c5 = nn.Linear(16 * rows * columns, 120)
+        self.f6 = nn.Linear(120, 84)
+        self.register_buffer("codes", torch.from_numpy(output_codes(classes)))
+        for layer in (self.c1, self.c5, self.f6):
+            bound = 2.4 / layer.weight[0].numel()
+            nn.init.uniform_(layer.weight, -bound, bound)
+            nn.init.uniform_(layer.bias, -bound, bound)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.pad(x, self.padding)
+        x = squash(self.s2(squash(self.c1(x))))
+        x = squash(self.s4(squash(self.c3(x))))
+        x = squash(self.c5(x.flatten(1)))
+        x = squash(self.f6(x))
+        # Σ (x − c)² = Σ x² − 2 x·c + Σ c², and every code has Σ c² = 84.
+        return -(x.square().sum(dim=1, keepdim=True) - 2 * x @ self.codes.T + self.codes.shape[1])
+
+
+def squash(a: torch.Tensor) -> torch.Tensor:
+    """1.7159 tanh(2a/3): so scaled that f(1) = 1 and f(−1) = −1, where the codes lie."""
+    return 1.7159 * torch.tanh(2 / 3 * a)
+
+
+class Subsampling(nn.Module):
+    """The sum of each 2×2 pixels, times a trainable coefficient, plus a trainable bias, per map."""
+
+    def __init__(self, maps: int) -> None:
+        super().__init__()
+        bound = 2.4 / 4
+        self.coefficient = nn.Parameter(torch.empty(maps).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(maps).uniform_(-bound, bound))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        total = 4 * functional.avg_pool2d(x, 2)
+        return total * self.coefficient[:, None, None] + self.bias[:, None, None]
+
+
+class PartialConvolution(nn.Module):
+    """A convolution in which each kernel sees some of the maps only.
+
+    Args:
+        connections: for each kernel, the maps that it sees.
+        maps: how many maps there are.
+        size: the side of the kernels.
+    """
+
+    places: torch.Tensor
+
+    def __init__(self, connections: tuple[tuple[int, ...], ...], maps: int, size: int) -> None:
+        super().__init__()
+        self.dense_shape = (len(connections), maps, size, size)
+        places = [kernel * maps + seen for kernel, all_seen in enumerate(connections) for seen in all_seen]
+        self.register_buffer("places", torch.from_numpy(np.array(places)), persistent=False)
+        # The fan in differs between kernels, and with it the spread of their first weights.
+        bounds = torch.tensor([2.4 / (len(seen) * size * size) for seen in connections])
+        spread = torch.cat([bounds[i].repeat(len(seen)) for i, seen in enumerate(connections)])
+        self.weight = nn.Parameter(torch.empty(len(places), size, size).uniform_(-1, 1) * spread[:, None, None])
+        self.bias = nn.Parameter(torch.empty(len(connections)).uniform_(-1, 1) * bounds)
+
+    def dense_weight(self) -> torch.Tensor:
+        """The kernels with zeros where there is no connection: (kernels, maps, size, size)."""
+        kernels, maps, *sides = self.dense_shape
+        dense = self.weight.new_zeros(kernels * maps, math.prod(sides))
+        return dense.index_copy(0, self.places, self.weight.flatten(1)).view(self.dense_shape)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.conv2d(x, self.dense_weight(), self.bias)
