@@ -17,10 +17,11 @@ class CifarConvNet(Network):
 
     Layers, on CIFAR-10:
 
-        block 1    32 kernels 5×5, padding 2, pooling    (N,   3, 32, 32) → (N,  32, 16, 16)     2,400 +  64 parameters
+        block 1    32 kernels 5×5, padding 2, pooling    (N,   3, 32, 32) → (N,  32, 16, 16)     2,400 +  64
         block 2    64 kernels 3×3, padding 1, pooling                     → (N,  64,  8,  8)    18,432 + 128
         block 3   128 kernels 3×3, padding 1, pooling                     → (N, 128,  4,  4)    73,728 + 256
-        output     dropout, dense                                         → (N, K)              20,490       115,498 in all
+        output     dropout, dense                                         → (N, K)              20,490
+                                                                                          115,498 in all
 
     The design: the first kernels are 5×5 so that a person can see what they look for; each block halves the sides and
     doubles the maps, so that each costs about the same; no biases before batch normalisation, which would subtract

@@ -18,13 +18,14 @@ class DeepConvNet(Network):
 
     Layers, on MNIST:
 
-        block 1    32 kernels 3×3, padding 1, pooling    (N,   1, 28, 28) → (N,  32, 14, 14)       320 +    64 parameters
+        block 1    32 kernels 3×3, padding 1, pooling    (N,   1, 28, 28) → (N,  32, 14, 14)       320 +    64
         block 2    64 kernels 3×3, padding 1, pooling                     → (N,  64,  7,  7)    18,432 +   128
         block 3   128 kernels 3×3, padding 1, pooling                     → (N, 128,  3,  3)    73,728 +   256
         block 4   128 kernels 3×3, padding 1                              → (N, 128,  3,  3)   147,456 +   256
         hidden 1   dense, batch normalisation, ReLU                       → (N, 512)           589,824 + 1,024
         hidden 2   dense, batch normalisation, ReLU                       → (N, 256)           131,072 +   512
-        output     dense                                                  → (N, K)               2,560       965,632 in all
+        output     dense                                                  → (N, K)               2,560
+                                                                                          965,632 in all
 
     What the course that it comes from has otherwise, and why it is so here:
         - The course ends with a softmax and then takes a cross-entropy that applies the softmax again, which flattens

@@ -92,6 +92,7 @@ class LeNet5Of1998(Network):
         for layer in (self.c1, self.c5, self.f6):
             bound = 2.4 / layer.weight[0].numel()
             nn.init.uniform_(layer.weight, -bound, bound)
+            assert layer.bias is not None
             nn.init.uniform_(layer.bias, -bound, bound)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

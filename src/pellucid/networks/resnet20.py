@@ -30,7 +30,8 @@ class ResNet20(Network):
 
     The first convolution is trained with the others; batch normalisation makes biases idle, so there are none.
 
-    Source: He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2015 (arXiv:1512.03385), section 4.2.
+    Source: He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2015 (arXiv:1512.03385),
+        section 4.2.
     Good for: small colour pictures, when accuracy matters more than time.
     """
 

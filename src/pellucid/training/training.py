@@ -213,7 +213,7 @@ def learn(
 
 
 def _calibrated(model: Model, module: nn.Module, pictures: np.ndarray, labels: np.ndarray) -> Model:
-    """The model with a temperature that makes its probabilities right on validation, where its loss did not see to it."""
+    """The model with a temperature fitted on validation, where its loss did not see to its probabilities."""
     specification = model.specification
     if find_loss(specification.loss).likelihood or specification.probabilities != "softmax":
         return model
