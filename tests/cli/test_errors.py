@@ -30,9 +30,9 @@ def test_unknown_network(pellucid):
 
 
 def test_unknown_data(pellucid):
-    done = pellucid("train", "mnits", *TRAIN)
+    done = pellucid("train", "digts", *TRAIN)
     assert done.code == 2
-    assert done.sentence.startswith("There is no data set named 'mnits'. Did you mean 'mnist'?")
+    assert done.sentence.startswith("There is no data set named 'digts'. Did you mean 'digits'?")
 
 
 def test_missing_folder(pellucid):
@@ -168,18 +168,6 @@ def test_run_folder_that_is_there_already(pellucid):
     done = pellucid("train", "digits", *TRAIN, "--out", "mine")
     assert done.code == 1
     assert done.sentence.startswith("mine is there already, and a run is never overwritten.")
-
-
-def test_report_of_what_is_no_run(pellucid):
-    Path("mine").mkdir()
-    done = pellucid("report", "mine")
-    assert done.sentence == "There is no run in mine: it has no run.json. `pellucid train` makes run folders."
-
-
-def test_grid_that_is_no_png(pellucid):
-    done = pellucid("show", "digits", "--out", "grid.gif")
-    assert done.code == 2
-    assert done.sentence == "The grid is written as PNG, and 'grid.gif' is another kind. Try --out grid.png."
 
 
 def test_no_disk_space(pellucid, monkeypatch, model_file, scans):

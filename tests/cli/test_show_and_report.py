@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
@@ -34,3 +36,15 @@ def test_a_report_is_written_again(pellucid, tmp_path):
     again = pellucid("report", "mine")
     assert again.code == 0
     assert page.read_bytes() == first
+
+
+def test_report_of_what_is_no_run(pellucid):
+    Path("mine").mkdir()
+    done = pellucid("report", "mine")
+    assert done.sentence == "There is no run in mine: it has no run.json. `pellucid train` makes run folders."
+
+
+def test_grid_that_is_no_png(pellucid):
+    done = pellucid("show", "digits", "--out", "grid.gif")
+    assert done.code == 2
+    assert done.sentence == "The grid is written as PNG, and 'grid.gif' is another kind. Try --out grid.png."

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from pellucid.data.digits import load as load_digits
-from pellucid.data.idx import write_idx
 from pellucid.records import Dataset
 
 
@@ -25,6 +24,7 @@ def digits() -> Dataset:
 @pytest.fixture
 def idx_folder(tmp_path, digits) -> Callable[..., Path]:
     """Writes digits as the four files of MNIST: 100 training and 40 test pictures."""
+    from pellucid.data.idx import write_idx  # here, so that the IDX source can be deleted with its own tests alone
 
     def write(name: str = "somewhere", *, suffix: str = "", prefixes: tuple[str, ...] = ("train", "t10k")) -> Path:
         folder = tmp_path / name

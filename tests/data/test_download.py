@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from pellucid.data import download, named_idx
+from pellucid.data import download
 from pellucid.data.download import Remote, obtain
 from pellucid.data.loading import load
 from pellucid.errors import DownloadError, StorageError
@@ -100,7 +100,7 @@ def _no_pause(monkeypatch):
     monkeypatch.setattr(download, "PAUSE", 0)
 
 
-def remote(server: Server, **changes) -> Remote:
+def remote(server: Server, **changes: object) -> Remote:
     return Remote(**({"file": "data.bin", "urls": (server.url,), "md5": MD5} | changes))
 
 
@@ -270,6 +270,8 @@ def test_a_data_root_that_may_not_be_written(tmp_path):
 
 
 def test_a_named_set_is_downloaded_once(server, idx_folder, tmp_path, monkeypatch):
+    from pellucid.data import named_idx
+
     made = idx_folder("made", suffix=".gz")
     server.content = {f"/{path.name}": path.read_bytes() for path in made.iterdir()}
     monkeypatch.setenv("PELLUCID_DATA", str(tmp_path / "root"))
