@@ -102,7 +102,7 @@ def test_mistakes_are_the_most_confident_first_with_their_pictures(four, picture
     assert found["mistakes"].note == "All 2 mistakes among 4 pictures, the most confident first."
     fewer = evaluate(four, pictures, mistakes=1)["mistakes"]
     assert len(fewer.data["cells"]) == 1
-    assert fewer.note == "The 1 most confident of 2 mistakes among 4 pictures."
+    assert fewer.note == "The most confident of 2 mistakes among 4 pictures."
 
 
 def test_pictures_are_found_by_id_and_not_by_place(four, pictures):
@@ -122,6 +122,10 @@ def test_what_could_not_be_read_is_said_beside_the_accuracy():
         assert said in str(evaluate(predictions([[1, 0, 0]], [0], unreadable=names)))
 
 
+def test_one_mistake_is_not_one_mistakes():
+    assert evaluate(predictions([[1, 0, 0]] * 2, [0, 1]))["mistakes"].note == "The only mistake among 2 pictures."
+
+
 def test_no_mistakes_is_said():
     assert evaluate(predictions([[1, 0, 0]], [0]))["mistakes"].note == "No mistake among 1 pictures."
 
@@ -132,7 +136,7 @@ def test_the_sample_is_the_same_every_time_and_says_what_it_is():
     rows = np.eye(3)[np.where(random.random(200) < 0.9, labels, (labels + 1) % 3)]
     once, again = (evaluate(predictions(rows, labels))["predictions"] for _ in range(2))
     assert once == again
-    assert once.note == "Drawn at random: 16 that are right and 8 that are wrong, not in their true proportion."
+    assert once.note == "Drawn at random: 16 right, 8 wrong; not in their true proportion."
     ids = [cell["id"] for cell in once.data["cells"]]
     assert len(set(ids)) == 24
     assert sum(cell["given"] != cell["predicted"] for cell in once.data["cells"]) == 8

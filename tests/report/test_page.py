@@ -167,10 +167,20 @@ def test_names_are_text_and_never_markup(about):
 
 
 def test_settings_are_read_as_words():
-    recipe = {"clip": None, "nested": {"on": True, "off": False}, "betas": [0.9, 0.999], "empty": [], "rate": 1 / 3}
-    text = words(page.render(Findings(), about={"recipe": recipe, "network": {"notes": ["28×28 is padded."]}}))
+    recipe = {
+        "clip": None,
+        "loss": None,
+        "nested": {"on": True, "off": False},
+        "betas": [0.9, 0.999],
+        "empty": [],
+        "rate": 1 / 3,
+    }
+    text = words(
+        page.render(Findings(), about={"loss": "hinge", "recipe": recipe, "network": {"notes": ["28×28 is padded."]}})
+    )
     for expected in (
         "Clip none",
+        "Loss hinge",
         "Nested: on yes",
         "Nested: off no",
         "Betas 0.9, 0.999",

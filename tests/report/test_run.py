@@ -71,7 +71,7 @@ def test_a_damaged_history_is_one_sentence(run, content):
 @pytest.mark.parametrize("content", ["{", json.dumps({"version": 1, "findings": [{"name": "x"}]})])
 def test_damaged_findings_are_one_sentence(run, content):
     run.findings.write_text(content, encoding="utf-8")
-    with pytest.raises(FormatError, match=r"findings\.json is damaged"):
+    with pytest.raises(FormatError, match="damaged"):
         write(run)
 
 

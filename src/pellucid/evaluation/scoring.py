@@ -177,7 +177,10 @@ def _mistakes(predictions: Predictions, labels: np.ndarray, cells: _Cells, at_mo
     if not len(wrong):
         note = f"No mistake among {len(predictions):,} pictures."
     elif len(order) < len(wrong):
-        note = f"The {len(order):,} most confident of {len(wrong):,} mistakes among {len(predictions):,} pictures."
+        some = f"{len(order):,} " if len(order) > 1 else ""
+        note = f"The {some}most confident of {len(wrong):,} mistakes among {len(predictions):,} pictures."
+    elif len(wrong) == 1:
+        note = f"The only mistake among {len(predictions):,} pictures."
     else:
         note = f"All {len(wrong):,} mistakes among {len(predictions):,} pictures, the most confident first."
     shown = [cells(index) for index in order]
@@ -192,7 +195,5 @@ def _sample(predictions: Predictions, labels: np.ndarray, cells: _Cells) -> Figu
     wrong = random.permutation(wrong)[: max(SAMPLE // 3, SAMPLE - len(right))]
     right = random.permutation(right)[: SAMPLE - len(wrong)]
     shown = [cells(index) for index in random.permutation(np.concatenate([right, wrong]))]
-    note = (
-        f"Drawn at random: {len(right)} that are right and {len(wrong)} that are wrong, not in their true proportion."
-    )
+    note = f"Drawn at random: {len(right)} right, {len(wrong)} wrong; not in their true proportion."
     return Figure("predictions", "pictures", {"cells": shown}, title="Some predictions", note=note)

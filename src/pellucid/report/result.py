@@ -38,8 +38,8 @@ def headline(findings: Findings) -> dict[str, Any] | None:
     return {
         "value": percent(accuracy.value),
         "sentence": text[0].upper() + text[1:],
-        "interval": _certainty(accuracy),
-        "base": _guessing(accuracy, base) if base else "",
+        "interval": _unbroken(_certainty(accuracy)),
+        "base": _unbroken(_guessing(accuracy, base)) if base else "",
         "note": wording.visible(accuracy.note[:1].upper() + accuracy.note[1:] + ".") if accuracy.note else "",
         "scale": _scale(accuracy, base),
     }
@@ -90,6 +90,11 @@ def without(findings: Findings, about: Mapping[str, Any]) -> str:
         f"{said} After epoch {row['epoch']}, {percent(row['validation_accuracy'])}{of} validation pictures were right; "
         f"since they were used to choose the epoch, that is somewhat too good."
     )
+
+
+def _unbroken(text: str) -> str:
+    """The text with its numbers kept on one line with their units."""
+    return text.replace(" %", "\u00a0%").replace("n = ", "n\u00a0=\u00a0")
 
 
 def _certainty(accuracy: Metric) -> str:

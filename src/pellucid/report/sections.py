@@ -196,7 +196,10 @@ def _training(about: Mapping[str, Any]) -> list[Part]:
     if isinstance(network.get("parameters"), int):
         facts.append(("Parameters", f"{network['parameters']:,}"))
     facts += _flat(network.get("settings", {}), "Network: ")
-    facts += _flat(about.get("recipe", {}))
+    recipe = dict(about.get("recipe", {}))
+    if recipe.get("loss") is None and about.get("loss"):
+        recipe["loss"] = about["loss"]  # the recipe leaves it to the network
+    facts += _flat(recipe)
     facts += _flat(about.get("preprocessing", {}), "Pictures: ")
     facts += _flat({key: about[key] for key in ("seed", "threads", "platform") if key in about})
     versions = about.get("versions", {})

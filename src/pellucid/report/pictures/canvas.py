@@ -78,7 +78,7 @@ def sheet(width: float, height: float) -> tuple[Drawing, Axes]:
 def place(axes: Axes, picture: np.ndarray, left: float, top: float, edge: float) -> None:
     """Puts a picture (H, W) or (H, W, 3) into the middle of a square of a sheet; all sizes in inches.
 
-    Where a picture's pixels are larger than the sheet's they are drawn as the squares that they are.
+    Where a picture's pixels are at least twice as large as the sheet's they are drawn as the squares that they are.
     """
     height, width = picture.shape[:2]
     scale = edge / max(height, width)
@@ -92,7 +92,7 @@ def place(axes: Axes, picture: np.ndarray, left: float, top: float, edge: float)
         vmin=0,
         vmax=255,
         aspect="auto",
-        interpolation="nearest" if max(height, width) <= edge * DPI else "hanning",
+        interpolation="nearest" if 2 * max(height, width) <= edge * DPI else "hanning",
     )
     axes.set_xlim(limits[0])
     axes.set_ylim(limits[1])
