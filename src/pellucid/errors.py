@@ -57,9 +57,9 @@ class UnknownNameError(UsageError):
     pellucid.errors.UnknownNameError: There is no network named 'lenet'. Did you mean 'lenet5'? Known: lenet5, mlp.
     """
 
-    def __init__(self, kind: str, given: str, known: Iterable[str], hint: str = "") -> None:
+    def __init__(self, kind: str, given: object, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
-        close = difflib.get_close_matches(given.lower(), known, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(str(given).lower(), known, n=1, cutoff=0.5)
         sentences = [f"There is no {kind} named '{given}'."]
         if close:
             sentences.append(f"Did you mean '{close[0]}'?")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from pellucid.errors import ModelFileError, NetworkError
+from pellucid.errors import ModelFileError, NetworkError, UsageError
 from pellucid.networks import custom
 from pellucid.networks.catalogue import create
 from pellucid.records import Model
@@ -25,32 +26,53 @@ def build(model: Model, network: nn.Module | type[nn.Module] | str | None = None
 
     Raises:
         ModelFileError: the model needs a class that was not given, or its weights do not fit the network.
+        NetworkError: the given network does not run on pictures of the model's shape.
     """
     specification = model.specification
     shape, classes = specification.preprocessing.shape, len(specification.classes)
     named = specification.network
-    if isinstance(network, str):
-        network = custom.load_class(network)
-    if isinstance(network, type):
-        module = custom.instantiate(network, shape, classes, named.settings)
-    elif network is not None:
-        module = network
-    elif named.name == "custom":
-        remembered = custom.recall(named.source)
-        if remembered is None:
-            file, _, name = named.source.rpartition(":")
-            raise ModelFileError(
-                f"This model needs the network class '{name}' from {file}, which the model file does not hold. "
-                f"Give it with --network PATH/{file}:{name}, or pellucid.build(model, network={name}())."
-                if file.endswith(".py")
-                else f"This model needs the network class '{name}' from {file}, which the model file does not hold. "
-                f"Give it with pellucid.build(model, network={name}())."
-            )
-        module = remembered
-    else:
-        module = create(named.name, shape, classes, named.settings)
+    with torch.random.fork_rng(devices=[]):  # the weights that a constructor draws are thrown away
+        if network is not None:
+            module = _given(network, shape, classes, named.settings)
+        elif named.name == "custom":
+            module = _remembered(model)
+        else:
+            module = create(named.name, shape, classes, named.settings)
     load_weights(module, model.weights)
     return module.eval()
+
+
+def _given(
+    network: nn.Module | type[nn.Module] | str,
+    shape: tuple[int, int, int],
+    classes: int,
+    settings: Mapping[str, Any],
+) -> nn.Module:
+    """The network that a user gave for a model, tried out."""
+    if isinstance(network, str):
+        network = custom.load_class(network)
+    if isinstance(network, nn.Module):
+        module = custom.copy_of(network)
+    elif isinstance(network, type) and issubclass(network, nn.Module):
+        module = custom.instantiate(network, shape, classes, dict(settings))
+    else:
+        raise UsageError(f"A network is a torch.nn.Module, its class, or file.py:Class; given: {network!r}.")
+    try_out(module, shape, classes)
+    return module
+
+
+def _remembered(model: Model) -> nn.Module:
+    """The network of the user's own that was trained in this process."""
+    module = custom.recall(model.weights)
+    if module is not None:
+        return module
+    source = model.specification.network.source
+    file, _, name = source.rpartition(":")
+    from_shell = f"with --network PATH/{file}:{name}, or " if file.endswith(".py") else "with "
+    raise ModelFileError(
+        f"This model needs the network class '{name}' from {file or 'its author'}, which the model file does not hold. "
+        f"Give it {from_shell}pellucid.build(model, network={name}())."
+    )
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
@@ -73,8 +95,18 @@ def load_weights(module: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
 
 
 def weights_of(module: nn.Module) -> dict[str, np.ndarray]:
-    """A copy of all parameters and buffers of a module, as arrays by name."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
+    """A copy of all parameters and buffers of a module, as arrays by name.
+
+    Raises:
+        NetworkError: some are no arrays that a model file can hold.
+    """
+    try:
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
+    except (AttributeError, TypeError, RuntimeError) as error:
+        raise NetworkError(
+            f"The weights of {type(module).__name__} cannot be kept in a model file ({error}); it holds plain arrays, "
+            f"for example of float32."
+        ) from error
 
 
 def try_out(module: nn.Module, shape: tuple[int, int, int], classes: int) -> None:
@@ -87,12 +119,12 @@ def try_out(module: nn.Module, shape: tuple[int, int, int], classes: int) -> Non
     mode = module.training
     name = type(module).__name__
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference_mode: lazy layers make their parameters here, to be learned later
             output = module.eval()(torch.zeros(2, *shape, device=device))
-    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+    except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise NetworkError(
-            f"The network {name} does not run on pictures of shape (C, H, W) = {shape}: {reason}. "
+            f"The network {name} does not run on pictures of shape (C, H, W) = {shape}: {reason.rstrip('.')}. "
             f"It may be too deep for their size; give larger pictures, for example with --size."
         ) from error
     finally:

@@ -13,7 +13,7 @@ from PIL import Image
 from pellucid.data import decoding
 from pellucid.data import preprocessing as preparing
 from pellucid.errors import DataError
-from pellucid.records import PictureFiles, Specification, Split
+from pellucid.records import Dataset, PictureFiles, Specification, Split
 
 
 def as_split(pictures: Any, specification: Specification) -> Split:
@@ -26,18 +26,20 @@ def as_split(pictures: Any, specification: Specification) -> Split:
         DataError: they are of no such kind.
     """
     classes = specification.classes
+    if isinstance(pictures, Dataset):
+        raise DataError(f"'{pictures.name}' has the splits {', '.join(pictures.splits)}; give one of them: data.test.")
     if isinstance(pictures, (str, Path)):
         pictures = [pictures]
     if isinstance(pictures, Sequence) and pictures and all(isinstance(one, (str, Path)) for one in pictures):
         paths = tuple(Path(one) for one in pictures)
         return Split("pictures", PictureFiles(paths), None, classes, np.array([str(one) for one in pictures]))
     if isinstance(pictures, (np.ndarray, torch.Tensor)):
-        array = pictures.detach().cpu().numpy() if isinstance(pictures, torch.Tensor) else pictures
-        many: list[Any] = [array] if _is_one_picture(array) else list(array)
+        array = _as_numpy(pictures)
+        many: list[Any] = [array] if _is_one_picture(array, specification.preprocessing.channels) else list(array)
     else:
         many = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
     # Pictures of one size are brought to the model's size together, in one call.
-    arrays = [_as_array(one, specification.preprocessing.channels) for one in many]
+    arrays = [_as_array(one, specification.preprocessing.shape) for one in many]
     if len({array.shape for array in arrays}) == 1:
         stacked = preparing.prepare(np.stack(arrays), specification.preprocessing)
     elif arrays:
@@ -47,39 +49,58 @@ def as_split(pictures: Any, specification: Specification) -> Split:
     return Split("pictures", stacked, None, classes, np.array([f"picture {i + 1}" for i in range(len(stacked))]))
 
 
-def _is_one_picture(array: np.ndarray) -> bool:
-    """(H, W), (H, W, C) or (C, H, W), rather than several pictures."""
+def _is_one_picture(array: np.ndarray, channels: int) -> bool:
+    """(H, W), (H, W, C) or (C, H, W), rather than several pictures.
+
+    Raises:
+        DataError: it could be either.
+    """
+    if array.ndim == 3 and array.shape[-1] not in (1, 3, 4) and array.shape[0] == 3 and channels == 1:
+        height, width = array.shape[1:]
+        raise DataError(
+            f"An array of shape {array.shape} may be one colour picture or three grey ones. For one give it as "
+            f"(1, 3, {height}, {width}), for three as (3, 1, {height}, {width})."
+        )
     if array.ndim == 3:
         return array.shape[-1] in (1, 3, 4) or array.shape[0] in (1, 3)
     return array.ndim == 2
 
 
-def _as_array(picture: Any, channels: int) -> np.ndarray:
-    """One picture as uint8 (C, H, W), C = 1 or 3."""
+def _as_array(picture: Any, shape: tuple[int, int, int]) -> np.ndarray:
+    """One picture as uint8 (C, H, W), C = 1 or 3; `shape` is the model's."""
     if isinstance(picture, Image.Image):
-        return decoding.decode(picture, channels)
-    if isinstance(picture, torch.Tensor):
-        picture = picture.detach().cpu().numpy()
-    if not isinstance(picture, np.ndarray):
+        return decoding.decode(picture, shape[0])
+    if not isinstance(picture, (np.ndarray, torch.Tensor)):
         raise DataError(
-            f"A picture is a path, a PIL picture, an array or a tensor; this is a {type(picture).__name__}."
+            f"A picture is a path, a PIL picture, an array or a tensor, and all are of one of these kinds; this is a "
+            f"{type(picture).__name__}."
         )
-    array = _as_uint8(picture)
+    array = _as_uint8(_as_numpy(picture))
     if array.ndim == 2:
         return array[None]
-    if array.ndim == 3 and array.shape[-1] in (1, 3, 4):  # (H, W, C); an alpha channel is flattened by the decoder
-        if array.shape[-1] == 4:
-            return decoding.decode(Image.fromarray(array, "RGBA"), channels)
+    # Pictures of one, three or four pixels in width are taken as (C, H, W) where they have just the model's shape.
+    if array.ndim == 3 and array.shape[-1] in (1, 3, 4) and array.shape != shape:  # (H, W, C)
+        if array.shape[-1] == 4:  # an alpha channel is flattened by the decoder
+            return decoding.decode(Image.fromarray(array, "RGBA"), shape[0])
         return np.ascontiguousarray(array.transpose(2, 0, 1))
     if array.ndim == 3 and array.shape[0] in (1, 3):
         return array
-    raise DataError(f"A picture is an array of shape (H, W), (H, W, C) or (C, H, W); this one has {picture.shape}.")
+    raise DataError(f"A picture is an array of shape (H, W), (H, W, C) or (C, H, W); this one has {array.shape}.")
+
+
+def _as_numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
+    if isinstance(array, np.ndarray):
+        return array
+    array = array.detach().cpu()
+    return (array.float() if array.is_floating_point() else array).numpy()
 
 
 def _as_uint8(array: np.ndarray) -> np.ndarray:
-    """Values from 0 to 255: integers as they are, fractions from 0 to 1 times 255."""
+    """Values from 0 to 255: integers as they are, fractions from 0 to 1 and truth values times 255."""
     if array.dtype == np.uint8:
         return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * 255
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if np.issubdtype(array.dtype, np.floating) and low >= 0 and high <= 1:
         return np.round(array * 255).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from pellucid.data import preprocessing as preparing
-from pellucid.errors import DataError
+from pellucid.errors import DataError, NetworkError, UsageError
 from pellucid.inference.building import build
 from pellucid.inference.pictures import as_split
 from pellucid.inference.probabilities import probabilities
@@ -36,7 +37,8 @@ def predict(
     Args:
         model: the model.
         pictures: a `Split` (`data.test`), a path or a list of paths, a PIL picture or a list of them, or an array or
-            tensor of uint8: (H, W), (H, W, C), (N, H, W), (N, H, W, C) or (N, C, H, W).
+            tensor: (H, W), (H, W, C), (C, H, W), (N, H, W), (N, H, W, C) or (N, C, H, W), whole numbers from 0 to
+            255, fractions from 0 to 1, or truth values.
         batch_size: how many pictures go through the network at once.
         network: for a model of the user's own network; see `build`.
         progress: told how many pictures are done, of how many.
@@ -46,7 +48,11 @@ def predict(
 
     Raises:
         DataError: the pictures' classes are not the model's, or there is nothing to predict.
+        NetworkError: the network's outputs are not numbers.
+        UsageError: a batch size below 1.
     """
+    if batch_size < 1:
+        raise UsageError(f"A batch has at least one picture; given: --batch-size {batch_size}.")
     specification = model.specification
     split = pictures if isinstance(pictures, Split) else as_split(pictures, specification)
     if not len(split):
@@ -56,6 +62,11 @@ def predict(
     outputs = forward(
         build(model, network), arrays, specification.preprocessing, batch_size=batch_size, progress=progress
     )
+    if not torch.isfinite(outputs).all():
+        raise NetworkError(
+            "The network's outputs are infinite or not numbers, so they say nothing: its weights were spoilt while it "
+            "learned. Train again with a lower learning rate."
+        )
     found = probabilities(specification.probabilities, outputs, specification.temperature)
     return Predictions(
         ids=split.ids,
@@ -80,7 +91,7 @@ def forward(
 ) -> torch.Tensor:
     """The outputs (N, K) of a module for uint8 pictures (N, C, H, W), in evaluation mode, without gradients."""
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
-    tensor = torch.from_numpy(pictures) if isinstance(pictures, np.ndarray) else pictures
+    tensor = as_tensor(pictures) if isinstance(pictures, np.ndarray) else pictures
     mode = module.training
     module.eval()
     outputs = []
@@ -93,6 +104,18 @@ def forward(
     finally:
         module.train(mode)
     return torch.cat(outputs).cpu() if outputs else torch.zeros(0, 0)
+
+
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    """The same memory as a tensor, which nobody here writes to.
+
+    Of an array that may not be written (a mapped file), torch warns that a tensor does not know this.
+    """
+    if array.flags.writeable:
+        return torch.from_numpy(array)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(array)
 
 
 def _labels_for(model: Model, split: Split) -> np.ndarray | None:

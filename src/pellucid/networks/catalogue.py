@@ -124,4 +124,10 @@ def create(
             f"A network needs pictures and at least two classes; given: shape {shape}, {classes} classes."
         )
     # Every network takes these two; the base class, which is no network, does not.
-    return cast("Any", kind)(shape=shape, classes=classes, **settings)
+    try:
+        return cast("Any", kind)(shape=shape, classes=classes, **settings)
+    except (TypeError, ValueError, AttributeError) as error:
+        if not settings:
+            raise
+        given = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+        raise UsageError(f"The network '{name}' cannot have the settings {given}: {error}.") from error

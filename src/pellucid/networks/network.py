@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from torch import nn
@@ -45,9 +45,16 @@ class Declaration:
 
 
 def declaration(module: nn.Module) -> Declaration:
-    """What `module` declares about itself. Any `nn.Module` will do: what it does not declare is the usual case."""
+    """What `module` declares about itself. Any `nn.Module` will do: what it does not declare is the usual case.
+
+    An attribute that only happens to have such a name, as a layer called `loss`, declares nothing.
+    """
     usual = Declaration()
-    return Declaration(**{key: getattr(module, key, getattr(usual, key)) for key in vars(usual)})
+    kinds: dict[str, type] = {"recipe": Mapping, "notes": tuple}
+    declared: dict[str, Any] = {
+        key: value for key in vars(usual) if isinstance(value := getattr(module, key, None), kinds.get(key, str))
+    }
+    return replace(usual, **declared)
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -32,20 +32,23 @@ class Augmentation:
         apply: changes a batch by them.
         amount: the usual amount.
         meaning: what the amount is, with its unit.
+        most: the largest amount that makes sense.
     """
 
     draw: Draw
     apply: Apply
     amount: float
     meaning: str
+    most: float = math.inf
 
 
 def _shift(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
     """Moves by whole pixels; what comes in at the edge is black."""
     n, _, height, width = pictures.shape
-    reach = int(drawn.abs().max()) if drawn.numel() else 0
+    # Further than the picture is long, all of it is black, and no more room is needed.
+    reach = min(int(drawn.abs().max()), max(height, width)) if drawn.numel() else 0
     padded = functional.pad(pictures, (reach, reach, reach, reach))
-    offsets = drawn.long() + reach
+    offsets = drawn.long().clamp(-reach, reach) + reach
     rows = torch.arange(height, device=pictures.device) + offsets[:, :1]
     columns = torch.arange(width, device=pictures.device) + offsets[:, 1:]
     which = torch.arange(n, device=pictures.device)[:, None, None]
@@ -97,7 +100,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         draw=lambda g, n, a: 1 + g.uniform(-a, a, (n, 1)),
         apply=_lighten,
         amount=0.2,
-        meaning="the largest change of brightness, as a share",
+        meaning="the largest change of brightness, as a share up to 1",
+        most=1,
     ),
     "erase": Augmentation(
         draw=lambda g, n, a: np.column_stack([np.full(n, a), g.uniform(size=(n, 2))]),
@@ -109,7 +113,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         draw=lambda g, n, a: g.uniform(size=(n, 1)) < a,
         apply=_flip,
         amount=0.5,
-        meaning="the share of pictures that are mirrored",
+        meaning="the share of pictures that are mirrored, up to 1",
+        most=1,
     ),
     "rotate": Augmentation(
         draw=lambda g, n, a: g.uniform(-math.radians(a), math.radians(a), (n, 1)),
@@ -137,7 +142,7 @@ def parse(text: str) -> tuple[str, float]:
 
     Raises:
         UnknownNameError: there is no such augmentation.
-        UsageError: the amount is not a number of at least 0.
+        UsageError: the amount is not a number of at least 0, or is more than makes sense.
     """
     name, separator, amount = text.partition(":")
     if name not in AUGMENTATIONS:
@@ -146,7 +151,7 @@ def parse(text: str) -> tuple[str, float]:
         value = float(amount) if separator else AUGMENTATIONS[name].amount
     except ValueError:
         value = math.nan
-    if not (value >= 0 and math.isfinite(value)):
+    if not (0 <= value <= AUGMENTATIONS[name].most and math.isfinite(value)):
         meaning = AUGMENTATIONS[name].meaning
         raise UsageError(f"'{text}' should be '{name}' or '{name}:NUMBER', where the number is {meaning}.")
     return name, value

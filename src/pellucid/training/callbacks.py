@@ -34,7 +34,10 @@ class Callback:
         """After each epoch, with its row of the history."""
 
     def on_best(self, model: Model) -> None:
-        """After an epoch that is the best so far on validation, with its model."""
+        """After an epoch that is kept (the best so far on validation; every one where the last is kept): its model.
+
+        It comes before that epoch's `on_epoch`.
+        """
 
     def on_end(self, summary: dict[str, Any]) -> None:
         """After the last step, also when it was stopped: chosen_epoch, interrupted, seconds."""
@@ -54,8 +57,7 @@ class Callbacks:
                 method(*values)
 
     def listening(self, event: str) -> bool:
-        """Whether any has the method `on_EVENT` as its own."""
-        name = f"on_{event}"
-        return any(
-            getattr(type(callback), name, None) not in (None, getattr(Callback, name)) for callback in self.callbacks
-        )
+        """Whether any has the method `on_EVENT` as its own, rather than the empty one of `Callback`."""
+        methods = [getattr(callback, f"on_{event}", None) for callback in self.callbacks]
+        empty = getattr(Callback, f"on_{event}")
+        return any(method is not None and getattr(method, "__func__", method) is not empty for method in methods)

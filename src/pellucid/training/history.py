@@ -57,13 +57,14 @@ class History:
         """
         try:
             with Path(path).open(encoding="utf-8", newline="") as stream:
+                reader = csv.DictReader(stream)
                 rows = [
                     {key: int(value) if key in ("epoch", "step") else float(value) for key, value in row.items()}
-                    for row in csv.DictReader(stream)
+                    for row in reader
                 ]
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, csv.Error) as error:
             raise FormatError(f"{path} is not a training history: {error}.") from error
-        if any(tuple(row) != COLUMNS for row in rows):
+        if tuple(reader.fieldnames or ()) != COLUMNS:
             raise FormatError(f"{path} is not a training history: its columns should be {', '.join(COLUMNS)}.")
         return cls(rows)
 

@@ -31,10 +31,20 @@ def initialise(network: nn.Module, name: str) -> None:
     Raises:
         UnknownNameError: there is no such initialisation.
     """
-    if name not in INITIALISATIONS:
-        raise UnknownNameError("initialisation", name, INITIALISATIONS)
+    draw = find_initialisation(name)
     for layer in network.modules():
         if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
-            INITIALISATIONS[name](layer.weight)
+            draw(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def find_initialisation(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The initialisation of that name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in INITIALISATIONS:
+        raise UnknownNameError("initialisation", name, INITIALISATIONS)
+    return INITIALISATIONS[name]

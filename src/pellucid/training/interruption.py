@@ -18,6 +18,8 @@ class Interruption:
         self._active = threading.current_thread() is threading.main_thread()
 
     def __enter__(self) -> Self:
+        # Whoever started this in the background said that Ctrl-C is not meant for it.
+        self._active = self._active and signal.getsignal(signal.SIGINT) != signal.SIG_IGN
         if self._active:
             self._previous = signal.signal(signal.SIGINT, self._handle)
         return self
@@ -26,7 +28,8 @@ class Interruption:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._active:
-            signal.signal(signal.SIGINT, self._previous)
+            # None stands for a handler that was not set from Python, and cannot be put back.
+            signal.signal(signal.SIGINT, signal.SIG_DFL if self._previous is None else self._previous)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if self.requested:

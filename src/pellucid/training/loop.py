@@ -28,6 +28,9 @@ from pellucid.training.recipes import Recipe
 from pellucid.training.rules import Rule
 from pellucid.training.schedules import learning_rate
 
+_MOST_PIXELS = 4_000_000
+"""How many pixel values are measured at once."""
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -50,6 +53,7 @@ class Outcome:
         history: one row per epoch.
         seconds: how long each epoch took.
         interrupted: whether it was stopped from outside.
+        stopped: why it ended before its plan did, where its loss stopped being a number; else empty.
     """
 
     weights: dict[str, np.ndarray]
@@ -57,12 +61,13 @@ class Outcome:
     history: History = field(default_factory=History)
     seconds: list[float] = field(default_factory=list)
     interrupted: bool = False
+    stopped: str = ""
 
 
 def batch_bounds(n: int, batch_size: int) -> list[int]:
     """Where to cut n pictures into the fewest batches of at most `batch_size`, of sizes that differ by at most one.
 
-    No picture is left out, and no batch is so small that batch normalisation has nothing to average.
+    No picture is left out, and there is no small last batch, whose pictures would count for more.
     """
     steps = math.ceil(n / batch_size)
     return [i * n // steps for i in range(steps + 1)]
@@ -94,7 +99,7 @@ def fit(
         callbacks: told of everything.
 
     Raises:
-        TrainingError: the loss became infinite or not a number before one epoch was finished.
+        TrainingError: the loss became infinite or not a number before one epoch was finished, or a step fails.
     """
     batches = Batches(train, preprocessing, recipe, seed)
     outcome = Outcome(weights_of(network))
@@ -105,10 +110,10 @@ def fit(
             if row is None:
                 outcome.interrupted = True
                 break
-            if not math.isfinite(row["train_loss"]):
-                _refuse_divergence(outcome, epoch, recipe)
-                break
             row["validation_loss"], row["validation_accuracy"] = measure(network, validation, preprocessing, loss)
+            if not (math.isfinite(row["train_loss"]) and math.isfinite(row["validation_loss"])):
+                outcome.stopped = _divergence(outcome, epoch, recipe)
+                break
             outcome.history.rows.append(row)
             outcome.seconds.append(time.perf_counter() - started)
             if recipe.keep == "last" or outcome.history.best() is row:
@@ -165,7 +170,7 @@ def _learn_epoch(
     total_loss = torch.zeros((), dtype=torch.float64, device=batches.examples.labels.device)
     correct = torch.zeros_like(total_loss, dtype=torch.int64)
     for step, inputs, labels, rate in batches.epoch(epoch):
-        loss, outputs = rule.step(inputs, labels, rate)
+        loss, outputs = _step(rule, inputs, labels, rate)
         hits = (outputs.argmax(dim=1) == labels).sum()
         total_loss += loss * len(labels)
         correct += hits
@@ -182,11 +187,30 @@ def _learn_epoch(
     }
 
 
+def _step(rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
+    try:
+        return rule.step(inputs, labels, rate)
+    except (RuntimeError, ValueError) as error:
+        n = len(labels)
+        if n == 1 and "more than 1 value per channel" in str(error):
+            raise TrainingError(
+                "This network's batch normalisation takes averages over a batch, which one picture alone has not. "
+                "Give a larger --batch-size, or more pictures."
+            ) from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise TrainingError(
+            f"The network failed while it learned from a batch of {n} pictures: {reason}. "
+            f"If memory is short, try a smaller --batch-size."
+        ) from error
+
+
 def measure(
     network: nn.Module, examples: Examples, preprocessing: Preprocessing, loss: LossFunction
 ) -> tuple[float, float]:
     """(mean loss, accuracy) of a network on some pictures, in evaluation mode."""
-    outputs = forward(network, examples.pictures, preprocessing, batch_size=1000)
+    # Large pictures go through in small batches: a thousand photos of 224×224 would take gigabytes.
+    batch_size = max(1, min(1000, _MOST_PIXELS // examples.pictures[0].numel()))
+    outputs = forward(network, examples.pictures, preprocessing, batch_size=batch_size)
     labels = examples.labels.cpu()
     return loss(outputs, labels).item(), (outputs.argmax(dim=1) == labels).double().mean().item()
 
@@ -197,11 +221,12 @@ def _patience_is_over(history: History, recipe: Recipe) -> bool:
     return history.rows[-1]["epoch"] - history.best()["epoch"] >= recipe.early_stopping
 
 
-def _refuse_divergence(outcome: Outcome, epoch: int, recipe: Recipe) -> None:
-    """A loss that is not finite ends the training; what was good before is kept."""
+def _divergence(outcome: Outcome, epoch: int, recipe: Recipe) -> str:
+    """What there is to say of a loss that is no longer a number: it ends the training; what was good before is kept."""
+    advice = f"Try a lower learning rate, for example {recipe.learning_rate / 10:g}, or a gradient clip of 1."
     if outcome.chosen_epoch == 0:
-        raise TrainingError(
-            f"The loss stopped being a number in epoch {epoch}, so nothing was learned. Try a lower learning rate, for "
-            f"example --learning-rate {recipe.learning_rate / 10:g}, or --gradient-clip 1."
-        )
-    outcome.interrupted = True
+        raise TrainingError(f"The loss stopped being a number in epoch {epoch}, so nothing was learned. {advice}")
+    return (
+        f"The loss stopped being a number in epoch {epoch}, which ended the training; the model is that of epoch "
+        f"{outcome.chosen_epoch}. {advice}"
+    )

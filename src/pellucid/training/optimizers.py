@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pellucid.errors import UnknownNameError
+from pellucid.errors import NetworkError, UnknownNameError
 from pellucid.training.recipes import Recipe
 
 Groups = list[dict[str, Any]]
@@ -54,11 +54,27 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The optimiser of a recipe for all parameters of a network that may be changed.
 
     Raises:
+        NetworkError: the network has no such parameter.
         UnknownNameError: there is no such optimiser.
     """
-    if recipe.optimizer not in OPTIMIZERS:
-        raise UnknownNameError("optimizer", recipe.optimizer, OPTIMIZERS)
-    return OPTIMIZERS[recipe.optimizer](parameter_groups(network.parameters(), recipe.weight_decay), recipe)
+    groups = parameter_groups(network.parameters(), recipe.weight_decay)
+    if not groups:
+        raise NetworkError(
+            f"The network {type(network).__name__} has nothing to learn: none of its parameters may be changed. "
+            f"Give it a layer with weights, or set requires_grad."
+        )
+    return find_optimizer(recipe.optimizer)(groups, recipe)
+
+
+def find_optimizer(name: str) -> Callable[[Groups, Recipe], torch.optim.Optimizer]:
+    """What makes the optimiser of that name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in OPTIMIZERS:
+        raise UnknownNameError("optimizer", name, OPTIMIZERS)
+    return OPTIMIZERS[name]
 
 
 def parameter_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> Groups:

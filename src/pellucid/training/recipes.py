@@ -21,7 +21,7 @@ class Recipe(BaseModel):
         batch_size: how many pictures one step learns from, at most; an epoch is cut into batches of nearly equal size.
         optimizer: a key of `pellucid.training.optimizers`: sgd, adagrad, rmsprop, adam, adamw.
         learning_rate: the highest one; the schedule lowers it.
-        momentum: of sgd and rmsprop; for adam and adamw the first of the two averages.
+        momentum: of sgd (Nesterov's); for adam and adamw the first of the two averages.
         weight_decay: how strongly weights are drawn to zero; biases and normalisation layers are left alone.
         schedule: a key of `pellucid.training.schedules`: constant, step, cosine, one-cycle.
         warm_up: the share of all steps in which the learning rate rises from near zero.

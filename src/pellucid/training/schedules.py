@@ -45,11 +45,21 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     Raises:
         UnknownNameError: there is no such schedule.
     """
-    if recipe.schedule not in SCHEDULES:
-        raise UnknownNameError("schedule", recipe.schedule, SCHEDULES)
+    factor = find_schedule(recipe.schedule)
     total = recipe.epochs * steps_per_epoch
     rising = round(recipe.warm_up * total)
     if step < rising:
         return recipe.learning_rate * (step + 1) / rising
     done = (step - rising) / max(total - rising, 1)
-    return recipe.learning_rate * SCHEDULES[recipe.schedule](recipe, Place(done, step // steps_per_epoch))
+    return recipe.learning_rate * factor(recipe, Place(done, step // steps_per_epoch))
+
+
+def find_schedule(name: str) -> Schedule:
+    """The schedule of that name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in SCHEDULES:
+        raise UnknownNameError("schedule", name, SCHEDULES)
+    return SCHEDULES[name]

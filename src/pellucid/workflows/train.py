@@ -16,9 +16,10 @@ from pellucid.evaluation import evaluate
 from pellucid.inference import predict
 from pellucid.records import Dataset, Findings, Metric, Model, RunFolder, atomic, display
 from pellucid.training.callbacks import Callback
+from pellucid.training.choice import NetworkLike, network_name
 from pellucid.training.history import History, save_times
 from pellucid.training.recipes import Recipe
-from pellucid.training.training import NetworkLike, Training, learn, network_name
+from pellucid.training.training import Training, learn
 
 _MEASURED = ("value", "low", "high", "n")
 
@@ -123,10 +124,10 @@ def run(
     if not training.interrupted:
         split = training.data.split(scored)
         found = predict(model, split)
-        found.save(folder.predictions)
         findings = evaluate(found, split)
         model = _with_metrics(model, findings, scored)
         model.save(folder.model)
+        replace(found, model=model.sha256).save(folder.predictions)
         folder.write_findings(findings)
         show = display.view("run") if report else None
         if show is not None:

@@ -1,0 +1,134 @@
+"""Which network is trained, and by which plan: everything that can be known, and refused, before a picture is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from pellucid.errors import UsageError
+from pellucid.inference.building import build
+from pellucid.networks import custom
+from pellucid.networks.catalogue import check_name, create, is_file_reference, own_recipe
+from pellucid.records import Model, NetworkSpecification
+from pellucid.training import augmentation, initialisation, losses, optimizers, recipes, schedules
+from pellucid.training.recipes import Recipe
+
+NetworkLike = str | nn.Module | type[nn.Module]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The network that is to be trained, not made yet.
+
+    Attributes:
+        given: a name of the catalogue, a class, or a module of the user's own.
+        settings: what its constructor takes beside shape and classes.
+        name: what it is called in file names and when it shows itself.
+        specified: how a model file names it, where that is known already: for the network of a model to start from.
+    """
+
+    given: NetworkLike
+    settings: Mapping[str, Any]
+    name: str
+    specified: NetworkSpecification | None = None
+
+    def own_recipe(self) -> dict[str, Any]:
+        """How its default plan differs from the general one."""
+        if isinstance(self.given, str):
+            return own_recipe(self.given)
+        declared = getattr(self.given, "recipe", {})
+        return dict(declared) if isinstance(declared, Mapping) else {}
+
+    def make(self, shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, NetworkSpecification]:
+        """The untrained network, and how a model file names it. A module of the user's own is copied.
+
+        Raises:
+            NetworkError: it does not fit.
+            UsageError: a setting does not.
+        """
+        settings = dict(self.settings)
+        if isinstance(self.given, str):
+            specified = NetworkSpecification(name=self.given, settings=settings)
+            return create(self.given, shape, classes, settings), specified
+        if isinstance(self.given, nn.Module):
+            module = custom.copy_of(self.given)
+        else:
+            module = custom.instantiate(self.given, shape, classes, settings)
+        source = custom.source_of(module)
+        return module, self.specified or NetworkSpecification(name="custom", settings=settings, source=source)
+
+
+def network_name(network: NetworkLike | None, start: Model | None = None) -> str:
+    """What a network is called in file names: its name in the catalogue, or that of its class."""
+    if isinstance(network, str):
+        return network.rpartition(":")[2] if is_file_reference(network) else network
+    if network is None:
+        named = start.specification.network if start else None
+        if named is None:
+            return "network"
+        return named.source.rpartition(":")[2] if named.name == "custom" else named.name
+    return network.__name__ if isinstance(network, type) else type(network).__name__
+
+
+def choose_network(
+    network: NetworkLike | None, settings: Mapping[str, Any] | None = None, start: Model | None = None
+) -> Choice:
+    """The network that is asked for; where none is, that of the model to start from, with its settings.
+
+    Raises:
+        UsageError: there is no such network, or it takes no settings.
+    """
+    name = network_name(network, start)
+    before = start.specification.network if start else None
+    if network is None and before is None:
+        raise UsageError("A training needs a network: give the name of one, for example 'convnet'.")
+    if network is None and start is not None and before is not None and before.name == "custom":
+        if settings:
+            raise UsageError("The network of the model to start from is made already; leave its settings out.")
+        return Choice(build(start), {}, name, before)
+    if before is not None and settings is None and network in (None, before.name):
+        settings = before.settings
+    given: Any = before.name if network is None and before is not None else network
+    if isinstance(given, str) and is_file_reference(given):
+        given = custom.load_class(given)
+    elif isinstance(given, str):
+        check_name(given)
+    elif not isinstance(given, nn.Module) and not (isinstance(given, type) and issubclass(given, nn.Module)):
+        raise UsageError(f"A network is a name, file.py:Class, a torch.nn.Module or a class of them; given: {given!r}.")
+    if settings and isinstance(given, nn.Module):
+        raise UsageError("A network that is handed over built takes no settings; give them to its constructor.")
+    _require_plain(settings or {})
+    return Choice(given, settings or {}, name)
+
+
+def plan_for(choice: Choice, recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe itself, or the named one for the chosen network, with its changes; every name in it is known.
+
+    Raises:
+        UsageError: a setting that does not exist, a value that it cannot have, or a name that is not known.
+    """
+    base = recipe if isinstance(recipe, Recipe) else recipes.named(recipe, choice.own_recipe())
+    plan = base.but(**changes)
+    optimizers.find_optimizer(plan.optimizer)
+    schedules.find_schedule(plan.schedule)
+    if plan.loss is not None:
+        losses.loss_function(plan.loss, smoothing=plan.label_smoothing)
+    if plan.initialisation is not None:
+        initialisation.find_initialisation(plan.initialisation)
+    for text in plan.augmentation:
+        augmentation.parse(text)
+    return plan
+
+
+def _require_plain(settings: Mapping[str, Any]) -> None:
+    """A model file keeps the settings as JSON, so they must be what JSON can say."""
+    try:
+        json.dumps(dict(settings), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"The settings of a network are numbers, texts, truth values and lists of them; given: {dict(settings)!r}."
+        ) from error
