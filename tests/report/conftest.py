@@ -102,12 +102,21 @@ def about():
     return ABOUT
 
 
+@pytest.fixture(scope="session")
+def make_run(findings):
+    """Makes the folder of a run that was trained and scored, and has no report yet."""
+
+    def make(folder):
+        run = RunFolder(folder / "digits-convnet-001")
+        run.path.mkdir()
+        run.run_json.write_text(json.dumps(ABOUT), encoding="utf-8")
+        run.findings.write_text(findings.dumps(), encoding="utf-8")
+        run.history.write_text(as_csv(made_up_rows(12)), encoding="utf-8")
+        return run
+
+    return make
+
+
 @pytest.fixture
-def run(tmp_path, findings):
-    path = tmp_path / "digits-convnet-001"
-    path.mkdir()
-    run = RunFolder(path)
-    run.run_json.write_text(json.dumps(ABOUT), encoding="utf-8")
-    run.findings.write_text(findings.dumps(), encoding="utf-8")
-    run.history.write_text(as_csv(made_up_rows(12)), encoding="utf-8")
-    return run
+def run(tmp_path, make_run):
+    return make_run(tmp_path)

@@ -27,10 +27,14 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def report(make_run, digits, tmp_path_factory):
+    return write(make_run(tmp_path_factory.mktemp("browser")), digits)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1280])
-def test_fits_loads_and_is_silent(browser, run, digits, width, scheme):
-    report = write(run, digits)
+def test_fits_loads_and_is_silent(browser, report, width, scheme):
     page = browser.new_page(viewport={"width": width, "height": 812}, color_scheme=scheme)
     said, asked = [], []
     page.on("console", lambda message: said.append(message.text))
@@ -49,9 +53,8 @@ def test_fits_loads_and_is_silent(browser, run, digits, width, scheme):
     page.close()
 
 
-def test_text_can_be_told_from_its_ground(browser, run):
+def test_text_can_be_told_from_its_ground(browser, report):
     """WCAG's contrast of at least 4.5 to 1 for text, in both schemes."""
-    report = write(run)
     measure = """() => {
         const light = (colour) => {
             const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
@@ -78,8 +81,7 @@ def test_text_can_be_told_from_its_ground(browser, run):
         page.close()
 
 
-def test_a_table_is_sorted_by_pressing_its_head(browser, run):
-    report = write(run)
+def test_a_table_is_sorted_by_pressing_its_head(browser, report):
     page = browser.new_page()
     page.goto(report.as_uri())
     table = page.locator("#classes table")
@@ -93,8 +95,7 @@ def test_a_table_is_sorted_by_pressing_its_head(browser, run):
     page.close()
 
 
-def test_the_page_reads_without_scripts(browser, run):
-    report = write(run)
+def test_the_page_reads_without_scripts(browser, report):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(report.as_uri())

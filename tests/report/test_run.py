@@ -7,7 +7,7 @@ from pellucid.records import Figure, Findings, RunFolder, display
 from pellucid.report.run import history, write
 
 
-def test_everything_of_a_run_is_drawn_and_shown(run, digits):
+def test_everything_is_drawn_and_shown_and_again_without_the_data_to_the_same_bytes(run, digits):
     assert write(run, digits) == run.report
     assert sorted(path.name for path in run.pictures.iterdir()) == [
         "class-grid.png",
@@ -17,10 +17,6 @@ def test_everything_of_a_run_is_drawn_and_shown(run, digits):
         "predictions.png",
     ]
     assert "class_grid" in run.read_findings()
-
-
-def test_it_can_be_made_again_without_the_data_to_the_same_bytes(run, digits):
-    write(run, digits)
     before = {path.name: path.read_bytes() for path in [run.report, *run.pictures.iterdir()]}
     write(RunFolder(run.path))
     assert {path.name: path.read_bytes() for path in [run.report, *run.pictures.iterdir()]} == before
