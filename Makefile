@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
-CHECKED := src tests
+CHECKED := src tests $(wildcard benchmarks)
 
 .PHONY: help install demo test lint format wheel wheel-test picture clean
 
@@ -13,6 +13,7 @@ help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: $(STAMP) ## Make the environment in .venv (Python 3.11 or newer; PYTHON=... chooses one)
+	@:
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
