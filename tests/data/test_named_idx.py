@@ -81,26 +81,26 @@ def test_both_forms_of_a_file_are_said(idx_folder):
     )
 
 
-def labels(*values, dtype=np.uint8):
+def column(*values: int, dtype: type = np.uint8) -> np.ndarray:
     return np.array(values, dtype=dtype)
 
 
 PICTURES = np.zeros((3, 4, 4), dtype=np.uint8)
 REFUSED = {
-    "unequal": (PICTURES, labels(0, 1), "-images-idx3-ubyte has 3 pictures, but "),
-    "negative": (PICTURES, labels(0, -1, 1, dtype=np.int8), "has a label out of range: -1; labels are numbered from 0"),
-    "huge": (PICTURES, labels(0, 1, 2**30, dtype=np.int32), "has a label out of range: 1073741824;"),
+    "unequal": (PICTURES, column(0, 1), "-images-idx3-ubyte has 3 pictures, but "),
+    "negative": (PICTURES, column(0, -1, 1, dtype=np.int8), "has a label out of range: -1; labels are numbered from 0"),
+    "huge": (PICTURES, column(0, 1, 2**30, dtype=np.int32), "has a label out of range: 1073741824;"),
     "fractions": (
         PICTURES,
-        labels(0, 1, 2, dtype=np.float32),
+        column(0, 1, 2, dtype=np.float32),
         "holds float32 values in 1 dimensions; labels are whole",
     ),
-    "two ranks": (PICTURES, labels(0, 1, 2)[:, None], "holds uint8 values in 2 dimensions; labels are whole numbers"),
-    "flat": (PICTURES[0], labels(0, 1, 2, 3), "has 2 dimensions; pictures have three (number, height, width) or four."),
-    "channels": (PICTURES[:, :, :, None].repeat(2, 3), labels(0, 1, 2), "this array has shape (3, 4, 4, 2)."),
-    "nothing": (PICTURES[:0], labels(), "has no pictures in it."),
-    "no pixels": (PICTURES[:, :0], labels(0, 1, 2), "has no pictures in it."),
-    "values": (PICTURES.astype(np.int16) - 5, labels(0, 1, 2), "these go from -5 to -5."),
+    "two ranks": (PICTURES, column(0, 1, 2)[:, None], "holds uint8 values in 2 dimensions; labels are whole numbers"),
+    "flat": (PICTURES[0], column(0, 1, 2, 3), "has 2 dimensions; pictures have three (number, height, width) or four."),
+    "channels": (PICTURES[:, :, :, None].repeat(2, 3), column(0, 1, 2), "this array has shape (3, 4, 4, 2)."),
+    "nothing": (PICTURES[:0], column(), "has no pictures in it."),
+    "no pixels": (PICTURES[:, :0], column(0, 1, 2), "has no pictures in it."),
+    "values": (PICTURES.astype(np.int16) - 5, column(0, 1, 2), "these go from -5 to -5."),
 }
 
 
@@ -128,7 +128,7 @@ def test_several_sets_in_one_folder(idx_folder):
     folder = idx_folder(prefixes=("letters-train", "letters-test"))
     idx_folder(prefixes=("digits-train", "digits-test"))
     with pytest.raises(
-        FormatError, match="holds several sets of IDX files, 'digits' and 'letters'. Put each in a folder"
+        FormatError, match=r"holds several sets of IDX files, 'digits' and 'letters'\. Put each in a folder"
     ):
         load(folder)
 
@@ -224,6 +224,6 @@ def test_any_pair_is_read_or_refused(tmp_path_factory, images, values, head):
     try:
         data = load(folder)
     except DataError as error:
-        assert "\n" not in str(error)
+        assert "\n" not in str(error)  # noqa: PT017 (to refuse is one of two right answers)
     else:
         assert all(len(split.labels) == len(split) for split in data)

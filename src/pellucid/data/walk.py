@@ -6,6 +6,7 @@ circle; others are refused.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -81,7 +82,7 @@ def _gather(entries: Iterable[Path], above: tuple[Path, ...], split: str, found:
     """Takes the class folders of one split, of what lies beside each other there."""
     for entry in entries:
         if entry.is_dir():
-            found.pictures[split][entry.name] = sorted(_files(entry, (*above, entry.resolve()), found))
+            found.pictures[split][entry.name] = sorted(_files(entry, (*above, _real(entry, above)), found))
         else:
             found.astray.append(found.relative(entry))
 
@@ -94,7 +95,7 @@ def _files(folder: Path, above: tuple[Path, ...], found: Found) -> Iterable[Path
         current, chain = waiting.pop()
         for entry in _entries(current, chain, found):
             if entry.is_dir():
-                waiting.append((entry, (*chain, entry.resolve())))
+                waiting.append((entry, (*chain, _real(entry, chain))))
             elif entry.suffix.lower() in SUFFIXES and entry.is_file():
                 yield entry
             else:
@@ -128,10 +129,19 @@ def _is_unicode(name: str) -> bool:
     return True
 
 
+def _may_be_link(entry: Path) -> bool:
+    # Windows has junctions too, which only resolving them tells.
+    return entry.is_symlink() or (os.name == "nt" and entry.is_dir())
+
+
+def _real(folder: Path, above: tuple[Path, ...]) -> Path:
+    """The folder itself, without links; resolving each one anew would look at every folder above it again."""
+    return folder.resolve() if _may_be_link(folder) else above[-1] / folder.name
+
+
 def _check_link(entry: Path, above: tuple[Path, ...]) -> None:
     """Refuses a link (on Windows also a junction) that leads out of the root, to nothing, or in a circle."""
-    # A file that is no link needs no look at where it leads; on a network drive each look takes its time.
-    if not entry.is_symlink() and not entry.is_dir():
+    if not _may_be_link(entry):
         return
     name = on_one_line(str(entry))
     try:
