@@ -93,6 +93,9 @@ def prepare(
     examples = {name: _examples(data, name, pictures[name], device) for name in ("train", "validation")}
     loss = recipe.loss or declared.loss
     module = module.to(device)
+    if specified.name != "custom":
+        # Channels last is what processors convolve fastest. A user's own network may rely on the usual order (`view`).
+        module = module.to(memory_format=torch.channels_last)
     return Prepared(
         data=data,
         recipe=recipe,
