@@ -195,5 +195,6 @@ def _sample(predictions: Predictions, labels: np.ndarray, cells: _Cells) -> Figu
     wrong = random.permutation(wrong)[: max(SAMPLE // 3, SAMPLE - len(right))]
     right = random.permutation(right)[: SAMPLE - len(wrong)]
     shown = [cells(index) for index in random.permutation(np.concatenate([right, wrong]))]
-    note = f"Drawn at random: {len(right)} right, {len(wrong)} wrong; not in their true proportion."
+    note = f"Drawn at random: {len(right)} right, {len(wrong)} wrong"
+    note += "; not in their true proportion." if len(wrong) else "."
     return Figure("predictions", "pictures", {"cells": shown}, title="Some predictions", note=note)

@@ -13,7 +13,7 @@ from pellucid.report.pictures import canvas
 from pellucid.report.wording import percent, short
 
 COLUMNS = 8
-_EDGE, _GAP, _MARGIN, _HEAD, _TEXT = 1.02, 0.2, 0.25, 1.02, 0.56
+_EDGE, _GAP, _MARGIN, _HEAD, _TEXT = 1.02, 0.2, 0.25, 1.02, 0.7
 _LETTERS = 17
 """So many columns of text fit beneath a picture."""
 
@@ -54,10 +54,12 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
     line, edge = (2.2, canvas.WRONG) if wrong else (0.7, canvas.FAINT)
     axes.add_patch(Rectangle((left, top), _EDGE, _EDGE, fill=False, linewidth=line, edgecolor=edge))
     mark = "" if given is None else "✗ " if wrong else "✓ "
-    sure = f" ({percent(cell['probability'], 0)})" if "probability" in cell else ""
-    said = f"{mark}{short(predicted, _LETTERS - len(mark) - len(sure))}{sure}"
-    weight = "bold" if wrong else "normal"
-    axes.text(left, top + _EDGE + 0.13, said, **canvas.text(8, colour, va="center", weight=weight))
-    if given is not None:
-        text = f"given: {short(str(given), _LETTERS - 7)}"
-        axes.text(left, top + _EDGE + 0.3, text, **canvas.text(8, canvas.MUTED, va="center"))
+    said = f"{mark}{short(predicted, _LETTERS - len(mark))}"
+    axes.text(
+        left, top + _EDGE + 0.13, said, **canvas.text(8, colour, va="center", weight="bold" if wrong else "normal")
+    )
+    beneath = [] if given is None else [f"given: {short(str(given), _LETTERS - 7)}"]
+    if "probability" in cell:
+        beneath.append(f"{percent(cell['probability'], 0)} sure")
+    for line, text in enumerate(beneath):
+        axes.text(left, top + _EDGE + 0.3 + 0.165 * line, text, **canvas.text(8, canvas.MUTED, va="center"))
