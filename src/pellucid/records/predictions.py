@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -98,7 +99,14 @@ class Predictions:
             table[f"p:{name}"] = pa.array(self.probabilities[:, index].astype(np.float32))
         for name, values in self.columns.items():
             table[f"column:{name}"] = pa.array(values.tolist())
-        metadata = {
+        metadata = self._about() | {"sha256": self._sha256()}
+        arrow = pa.table(table).replace_schema_metadata({_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
+        with atomic.replacing(path) as temporary:
+            parquet.write_table(arrow, temporary)
+
+    def _about(self) -> dict[str, Any]:
+        """What is not a column."""
+        return {
             "version": 1,
             "classes": list(self.classes),
             "dataset": self.dataset,
@@ -106,9 +114,15 @@ class Predictions:
             "model": self.model,
             "unreadable": dict(self.unreadable),
         }
-        arrow = pa.table(table).replace_schema_metadata({_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
-        with atomic.replacing(path) as temporary:
-            parquet.write_table(arrow, temporary, write_page_checksum=True)
+
+    def _sha256(self) -> str:
+        """Of everything, so that a damaged file is known: Parquet itself guards neither names nor values."""
+        digest = hashlib.sha256(json.dumps(self._about(), sort_keys=True).encode())
+        digest.update(np.ascontiguousarray(self.probabilities, dtype="<f4").tobytes())
+        columns = {"id": self.ids, "label": self.labels, **{f"column:{k}": v for k, v in sorted(self.columns.items())}}
+        for name, values in columns.items():
+            digest.update(repr((name, None if values is None else values.tolist())).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
 
     @classmethod
     def load(cls, path: str | Path) -> Predictions:
@@ -126,7 +140,7 @@ class Predictions:
         try:
             # One file object, read by one thread: no path is parsed as a partitioned data set.
             with path.open("rb") as stream:
-                table = parquet.ParquetFile(stream, page_checksum_verification=True).read(use_threads=False)
+                table = parquet.ParquetFile(stream).read(use_threads=False)
             metadata = json.loads(table.schema.metadata[_METADATA_KEY])
             classes = tuple(metadata["classes"])
             index = {name: i for i, name in enumerate(classes)}
@@ -134,7 +148,7 @@ class Predictions:
             labels = None
             if "label" in table.column_names:
                 labels = np.array([index[name] for name in table["label"].to_pylist()], dtype=np.int64)
-            return cls(
+            found = cls(
                 ids=np.array(table["id"].to_pylist(), dtype=str),
                 probabilities=np.stack([table[f"p:{name}"].to_numpy() for name in classes], axis=1),
                 classes=classes,
@@ -145,6 +159,9 @@ class Predictions:
                 model=metadata["model"],
                 unreadable=metadata["unreadable"],
             )
+            if metadata["sha256"] != found._sha256():
+                raise FormatError("its content does not match its checksum")
+            return found
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, DataError) as error:
             reason = str(error).rstrip(".") or type(error).__name__
             raise FormatError(f"{path} is not a predictions file of Pellucid, or is damaged: {reason}.") from error
