@@ -28,7 +28,8 @@ def table(found: Table, *, as_json: bool) -> None:
     if as_json:
         typer.echo(Findings((found,)).dumps())
         return
-    rows = [[plain(_text(value)) for value in row] for row in (found.columns, *found.rows)]
+    rows = [list(found.columns)]
+    rows += [[plain(_text(value, name)) for name, value in zip(found.columns, row, strict=True)] for row in found.rows]
     numbers = [all(isinstance(row[i], (int, float)) for row in found.rows) for i in range(len(found.columns))]
     widths = [max(len(row[i]) for row in rows) for i in range(len(found.columns))]
     for row in rows:
@@ -57,7 +58,7 @@ def plain(text: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
-def _text(value: object) -> str:
-    if isinstance(value, int) and value >= 10_000:  # years are not 2,015
+def _text(value: object, column: str) -> str:
+    if isinstance(value, int) and column != "year":
         return f"{value:,}"
     return "" if value is None else str(value)

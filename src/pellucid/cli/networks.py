@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from pellucid.networks.catalogue import Entry
 
 EXAMPLES = """  pellucid networks
   pellucid networks --json"""
@@ -13,12 +16,24 @@ EXAMPLES = """  pellucid networks
 def networks(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False
 ) -> None:
-    """List the networks: name, year, parameters, what each is good for, and its source."""
+    """List the networks: name, year, parameters and for which pictures, what each is good for, and its source."""
     from pellucid.cli import console
     from pellucid.networks.catalogue import NETWORKS
     from pellucid.records import Table
 
-    rows = tuple((name, entry.year, entry.parameters, entry.good_for, entry.source) for name, entry in NETWORKS.items())
-    note = "Parameters for MNIST's pictures: 28×28, grey, 10 classes. Your own: --network file.py:Class."
-    columns = ("name", "year", "parameters", "good for", "source")
+    rows = tuple(
+        (name, entry.year, entry.parameters, _counted_for(entry), entry.good_for, entry.source)
+        for name, entry in NETWORKS.items()
+    )
+    note = (
+        "Each adapts to the pictures and classes that it is given. Others: --network timm:NAME for any of timm, "
+        "--network file.py:Class for your own."
+    )
+    columns = ("name", "year", "parameters", "for", "good for", "source")
     console.table(Table("networks", columns, rows, note), as_json=as_json)
+
+
+def _counted_for(entry: Entry) -> str:
+    """Which pictures its parameters were counted for: `28×28 grey, 10 classes`."""
+    channels, height, width = entry.shape
+    return f"{width}×{height} {'grey' if channels == 1 else 'colour'}, {entry.classes:,} classes"

@@ -183,10 +183,9 @@ def _finish(done: Run, *, as_json: bool) -> None:
 
 def _check(network: str | None, recipe: str, changes: dict[str, Any]) -> None:
     """Refuses names that do not exist and values that cannot be."""
-    from pellucid.errors import UnknownNameError
-    from pellucid.networks.catalogue import NETWORKS
+    from pellucid.networks.catalogue import check_name
     from pellucid.training.recipes import named
 
-    if network is not None and network not in NETWORKS and ".py:" not in network:
-        raise UnknownNameError("network", network, NETWORKS, "Your own is given as file.py:Class.")
+    if network is not None:
+        check_name(network)
     named(recipe).but(**changes)
