@@ -20,7 +20,7 @@ LOSSLESS = [("png", {}), ("bmp", {}), ("webp", {"lossless": True})]
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
-def encoded(image: Image.Image, kind: str, **options) -> bytes:
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
