@@ -162,7 +162,7 @@ def test_refused_archives(tmp_path, make_tar, cifar_files, cifar10_archive, monk
 
 def test_an_archive_may_not_unpack_to_too_much(tmp_path, make_tar, monkeypatch):
     path = tmp_path / "bomb.tar.gz"
-    path.write_bytes(make_tar({"zeros": bytes(3_000_000)}))
+    path.write_bytes(make_tar({name: bytes(1_500_000) for name in ("zeros", "more")}))
     assert path.stat().st_size < 10_000
     monkeypatch.setattr(cifar, "_MOST_UNPACKED", 2_000_000)
     with pytest.raises(FormatError, match=r"unpacks to more than 2,000,000 bytes; no archive of CIFAR does"):
@@ -193,3 +193,39 @@ def test_the_real_archive(data_root):
     assert set(data.train.counts().values()) == {5000}
     means = data.train.pictures.mean(axis=(0, 2, 3)) / 255
     np.testing.assert_allclose(means, [0.4914, 0.4822, 0.4465], atol=5e-5)
+
+
+def header(name: bytes, size: bytes, kind: bytes = b"0") -> bytearray:
+    """One header of a tar archive, with its checksum right and everything else as it is told."""
+    block = bytearray(512)
+    block[: len(name)] = name
+    block[124 : 124 + len(size)] = size
+    block[156:157] = kind
+    block[257:265] = b"ustar\x0000"
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return block
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        # 2 to the power of 80 bytes: stepping over them would take for ever.
+        (header(b"big", b"\x80\0\x01" + bytes(9)), "holds more, or larger, files than any archive of CIFAR"),
+        (header(b"test_batch.bin", b"\x80\0\x01" + bytes(9)), "holds more, or larger, files than any archive of CIFAR"),
+        (header(b"less", b"\xff" * 12), "holds more, or larger, files than any archive of CIFAR"),
+        (header(b"empty", b"0" * 11) * 1100, "holds more, or larger, files than any archive of CIFAR"),
+        # Each of these headers announces another one.
+        (header(b"long", b"0" * 11, b"L") * 5000, "is damaged or no tar archive"),
+        (header(b"pax", b"0" * 11, b"x") * 5000, "is damaged or no tar archive"),
+        (header(b"pax", b"7" * 11, b"x") + bytes(4000), "is "),
+    ],
+    ids=["huge", "huge batch", "negative", "many", "long names", "pax", "lying pax"],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_lying_tar_headers_end_at_once(tmp_path, content, sentence, packed):
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(content) if packed else content)
+    with pytest.raises(DataError) as error:
+        load(path)
+    assert sentence in str(error.value)

@@ -236,3 +236,13 @@ class TestNormalise:
         batch = torch.full((1, 3, 2, 2), 255.0, requires_grad=True)
         normalise(batch, Preprocessing(channels=3, height=2, width=2)).sum().backward()
         torch.testing.assert_close(batch.grad, torch.full_like(batch, 1 / 255))
+
+
+def test_more_pictures_than_memory():
+    pictures = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (2**24, 1, 1, 1))
+    with pytest.raises(DataError) as error:
+        prepare(pictures, wanted(3, 2**12, 2**12))
+    assert str(error.value) == (
+        "16,777,216 pictures of 4096×4096 with 3 channels need 844,424,930,131,968 bytes of memory, more "
+        "than there is. Choose a smaller size."
+    )

@@ -57,7 +57,11 @@ class Entry:
     def found(self) -> Path | None:
         """The folder in the data root that holds all of its files, or None."""
         folder = self.root()
-        complete = all(any((folder / name).exists() for name in group) for group in self.needs)
+        try:
+            complete = all(any((folder / name).exists() for name in group) for group in self.needs)
+        except OSError:
+            # A data root that may not be looked into holds nothing for this user.
+            return None
         return folder if self.folder and complete else None
 
 

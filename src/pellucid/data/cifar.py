@@ -6,8 +6,8 @@
 Source: https://www.cs.toronto.edu/~kriz/cifar.html (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny
 Images", 2009).
 
-An archive is read as it lies, and nothing of it is written to the disk. Memory: at most 256 MiB are unpacked from it,
-and a file of a folder is read only when its size is right, so a lying header costs no more than that.
+An archive is read as it lies, and nothing of it is written to the disk. At most 256 MiB and 1,000 files are unpacked
+from it, and a file of a folder is read only when its size is right: a lying header costs no more memory than that.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ __all__ = ["REMOTES", "load", "read", "recognises"]
 
 _PIXELS = 3 * 32 * 32
 _MOST_UNPACKED = 256 << 20
+_MOST_MEMBERS = 1000
 _PIECE = 1 << 20
 
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -190,7 +191,7 @@ def _read_file(path: Path, kind: _Kind) -> bytearray:
 
 
 def _check_size(name: str, size: int, kind: _Kind) -> None:
-    if size == 0 or size % kind.record or size > _MOST_UNPACKED:
+    if size <= 0 or size % kind.record or size > _MOST_UNPACKED:
         raise FormatError(
             f"{name} has a wrong size: {size:,} bytes are not a whole number of records of {kind.record:,} bytes (or "
             f"too many). Copy or download it again."
@@ -220,8 +221,8 @@ def _read_archive(path: Path) -> dict[str, bytearray]:
         try:
             # As a stream: from the front to the end, without seeking. Nothing is extracted.
             with tarfile.open(fileobj=bounded, mode="r|", bufsize=_PIECE) as archive:  # pyrefly: ignore
-                for member in archive:
-                    _check_member(path, member)
+                for number, member in enumerate(archive):
+                    _check_member(path, member, number)
                     file = PurePosixPath(member.name).name
                     if not member.isfile() or file not in wanted:
                         continue
@@ -234,12 +235,15 @@ def _read_archive(path: Path) -> dict[str, bytearray]:
             while bounded.read(_PIECE):
                 # To the end, where gzip's own checksum stands.
                 pass
-        except (tarfile.TarError, ValueError, OverflowError, LookupError) as error:
+        except (tarfile.TarError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             raise FormatError(f"{path} is damaged or no tar archive ({error}). Copy or download it again.") from error
     return contents
 
 
-def _check_member(path: Path, member: tarfile.TarInfo) -> None:
+def _check_member(path: Path, member: tarfile.TarInfo, number: int) -> None:
+    # Before the next one is looked for: tarfile would step through a lying size piece by piece, for years.
+    if not 0 <= member.size <= _MOST_UNPACKED or number >= _MOST_MEMBERS:
+        raise FormatError(f"{path} holds more, or larger, files than any archive of CIFAR; it is damaged or foreign.")
     parts = PurePosixPath(member.name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or ":" in member.name:
         raise FormatError(

@@ -147,7 +147,7 @@ def _prepare(
     held = pictures.pictures if isinstance(pictures, Split) else pictures
     if isinstance(held, np.ndarray):
         return _prepare_array(held, preprocessing, progress), np.arange(len(held)), {}
-    result = np.empty((len(held), *preprocessing.shape), dtype=np.uint8)
+    result = _space_for(len(held), preprocessing)
     names = pictures.ids.tolist() if isinstance(pictures, Split) else [str(path) for path in held.paths]
     reasons: dict[int, str] = {}
 
@@ -179,7 +179,7 @@ def _prepare_array(pictures: np.ndarray, preprocessing: Preprocessing, progress:
         return np.ascontiguousarray(pictures)
     from PIL import Image
 
-    result = np.empty((len(pictures), *preprocessing.shape), dtype=np.uint8)
+    result = _space_for(len(pictures), preprocessing)
 
     def convert(index: int) -> None:
         picture = pictures[index]
@@ -188,6 +188,17 @@ def _prepare_array(pictures: np.ndarray, preprocessing: Preprocessing, progress:
 
     _report(map(convert, range(len(pictures))), len(pictures), progress)
     return result
+
+
+def _space_for(n: int, preprocessing: Preprocessing) -> np.ndarray:
+    try:
+        return np.empty((n, *preprocessing.shape), dtype=np.uint8)
+    except MemoryError as error:
+        channels, height, width = preprocessing.shape
+        raise DataError(
+            f"{n:,} pictures of {width}×{height} with {channels} channels need {n * channels * height * width:,} bytes "
+            f"of memory, more than there is. Choose a smaller size."
+        ) from error
 
 
 def _report(done: Iterable[None], total: int, progress: Progress | None) -> None:
