@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command("pellucid.cli.evaluate", "Score a model on labelled pictures."),
     "predict": Command("pellucid.cli.predict", "Say what a model sees in pictures."),
     "info": Command("pellucid.cli.info", "Print what a model file says of itself."),
+    "inspect": Command("pellucid.cli.inspect", "Look inside a model: layers, kernels, maps."),
     "datasets": Command("pellucid.cli.datasets", "List the data sets."),
     "networks": Command("pellucid.cli.networks", "List the networks."),
     "show": Command("pellucid.cli.show", "Draw some pictures of each class."),

@@ -5,12 +5,18 @@ from __future__ import annotations
 from pellucid.errors import NetworkError
 
 
-def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0) -> int:
+def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
     """O = ⌊(W − F + 2P) / S⌋ + 1, for an input of W pixels, a kernel of F, a stride of S and P zeros at each side.
 
-    It is below 1 where the kernel is larger than the padded input.
+    With a dilation of D the kernel reaches over F = `reach(kernel, D)` pixels. The result is below 1 where that is more
+    than the padded input has.
     """
-    return (size - kernel + 2 * padding) // stride + 1
+    return (size - reach(kernel, dilation) + 2 * padding) // stride + 1
+
+
+def reach(kernel: int, dilation: int) -> int:
+    """D (F − 1) + 1: over how many pixels a kernel of F reaches whose numbers stand D pixels apart."""
+    return dilation * (kernel - 1) + 1
 
 
 def require_size(network: str, shape: tuple[int, int, int], smallest: int) -> None:

@@ -14,6 +14,9 @@ from pellucid.report.wording import count, percent, short, visible
 ROWS = {"confusions": 10}
 """How many rows of a table are shown; all are in the JSON."""
 
+WHOLE = {"layers", "sizes"}
+"""Tables whose every row counts, and whose cells are formulas."""
+
 _MANY = 40
 _MISTAKES = 5
 
@@ -40,14 +43,14 @@ def _metrics(findings: Findings, console: Console) -> None:
     grid.add_column()
     for item in metrics:
         interval = wording.interval(item)
-        aside = f"{interval}, n = {item.n:,}" if interval else f"n = {item.n:,}"
+        aside = f"({interval}, n = {item.n:,})" if interval else f"(n = {item.n:,})" if item.n else ""
         said = result.sentence(findings) if item.name == "accuracy" else ""
         more = "; ".join(part for part in (said, visible(item.note)) if part)
         style = "bold" if item.name == "accuracy" else ""
         grid.add_row(
             Text(wording.title(item.name), style=style),
             Text(wording.value(item), style=style),
-            Text(f"({aside})" + (f" {more}" if more else "")),
+            Text(" ".join(part for part in (aside, more) if part)),
         )
     console.print(grid)
 
@@ -65,7 +68,7 @@ def _table(item: Table, console: Console) -> None:
         grid.add_column(Text(name), justify="right" if number else "left")
     for row in rows:
         cells = [wording.cell(column, value) for column, value in zip(item.columns, row, strict=True)]
-        grid.add_row(*(Text(short(cell, 40)) for cell in cells))
+        grid.add_row(*(Text(short(cell, 80 if item.name in WHOLE else 40)) for cell in cells))
     console.print(grid)
     for note in (left, visible(item.note)):
         if note:
@@ -78,6 +81,8 @@ def _shown(item: Table) -> tuple[list[tuple], str]:
     if item.name in ROWS and len(rows) > ROWS[item.name]:
         left = len(rows) - ROWS[item.name]
         return rows[: ROWS[item.name]], f"And {left:,} more; --json has them all."
+    if item.name in WHOLE:
+        return rows, ""
     if len(rows) > _MANY and "F1 %" in item.columns:
         place = item.columns.index("F1 %")
         rows.sort(key=lambda row: (row[place] is None, row[place] or 0.0))

@@ -19,6 +19,9 @@ TITLES = {
     "predictions": "Some predictions",
     "class_grid": "The pictures, class by class",
     "history": "How training went",
+    "layers": "The layers, in the order in which they run",
+    "multiply_adds": "Multiply-adds",
+    "sizes": "From size to size",
 }
 
 MEANINGS = {

@@ -23,6 +23,8 @@ DPI = 144
 PICTURES = {
     "class-grid": "pellucid.report.pictures.grid",
     "confusion-matrix": "pellucid.report.pictures.confusion",
+    "feature-maps": "pellucid.report.pictures.feature_maps",
+    "filters": "pellucid.report.pictures.filters",
     "history": "pellucid.report.pictures.history",
     "pictures": "pellucid.report.pictures.cells",
 }

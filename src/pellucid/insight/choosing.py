@@ -1,0 +1,125 @@
+"""Which layer is meant: by its name, or by its number among the convolutions."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import nn
+
+from pellucid.errors import UnknownNameError, UsageError
+from pellucid.insight import kinds
+from pellucid.insight.tracing import Layer, Trace
+
+_MOST = 24
+"""So many names are listed in a sentence; a network of fifty layers would fill a page."""
+
+
+def with_kernels(found: Trace, given: str, network: str, reading: Layer | None) -> Layer:
+    """The layer whose weights are pictures: a convolution, or in a network without any its first dense layer.
+
+    Args:
+        found: the layers.
+        given: a name, or a number among the convolutions from 1. A name that is there wins.
+        network: what the network is called.
+        reading: the dense layer that reads the picture itself, where there is one.
+
+    Raises:
+        UnknownNameError: there is no such convolution.
+        UsageError: the layer is of another kind, or the network has no weights that could be drawn.
+    """
+    drawable = found.convolutions or ((reading,) if reading is not None else ())
+    if not drawable:
+        raise UsageError(
+            f"The network '{network}' has no convolution, and no dense layer that reads the picture itself, so it has "
+            f"no weights that could be drawn as pictures. `pellucid inspect MODEL` lists its layers."
+        )
+    layer = _named(found, given, drawable)
+    if layer is not None and layer in drawable:
+        return layer
+    if layer is not None and reading is not None and layer.module is reading.module:
+        return reading
+    if found.convolutions:
+        if layer is None:
+            raise _unknown("convolution", given, [one.name for one in drawable], len(drawable))
+        raise UsageError(
+            f"'{layer.name}' ({layer.kind}) is not a convolution, so it has no kernels. "
+            f"The convolutions of '{network}': {_listed([one.name for one in drawable])}."
+        )
+    raise UsageError(
+        f"The network '{network}' has no convolution{f', and {_not_reading(layer)}' if layer is not None else ''}. "
+        f"What can be shown are the weights of '{drawable[0].name}', the dense layer that reads the picture, one "
+        f"picture a unit: --filters {drawable[0].name}."
+    )
+
+
+def with_maps(found: Trace, given: str, network: str) -> Layer:
+    """The layer whose output is maps.
+
+    Raises:
+        UnknownNameError: there is no such layer.
+        UsageError: its output has no place in the picture, as that of a dense layer.
+    """
+    spatial = [layer for layer in found.layers if layer.spatial]
+    layer = _named(found, given, found.convolutions)
+    if layer is not None and layer.spatial:
+        return layer
+    if not spatial:
+        raise UsageError(
+            f"No layer of the network '{network}' gives maps: what they give has no place in the picture. "
+            f"`pellucid inspect MODEL` lists them."
+        )
+    if layer is None:
+        raise _unknown("layer with maps", given, [one.name for one in spatial], len(found.convolutions))
+    what = kinds.times(layer.output_shape) if layer.output_shape is not None else "no"
+    raise UsageError(
+        f"'{layer.name}' ({layer.kind}) gives {what} numbers that have no place in the picture, so it has no maps. "
+        f"Layers that have: {_listed([one.name for one in spatial])}."
+    )
+
+
+def reading(module: nn.Module, found: Trace, shape: tuple[int, int, int]) -> Layer | None:
+    """The dense layer that reads the picture itself, pixel by pixel in the order (C, H, W); None if there is none."""
+    picture = torch.linspace(-1, 1, shape[0] * shape[1] * shape[2]).view(1, *shape)
+    for layer in found.layers:
+        if not isinstance(layer.module, nn.Linear) or layer.module.in_features != picture.numel():
+            continue
+        given: list[torch.Tensor] = []
+        hook = layer.module.register_forward_pre_hook(lambda _, inputs, given=given: given.append(inputs[0]))
+        try:
+            with torch.no_grad():
+                module(picture)
+        finally:
+            hook.remove()
+        if given and torch.equal(given[0].flatten(), picture.flatten()):
+            return layer
+    return None
+
+
+def _named(found: Trace, given: str, numbered: Sequence[Layer]) -> Layer | None:
+    for layer in (*found.layers, *found.others):
+        if layer.name == given:
+            return layer
+    if given.isdecimal() and 1 <= int(given) <= len(numbered):
+        return numbered[int(given) - 1]
+    return None
+
+
+def _unknown(what: str, given: str, names: Iterable[str], convolutions: int) -> UnknownNameError:
+    names = list(names)
+    hint = f"A number from 1 to {convolutions} is that convolution." if convolutions else ""
+    if len(names) > _MOST:
+        # The nearest, wherever they are, and then the first ones.
+        names = [*dict.fromkeys([*difflib.get_close_matches(given.lower(), names, _MOST // 2, 0.4), *names])][:_MOST]
+        hint = f"There are more: `pellucid inspect MODEL` lists all. {hint}"
+    return UnknownNameError(what, given, names, hint.strip())
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
+
+
+def _not_reading(layer: Layer) -> str:
+    return f"'{layer.name}' ({layer.kind}) does not read the picture"

@@ -1,0 +1,128 @@
+"""The kernels of a convolution, or the weights of a first dense layer, as a figure."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from pellucid.errors import NetworkError, UnknownNameError, UsageError
+from pellucid.inference.building import build
+from pellucid.insight import choosing, kinds
+from pellucid.insight.numbers import rounded
+from pellucid.insight.summarising import name_of
+from pellucid.insight.tracing import Layer, Trace, trace
+from pellucid.records import Figure, Model
+
+SCALES = ("filter", "layer")
+GRID, ROWS, CHANNELS = 64, 16, 16
+"""So many kernels are shown as a grid of pictures, or as rows of their input channels, and so many channels."""
+
+
+def filters(
+    model: Model,
+    layer: str | int,
+    *,
+    scale: Literal["filter", "layer"] = "filter",
+    limit: int | None = None,
+    network: Any = None,
+) -> Figure:
+    """The kernels of a convolution, as a figure of kind `filters`.
+
+    Kernels that see one channel are a grid of pictures, and so are those of a first layer that see the three colours.
+    Deeper ones are rows, one a kernel, with its input channels side by side. For a network without convolutions: the
+    weights of the dense layer that reads the picture, one picture a unit.
+
+    Args:
+        model: the model.
+        layer: its name, or its number among the convolutions, from 1. A name that is there wins.
+        scale: `filter` colours each kernel by its own largest weight, `layer` all of them by that of the layer.
+        limit: how many kernels are shown, and in rows how many of their channels; 64, in rows 16, where it is left out.
+        network: for a model of the user's own network; see `pellucid.build`.
+
+    Raises:
+        UnknownNameError: there is no such convolution, or no such scale.
+        UsageError: the layer is of another kind, the network has nothing to draw, or the limit is below 1.
+        NetworkError: the weights are not numbers.
+    """
+    if scale not in SCALES:
+        raise UnknownNameError("scale", scale, SCALES)
+    if limit is not None and limit < 1:
+        raise UsageError(f"At least one kernel is shown; given: --limit {limit}.")
+    module = build(model, network)
+    shape = model.specification.preprocessing.shape
+    found = trace(module, shape)
+    chosen = choosing.with_kernels(found, str(layer), name_of(model), choosing.reading(module, found, shape))
+    dense = not kinds.is_convolution(chosen.module)
+    weights = _weights(chosen, shape, dense=dense)
+    style = _style(chosen, found, weights, shape, dense=dense)
+    many = limit or (ROWS if style == "channels" else GRID)
+    # A row of sixteen pictures is as wide as a page; of those that are no rows, all three colours are one picture.
+    channels = min(weights.shape[1], limit or CHANNELS) if style == "channels" else weights.shape[1]
+    labels = model.classes if dense and len(weights) == len(model.classes) else ()
+    shown = [
+        {
+            "number": index + 1,
+            "label": labels[index] if labels else "",
+            "weights": rounded(kernel[:channels]),
+            "largest": rounded(np.abs(kernel).max()),
+        }
+        for index, kernel in enumerate(weights[:many])
+    ]
+    data = {
+        "network": name_of(model),
+        "layer": chosen.name,
+        "kind": chosen.kind,
+        "number": chosen.number,
+        "shape": list(weights.shape),
+        "style": style,
+        "dense": dense,
+        "groups": getattr(chosen.module, "groups", 1),
+        "scale": scale,
+        "largest": rounded(np.abs(weights).max()),
+        "kernels": shown,
+    }
+    what = f"{len(weights):,} {'units' if dense else 'kernels'} of {kinds.times(weights.shape[1:])}"
+    return Figure("filters", "filters", data, title=f"{_called(chosen, name_of(model))}: {what}", note=_limits(data))
+
+
+def _weights(layer: Layer, shape: tuple[int, int, int], *, dense: bool) -> np.ndarray:
+    """(kernels, channels, height, width)."""
+    weight: Any = layer.module.weight if dense else kinds.weight_of(layer.module)
+    array = (weight.unflatten(1, shape) if dense else weight).detach().float().cpu().numpy()
+    if array.ndim == 3:
+        array = array[:, :, np.newaxis]  # a kernel along one direction is a picture of one row
+    if array.ndim != 4:
+        raise UsageError(f"The kernels of '{layer.name}' have {array.ndim - 2} directions, so they are no pictures.")
+    if not np.isfinite(array).all():
+        raise NetworkError(
+            f"Weights of '{layer.name}' are infinite or not numbers: they were spoilt while the network learned. "
+            f"Train again with a lower learning rate."
+        )
+    return array
+
+
+def _style(layer: Layer, found: Trace, weights: np.ndarray, shape: tuple[int, int, int], *, dense: bool) -> str:
+    """`signed` for one channel, `colour` for the three of a picture, `channels` for those that layers made."""
+    if weights.shape[1] == 1:
+        return "signed"
+    weighted = [one.name for one in found.layers if one.parameters]
+    first = dense or (weighted[:1] == [layer.name] and layer.input_shape is not None and layer.input_shape[0] == 3)
+    return "colour" if first and weights.shape[1] == 3 == shape[0] else "channels"
+
+
+def _called(layer: Layer, network: str) -> str:
+    number = f", convolution {layer.number}" if layer.number is not None else ""
+    return f"{layer.name} of {network}{number}"
+
+
+def _limits(data: dict[str, Any]) -> str:
+    """What is not shown."""
+    many, channels = data["shape"][:2]
+    shown, seen = len(data["kernels"]), len(data["kernels"][0]["weights"])
+    left = []
+    if shown < many:
+        left.append(f"first {shown} of {many:,} {'units' if data['dense'] else 'kernels'} shown")
+    if seen < channels:
+        left.append(f"first {seen} of {channels:,} input channels shown")
+    return ("; ".join(left)[:1].upper() + "; ".join(left)[1:] + ".") if left else ""

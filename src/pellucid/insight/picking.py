@@ -1,0 +1,71 @@
+"""The picture that is meant: a file, or one of a data set by its number or its id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pellucid.data import load
+from pellucid.data.catalogue import DATASETS, lookup
+from pellucid.errors import MissingDataError, UsageError
+from pellucid.inference.pictures import as_split
+from pellucid.records import Dataset, Specification, Split
+
+
+def pick(picture: Any, specification: Specification) -> tuple[Split, str]:
+    """One picture as a split of length 1, and what it is called.
+
+    Args:
+        picture: the path of a file; `mnist:17`, the picture of that number of a data set's test split, from 0;
+            `mnist:train/17` or any other id of the set; for a folder of pictures `photos:17`; or one picture as
+            `pellucid.predict` takes it.
+        specification: of the model that will see it.
+
+    Raises:
+        UsageError: it is no such thing, or more than one picture.
+        MissingDataError: there is no such file, split or picture.
+    """
+    if isinstance(picture, Split):
+        split, name = picture, str(picture.ids[0]) if len(picture) else ""
+    elif isinstance(picture, (str, Path)) and not Path(picture).is_file():
+        return _of_a_dataset(str(picture))
+    else:
+        split, name = as_split(picture, specification), Path(picture).name if isinstance(picture, (str, Path)) else ""
+    if len(split) != 1:
+        raise UsageError(f"Feature maps are those of one picture; {len(split):,} were given.")
+    return split, name or "the picture"
+
+
+def _of_a_dataset(given: str) -> tuple[Split, str]:
+    source, separator, which = given.rpartition(":")
+    if not separator or not (source in DATASETS or Path(source).is_dir()):
+        if separator and source.replace("-", "").isalnum() and len(source) > 1:
+            lookup(source)  # says which data set was probably meant
+        raise MissingDataError(
+            f"There is no picture at {given}. Give a picture file, or one of a data set's test pictures by its number, "
+            f"as in mnist:17."
+        )
+    dataset = load(source)
+    split, index = _place(dataset, which)
+    return split.take([index]), f"{dataset.name} {split.ids[index]}"
+
+
+def _place(dataset: Dataset, which: str) -> tuple[Split, int]:
+    """The split and the index of a number, or of an id."""
+    name, _, number = which.rpartition("/")
+    if number.isdecimal() and name in ("", *dataset.splits):
+        split = dataset.split(name or "test")
+        if int(number) >= len(split):
+            raise UsageError(
+                f"The {split.name} split of '{dataset.name}' has {len(split):,} pictures, numbered from 0 to "
+                f"{len(split) - 1}; given: {number}."
+            )
+        return split, int(number)
+    for held in dataset.splits.values():
+        for index, one in enumerate(held.ids.tolist()):
+            if one == which:
+                return held, index
+    raise UsageError(
+        f"'{dataset.name}' has no picture '{which}'. Give the number of a test picture, as in {dataset.name}:17, or an "
+        f"id, as in {dataset.name}:{next(iter(dataset.splits.values())).ids[0]}."
+    )

@@ -1,0 +1,154 @@
+"""The layers of a network in the order in which they run, measured on one black picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from pellucid.insight import counting, kinds
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer at the moment in which it ran.
+
+    Attributes:
+        name: as the network calls it; `activation:2` when the same one runs for the second time.
+        module: the layer itself.
+        kind: in words.
+        input_shape: what it was given, without the batch; None where that was no tensor.
+        output_shape: what it gave, without the batch; None where that was no tensor, or it never ran.
+        parameters: how many numbers it has that no earlier layer has.
+        multiply_adds: for one picture; None where that is not known.
+        number: its number among the convolutions, from 1; None for other layers.
+    """
+
+    name: str
+    module: nn.Module
+    kind: str
+    input_shape: tuple[int, ...] | None
+    output_shape: tuple[int, ...] | None
+    parameters: int
+    multiply_adds: int | None
+    number: int | None = None
+
+    @property
+    def spatial(self) -> bool:
+        """Whether it gives maps: (C, H, W)."""
+        return self.output_shape is not None and len(self.output_shape) == 3
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The layers in the order in which they ran; then what holds parameters and is no layer, or did not run.
+
+    Attributes:
+        layers: what ran.
+        others: what holds parameters without having run as a layer.
+        between: multiply-adds of convolutions and products of matrices that no layer did, but a `forward` itself.
+        left_out: how many layers are not listed: those that hand on what they are given, and those without parameters
+            that did not run.
+    """
+
+    layers: tuple[Layer, ...]
+    others: tuple[Layer, ...]
+    between: int
+    left_out: int
+
+    @property
+    def convolutions(self) -> tuple[Layer, ...]:
+        """The convolutions, each once."""
+        return tuple(layer for layer in self.layers if layer.number is not None and ":" not in layer.name)
+
+
+def trace(module: nn.Module, shape: tuple[int, int, int]) -> Trace:
+    """Runs one black picture of `shape` (C, H, W) through a network in evaluation mode, and notes its layers."""
+    found = _layers(module)
+    runs: list[tuple[str, nn.Module, tuple[Any, ...], Any]] = []
+    hooks = [
+        layer.register_forward_hook(
+            lambda layer, inputs, output, name=name: runs.append((name, layer, inputs, tensor_of(output)))
+        )
+        for name, layer in found.items()
+    ]
+    try:
+        with torch.no_grad(), counting.counter() as seen:
+            module(torch.zeros(1, *shape))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    known: set[int] = set()
+    times: Counter[str] = Counter()
+    layers: list[Layer] = []
+    by_layers, number = 0, 0
+    for name, layer, inputs, output in runs:
+        if isinstance(layer, nn.Identity):
+            continue
+        products, seen_by_torch = (
+            counting.multiply_adds(layer, inputs, output) if isinstance(output, torch.Tensor) else (None, False)
+        )
+        by_layers += (products or 0) if seen_by_torch else 0
+        times[name] += 1
+        number += kinds.is_convolution(layer) and times[name] == 1
+        again = f":{times[name]}" if times[name] > 1 else ""
+        layers.append(
+            Layer(
+                name=f"{name}{again}",
+                module=layer,
+                kind=kinds.kind(layer),
+                input_shape=_shape(inputs[0] if inputs else None),
+                output_shape=_shape(output),
+                parameters=_new_parameters(layer, known),
+                multiply_adds=products,
+                number=number if kinds.is_convolution(layer) and times[name] == 1 else None,
+            )
+        )
+    others = _others(module, found, times, known)
+    unlisted = [name for name in found if name not in times and name not in {other.name for other in others}]
+    return Trace(tuple(layers), tuple(others), max(seen() - by_layers, 0), len(unlisted))
+
+
+def tensor_of(output: Any) -> Any:
+    """The tensor that a layer gave; the first one where it gave several."""
+    if isinstance(output, (tuple, list)) and output:
+        return tensor_of(output[0])
+    return output
+
+
+def _layers(module: nn.Module) -> dict[str, nn.Module]:
+    """The modules that count as one layer, by name; a network that is a single one is called as its class."""
+    found: dict[str, nn.Module] = {}
+    for name, part in module.named_modules():
+        within = any(name.startswith(f"{above}.") for above in found if above)
+        if kinds.is_layer(part) and not within:
+            found[name or type(part).__name__] = part
+    return found
+
+
+def _others(module: nn.Module, found: dict[str, nn.Module], ran: Counter[str], known: set[int]) -> list[Layer]:
+    """What has parameters that no layer has that ran."""
+    others = []
+    for path, part in module.named_modules():
+        name = path or type(part).__name__
+        if name in found and name not in ran:
+            count, what = _new_parameters(part, known), f"{kinds.kind(part)}, not run"
+        else:
+            count, what = _new_parameters(part, known, recurse=False), f"{type(part).__name__}, by itself"
+        if count:
+            others.append(Layer(name, part, what, None, None, count, None))
+    return others
+
+
+def _new_parameters(module: nn.Module, known: set[int], *, recurse: bool = True) -> int:
+    """How many parameters a module has that are not known yet; they are from then on."""
+    new = {id(one): one.numel() for one in module.parameters(recurse) if id(one) not in known}
+    known.update(new)
+    return sum(new.values())
+
+
+def _shape(tensor: Any) -> tuple[int, ...] | None:
+    return tuple(tensor.shape[1:]) if isinstance(tensor, torch.Tensor) else None

@@ -1,0 +1,79 @@
+"""The feature maps of a layer for one picture: the picture at the left, the maps beside it, the most active first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from pellucid.records import Figure
+from pellucid.report.pictures import canvas, signed
+from pellucid.report.wording import percent, short
+
+_MARGIN, _HEAD, _GAP, _TEXT = 0.25, 1.42, 0.16, 0.36
+_PICTURE, _APART, _BAR = 1.9, 0.45, 2.4
+
+
+def png(figure: Figure) -> bytes:
+    """Draws `picture` and `maps`, each with `number`, `values` (H, W) and `highest`."""
+    data = figure.data
+    maps = data["maps"]
+    columns = max(3, min(8, math.ceil(math.sqrt(1.6 * len(maps)))))
+    edge = 1.3 if columns <= 4 else 1.05 if columns <= 6 else 0.85
+    rows = -(-len(maps) // columns)
+    start = _MARGIN + _PICTURE + _APART
+    wide = max(start + columns * (edge + _GAP) - _GAP + _MARGIN, 7.4)
+    high = _HEAD + max(rows * (edge + _TEXT), _PICTURE + 0.75) + 0.1
+    drawing, axes = canvas.sheet(wide, high)
+    _head(axes, figure, wide)
+    _picture(axes, data["picture"])
+    for index, one in enumerate(maps):
+        row, column = divmod(index, columns)
+        left, top = start + column * (edge + _GAP), _HEAD + row * (edge + _TEXT)
+        values = np.asarray(one["values"])
+        largest = data["largest"] if data["scale"] == "layer" else float(np.abs(values).max())
+        picture = signed.colours(values, largest)
+        canvas.place(axes, picture, left, top, edge)
+        signed.frame(axes, left, top, edge, picture.shape)
+        axes.text(left, top + edge + 0.12, one["number"], **canvas.text(8.5, va="center", weight="bold"))
+        beneath = canvas.text(7.5, canvas.MUTED, va="center", ha="right")
+        axes.text(left + edge, top + edge + 0.12, f"max {one['highest']:.3g}", **beneath)
+    return canvas.finish(drawing)
+
+
+def _picture(axes: Axes, shown: Mapping[str, Any]) -> None:
+    """The picture as the network was given it, and what the model says of it."""
+    pixels = canvas.decoded(shown["png"])
+    canvas.place(axes, pixels, _MARGIN, _HEAD, _PICTURE)
+    signed.frame(axes, _MARGIN, _HEAD, _PICTURE, pixels.shape)
+    size = f"{pixels.shape[0]}×{pixels.shape[1]}"
+    lines = [
+        (f"{short(shown['id'], 26)}, {size}", canvas.text(8.5, va="center", weight="bold")),
+        (
+            f"predicted: {short(shown['predicted'], 20)} ({percent(shown['probability'], 0)})",
+            canvas.text(8.5, va="center"),
+        ),
+    ]
+    if shown["given"] is not None:
+        lines.append((f"given: {short(shown['given'], 24)}", canvas.text(8.5, canvas.MUTED, va="center")))
+    for line, (said, look) in enumerate(lines):
+        axes.text(_MARGIN, _HEAD + _PICTURE + 0.14 + 0.19 * line, said, **look)
+
+
+def _head(axes: Axes, figure: Figure, wide: float) -> None:
+    """The title, how colours are to be read, what is not shown, and the bar."""
+    data = figure.data
+    axes.text(_MARGIN, 0.33, short(figure.title, int(wide * 9)), **canvas.text(13, weight="bold", va="center"))
+    each = "All maps share one scale" if data["scale"] == "layer" else "Each map has its own scale"
+    lines = [
+        f"{each}; white is 0, red is active, blue is below 0. In order of the largest value, which stands beneath.",
+        figure.note,
+    ]
+    for line, text in enumerate(lines):
+        axes.text(
+            _MARGIN, 0.6 + 0.18 * line, short(text, int(wide * 14)), **canvas.text(8.5, canvas.MUTED, va="center")
+        )
+    signed.bar(axes, _MARGIN, 0.97, _BAR, signed.ends(data["largest"] if data["scale"] == "layer" else None))
