@@ -246,3 +246,15 @@ def test_more_pictures_than_memory():
         "16,777,216 pictures of 4096×4096 with 3 channels need 844,424,930,131,968 bytes of memory, more "
         "than there is. Choose a smaller size."
     )
+
+
+def test_a_picture_does_not_depend_on_its_batch(digits):
+    torch = pytest.importorskip("torch")
+    pictures = torch.from_numpy(digits.train.pictures[:67])
+    how = measure(digits.train.pictures)
+    together = normalise(pictures, how)
+    for i in range(67):
+        assert torch.equal(normalise(pictures[i : i + 1], how)[0], together[i])
+    same = pictures.float()
+    normalise(same, how)
+    assert torch.equal(same, pictures.float()), "a batch of floats is not changed either"

@@ -101,15 +101,15 @@ def measure(pictures: np.ndarray, *, fit: Fit = "stretch", scaling: Scaling = "s
 
 
 def normalise(batch: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dtype | None = None) -> torch.Tensor:
-    """(v / 255 − mean) / deviation, per channel, as one multiplication and addition: v × scale + shift.
+    """(v / 255 − mean) / deviation, per channel, as one multiplication and one addition: v × scale + shift.
 
     Args:
-        batch: values v of 0 to 255, (N, C, H, W), usually uint8.
+        batch: values v of 0 to 255, (N, C, H, W), usually uint8; fastest when it is contiguous.
         preprocessing: whose mean and deviation, one value a channel (or one for all).
         dtype: of the result; float32 where it is left out.
 
     Returns:
-        (N, C, H, W), on the same device and in the same memory format.
+        (N, C, H, W), on the same device and in the same memory format; `batch` stays as it is.
     """
     import torch
 
@@ -120,7 +120,10 @@ def normalise(batch: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dt
     deviation = torch.tensor(preprocessing.deviation, dtype=torch.float64)
     scale = (1 / (255 * deviation)).to(batch.device, working).view(1, -1, 1, 1)
     shift = (-mean / deviation).to(batch.device, working).view(1, -1, 1, 1)
-    return torch.addcmul(shift, batch.to(working), scale).to(dtype)
+    # In place, in the copy that the cast makes. `addcmul` would be one call, but takes three times as long with these
+    # shapes, and may round a value differently by its place in the batch.
+    scaled = batch * scale if batch.dtype == working else batch.to(working).mul_(scale)
+    return scaled.add_(shift).to(dtype)
 
 
 def _moments(pictures: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
