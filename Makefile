@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 demo: install ## Train a small network on real handwritten digits, and write a report to look at
-	@$(BIN)/pellucid train digits --network convnet
+	@$(BIN)/pellucid train digits --network convnet --epochs 12
 
 test: install lint ## Everything that is checked: lint, formatting, types, imports, tests, coverage, the README
 	@rm -f .coverage .coverage.*

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pellucid.cli.app import root
 
     _speak_utf8()
+    # Threads that wait for each other shall sleep, not spin: where other programs run beside ours, spinning made a
+    # training five to twelve times slower (LOG.md). It is read when torch is loaded; what the user set stays.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = list(sys.argv[1:] if arguments is None else arguments)
     root().main(args=given, prog_name="pellucid", obj=given)  # the object of the context: a run notes what was typed
 
