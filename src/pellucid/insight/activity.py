@@ -77,12 +77,13 @@ def feature_maps(
         "shape": list(values.shape),
         "scale": scale,
         "largest": rounded(np.abs(values).max()),
+        "lowest": rounded(values.min()),
         "picture": {
             "png": _png(pixels[0]),
             "id": name,
             "given": given,
             "predicted": model.classes[int(found.argmax())],
-            "probability": rounded(found.max()),
+            "probability": float(found.max()),
         },
         "maps": [
             {"number": int(i) + 1, "values": rounded(values[i]), "highest": rounded(values[i].max())} for i in order

@@ -13,8 +13,8 @@ from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
 from pellucid.report.wording import percent, short
 
-_MARGIN, _HEAD, _GAP, _TEXT = 0.25, 1.42, 0.16, 0.36
-_PICTURE, _APART, _BAR = 1.9, 0.45, 2.4
+_MARGIN, _HEAD, _GAP, _TEXT = signed.MARGIN, 1.62, 0.16, 0.36
+_PICTURE, _APART, _LEAST = 1.9, 0.45, 7.6
 
 
 def png(figure: Figure) -> bytes:
@@ -25,10 +25,10 @@ def png(figure: Figure) -> bytes:
     edge = 1.3 if columns <= 4 else 1.05 if columns <= 6 else 0.85
     rows = -(-len(maps) // columns)
     start = _MARGIN + _PICTURE + _APART
-    wide = max(start + columns * (edge + _GAP) - _GAP + _MARGIN, 7.4)
+    wide = max(start + columns * (edge + _GAP) - _GAP + _MARGIN, _LEAST)
     high = _HEAD + max(rows * (edge + _TEXT), _PICTURE + 0.75) + 0.1
     drawing, axes = canvas.sheet(wide, high)
-    _head(axes, figure, wide)
+    _head(axes, figure)
     _picture(axes, data["picture"])
     for index, one in enumerate(maps):
         row, column = divmod(index, columns)
@@ -63,17 +63,13 @@ def _picture(axes: Axes, shown: Mapping[str, Any]) -> None:
         axes.text(_MARGIN, _HEAD + _PICTURE + 0.14 + 0.19 * line, said, **look)
 
 
-def _head(axes: Axes, figure: Figure, wide: float) -> None:
+def _head(axes: Axes, figure: Figure) -> None:
     """The title, how colours are to be read, what is not shown, and the bar."""
     data = figure.data
-    axes.text(_MARGIN, 0.33, short(figure.title, int(wide * 9)), **canvas.text(13, weight="bold", va="center"))
-    each = "All maps share one scale" if data["scale"] == "layer" else "Each map has its own scale"
-    lines = [
-        f"{each}; white is 0, red is active, blue is below 0. In order of the largest value, which stands beneath.",
-        figure.note,
-    ]
-    for line, text in enumerate(lines):
-        axes.text(
-            _MARGIN, 0.6 + 0.18 * line, short(text, int(wide * 14)), **canvas.text(8.5, canvas.MUTED, va="center")
-        )
-    signed.bar(axes, _MARGIN, 0.97, _BAR, signed.ends(data["largest"] if data["scale"] == "layer" else None))
+    shared = data["scale"] == "layer"
+    half = data["lowest"] >= 0
+    each = "All maps share one scale" if shared else "Each map has its own scale"
+    meaning = f"{each}. White is 0, red above{'' if half else ', blue below'}."
+    order = "In order of the largest value, which stands beneath each."
+    place = signed.head(axes, figure.title, [meaning, order, figure.note])
+    signed.bar(axes, _MARGIN, place, data["largest"] if shared else None, half=half)

@@ -1,4 +1,8 @@
-"""The kernels of a layer: a grid of small pictures, or one row a kernel with its input channels side by side."""
+"""The kernels of a layer: a grid of small pictures, or one row a kernel with its input channels side by side.
+
+A kernel that sees three colours is two pictures: in colour, and beneath it the mean of its colours, where an edge and a
+blob are told apart at a glance.
+"""
 
 from __future__ import annotations
 
@@ -12,33 +16,38 @@ from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
 from pellucid.report.wording import short
 
-_MARGIN, _HEAD, _GAP, _TEXT = 0.25, 1.42, 0.16, 0.4
-_NARROW, _BETWEEN, _BESIDE = 0.42, 0.07, 0.95
-_BAR, _LEAST = 2.4, 7.4
+_MARGIN, _HEAD, _GAP, _TEXT = signed.MARGIN, 1.62, 0.16, 0.4
+_BETWEEN, _BESIDE, _LEAST = 0.07, 0.95, 7.6
 
 
 def png(figure: Figure) -> bytes:
     """Draws `kernels`, each with `number`, `label`, `weights` (C, H, W) and `largest`, in the `style` of the figure."""
-    data = figure.data
-    if data["style"] == "channels":
-        return _rows(figure, data)
-    kernels = data["kernels"]
-    longest = max(data["shape"][2:])
-    edge = 0.82 if longest <= 16 else 1.25
-    columns = min(len(kernels), 8 if longest <= 16 else 5)
-    rows = -(-len(kernels) // columns)
+    return _rows(figure, figure.data) if figure.data["style"] == "channels" else _grid(figure, figure.data)
+
+
+def _grid(figure: Figure, data: Mapping[str, Any]) -> bytes:
+    """A picture for each kernel."""
+    kernels, coloured = data["kernels"], data["style"] == "colour"
+    small = max(data["shape"][2:]) <= 16
+    edge = 0.82 if small else 1.25
+    columns = min(len(kernels), 8 if small else 5)
+    down = (2 * edge + _BETWEEN if coloured else edge) + _TEXT
     wide = max(2 * _MARGIN + columns * (edge + _GAP) - _GAP, _LEAST)
-    drawing, axes = canvas.sheet(wide, _HEAD + rows * (edge + _TEXT) + 0.1)
-    _head(axes, figure, wide)
+    drawing, axes = canvas.sheet(wide, _HEAD + -(-len(kernels) // columns) * down + 0.05)
+    _head(axes, figure)
     for index, kernel in enumerate(kernels):
         row, column = divmod(index, columns)
-        left, top = _MARGIN + column * (edge + _GAP), _HEAD + row * (edge + _TEXT)
-        weights = np.asarray(kernel["weights"])
-        _square(axes, weights, _largest(data, kernel), (left, top, edge), coloured=data["style"] == "colour")
+        left, top = _MARGIN + column * (edge + _GAP), _HEAD + row * down
+        weights, largest = np.asarray(kernel["weights"]), _largest(data, kernel)
+        if coloured:
+            _square(axes, signed.mixed(weights, largest), (left, top, edge))
+            _square(axes, signed.colours(weights.mean(axis=0), largest), (left, top + edge + _BETWEEN, edge))
+        else:
+            _square(axes, signed.colours(weights[0], largest), (left, top, edge), empty=not weights.any())
+        under = top + down - _TEXT + 0.13
         name = short(kernel["label"], int(edge * 9)) if kernel["label"] else str(kernel["number"])
-        axes.text(left, top + edge + 0.12, name, **canvas.text(8.5, va="center", weight="bold"))
-        size = f"±{kernel['largest']:.2g}"
-        axes.text(left + edge, top + edge + 0.12, size, **canvas.text(7.5, canvas.MUTED, va="center", ha="right"))
+        axes.text(left, under, name, **canvas.text(8.5, va="center", weight="bold"))
+        axes.text(left + edge, under, _size(kernel), **canvas.text(7.5, canvas.MUTED, va="center", ha="right"))
     return canvas.finish(drawing)
 
 
@@ -46,26 +55,26 @@ def _rows(figure: Figure, data: Mapping[str, Any]) -> bytes:
     """One row a kernel: a square for each of its input channels."""
     kernels = data["kernels"]
     channels = len(kernels[0]["weights"])
-    step = _NARROW + _BETWEEN
+    edge = min(max((_LEAST - 2 * _MARGIN - _BESIDE) / channels - _BETWEEN, 0.42), 0.58)
+    step = edge + _BETWEEN
     wide = max(2 * _MARGIN + _BESIDE + channels * step, _LEAST)
-    top = _HEAD + 0.28
-    drawing, axes = canvas.sheet(wide, top + len(kernels) * step + 0.15)
-    _head(axes, figure, wide)
-    beside = "kernel" if not data["dense"] else "unit"
-    axes.text(_MARGIN, _HEAD + 0.1, beside, **canvas.text(8, canvas.MUTED, va="center"))
+    first = _HEAD + 0.24
+    drawing, axes = canvas.sheet(wide, first + len(kernels) * step + 0.15)
+    _head(axes, figure)
+    small = canvas.text(8, canvas.MUTED, va="center")
+    axes.text(_MARGIN, _HEAD + 0.08, "unit" if data["dense"] else "kernel", **small)
     for channel in range(channels):
-        said = f"in {channel + 1}" if channel == 0 else str(channel + 1)
-        place = _MARGIN + _BESIDE + channel * step + _NARROW / 2
-        axes.text(place, _HEAD + 0.1, said, **canvas.text(8, canvas.MUTED, va="center", ha="center"))
+        said = "in 1" if channel == 0 else str(channel + 1)
+        axes.text(_MARGIN + _BESIDE + channel * step + edge / 2, _HEAD + 0.08, said, **small, ha="center")
     for row, kernel in enumerate(kernels):
-        y = top + row * step
-        axes.text(_MARGIN, y + _NARROW / 2, kernel["number"], **canvas.text(9, va="center", weight="bold"))
-        size = f"±{kernel['largest']:.2g}"
+        top = first + row * step
+        name = short(kernel["label"], 8) if kernel["label"] else str(kernel["number"])
+        axes.text(_MARGIN, top + edge / 2, name, **canvas.text(9, va="center", weight="bold"))
         beside = canvas.text(7.5, canvas.MUTED, va="center", ha="right")
-        axes.text(_MARGIN + _BESIDE - 0.14, y + _NARROW / 2, size, **beside)
+        axes.text(_MARGIN + _BESIDE - 0.14, top + edge / 2, _size(kernel), **beside)
         for channel, weights in enumerate(np.asarray(kernel["weights"])):
-            place = (_MARGIN + _BESIDE + channel * step, y, _NARROW)
-            _square(axes, weights[np.newaxis], _largest(data, kernel), place, coloured=False)
+            picture = signed.colours(weights, _largest(data, kernel))
+            _square(axes, picture, (_MARGIN + _BESIDE + channel * step, top, edge), empty=not weights.any())
     return canvas.finish(drawing)
 
 
@@ -73,32 +82,37 @@ def _largest(data: Mapping[str, Any], kernel: Mapping[str, Any]) -> float:
     return data["largest"] if data["scale"] == "layer" else kernel["largest"]
 
 
-def _square(
-    axes: Axes, weights: np.ndarray, largest: float, place: tuple[float, float, float], *, coloured: bool
-) -> None:
-    """One picture of weights (C, H, W), C = 1, or 3 in colour; crossed out where all are exactly 0."""
+def _size(kernel: Mapping[str, Any]) -> str:
+    return f"±{kernel['largest']:.2g}"
+
+
+def _square(axes: Axes, picture: np.ndarray, place: tuple[float, float, float], *, empty: bool = False) -> None:
+    """One picture of weights; crossed out where all are exactly 0."""
     left, top, edge = place
-    picture = signed.mixed(weights, largest) if coloured else signed.colours(weights[0], largest)
     canvas.place(axes, picture, left, top, edge)
     signed.frame(axes, left, top, edge, picture.shape)
-    if not weights.any():
+    if empty:
         axes.plot([left, left + edge], [top + edge, top], color=canvas.FAINT, linewidth=0.8)
 
 
-def _head(axes: Axes, figure: Figure, wide: float) -> None:
-    """The title, how colours are to be read, what is not shown, and the bar."""
+def _head(axes: Axes, figure: Figure) -> None:
+    """The title, how colours are to be read, what is not shown, and the bar or bars."""
     data = figure.data
     coloured = data["style"] == "colour"
-    parts = "unit" if data["dense"] else "kernel"
-    axes.text(_MARGIN, 0.33, short(figure.title, int(wide * 9)), **canvas.text(13, weight="bold", va="center"))
-    each = f"Each {parts} has its own scale" if data["scale"] == "filter" else f"All {parts}s share one scale"
-    meaning = "a channel's weight as its brightness; middle grey is 0" if coloured else "white is 0"
-    lines = [f"{each}; {meaning}. The number beneath or beside it: its largest weight.", figure.note]
-    if any(not np.asarray(kernel["weights"]).any(axis=(1, 2)).all() for kernel in data["kernels"]):
-        lines[1] = f"{figure.note} Crossed out: all weights are exactly 0, so there is no connection.".strip()
-    for line, text in enumerate(lines):
-        axes.text(
-            _MARGIN, 0.6 + 0.18 * line, short(text, int(wide * 14)), **canvas.text(8.5, canvas.MUTED, va="center")
-        )
-    ends = signed.ends(None if data["scale"] == "filter" else data["largest"])
-    signed.bar(axes, _MARGIN, 0.97, _BAR, ends, grey=coloured)
+    part = "unit" if data["dense"] else "kernel"
+    each = f"Each {part} has its own scale" if data["scale"] == "filter" else f"All {part}s share one scale"
+    if coloured:
+        meaning = "Above in colour, middle grey is 0; beneath the mean of the three colours, white is 0."
+    else:
+        meaning = "White is 0, red above, blue below."
+    empty = any(not np.asarray(kernel["weights"]).any(axis=(1, 2)).all() for kernel in data["kernels"])
+    crossed = "Crossed out: all weights are exactly 0, there is no connection." if empty and not coloured else ""
+    place = signed.head(
+        axes,
+        figure.title,
+        [f"{each}, up to its largest weight, after the ±.", meaning, " ".join(filter(None, (figure.note, crossed)))],
+    )
+    largest = None if data["scale"] == "filter" else data["largest"]
+    signed.bar(axes, _MARGIN, place, largest, grey=coloured)
+    if coloured:
+        signed.bar(axes, _MARGIN + 2.7, place, largest)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
 from pellucid.report.pictures import canvas
+from pellucid.report.wording import short
 
+# An odd number of colours, so that one of them is that of zero.
 _COLOURS = LinearSegmentedColormap.from_list(
-    "signed", ["#08306b", "#2f74b5", "#a8cbe6", "#ffffff", "#f6b59b", "#cf4a3f", "#6d0a16"]
+    "signed", ["#08306b", "#2f74b5", "#a8cbe6", "#ffffff", "#f6b59b", "#cf4a3f", "#6d0a16"], N=511
 )
-_HIGH = 0.13
+_BAR_HIGH, _BAR_WIDE = 0.13, 2.2
+MARGIN = 0.25
 
 
 def colours(values: np.ndarray, largest: float) -> np.ndarray:
@@ -25,25 +30,43 @@ def mixed(values: np.ndarray, largest: float) -> np.ndarray:
     return np.round(127.5 + 127.5 * (values / (largest or 1.0)).clip(-1, 1)).astype(np.uint8).transpose(1, 2, 0)
 
 
-def bar(axes: Axes, left: float, top: float, across: float, ends: tuple[str, str], *, grey: bool = False) -> None:
-    """A bar with the colours from one end of the scale to the other, and zero marked; sizes in inches."""
-    steps = np.linspace(-1, 1, 201)[np.newaxis]
+def head(axes: Axes, title: str, lines: Iterable[str]) -> float:
+    """Writes the title and lines beneath it, those that are not empty, and gives where they end, in inches."""
+    wide = axes.get_xlim()[1] - 2 * MARGIN
+    axes.text(MARGIN, 0.33, short(title, int(wide * 9.5)), **canvas.text(13, weight="bold", va="center"))
+    place = 0.6
+    for line in filter(None, lines):
+        axes.text(MARGIN, place, short(line, int(wide * 14.5)), **canvas.text(8.5, canvas.MUTED, va="center"))
+        place += 0.19
+    return place
+
+
+def bar(axes: Axes, left: float, top: float, largest: float | None, *, grey: bool = False, half: bool = False) -> None:
+    """A bar with the colours from one end of the scale to the other, and zero marked.
+
+    Args:
+        axes: the sheet.
+        left: where it begins, in inches.
+        top: the same.
+        largest: what the ends stand for; None where each picture has its own.
+        grey: the bar of `mixed` rather than that of `colours`.
+        half: from 0 upwards only, where nothing is below.
+    """
+    across = _BAR_WIDE / 2 if half else _BAR_WIDE
+    steps = np.linspace(0 if half else -1, 1, 201)[np.newaxis]
     strip = mixed(np.repeat(steps[np.newaxis], 3, axis=0), 1.0) if grey else colours(steps, 1.0)
     limits = axes.get_xlim(), axes.get_ylim()
-    axes.imshow(strip, extent=(left, left + across, top + _HIGH, top), aspect="auto", interpolation="bilinear")
+    axes.imshow(strip, extent=(left, left + across, top + _BAR_HIGH, top), aspect="auto", interpolation="bilinear")
     axes.set_xlim(limits[0])
     axes.set_ylim(limits[1])
-    axes.add_patch(Rectangle((left, top), across, _HIGH, fill=False, linewidth=0.6, edgecolor=canvas.MUTED))
-    middle = left + across / 2
-    axes.plot([middle, middle], [top, top + _HIGH + 0.04], color=canvas.INK, linewidth=0.9)
-    under = top + _HIGH + 0.11
-    for place, said, side in ((left, ends[0], "left"), (middle, "0", "center"), (left + across, ends[1], "right")):
-        axes.text(place, under, said, **canvas.text(8, canvas.MUTED, ha=side, va="center"))
-
-
-def ends(largest: float | None) -> tuple[str, str]:
-    """What stands at the ends of the bar; None where each picture has its own."""
-    return ("− its largest", "+ its largest") if largest is None else (f"−{largest:.3g}", f"+{largest:.3g}")
+    axes.add_patch(Rectangle((left, top), across, _BAR_HIGH, fill=False, linewidth=0.6, edgecolor=canvas.MUTED))
+    end = "its largest" if largest is None else f"{largest:.3g}"
+    sign = " " if largest is None else ""
+    zero = left if half else left + across / 2
+    axes.plot([zero, zero], [top, top + _BAR_HIGH + 0.04], color=canvas.INK, linewidth=0.9)
+    marks = [(zero, "0", "center"), (left + across, f"+{sign}{end}", "right")]
+    for place, said, side in marks if half else [(left, f"−{sign}{end}", "left"), *marks]:
+        axes.text(place, top + _BAR_HIGH + 0.11, said, **canvas.text(8, canvas.MUTED, ha=side, va="center"))
 
 
 def frame(axes: Axes, left: float, top: float, edge: float, shape: tuple[int, ...]) -> None:
