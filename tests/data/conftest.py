@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
+import struct
 import tarfile
-from collections.abc import Callable
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,7 @@ import pytest
 from PIL import Image
 
 from pellucid.data.digits import load as load_digits
+from pellucid.errors import DataError
 from pellucid.records import Dataset
 
 
@@ -25,6 +30,8 @@ def digits() -> Dataset:
 def idx_folder(tmp_path, digits) -> Callable[..., Path]:
     """Writes digits as the four files of MNIST: 100 training and 40 test pictures."""
     from pellucid.data.idx import write_idx  # here, so that the IDX source can be deleted with its own tests alone
+
+    # Within, as IDX is a source that can be deleted.
 
     def write(name: str = "somewhere", *, suffix: str = "", prefixes: tuple[str, ...] = ("train", "t10k")) -> Path:
         folder = tmp_path / name
@@ -103,3 +110,72 @@ def class_folders(tmp_path, photo) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+_SIZES = (0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
+Reader = Callable[[bytes], object]
+
+
+def mutated(content: bytes, dice: random.Random) -> bytes:
+    """One to four small damages, most of them near the start, where headers lie."""
+    found = bytearray(content)
+    for _ in range(dice.randint(1, 4)):
+        if not found:
+            break
+        place = dice.randrange(min(len(found), 32)) if dice.random() < 0.5 else dice.randrange(len(found))
+        kind = dice.randrange(6)
+        if kind == 0:
+            found[place] ^= 1 << dice.randrange(8)
+        elif kind == 1:
+            found[place] = dice.randrange(256)
+        elif kind == 2:
+            del found[place:]
+        elif kind == 3:
+            del found[place : place + dice.randint(1, 64)]
+        elif kind == 4:
+            found[place:place] = dice.randbytes(dice.randint(1, 64))
+        else:
+            found[place : place + 4] = struct.pack(">I", dice.choice(_SIZES))
+    return bytes(found)
+
+
+@pytest.fixture(scope="session")
+def mutate() -> Callable[..., Counter[tuple[str, bool]]]:
+    """Reads mutations of real files in turn, and counts by name which were read (True) and which refused."""
+
+    def run(sources: Mapping[str, tuple[bytes, Reader]], count: int) -> Counter[tuple[str, bool]]:
+        dice = random.Random(20261121)
+        outcomes: Counter[tuple[str, bool]] = Counter()
+        for number in range(count):
+            name = list(sources)[number % len(sources)]
+            content, read = sources[name]
+            damaged = mutated(content, dice)
+            try:
+                read(damaged)
+            except DataError as error:
+                assert str(error).endswith("."), error  # noqa: PT017 (to refuse is one of two right answers)
+                outcomes[name, False] += 1
+            except Exception as error:  # noqa: BLE001 (whatever else comes is what this looks for)
+                pytest.fail(f"mutation {number} of {name} ended in {error!r}")
+            else:
+                outcomes[name, True] += 1
+        return outcomes
+
+    return run
+
+
+@pytest.fixture
+def bounded() -> Callable[[Callable[[], object], int], None]:
+    """Runs something, and asserts how many bytes Python and NumPy held for it at most."""
+
+    def run(something: Callable[[], object], most: int) -> None:
+        something()
+        tracemalloc.start()
+        try:
+            something()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < most, f"{peak:,} bytes"
+
+    return run

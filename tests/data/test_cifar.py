@@ -229,3 +229,41 @@ def test_lying_tar_headers_end_at_once(tmp_path, content, sentence, packed):
     with pytest.raises(DataError) as error:
         load(path)
     assert sentence in str(error.value)
+
+
+@pytest.fixture
+def sources(tmp_path, cifar_files, make_tar):
+    """Real files, and what reads a mutation of each."""
+    folder = tmp_path / "batches"
+    folder.mkdir()
+    small = {name: content[: 3073 * 2] for name, content in cifar_files.items() if "batch" in name}
+    for name, content in small.items():
+        (folder / name).write_bytes(content)
+
+    def batch(content: bytes) -> object:
+        (folder / "test_batch.bin").write_bytes(content)
+        return load(folder)
+
+    def archive(content: bytes) -> object:
+        (tmp_path / "a.tar.gz").write_bytes(content)
+        return load(tmp_path / "a.tar.gz")
+
+    members = {f"cifar-10-batches-bin/{name}": content for name, content in small.items()}
+    return {
+        "batch": (small["test_batch.bin"], batch),
+        "archive": (make_tar(members, packed=False), archive),
+        "archive, packed": (make_tar(members), archive),
+    }
+
+
+def test_mutations_cost_little_memory(sources, mutate, bounded):
+    bounded(lambda: mutate(sources, 300), 16 << 20)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_ten_thousand_mutations(sources, mutate):
+    outcomes = mutate(sources, 10_000)
+    assert outcomes.total() == 10_000
+    assert {name for name, read in outcomes if not read} == set(sources), "damaged headers are refused"
+    assert outcomes["batch", True] > 100, "damaged pixels are pixels"

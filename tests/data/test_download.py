@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from pellucid.data import download
+from pellucid.data import cifar, download
 from pellucid.data.download import Remote, obtain
 from pellucid.data.loading import load
 from pellucid.errors import DownloadError, StorageError
@@ -269,23 +269,17 @@ def test_a_data_root_that_may_not_be_written(tmp_path):
     )
 
 
-def test_a_named_set_is_downloaded_once(server, idx_folder, tmp_path, monkeypatch):
-    from pellucid.data import named_idx
-
-    made = idx_folder("made", suffix=".gz")
-    server.content = {f"/{path.name}": path.read_bytes() for path in made.iterdir()}
+def test_a_named_set_is_downloaded_once(server, tmp_path, monkeypatch, cifar10_archive):
+    server.default = cifar10_archive
     monkeypatch.setenv("PELLUCID_DATA", str(tmp_path / "root"))
-    base = server.url.removesuffix("data.bin")
-    remotes = tuple(
-        Remote(path.name, (base + path.name,), hashlib.md5(path.read_bytes()).hexdigest()) for path in made.iterdir()
+    archive = "cifar-10-binary.tar.gz"
+    monkeypatch.setitem(
+        cifar.REMOTES, "cifar10", Remote(archive, (server.url,), hashlib.md5(cifar10_archive).hexdigest())
     )
-    monkeypatch.setitem(named_idx.REMOTES, "kmnist", remotes)
     server.plan = ["break off", "well"]
-    first = load("kmnist")
+    first = load("cifar10")
     assert len(first.train) == 100
     asked = len(server.asked)
-    assert load("kmnist").fingerprint == first.fingerprint
-    assert len(server.asked) == asked
-    assert sorted(path.name for path in (tmp_path / "root" / "kmnist").iterdir()) == sorted(
-        path.name for path in made.iterdir()
-    )
+    assert load("cifar10").fingerprint == first.fingerprint
+    assert len(server.asked) == asked == 2
+    assert [path.name for path in (tmp_path / "root" / "cifar-10").iterdir()] == [archive]

@@ -6,6 +6,7 @@ import pytest
 
 import pellucid
 from pellucid.data import loading
+from pellucid.data.catalogue import DATASETS
 from pellucid.data.loading import load
 from pellucid.errors import DataError, FormatError, MissingDataError, UnknownNameError, UsageError
 
@@ -16,10 +17,10 @@ def test_the_public_name():
 
 def test_an_unknown_name_says_what_was_meant():
     with pytest.raises(UnknownNameError) as error:
-        load("mnits")
+        load("digitz")
     assert str(error.value) == (
-        "There is no data set named 'mnits'. Did you mean 'mnist'? Known: cifar10, cifar100, digits, fashion-mnist, "
-        "kmnist, mnist. Or give the path of a folder."
+        f"There is no data set named 'digitz'. Did you mean 'digits'? Known: {', '.join(sorted(DATASETS))}. "
+        f"Or give the path of a folder."
     )
     assert error.value.exit_code == 2
 
@@ -37,8 +38,8 @@ def test_a_missing_folder(source, tmp_path, monkeypatch):
     with pytest.raises(MissingDataError) as error:
         load(source)
     assert str(error.value) == (
-        f"There is no folder at {source}. Give the path of a folder of pictures, or one of the names digits, mnist, "
-        f"fashion-mnist, kmnist, cifar10, cifar100."
+        f"There is no folder at {source}. Give the path of a folder of pictures, or one of the names "
+        f"{', '.join(DATASETS)}."
     )
 
 
@@ -88,7 +89,7 @@ def test_formats_are_asked_in_turn(monkeypatch, tmp_path):
 
 def test_listing_imports_nothing_heavy():
     code = (
-        "import sys; from pellucid import data; rows = data.describe(); assert len(rows) >= 6; "
+        "import sys; from pellucid import data; rows = data.describe(); assert rows; "
         "heavy = {'torch', 'numpy', 'PIL', 'sklearn', 'scipy', 'rich'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

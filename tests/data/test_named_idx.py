@@ -1,5 +1,6 @@
 import gzip
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.data import named_idx
-from pellucid.data.idx import write_idx
+from pellucid.data.idx import read_idx, write_idx
 from pellucid.data.loading import load
+from pellucid.data.preprocessing import measure
 from pellucid.errors import DataError, DownloadError, FormatError, MissingDataError
 
 
@@ -227,3 +229,51 @@ def test_any_pair_is_read_or_refused(tmp_path_factory, images, values, head):
         assert "\n" not in str(error)  # noqa: PT017 (to refuse is one of two right answers)
     else:
         assert all(len(split.labels) == len(split) for split in data)
+
+
+def test_mnist_has_its_known_moments(data_root):
+    found = measure(load(data_root / "mnist").train.pictures)
+    np.testing.assert_allclose([*found.mean, *found.deviation], [0.1307, 0.3081], atol=5e-5)
+
+
+@pytest.fixture
+def sources(tmp_path, idx_folder):
+    """Real files, and what reads a mutation of each."""
+    folder = idx_folder("mutated", prefixes=("train",))
+    images, labels = folder / "train-images-idx3-ubyte", folder / "train-labels-idx1-ubyte"
+    whole = {images: images.read_bytes(), labels: labels.read_bytes()}
+
+    def pair(path: Path, other: Path):
+        def read(content: bytes) -> object:
+            path.write_bytes(content)
+            other.write_bytes(whole[other])
+            return load(folder)
+
+        return read
+
+    def alone(content: bytes) -> object:
+        (tmp_path / "alone").write_bytes(content)
+        return read_idx(tmp_path / "alone")
+
+    write_idx(tmp_path / "floats", np.linspace(0, 1, 200).reshape(2, 10, 10))
+    return {
+        "images": (whole[images], pair(images, labels)),
+        "images, packed": (gzip.compress(whole[images], mtime=0), pair(images, labels)),
+        "labels": (whole[labels], pair(labels, images)),
+        "labels, packed": (gzip.compress(whole[labels], mtime=0), pair(labels, images)),
+        "floats": ((tmp_path / "floats").read_bytes(), alone),
+    }
+
+
+def test_mutations_cost_little_memory(sources, mutate, bounded):
+    # The files hold a few kilobytes, and are read in pieces of 1 MiB, whatever their headers say.
+    bounded(lambda: mutate(sources, 500), 8 << 20)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_ten_thousand_mutations(sources, mutate):
+    outcomes = mutate(sources, 10_000)
+    assert outcomes.total() == 10_000
+    assert {name for name, read in outcomes if not read} == set(sources), "damaged headers are refused"
+    assert outcomes["images", True] > 100, "damaged pixels are pixels"

@@ -180,13 +180,6 @@ def test_many_pictures_are_measured_in_parts(digits):
     np.testing.assert_allclose(measure(many).mean, measure(digits.train.pictures).mean, atol=1e-12)
 
 
-def test_mnist_has_its_known_moments(data_root):
-    from pellucid.data import load
-
-    found = measure(load(data_root / "mnist").train.pictures)
-    np.testing.assert_allclose([*found.mean, *found.deviation], [0.1307, 0.3081], atol=5e-5)
-
-
 def test_scalings():
     pictures = np.zeros((2, 3, 4, 4), dtype=np.uint8)
     assert measure(pictures, scaling="unit").mean == (0.0, 0.0, 0.0)
