@@ -58,13 +58,14 @@ class History:
         try:
             with Path(path).open(encoding="utf-8", newline="") as stream:
                 reader = csv.DictReader(stream)
+                columns = tuple(reader.fieldnames or ())
                 rows = [
                     {key: int(value) if key in ("epoch", "step") else float(value) for key, value in row.items()}
                     for row in reader
                 ]
         except (OSError, ValueError, TypeError, csv.Error) as error:
             raise FormatError(f"{path} is not a training history: {error}.") from error
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        if columns != COLUMNS:
             raise FormatError(f"{path} is not a training history: its columns should be {', '.join(COLUMNS)}.")
         return cls(rows)
 
