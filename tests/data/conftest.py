@@ -31,8 +31,6 @@ def idx_folder(tmp_path, digits) -> Callable[..., Path]:
     """Writes digits as the four files of MNIST: 100 training and 40 test pictures."""
     from pellucid.data.idx import write_idx  # here, so that the IDX source can be deleted with its own tests alone
 
-    # Within, as IDX is a source that can be deleted.
-
     def write(name: str = "somewhere", *, suffix: str = "", prefixes: tuple[str, ...] = ("train", "t10k")) -> Path:
         folder = tmp_path / name
         folder.mkdir(parents=True, exist_ok=True)
