@@ -19,12 +19,13 @@ def load(name: str = "digits") -> Dataset:
     """Reads the set: 1,437 training and 360 test pictures, uint8 (N, 1, 8, 8)."""
     from sklearn.datasets import load_digits
 
-    images, target = map(np.asarray, load_digits(return_X_y=True))
-    pictures = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)[:, np.newaxis]
+    given, target = load_digits(return_X_y=True)
+    images = np.asarray(given, dtype=np.float64).reshape(-1, 8, 8)
+    pictures = np.rint(images * (255 / 16)).astype(np.uint8)[:, np.newaxis]
     whole = Split(
         "train",
         pictures,
-        target.astype(np.int64),
+        np.asarray(target, dtype=np.int64),
         tuple(str(digit) for digit in range(10)),
         given_ids=np.array([f"{name}/{i}" for i in range(len(pictures))]),
         dataset=name,
