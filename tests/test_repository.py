@@ -14,6 +14,8 @@ import pytest
 
 from pellucid import __version__
 from pellucid.cli.commands import COMMANDS
+from pellucid.data.catalogue import DATASETS
+from pellucid.networks.catalogue import NETWORKS
 
 TOP = Path(__file__).resolve().parents[1]
 SOURCES = sorted((TOP / "src").rglob("*.py"))
@@ -108,6 +110,11 @@ def test_the_changelog_begins_with_this_version():
     first = re.search(r"^## \[([^\]]+)\]", text("CHANGELOG.md"), re.MULTILINE)
     assert first is not None
     assert first[1] == __version__
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *DATASETS, *NETWORKS])
+def test_the_changelog_names_what_there_is(name):
+    assert f"`{name}`" in text("CHANGELOG.md")
 
 
 def test_every_dependency_is_pinned():
