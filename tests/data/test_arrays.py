@@ -122,6 +122,9 @@ def test_what_was_decided_is_noted():
         ({"ids": ["x", "x"]}, "Some ids stand for more than one picture; each picture needs an id of its own."),
         ({"groups": [1]}, "The train split has 2 pictures but 1 groups"),
         ({"test": (GREY[:0], [])}, "The test split has no pictures."),
+        ({"test": GREY}, "test is expected as (images, labels), for example `test=(pictures, labels)`."),
+        ({"images": [GREY[0], GREY[0, :2]]}, "These pictures cannot be made into one array: "),
+        ({"labels": [[0], [0, 1]]}, "These labels cannot be made into one array: "),
     ],
 )
 def test_refused_arrays(change, sentence):

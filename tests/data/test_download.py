@@ -33,6 +33,7 @@ class Server(ThreadingHTTPServer):
         self.default = content
         self.plan = ["well"]
         self.asked: list[tuple[str, str | None]] = []
+        self.released = threading.Event()
 
     @property
     def url(self) -> str:
@@ -82,7 +83,10 @@ class Handler(BaseHTTPRequestHandler):
         elif behaviour != "no length":
             self.send_header("Content-Length", str(length))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if behaviour == "break off" else body)
+        self.wfile.write(body[: len(body) // 2] if behaviour in ("break off", "stall") else body)
+        if behaviour == "stall":
+            self.wfile.flush()
+            self.server.released.wait(20)
 
 
 @pytest.fixture
@@ -91,6 +95,7 @@ def server():
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield server
+        server.released.set()
         server.shutdown()
         thread.join()
 
@@ -190,6 +195,14 @@ def test_what_does_not_arrive_is_said(server, tmp_path, plan, reason):
     assert len(server.asked) <= download.TRIES
     if plan != ["break off"]:
         assert not folder.exists() or not any(folder.iterdir()), "wrong bytes are not kept"
+
+
+def test_a_server_that_falls_silent(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    server.plan = ["stall", "well"]
+    obtain(remote(server), tmp_path)
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
+    assert [asked for _, asked in server.asked] == [None, "bytes=150000-"]
 
 
 def test_the_next_mirror_is_asked(server, tmp_path):

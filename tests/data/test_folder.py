@@ -56,7 +56,9 @@ def test_no_test_split_is_invented_beside_train(class_folders):
 
 
 def test_a_class_may_be_called_test(class_folders):
-    assert load(class_folders({"test": 3, "other": 3})).classes == ("other", "test")
+    data = load(class_folders({"test": 3, "other": 3}))
+    assert data.classes == ("other", "test")
+    assert data.notes[0] == "the folder 'test' was read as a class, as there is no 'train' beside it"
 
 
 def test_two_folders_for_one_split(class_folders):

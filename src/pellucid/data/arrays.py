@@ -48,6 +48,9 @@ def from_arrays(
     given = {"train": (images, labels)} | {
         key: value for key, value in {"validation": validation, "test": test}.items() if value is not None
     }
+    for key, pair in given.items():
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise DataError(f"{key} is expected as (images, labels), for example `{key}=(pictures, labels)`.")
     notes: list[str] = []
     names = _class_names([values for _, values in given.values()], classes)
     splits: dict[str, Split] = {}
@@ -89,7 +92,7 @@ def as_pictures(images: Any) -> tuple[np.ndarray, list[str]]:
     Raises:
         DataError: its shape or values are none of these.
     """
-    array = np.asarray(images)
+    array = _as_array(images, "pictures")
     notes: list[str] = []
     if array.ndim == 3:
         array = array[:, np.newaxis]
@@ -127,13 +130,21 @@ def _as_bytes(array: np.ndarray, notes: list[str]) -> np.ndarray:
     raise DataError(f"The values of {array.dtype} pictures are expected as {expected}; these go from {low} to {high}.")
 
 
+def _as_array(values: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        # Pictures of different sizes; or a tensor that is on another device, or wants gradients.
+        raise DataError(f"These {what} cannot be made into one array: {error}.".replace("..", ".")) from error
+
+
 def as_labels(values: Any, classes: Sequence[str]) -> np.ndarray:
     """Brings labels, numbers or names, to indices into `classes`: int64 (N,).
 
     Raises:
         DataError: they are of another shape or type, or name no class.
     """
-    array = np.asarray(values)
+    array = _as_array(values, "labels")
     if array.ndim != 1:
         raise DataError(f"Labels are expected as one value per picture; these have shape {array.shape}.")
     if array.dtype.kind in "iu":
@@ -153,7 +164,7 @@ def _class_names(labels: Sequence[Any], classes: Sequence[str] | None) -> tuple[
         if len(set(names)) < len(names):
             raise DataError(f"The class names {', '.join(names)} name one class twice.")
         return names
-    arrays = [np.asarray(values) for values in labels]
+    arrays = [_as_array(values, "labels") for values in labels]
     if all(array.dtype.kind in "iu" for array in arrays):
         highest = max((int(array.max()) for array in arrays if array.size), default=-1)
         most = max(1000, *(array.size for array in arrays))

@@ -4,8 +4,9 @@ What comes out is what a person sees: turned upright as EXIF says, an animation'
 stated background (white), 16 bits scaled to 8, CMYK and palettes turned into RGB. Colour becomes grey by ITU-R 601-2:
 0.299 R + 0.587 G + 0.114 B; grey becomes colour by repeating it. Colour profiles are not applied.
 
-A picture is never half-decoded: a truncated or damaged file is refused with a sentence that names it, and so is one
-whose header declares more pixels than a limit, before they are allocated.
+A truncated or damaged file is refused with a sentence that names it, not half-decoded, and so is one whose header
+declares more pixels than a limit, before they are allocated. What no decoder can tell is damage within the compressed
+data of a JPEG that keeps its structure: the format has no checksum.
 """
 
 from __future__ import annotations

@@ -185,7 +185,7 @@ def _copy(
 ) -> None:
     while True:
         try:
-            piece = response.read(_PIECE)
+            piece = response.read1(_PIECE)
         except (OSError, http.client.HTTPException) as error:
             raise _BrokenError(f"{_host(url)} broke off after {have:,} bytes: {error}", again=True) from error
         if not piece:

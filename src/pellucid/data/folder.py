@@ -87,10 +87,11 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
 
 
 def _split(name: str, pictures: list[_Picture], classes: tuple[str, ...], root: Path, dataset: str) -> Split:
+    index = {label: i for i, label in enumerate(classes)}
     return Split(
         name,
         PictureFiles(tuple(picture.path for picture in pictures), root),
-        np.array([classes.index(picture.label) for picture in pictures], dtype=np.int64),
+        np.array([index[picture.label] for picture in pictures], dtype=np.int64),
         classes,
         given_ids=np.array([picture.identity for picture in pictures]),
         dataset=dataset,
@@ -127,6 +128,10 @@ def _notes(found: Found, unreadable: list[str], misnamed: list[str], classes: tu
     notes = [f"left out: {reason}" for reason in unreadable]
     if unreadable:
         notes.insert(0, f"{_files(len(unreadable))} could not be read and left out, each named below")
+    notes += [
+        f"the folder '{on_one_line(label)}' was read as a class, as there is no 'train' beside it"
+        for label in found.split_like
+    ]
     if found.unnameable:
         notes.append(f"{_files(len(found.unnameable))} left out, as the name is not Unicode: {_list(found.unnameable)}")
     if found.astray:

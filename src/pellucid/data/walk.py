@@ -33,6 +33,7 @@ class Found:
         foreign: files within class folders that are not named as pictures.
         astray: files and folders outside the class folders.
         unnameable: files whose names are not valid Unicode.
+        split_like: classes that are called like a split.
     """
 
     root: Path
@@ -42,6 +43,7 @@ class Found:
     foreign: list[str] = field(default_factory=list)
     astray: list[str] = field(default_factory=list)
     unnameable: list[str] = field(default_factory=list)
+    split_like: list[str] = field(default_factory=list)
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
@@ -61,6 +63,7 @@ def walk(root: Path) -> Found:
     # A class may be called "test", as long as there is no "train" beside it.
     found.has_splits = "train" in splits.values() or (bool(splits) and len(splits) == len(folders))
     if not found.has_splits:
+        found.split_like += splits
         _gather(entries, (root.resolve(),), "train", found)
         return found
     if len(set(splits.values())) < len(splits):
