@@ -108,7 +108,11 @@ def _named(found: Trace, given: str, numbered: Sequence[Layer]) -> Layer | None:
 
 def _unknown(what: str, given: str, names: Iterable[str], convolutions: int) -> UnknownNameError:
     names = list(names)
-    hint = f"A number from 1 to {convolutions} is that convolution." if convolutions else ""
+    hint = (
+        f"Or give the number of a convolution, 1{f' to {convolutions}' if convolutions > 1 else ''}."
+        if convolutions
+        else ""
+    )
     if len(names) > _MOST:
         # The nearest, wherever they are, and then the first ones.
         names = [*dict.fromkeys([*difflib.get_close_matches(given.lower(), names, _MOST // 2, 0.4), *names])][:_MOST]

@@ -49,12 +49,22 @@ def multiply_adds(module: nn.Module, inputs: tuple[Any, ...], output: torch.Tens
     return seen() or None, True
 
 
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    """Two operations for each product: queries with keys, then their weights with the values. Takes shapes."""
+    batch, heads, queries, width = query
+    return 2 * batch * heads * queries * key[2] * (width + value[3])
+
+
+# Torch's counter knows the attention of graphics cards, and not that of processors.
+_FURTHER: dict[Any, Any] = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}  # noqa: SLF001
+
+
 @contextmanager
 def counter() -> Iterator[Any]:
     """Counts the multiply-adds of all convolutions and products of matrices within the block, however they are called.
 
     Gives a function that says the count. Torch counts a multiply-add as two operations.
     """
-    mode = FlopCounterMode(display=False)
+    mode = FlopCounterMode(display=False, custom_mapping=_FURTHER)
     with mode:
         yield lambda: mode.get_total_flops() // 2

@@ -15,8 +15,8 @@ from pellucid.insight.tracing import Layer, Trace, trace
 from pellucid.records import Figure, Model
 
 SCALES = ("filter", "layer")
-GRID, ROWS, CHANNELS = 64, 16, 16
-"""So many kernels are shown as a grid of pictures, or as rows of their input channels, and so many channels."""
+GRID, UNITS, ROWS, CHANNELS = 64, 40, 16, 16
+"""So many kernels are shown as a grid, dense units as a grid, kernels as rows, and in these so many input channels."""
 
 
 def filters(
@@ -37,7 +37,8 @@ def filters(
         model: the model.
         layer: its name, or its number among the convolutions, from 1. A name that is there wins.
         scale: `filter` colours each kernel by its own largest weight, `layer` all of them by that of the layer.
-        limit: how many kernels are shown, and in rows how many of their channels; 64, in rows 16, where it is left out.
+        limit: how many kernels are shown, and in rows how many of their channels. Where it is left out 64, in rows
+            16, of dense units 40.
         network: for a model of the user's own network; see `pellucid.build`.
 
     Raises:
@@ -56,7 +57,7 @@ def filters(
     dense = not kinds.is_convolution(chosen.module)
     weights = _weights(chosen, shape, dense=dense)
     style = _style(chosen, found, weights, shape, dense=dense)
-    many = limit or (ROWS if style == "channels" else GRID)
+    many = limit or (ROWS if style == "channels" else UNITS if dense else GRID)
     # A row of sixteen pictures is as wide as a page; of those that are no rows, all three colours are one picture.
     channels = min(weights.shape[1], limit or CHANNELS) if style == "channels" else weights.shape[1]
     labels = model.classes if dense and len(weights) == len(model.classes) else ()

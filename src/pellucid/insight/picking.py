@@ -9,7 +9,7 @@ from pellucid.data import load
 from pellucid.data.catalogue import DATASETS, lookup
 from pellucid.errors import MissingDataError, UsageError
 from pellucid.inference.pictures import as_split
-from pellucid.records import Dataset, Specification, Split
+from pellucid.records import Dataset, PictureFiles, Specification, Split
 
 
 def pick(picture: Any, specification: Specification) -> tuple[Split, str]:
@@ -47,7 +47,9 @@ def _of_a_dataset(given: str) -> tuple[Split, str]:
         )
     dataset = load(source)
     split, index = _place(dataset, which)
-    return split.take([index]), f"{dataset.name} {split.ids[index]}"
+    # A file is known by its name, a picture of an array by where it stands.
+    name = split.ids[index] if isinstance(split.pictures, PictureFiles) else f"{split.name}/{index}"
+    return split.take([index]), f"{dataset.name} {name}"
 
 
 def _place(dataset: Dataset, which: str) -> tuple[Split, int]:

@@ -70,11 +70,11 @@ def _rows(layer: Layer) -> list[tuple[Any, ...]]:
     """One row where all directions are alike, else one for each."""
     if layer.input_shape is None or layer.output_shape is None:
         return []
-    known = isinstance(layer.module, (*kinds.CONVOLUTIONS, *kinds.POOLING))
+    known = isinstance(layer.module, kinds.POOLING) or kinds.is_convolution(layer.module)
     before, after = layer.input_shape[1:], layer.output_shape[1:]
     if not before or len(before) != len(after) or len(before) not in _DIRECTIONS:
         return []
-    if not known and before == after:
+    if not known and (before == after or not layer.spatial):
         return []
     steps = [_step(layer.module, place, len(before), size, after[place]) for place, size in enumerate(before)]
     rows = [
@@ -92,7 +92,7 @@ def _step(module: nn.Module, place: int, dimensions: int, size: int, measured: i
         return _Step("", f"made to be {measured}, whatever W is", measured)
     if isinstance(module, kinds.TRANSPOSED):
         step = _transposed(module, place, size)
-    elif isinstance(module, (*kinds.CONVOLUTIONS, *kinds.POOLING)):
+    elif isinstance(module, kinds.POOLING) or kinds.is_convolution(module):
         step = _sliding(_window(module, place, dimensions, size))
     else:
         return _Step("", f"{size} → {measured}, measured: a layer of its own kind", measured)
@@ -106,8 +106,9 @@ def _window(module: Any, place: int, dimensions: int, size: int) -> _Window:
         value = getattr(module, name, None)
         return kinds.sides(usual if value is None else value, dimensions)[place]
 
-    kernel = setting("kernel_size", 1)
-    stride = setting("stride", module.kernel_size)  # pooling without a stride steps by its kernel
+    pooling = isinstance(module, kinds.POOLING)
+    kernel = setting("kernel_size", None if pooling else tuple(kinds.weight_of(module).shape[2:]))
+    stride = setting("stride", module.kernel_size if pooling else 1)  # pooling without a stride steps by its kernel
     dilation = setting("dilation", 1)
     padding = getattr(module, "padding", 0)
     if padding == "same":

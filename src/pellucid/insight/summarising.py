@@ -39,6 +39,9 @@ def summary(model: Model, network: Any = None) -> Findings:
     notes = ["Output: channels × height × width. A multiply-add is one product that is added to a sum."]
     if unknown:
         notes.append(f"Not known, so not in the sum: the multiply-adds of {_listed(unknown)}.")
+    partial = [layer.name for layer in found.layers if callable(getattr(layer.module, "dense_weight", None))]
+    if partial:
+        notes.append(f"Counted with the zeros where there is no connection, as they are computed: {_listed(partial)}.")
     if found.left_out:
         notes.append(f"Layers that hand on what they are given, or never ran, are left out: {found.left_out}.")
     notes += declaration(module).notes

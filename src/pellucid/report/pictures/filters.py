@@ -29,8 +29,9 @@ def _grid(figure: Figure, data: Mapping[str, Any]) -> bytes:
     """A picture for each kernel."""
     kernels, coloured = data["kernels"], data["style"] == "colour"
     small = max(data["shape"][2:]) <= 16
-    edge = 0.82 if small else 1.25
-    columns = min(len(kernels), 8 if small else 5)
+    few = not small and len(kernels) <= 10
+    edge = 0.82 if small else 1.25 if few else 1.0
+    columns = min(len(kernels), 5 if few else 8)
     down = (2 * edge + _BETWEEN if coloured else edge) + _TEXT
     wide = max(2 * _MARGIN + columns * (edge + _GAP) - _GAP, _LEAST)
     drawing, axes = canvas.sheet(wide, _HEAD + -(-len(kernels) // columns) * down + 0.05)
