@@ -57,14 +57,14 @@ class Live(Lines):
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}  step"),
             MofNCompleteColumn(),
             BarColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.1f} %"),
+            TextColumn("{task.fields[measured]}"),
             TimeRemainingColumn(),
             TextColumn("left"),
             console=self.console,
             transient=True,
         )
         total = plan.epochs * plan.steps_per_epoch
-        self.task = self.progress.add_task("", total=total, epoch=1, epochs=plan.epochs, loss=0.0, accuracy=0.0)
+        self.task = self.progress.add_task("", total=total, epoch=1, epochs=plan.epochs, measured="")
         self.shown = 0.0
         self.progress.start()
 
@@ -74,7 +74,12 @@ class Live(Lines):
             return
         self.shown = now
         epoch = min((step - 1) // self.plan.steps_per_epoch + 1, self.plan.epochs)
-        self.progress.update(self.task, completed=step, epoch=epoch, loss=float(loss), accuracy=100 * float(accuracy))
+        measured = f"loss {float(loss):.4f}  accuracy {100 * float(accuracy):.1f} %"
+        self.progress.update(self.task, completed=step, epoch=epoch, measured=measured)
+
+    def on_epoch(self, row: dict[str, Any]) -> None:
+        super().on_epoch(row)
+        self.progress.update(self.task, completed=row["step"], epoch=min(row["epoch"] + 1, self.plan.epochs))
 
     def on_end(self, summary: dict[str, Any]) -> None:  # noqa: ARG002 (the protocol's name)
         self.progress.stop()
