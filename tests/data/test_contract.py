@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,9 @@ from pellucid.data.catalogue import DATASETS, Entry
 from pellucid.data.loading import load
 from pellucid.data.preprocessing import measure, prepare
 from pellucid.records import Dataset
+
+# Tests come in random order, and reading 60,000 pictures for each would take its time.
+load_once = functools.cache(load)
 
 
 @pytest.fixture(params=sorted(DATASETS), scope="module")
@@ -18,7 +23,7 @@ def loaded(request) -> tuple[Entry, Dataset]:
         request.getfixturevalue("data_root")
         if entry.found() is None:
             pytest.skip(f"{request.param} is not in PELLUCID_DATA: its contract is not tested")
-    return entry, load(request.param)
+    return entry, load_once(request.param)
 
 
 def test_pictures_are_as_the_catalogue_says(loaded):

@@ -54,7 +54,8 @@ def test_a_file_is_no_folder(tmp_path):
 
 
 def test_a_name_too_long_for_any_folder():
-    with pytest.raises(DataError, match="could not be read: File name too long"):
+    # Systems say differently what is wrong with it.
+    with pytest.raises(DataError, match=r"xxx/? could not be read: .*\.$|There is no folder at xxx"):
         load("x" * 5000 + "/")
 
 
