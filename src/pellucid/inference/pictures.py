@@ -53,8 +53,10 @@ def _is_one_picture(array: np.ndarray, channels: int) -> bool:
     """(H, W), (H, W, C) or (C, H, W), rather than several pictures.
 
     Raises:
-        DataError: it could be either.
+        DataError: it could be either, or is neither.
     """
+    if array.ndim not in (2, 3, 4):
+        raise DataError(f"Pictures are an array of two to four dimensions; this one has the shape {array.shape}.")
     if array.ndim == 3 and array.shape[-1] not in (1, 3, 4) and array.shape[0] == 3 and channels == 1:
         height, width = array.shape[1:]
         raise DataError(
@@ -101,6 +103,8 @@ def _as_uint8(array: np.ndarray) -> np.ndarray:
         return array
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * 255
+    if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
+        raise DataError(f"A picture holds numbers from 0 to 255, or from 0 to 1; this one holds {array.dtype}.")
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if np.issubdtype(array.dtype, np.floating) and low >= 0 and high <= 1:
         return np.round(array * 255).astype(np.uint8)
