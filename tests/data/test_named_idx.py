@@ -267,7 +267,7 @@ def sources(tmp_path, idx_folder):
 
 def test_mutations_cost_little_memory(sources, mutate, bounded):
     # The files hold a few kilobytes, and are read in pieces of 1 MiB, whatever their headers say.
-    bounded(lambda: mutate(sources, 500), 8 << 20)
+    bounded(lambda: mutate(sources, 250), 8 << 20)
 
 
 @pytest.mark.slow
