@@ -72,3 +72,10 @@ def test_notes_go_to_standard_error(capsys):
     console.notes(["3 files left out"])
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "Note: 3 files left out\n")
+
+
+def test_networks_with_a_name_prints_its_page(pellucid):
+    assert "C1   6 kernels 5×5" in pellucid("networks", "lenet5").stdout
+    assert pellucid("networks", "lenet5", "--json").findings["page"]["rows"][0][0] == "lenet5"
+    done = pellucid("networks", "lenet")
+    assert done.exit_code == 2 and "Did you mean 'lenet5'" in done.stderr

@@ -6,21 +6,43 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pellucid.cli import completion
+
 if TYPE_CHECKING:
     from pellucid.networks.catalogue import Entry
 
 EXAMPLES = """  pellucid networks
+  pellucid networks lenet5
   pellucid networks --json"""
 
 
 def networks(
-    *, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="Print the page of this network: formula, layers, source.",
+            show_default=False,
+            autocompletion=completion.networks,
+        ),
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
 ) -> None:
     """List the networks: name, year, parameters and for which pictures, what each is good for, and its source."""
     from pellucid.cli import console
     from pellucid.networks.catalogue import NETWORKS
     from pellucid.records import Table
 
+    if name is not None:
+        from pellucid.networks.pages import page
+
+        text = page(name)
+        if as_json:
+            console.table(Table("page", ("name", "page"), ((name, text),)), as_json=True)
+        else:
+            typer.echo(text)
+        return
     rows = tuple(
         (name, entry.year, entry.parameters, _counted_for(entry), entry.good_for, entry.source)
         for name, entry in NETWORKS.items()

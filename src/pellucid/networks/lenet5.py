@@ -30,8 +30,8 @@ class LeNet5(Network):
         output                                  → (N,   K)               850      61,706 in all
 
     Pictures smaller than 32×32 are padded with zeros to that (zero is what the scaling makes of the mean); larger ones
-    widen C5. An activation stands between C5 and
-    F6 and between F6 and the output: without it the three dense layers would be one.
+    widen C5. An activation stands between C5 and F6 and between F6 and the output. A course that teaches this network
+    leaves both out: then the three dense layers compute no more than a single one.
 
     Args:
         shape: (C, H, W) of the pictures.

@@ -1,0 +1,51 @@
+"""The page of each network: what its file says of it, read without importing torch.
+
+`python -m pellucid.networks.pages > docs/networks.md` writes all of them into one document.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+
+from pellucid.networks.catalogue import NETWORKS, check_name
+
+_BEGIN = """# Networks
+
+Generated from the files in `src/pellucid/networks/` by `python -m pellucid.networks.pages`; do not edit.
+`pellucid networks NAME` prints one page. Any network of timm is `timm:NAME`; your own is `file.py:Class`.
+
+"""
+
+
+def page(name: str) -> str:
+    """What the file of a network says of it: formula, shapes, parameters, source, what it is good for.
+
+    Raises:
+        UnknownNameError: there is no network of that name.
+    """
+    if name not in NETWORKS:
+        check_name(name)  # timm's and the user's own have names, but no pages
+        return f"{name} has no page here: its own project describes it."
+    module, _, class_name = NETWORKS[name].path.partition(":")
+    found = importlib.util.find_spec(module)
+    assert found is not None and found.origin is not None
+    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    docstrings = [
+        ast.get_docstring(node) for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name
+    ]
+    assert docstrings and docstrings[0] is not None, f"{module} has no docstring for {class_name}"
+    return inspect.cleandoc(docstrings[0])
+
+
+def document() -> str:
+    """All pages, as Markdown."""
+    parts = [f"## `{name}`\n\n```text\n{page(name)}\n```\n" for name in NETWORKS]
+    return _BEGIN + "\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())
