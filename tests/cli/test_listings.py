@@ -75,7 +75,8 @@ def test_notes_go_to_standard_error(capsys):
 
 
 def test_networks_with_a_name_prints_its_page(pellucid):
-    assert "C1   6 kernels 5×5" in pellucid("networks", "lenet5").stdout
+    assert "C1   6 kernels 5×5" in pellucid("networks", "lenet5").out
     assert pellucid("networks", "lenet5", "--json").findings["page"]["rows"][0][0] == "lenet5"
     done = pellucid("networks", "lenet")
-    assert done.exit_code == 2 and "Did you mean 'lenet5'" in done.stderr
+    assert done.code == 2
+    assert "Did you mean 'lenet5'" in done.sentence
