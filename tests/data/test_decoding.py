@@ -354,3 +354,9 @@ SAMPLES = {kind: encoded(_NOISE, kind) for kind in ("png", "jpeg", "webp", "bmp"
 
 def test_suffixes_name_known_formats():
     assert set(decoding.SUFFIXES.values()) == set(decoding.FORMATS)
+
+
+def test_the_damage_that_goes_unseen(photo):
+    # Said in the docs. When Pillow learns to report it, this fails, and the sentence there can go.
+    content = encoded(photo(200, 200), "jpeg")
+    assert decode(content[: len(content) // 2] + b"\xff\xd9", 3).shape == (3, 200, 200)
