@@ -5,8 +5,8 @@ stated background (white), 16 bits scaled to 8, CMYK and palettes turned into RG
 0.299 R + 0.587 G + 0.114 B; grey becomes colour by repeating it. Colour profiles are not applied.
 
 A truncated or damaged file is refused with a sentence that names it, not half-decoded, and so is one whose header
-declares more pixels than a limit, before they are allocated. One damage goes unseen: a JPEG has no checksum, and when its
-end mark is in place, Pillow does not report that bytes before it are wrong or missing.
+declares more pixels than a limit, before they are allocated. One damage goes unseen: a JPEG has no checksum, and when
+its end mark is in place, Pillow does not report that bytes before it are wrong or missing.
 """
 
 from __future__ import annotations
