@@ -132,7 +132,7 @@ def test_what_cannot_be_drawn_is_a_sentence(untrained, own):
         insight.filters(own(pooled), 1, network=pooled)
     with pytest.raises(UsageError, match=r"At least one kernel is shown; given: --limit 0\."):
         insight.filters(lenet, 1, limit=0)
-    with pytest.raises(UnknownNameError, match="There is no scale named 'fliter'. Did you mean 'filter'?"):
+    with pytest.raises(UnknownNameError, match=r"scale named 'fliter'\. Did you mean 'filter'\?"):
         insight.filters(lenet, 1, scale="fliter")
 
 

@@ -83,7 +83,7 @@ def test_what_is_not_there_is_a_sentence(specification, given, kind, sentence):
 
 
 def test_a_data_set_that_was_mistyped_is_guessed(specification):
-    with pytest.raises(UnknownNameError, match="There is no data set named 'digtis'. Did you mean 'digits'?"):
+    with pytest.raises(UnknownNameError, match=r"data set named 'digtis'\. Did you mean 'digits'\?"):
         pick("digtis:3", specification)
 
 

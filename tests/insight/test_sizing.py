@@ -41,13 +41,21 @@ def test_lenet5_worked_out(untrained):
     ("layer", "shape", "expected"),
     [
         (nn.MaxPool2d(2), (1, 7, 7), [("both", "2", "⌊(7 − 2 + 2·0) / 2⌋ + 1 = ⌊2.5⌋ + 1 = 3", 3)]),
-        (nn.MaxPool2d(2, ceil_mode=True), (1, 7, 7), [("both", "2", "⌈(7 − 2 + 2·0) / 2⌉ + 1 = ⌈2.5⌉ + 1 = 4, rounded up", 4)]),
+        (
+            nn.MaxPool2d(2, ceil_mode=True),
+            (1, 7, 7),
+            [("both", "2", "⌈(7 − 2 + 2·0) / 2⌉ + 1 = ⌈2.5⌉ + 1 = 4, rounded up", 4)],
+        ),
         (
             nn.AvgPool2d(2, 3, padding=1, ceil_mode=True),
             (1, 5, 5),
             [("both", "2", "⌈(5 − 2 + 2·1) / 3⌉ + 1 − 1 = 2: a window wholly outside is left out", 2)],
         ),
-        (nn.Conv2d(1, 2, 3, dilation=2), (1, 28, 28), [("both", "2·(3 − 1) + 1 = 5", "(28 − 5 + 2·0) / 1 + 1 = 24", 24)]),
+        (
+            nn.Conv2d(1, 2, 3, dilation=2),
+            (1, 28, 28),
+            [("both", "2·(3 − 1) + 1 = 5", "(28 − 5 + 2·0) / 1 + 1 = 24", 24)],
+        ),
         (
             nn.Conv2d(1, 2, 11, stride=4, padding=2),
             (1, 224, 224),

@@ -110,6 +110,9 @@ def _check(
     own = "filter" if feature_maps is None else "map"
     both = filters is not None and feature_maps is not None
     known = ["layer"] if both else ["layer", own]
+    if scale in ("filter", "map") and scale not in known:
+        what = "kernels and maps in one go take" if both else f"{'maps' if own == 'map' else 'kernels'} take"
+        raise UsageError(f"--scale {scale} does not fit here: {what} --scale {' or --scale '.join(known)}.")
     if scale is not None and scale not in known:
         raise UnknownNameError("scale", scale, known)
     if out is not None and out.suffix.lower() != ".png":

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import pellucid as package
+from pellucid.records import Model, display
+
+draws = pytest.mark.skipif(importlib.util.find_spec("pellucid.report") is None, reason="nothing is here that draws")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A file with a model of the network that has the most to show."""
+    model = package.train(package.load("digits"), "lenet5", epochs=1, progress=False)
+    return model.save(tmp_path_factory.mktemp("inside") / "model.safetensors")
+
+
+def is_png(path: Path) -> bool:
+    with Image.open(path) as picture:
+        return picture.format == "PNG" and min(picture.size) > 200
+
+
+def test_the_layers_are_listed(pellucid, trained):
+    done = pellucid("inspect", trained)
+    assert (done.code, done.err) == (0, "")
+    found = pellucid("inspect", trained, "--json").findings
+    assert found["parameters"]["value"] == 61_706
+    assert [row[1] for row in found["layers"]["rows"]][:4] == ["picture", "c1", "activation", "pool"]
+    assert "sizes" not in found
+
+
+@draws
+def test_the_layers_are_laid_out_for_a_person(pellucid, trained):
+    done = pellucid("inspect", trained, "--sizes")
+    lines = [line.split() for line in done.out.splitlines()]
+    assert ["1", "c1", "convolution", "5×5", "6×28×28", "156", "117,600"] in lines
+    assert ["–", "output", "dense", "10", "850", "840"] in lines
+    assert "Parameters      61,706" in done.out
+    assert "(n = 0)" not in done.out
+    assert "(32 − 5 + 2·0) / 1" in done.out
+
+
+def test_sizes_are_worked_out_where_they_are_wanted(pellucid, trained):
+    found = pellucid("inspect", trained, "--sizes", "--json").findings
+    assert found["sizes"]["rows"][0][4] == "(32 − 5 + 2·0) / 1 + 1 = 28"
+    assert "layers" in found
+
+
+@draws
+def test_kernels_are_drawn_beside_the_model(pellucid, trained):
+    done = pellucid("inspect", trained, "--filters", "c3", "--limit", 4, "--scale", "layer")
+    path = trained.with_name("lenet5-c3-filters.png")
+    assert (done.code, done.out, done.err) == (0, f"{path}\n", "")
+    assert is_png(path)
+
+
+@draws
+def test_maps_are_drawn_beside_the_model(pellucid, trained, scans):
+    done = pellucid("inspect", trained, "--feature-maps", 1, "--picture", "digits:7")
+    path = trained.with_name("lenet5-c1-maps-digits-test-7.png")
+    assert (done.code, done.out, done.err) == (0, f"{path}\n", "")
+    assert is_png(path)
+    done = pellucid("inspect", trained, "--feature-maps", "pool", "--picture", scans / "d e.png", "--scale", "map")
+    assert done.out == f"{trained.with_name('lenet5-pool-maps-d-e.png')}\n"
+
+
+@draws
+def test_both_pictures_in_one_go_and_as_data(pellucid, trained):
+    arguments = ["--filters", 1, "--feature-maps", "activation:2", "--picture", "digits:7", "--limit", 3]
+    done = pellucid("inspect", trained, *arguments, "--json")
+    assert [found["figure"] for found in done.findings.values()] == ["filters", "feature-maps"]
+    assert len(done.findings["feature_maps"]["data"]["maps"]) == 3
+    names = ["lenet5-c1-filters.png", "lenet5-activation-2-maps-digits-test-7.png"]
+    assert done.err.splitlines() == [str(trained.with_name(name)) for name in names]
+
+
+@draws
+def test_the_file_is_called_as_wanted(pellucid, model_file, tmp_path):
+    done = pellucid("inspect", model_file, "--filters", "linear", "--out", "weights.png")
+    assert (done.code, done.out, done.err) == (0, "weights.png\n", "")
+    assert is_png(tmp_path / "weights.png")
+    assert "nowhere" in pellucid("inspect", model_file, "--filters", 1, "--out", "nowhere/weights.png").sentence
+
+
+@draws
+def test_a_run_folder_stands_for_its_model(pellucid, trained):
+    done = pellucid("inspect", trained.parent, "--filters", 1)
+    assert done.out == f"{trained.parent / 'lenet5-c1-filters.png'}\n"
+
+
+def test_a_network_of_ones_own(pellucid, tmp_path):
+    Path("mynet.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10))\n",
+        encoding="utf-8",
+    )
+    done = pellucid(
+        "train", "digits", "--network", "mynet.py:Net", "--epochs", 1, "--quiet", "--no-report", "--out", "mine"
+    )
+    assert done.code == 0, done.err
+    done = pellucid("inspect", "mine", "--network", "mynet.py:Net", "--json")
+    assert [row[:3] for row in done.findings["layers"]["rows"]][1] == [1, "0", "convolution 3×3"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["--feature-maps", "c1"],
+            (
+                "Feature maps of which picture? Give --picture FILE, or one of a data set: --feature-maps c1 "
+                "--picture mnist:17."
+            ),
+        ),
+        (
+            ["--picture", "mnist:17"],
+            "--picture is for --feature-maps LAYER, which was not given. Try --feature-maps 1.",
+        ),
+        (["--out", "x.png"], "--out is for pictures: give --filters LAYER or --feature-maps LAYER too."),
+        (["--limit", "3"], "--limit is for pictures: give --filters LAYER or --feature-maps LAYER too."),
+        (["--scale", "layer"], "--scale is for pictures: give --filters LAYER or --feature-maps LAYER too."),
+        (
+            ["--filters", "1", "--scale", "flter"],
+            "There is no scale named 'flter'. Did you mean 'filter'? Known: filter, layer.",
+        ),
+        (
+            ["--feature-maps", "1", "--picture", "digits:1", "--scale", "filter"],
+            "--scale filter does not fit here: maps take --scale layer or --scale map.",
+        ),
+        (
+            ["--filters", "1", "--out", "x.jpg"],
+            "The picture is written as PNG, and 'x.jpg' is another kind. Try --out x.png.",
+        ),
+        (
+            ["--filters", "1", "--feature-maps", "1", "--picture", "digits:1", "--out", "x.png"],
+            "--filters and --feature-maps are two pictures, and --out names one. Draw them one by one.",
+        ),
+        (
+            ["--filters", "c2"],
+            (
+                "There is no convolution named 'c2'. Did you mean 'c3'? Known: c1, c3. "
+                "Or give the number of a convolution, 1 to 2."
+            ),
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence(pellucid, trained, arguments, sentence):
+    done = pellucid("inspect", trained, *arguments)
+    assert done.code == 2
+    assert done.sentence == sentence
+
+
+def test_without_a_model_there_is_nothing_to_look_into(pellucid):
+    assert pellucid("inspect", "nowhere.safetensors").sentence.startswith("There is no model file at nowhere")
+
+
+def test_where_nothing_draws_that_is_said(pellucid, trained, monkeypatch):
+    monkeypatch.delitem(display.VIEWS, "figure", raising=False)
+    done = pellucid("inspect", trained, "--filters", 1)
+    assert done.sentence.startswith("Nothing here draws pictures.")
+    assert Model.load(trained).classes
