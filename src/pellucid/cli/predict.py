@@ -65,7 +65,7 @@ def predict(
     else:
         _print(found, top)
     for name, reason in found.unreadable.items():
-        console.say(reason if name in reason else f"{name}: {reason}")
+        console.say(reason if name == "-" or name in reason else f"{name}: {reason}")
     if found.unreadable:
         console.say(f"{len(found.unreadable)} of {len(found) + len(found.unreadable)} pictures could not be read.")
         raise typer.Exit(1)
