@@ -1,0 +1,41 @@
+"""Temperature scaling."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.metrics import log_loss
+
+from pellucid.statistics.calibration import fit_temperature
+
+
+def sample(temperature, n=20_000, classes=4, seed=0):
+    """Scores whose labels were drawn from softmax(scores / temperature)."""
+    generator = np.random.default_rng(seed)
+    scores = generator.normal(size=(n, classes)) * temperature
+    probabilities = softmax(scores / temperature, axis=1)
+    labels = (probabilities.cumsum(axis=1) > generator.uniform(size=(n, 1))).argmax(axis=1)
+    return scores, labels
+
+
+@pytest.mark.parametrize("temperature", [0.05, 1.0, 300.0])
+def test_the_temperature_that_labels_were_drawn_with_is_found(temperature):
+    assert fit_temperature(*sample(temperature)) == pytest.approx(temperature, rel=0.05)
+
+
+def test_no_other_temperature_gives_the_labels_more_probability():
+    scores, labels = sample(2.0, n=500)
+    found = fit_temperature(scores, labels)
+
+    def loss(temperature):
+        return log_loss(labels, softmax(scores / temperature, axis=1), labels=range(4))
+
+    assert all(loss(found) <= loss(found * factor) for factor in (0.5, 0.9, 1.1, 2.0))
+
+
+def test_scores_of_thousands_do_not_overflow():
+    scores, labels = sample(1.0, n=100)
+    assert fit_temperature(scores * 1e4, labels) > 100
+
+
+def test_nothing_to_fit_on_leaves_scores_as_they_are():
+    assert fit_temperature(np.zeros((0, 3)), np.zeros(0, dtype=int)) == 1.0
