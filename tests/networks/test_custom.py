@@ -133,6 +133,16 @@ def test_a_model_that_is_told_of_while_it_trains_runs_as_well(data):
     assert len(accuracies) == 1
 
 
+def test_what_nobody_remembers_is_asked_for(data, monkeypatch):
+    model = pellucid.train(data, Scaled, **QUICK)
+    monkeypatch.setattr(custom, "_REMEMBERED", custom.OrderedDict())
+    with pytest.raises(ModelFileError) as caught:
+        pellucid.predict(model, data.test)
+    assert "needs the network class 'Scaled' from" in str(caught.value)
+    assert "Give it with pellucid.build(model, network=Scaled())" in str(caught.value)
+    assert len(pellucid.predict(model, data.test, network=Scaled)) == 50
+
+
 def test_only_the_latest_are_remembered(monkeypatch):
     monkeypatch.setattr(custom, "_REMEMBERED", custom.OrderedDict())
     weights = [{"w": np.full(1, i, np.float32)} for i in range(custom._MOST_REMEMBERED + 1)]

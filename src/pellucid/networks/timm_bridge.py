@@ -5,6 +5,7 @@ timm (https://github.com/huggingface/pytorch-image-models) is an extra: `pip ins
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +40,7 @@ def create(
         ) from error
     plain = name.removeprefix(TIMM)
     if not timm.is_model(plain):
-        near = timm.list_models(f"*{plain.split('_')[0]}*")[:20] or timm.list_models("resnet*")[:20]
+        near = difflib.get_close_matches(plain, timm.list_models(), n=8, cutoff=0.5) or ["resnet18", "resnet50"]
         raise UnknownNameError("network of timm", plain, near, "There are more: timm.list_models() lists all.")
     channels, height, width = shape
     arguments: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": channels, **(settings or {})}
