@@ -207,6 +207,18 @@ def test_training_goes_on_from_a_model_of_ones_own(data, file):
         pellucid.train(data, start=first, settings={"width": 10}, **QUICK)
 
 
+def test_training_goes_on_with_the_class_named_again_as_the_shell_must(data, file, monkeypatch):
+    first = pellucid.train(data, f"{file}:Net", settings={"width": 9}, **QUICK)
+    monkeypatch.setattr(custom, "_REMEMBERED", custom.OrderedDict())
+    with pytest.raises(ModelFileError, match=r"Give it with --network PATH/mynet\.py:Net"):
+        pellucid.train(data, start=first, **QUICK)
+    for network in (f"{file}:Net", custom.load_class(f"{file}:Net")):
+        more = pellucid.train(data, network, start=first, **QUICK)
+        assert more.specification.network.settings == {"width": 9}
+    with pytest.raises(ModelFileError, match="The weights do not fit"):
+        pellucid.train(data, f"{file}:Net", start=first, settings={"width": 12}, **QUICK)
+
+
 def test_a_model_of_another_class_does_not_fit(data):
     model = pellucid.train(data, Scaled, **QUICK)
     with pytest.raises(ModelFileError, match="The weights do not fit this network: the file"):

@@ -94,6 +94,7 @@ def test_run_json_says_everything_needed_to_repeat_it(few):
     assert said["scored"] == "test"
     assert said["chosen_epoch"] == done.training.chosen_epoch
     assert said["interrupted"] is False
+    assert said["stopped"] == ""
     assert said["versions"]["torch"] == torch.__version__
     assert said["threads"] == torch.get_num_threads()
     again = run(

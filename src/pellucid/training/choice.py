@@ -90,7 +90,7 @@ def choose_network(
         if settings:
             raise UsageError("The network of the model to start from is made already; leave its settings out.")
         return Choice(build(start), {}, name, before)
-    if before is not None and settings is None and network in (None, before.name):
+    if before is not None and settings is None and _is_the_same(network, before):
         settings = before.settings
     given: Any = before.name if network is None and before is not None else network
     if isinstance(given, str) and is_file_reference(given):
@@ -103,6 +103,15 @@ def choose_network(
         raise UsageError("A network that is handed over built takes no settings; give them to its constructor.")
     _require_plain(settings or {})
     return Choice(given, settings or {}, name)
+
+
+def _is_the_same(network: NetworkLike | None, before: NetworkSpecification) -> bool:
+    """Whether a network that is named, or none, is that of the model to start from, whose settings it then has."""
+    if network is None or isinstance(network, nn.Module):
+        return network is None
+    if before.name == "custom":
+        return network_name(network) == before.source.rpartition(":")[2]
+    return network == before.name
 
 
 def plan_for(choice: Choice, recipe: str | Recipe, changes: Mapping[str, Any]) -> Recipe:

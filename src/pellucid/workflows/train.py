@@ -200,5 +200,6 @@ def _description(training: Training, seed: int, command: str, scored: str) -> di
         "platform": platform.platform(),
         "chosen_epoch": training.chosen_epoch,
         "interrupted": training.interrupted,
+        "stopped": training.stopped,
         "scored": scored,
     }
