@@ -149,6 +149,22 @@ def test_a_dense_layer_is_only_a_picture_where_it_is_given_the_very_pixels(own):
         insight.filters(own(Turned()), 1, network=Turned())
 
 
+def test_a_dense_layer_that_reads_the_picture_beside_convolutions_is_drawn_too(own):
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen = nn.Conv2d(1, 2, 3)
+            self.whole = nn.Linear(64, 10)
+            self.output = nn.Linear(72, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.output(self.seen(x).flatten(1)) + self.whole(x.flatten(1))
+
+    figure = insight.filters(own(Both()), "whole", network=Both())
+    assert (figure.data["layer"], figure.data["dense"], shown(figure).shape) == ("whole", True, (10, 1, 8, 8))
+    assert insight.filters(own(Both()), 1, network=Both()).data["layer"] == "seen"
+
+
 def test_a_long_list_of_names_is_cut_short_with_the_nearest_in_it(untrained):
     model = untrained("resnet20", (3, 32, 32))
     with pytest.raises(UnknownNameError) as raised:

@@ -145,5 +145,25 @@ def test_the_arithmetic_is_torchs(size, kernel, stride, dilation, padding, kind,
     assert kinds.sides(layer.kernel_size, 2) == (kernel, kernel)
 
 
+def test_a_layer_that_gives_no_tensor_has_no_sizes(own):
+    class Named(nn.Module):
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"x": x}
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.named = Named()
+            self.output = nn.Linear(64, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.output(self.named(x)["x"].flatten(1))
+
+    assert rows(insight.sizes(own(Net()), Net())) == []
+    layers = insight.summary(own(Net()), Net())["layers"]
+    assert [row[3] for row in layers.rows] == ["1×8×8", None, "10"]
+    assert "the multiply-adds of named." in layers.note
+
+
 def test_reach():
     assert [reach(3, 1), reach(3, 2), reach(1, 5), reach(5, 3)] == [3, 5, 1, 13]

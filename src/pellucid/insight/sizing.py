@@ -132,12 +132,8 @@ def _sliding(window: _Window) -> _Step:
     if room % window.stride == 0:
         return _Step(written, f"{inner} + 1 = {room // window.stride + 1}", room // window.stride + 1)
     if not window.ceil:
-        if first == last:
-            output = output_size(
-                window.size, window.kernel, stride=window.stride, padding=first, dilation=window.dilation
-            )
-        else:
-            output = room // window.stride + 1
+        # Padding differs between the sides only for "same", which torch allows with a stride of 1 alone: no rest then.
+        output = output_size(window.size, window.kernel, stride=window.stride, padding=first, dilation=window.dilation)
         return _Step(written, f"⌊{inner}⌋ + 1 = ⌊{quotient:.4g}⌋ + 1 = {output}", output)
     up = -(-room // window.stride) + 1
     if (up - 1) * window.stride >= window.size + first:

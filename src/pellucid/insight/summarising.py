@@ -34,7 +34,7 @@ def summary(model: Model, network: Any = None) -> Findings:
     if found.between:
         rows.append((None, "between layers", "products of matrices", None, 0, found.between))
     parameters = sum(row[4] for row in rows)
-    unknown = [row[1] for row in rows if row[5] is None and row[3] is not None]
+    unknown = [layer.name for layer in found.layers if layer.multiply_adds is None]
     fixed = parameters - count_parameters(module)
     notes = ["Output: channels × height × width. A multiply-add is one product that is added to a sum."]
     if unknown:

@@ -111,7 +111,11 @@ def _head(axes: Axes, figure: Figure) -> None:
     place = signed.head(
         axes,
         figure.title,
-        [f"{each}, up to its largest weight, after the ±.", meaning, " ".join(filter(None, (figure.note, crossed)))],
+        [
+            f"{each}. The largest weight of each {part} stands after the ±.",
+            meaning,
+            " ".join(filter(None, (figure.note, crossed))),
+        ],
     )
     largest = None if data["scale"] == "filter" else data["largest"]
     signed.bar(axes, _MARGIN, place, largest, grey=coloured)
