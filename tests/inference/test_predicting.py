@@ -223,6 +223,11 @@ def test_pictures_of_other_sizes_are_brought_to_the_models(grey):
     np.testing.assert_array_equal(predict(grey, mixed).probabilities[[0, 2]], wanted[[0, 2]])
 
 
+def test_what_is_no_model(grey):
+    with pytest.raises(UsageError, match=r"pellucid\.Model\.load\(path\); given: 'model.safetensors'"):
+        predict("model.safetensors", random_pictures(1, 1))
+
+
 # Files
 @pytest.fixture
 def folder(tmp_path) -> Path:

@@ -321,7 +321,7 @@ def test_a_built_network_takes_no_settings(data):
 
 
 def test_settings_that_no_file_can_hold(data):
-    with pytest.raises(UsageError, match="numbers, texts, truth values"):
+    with pytest.raises(UsageError, match="are numbers, texts, truth values"):
         pellucid.train(data, Scaled, settings={"sign": nn.Identity()}, **QUICK)
 
 

@@ -205,7 +205,7 @@ def test_the_shape_that_pictures_are_brought_to(tmp_path):
     assert input_shape(files(tmp_path, ("RGB", (20, 30)), ("RGB", (20, 31)))) == (3, 64, 64)
     assert input_shape(files(tmp_path, ("RGB", (97, 30)))) == (3, 64, 64)
     assert input_shape(files(tmp_path, ("RGB", (97, 30))), 32) == (3, 32, 32)
-    for size in (0, -4, (0, 5)):
+    for size in (0, -4, (0, 5), (8,), "8", 8.5, True):
         with pytest.raises(UsageError, match="at least 1"):
             input_shape(memory, size)
 

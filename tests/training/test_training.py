@@ -348,6 +348,9 @@ def test_early_stopping_waits_as_long_as_it_is_told(few, monkeypatch):
         ({"recipe": "plan"}, "Did you mean 'plain'?"),
         ({"epochs": -1}, "epochs was given as -1"),
         ({"device": "gpu"}, "no device named 'gpu'"),
+        ({"recipe": {"epochs": 1}}, "A recipe is the name of one, or a pellucid.Recipe"),
+        ({"settings": 5}, "The settings of a network have names"),
+        ({"settings": {"widths": 10**12}}, "The network 'mlp' cannot be made for pictures of (1, 8, 8)"),
         ({"seed": -1}, "at least 0"),
         ({"seed": 1.5}, "at least 0"),
         ({"seed": True}, "at least 0"),
@@ -360,7 +363,7 @@ def test_what_cannot_be_is_said_before_a_picture_is_read(changes, part):
     data = Dataset("unread", {"train": unread, "validation": unread})
     if "settings" in changes:  # only the network knows them, and it is made for the pictures
         data = pellucid.load("digits")
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(PellucidError) as caught:
         quick(data, **changes)
     assert part in str(caught.value)
 
@@ -503,7 +506,7 @@ def test_where_ctrl_c_is_not_meant_for_it_it_is_left_alone(few, monkeypatch):
 
 
 # From a model
-def test_it_starts_from_the_weights_of_a_model(few):
+def test_it_starts_from_the_weights_of_a_model(few, tmp_path):
     first = quick(few, settings={"widths": [30]}).model
     begun = {}
 
@@ -516,6 +519,8 @@ def test_it_starts_from_the_weights_of_a_model(few):
         np.testing.assert_array_equal(begun["weights"][name], array)
     assert more.model.specification.network == first.specification.network
     assert more.model.specification.training["started_from"] == first.sha256
+    path = first.save(tmp_path / "model.safetensors")
+    assert quick(few, None, start=path, epochs=1).model == quick(few, None, start=first, epochs=1).model
     named_too = quick(few, "mlp", start=first, epochs=1)
     assert named_too.model.weights["layers.1.weight"].shape == (30, 64)
 

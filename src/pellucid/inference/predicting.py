@@ -53,6 +53,8 @@ def predict(
     """
     if batch_size < 1:
         raise UsageError(f"A batch has at least one picture; given: --batch-size {batch_size}.")
+    if not isinstance(model, Model):
+        raise UsageError(f"A model is what pellucid.train gives, or pellucid.Model.load(path); given: {model!r}.")
     specification = model.specification
     split = pictures if isinstance(pictures, Split) else as_split(pictures, specification)
     if not len(split):

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from pellucid.errors import UsageError
+from pellucid.errors import NetworkError, UsageError
 from pellucid.inference.building import build
 from pellucid.networks import custom
 from pellucid.networks.catalogue import check_name, create, is_file_reference, own_recipe
@@ -53,7 +53,13 @@ class Choice:
         settings = dict(self.settings)
         if isinstance(self.given, str):
             specified = NetworkSpecification(name=self.given, settings=settings)
-            return create(self.given, shape, classes, settings), specified
+            try:
+                return create(self.given, shape, classes, settings), specified
+            except RuntimeError as error:  # torch's word for a layer that memory cannot hold
+                reason = str(error).splitlines()[0].rstrip(".")
+                raise NetworkError(
+                    f"The network '{self.given}' cannot be made for pictures of {shape}: {reason}."
+                ) from error
         if isinstance(self.given, nn.Module):
             module = custom.copy_of(self.given)
         else:
@@ -120,6 +126,8 @@ def plan_for(choice: Choice, recipe: str | Recipe, changes: Mapping[str, Any]) -
     Raises:
         UsageError: a setting that does not exist, a value that it cannot have, or a name that is not known.
     """
+    if not isinstance(recipe, (str, Recipe)):
+        raise UsageError(f"A recipe is the name of one, or a pellucid.Recipe; given: {recipe!r}.")
     base = recipe if isinstance(recipe, Recipe) else recipes.named(recipe, choice.own_recipe())
     plan = base.but(**changes)
     optimizers.find_optimizer(plan.optimizer)
@@ -139,5 +147,6 @@ def _require_plain(settings: Mapping[str, Any]) -> None:
         json.dumps(dict(settings), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise UsageError(
-            f"The settings of a network are numbers, texts, truth values and lists of them; given: {dict(settings)!r}."
+            f"The settings of a network have names, and are numbers, texts, truth values and lists of them; given: "
+            f"{settings!r}."
         ) from error

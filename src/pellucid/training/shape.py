@@ -26,17 +26,25 @@ def input_shape(split: Split, size: int | tuple[int, int] | None = None) -> tupl
         size: height and width, or one number for both, where the user says.
 
     Raises:
-        UsageError: a size below 1.
+        UsageError: what is no size, or one below 1.
     """
     if isinstance(split.pictures, PictureFiles):
         channels, height, width = _shape_of_files(split.pictures)
     else:
         _, channels, height, width = split.pictures.shape
     if size is not None:
-        height, width = (size, size) if isinstance(size, int) else size
-        if min(height, width) < 1:
-            raise UsageError(f"A size is a whole number of pixels of at least 1; given: {size}.")
+        height, width = _as_sides(size)
     return channels, height, width
+
+
+def _as_sides(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width."""
+    sides = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, (tuple, list)) else ()
+    if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in sides):
+        raise UsageError(
+            f"A size is a whole number of pixels of at least 1, or two of them, height and width; given: {size!r}."
+        )
+    return sides[0], sides[1]
 
 
 def _shape_of_files(files: PictureFiles) -> tuple[int, int, int]:

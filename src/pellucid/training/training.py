@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -86,7 +87,7 @@ def learn(
     recipe: str | Recipe = "default",
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
-    start: Model | None = None,
+    start: Model | str | Path | None = None,
     callbacks: Sequence[Any] = (),
     progress: bool = True,
     size: int | tuple[int, int] | None = None,
@@ -102,8 +103,8 @@ def learn(
         recipe: a training plan, or the name of one; `default` is the network's own.
         seed: what weights, order, augmentation and dropout are drawn from.
         settings: settings of the network, for example {"widths": [500, 100]}.
-        start: a model whose weights to start from; its network and classes must be the same, and its preprocessing is
-            kept.
+        start: a model whose weights to start from, or its file; its network and classes must be the same, and its
+            preprocessing is kept.
         callbacks: told of the training while it runs; see `pellucid.training.callbacks.Callback`.
         progress: whether to show a live line, plain lines when piped, or a curve in a notebook.
         size: height and width to bring the pictures to; None keeps those of pictures in memory, and for files takes
@@ -117,6 +118,8 @@ def learn(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UsageError(f"A seed is a whole number of at least 0; given: {seed!r}.")
     require_classes(data)
+    if isinstance(start, (str, Path)):
+        start = Model.load(start)
     place = choose(device)
     choice = choose_network(network, settings, start)
     plan = plan_for(choice, recipe, changes)
