@@ -99,6 +99,11 @@ def measure(name: str, pairs: int) -> None:
             print(json.dumps(line), flush=True)
 
 
+def results() -> list[dict[str, Any]]:
+    """All lines so far."""
+    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines() if line]
+
+
 def table(lines: list[dict[str, Any]]) -> str:
     """The page with one row per benchmark."""
     rows = []
@@ -124,8 +129,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="write docs/speed.md")
     given = parser.parse_args()
     if given.table:
-        lines = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines() if line]
-        TABLE.write_text(table(lines), encoding="utf-8")
+        TABLE.write_text(table(results()), encoding="utf-8")
         print(f"wrote {TABLE}")
     elif given.name:
         measure(given.name, given.pairs)
