@@ -268,6 +268,18 @@ def test_when_none_can_be_read_there_is_no_prediction_but_every_reason(grey, fol
     assert pellucid.Predictions.load(tmp_path / "p.parquet").unreadable == found.unreadable
 
 
+def test_names_that_are_no_text_can_be_printed_and_kept(grey, folder, tmp_path):
+    found = predict(grey, ["\udcff.png", str(folder / "0.png")])
+    assert list(found.unreadable) == ["\\udcff.png"]
+    if sys.platform == "linux":
+        odd = Path(os.fsdecode(os.fsencode(folder) + b"/\xff.png"))
+        (folder / "0.png").rename(odd)
+        found = predict(grey, [odd])
+        assert found.ids.tolist() == [f"{folder}/\\udcff.png"]
+    found.save(tmp_path / "p.parquet")
+    assert pellucid.Predictions.load(tmp_path / "p.parquet").ids.tolist() == found.ids.tolist()
+
+
 def test_a_split_of_files_keeps_its_labels_with_its_pictures(grey, folder):
     (folder / "1.png").write_bytes(b"damaged")
     files = PictureFiles(tuple(folder / f"{i}.png" for i in range(4)), folder)

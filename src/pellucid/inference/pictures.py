@@ -32,7 +32,9 @@ def as_split(pictures: Any, specification: Specification) -> Split:
         pictures = [pictures]
     if isinstance(pictures, Sequence) and pictures and all(isinstance(one, (str, Path)) for one in pictures):
         paths = tuple(Path(one) for one in pictures)
-        return Split("pictures", PictureFiles(paths), None, classes, np.array([str(one) for one in pictures]))
+        # A name that is not valid text, as Linux allows, is written so that it can be printed and kept.
+        names = [str(one).encode("utf-8", "backslashreplace").decode() for one in pictures]
+        return Split("pictures", PictureFiles(paths), None, classes, np.array(names))
     if isinstance(pictures, (np.ndarray, torch.Tensor)):
         array = _as_numpy(pictures)
         many: list[Any] = [array] if _is_one_picture(array, specification.preprocessing.channels) else list(array)
