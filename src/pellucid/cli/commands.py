@@ -36,6 +36,8 @@ COMMANDS: dict[str, Command] = {
     "predict": Command("pellucid.cli.predict", "Say what a model sees in pictures."),
     "info": Command("pellucid.cli.info", "Print what a model file says of itself."),
     "inspect": Command("pellucid.cli.inspect", "Look inside a model: layers, kernels, maps."),
+    "runs": Command("pellucid.cli.runs", "List the runs of a folder, the newest last."),
+    "compare": Command("pellucid.cli.compare", "Say whether one run is really better than another."),
     "datasets": Command("pellucid.cli.datasets", "List the data sets."),
     "networks": Command("pellucid.cli.networks", "List the networks."),
     "show": Command("pellucid.cli.show", "Draw some pictures of each class."),

@@ -1,5 +1,6 @@
 """Scoring a model's predictions against the given labels: predictions in, findings out."""
 
+from pellucid.evaluation.comparing import compare
 from pellucid.evaluation.scoring import evaluate
 
-__all__ = ["evaluate"]
+__all__ = ["compare", "evaluate"]

@@ -10,6 +10,7 @@ import importlib.util
 import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
 from pellucid.networks.catalogue import NETWORKS, check_name
 
@@ -30,15 +31,32 @@ def page(name: str) -> str:
     if name not in NETWORKS:
         check_name(name)  # timm's and the user's own have names, but no pages
         return f"{name} has no page here: its own project describes it."
+    docstring = ast.get_docstring(_class_of(name))
+    assert docstring is not None, f"{NETWORKS[name].path} has no docstring"
+    return inspect.cleandoc(docstring)
+
+
+def recipe_of(name: str) -> dict[str, Any]:
+    """How the default training plan of a network differs from the general one: `catalogue.own_recipe` without torch.
+
+    Nothing for networks that are not of the catalogue, whose files are not at hand.
+    """
+    if name not in NETWORKS:
+        return {}
+    for node in _class_of(name).body:
+        target = node.target if isinstance(node, ast.AnnAssign) else None
+        if isinstance(target, ast.Name) and target.id == "recipe" and isinstance(node, ast.AnnAssign) and node.value:
+            return ast.literal_eval(node.value)
+    return {}
+
+
+def _class_of(name: str) -> ast.ClassDef:
+    """The class of a network of the catalogue, as it stands in its file."""
     module, _, class_name = NETWORKS[name].path.partition(":")
     found = importlib.util.find_spec(module)
     assert found is not None and found.origin is not None
     tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
-    docstrings = [
-        ast.get_docstring(node) for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name
-    ]
-    assert docstrings and docstrings[0] is not None, f"{module} has no docstring for {class_name}"
-    return inspect.cleandoc(docstrings[0])
+    return next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name)
 
 
 def document() -> str:

@@ -1,0 +1,82 @@
+"""`pellucid compare A B`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLES = """  pellucid compare runs/digits-mlp-001 runs/digits-convnet-001
+  pellucid compare first/predictions.parquet second/predictions.parquet
+  pellucid compare runs/mnist-lenet5-001 runs/mnist-lenet5-002 --json"""
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run folder, or a predictions file.", show_default=False)],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another of them.", show_default=False)],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+) -> None:
+    """Say whether B is really better than A on the same test pictures: how sure that is, and where they differ."""
+    from pellucid.cli import console
+    from pellucid.records import Predictions
+
+    places = (_predictions_of(a), _predictions_of(b))
+
+    from pellucid.evaluation.comparing import compare as compare_predictions
+
+    said = (_fingerprint(a), _fingerprint(b))
+    findings = compare_predictions(
+        Predictions.load(places[0]),
+        Predictions.load(places[1]),
+        names=(str(a), str(b)),
+        same_data=bool(said[0]) and said[0] == said[1],
+    )
+    if all(said) and said[0] != said[1]:
+        console.notes([_OTHER_DATA])
+    console.emit(findings, as_json=as_json)
+
+
+_OTHER_DATA = (
+    "the two were not trained on the very same pictures and splits (the fingerprints of their data differ); they are "
+    "compared on the pictures whose ids and labels are the same."
+)
+
+
+def _predictions_of(path: Path) -> Path:
+    """The predictions file of a run folder, or the file itself.
+
+    Raises:
+        MissingDataError: it is neither.
+    """
+    from pellucid.errors import MissingDataError
+    from pellucid.records import RunFolder
+
+    if not path.is_dir():
+        if not path.exists():
+            raise MissingDataError(
+                f"There is nothing at {path}: expected is a run folder or a predictions file. "
+                f"`pellucid runs` lists runs."
+            )
+        return path
+    place = RunFolder(path).predictions
+    if not place.is_file():
+        raise MissingDataError(
+            f"{path} has no {place.name}: it is no run folder, or its training is not over or was interrupted. "
+            f"Score its model on the data first: pellucid evaluate {path} DATA --out FOLDER."
+        )
+    return place
+
+
+def _fingerprint(path: Path) -> str:
+    """What the data of a run is known by; empty where that is not known."""
+    from pellucid.errors import FormatError
+    from pellucid.records import RunFolder
+
+    try:
+        said = RunFolder(path).read_json()
+    except FormatError:
+        return ""
+    data = said.get("data") if isinstance(said, dict) else None
+    return str(data.get("fingerprint", "")) if isinstance(data, dict) else ""

@@ -1,0 +1,140 @@
+"""`pellucid runs [FOLDER]`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pellucid.records import Table
+    from pellucid.records.runs import RunSummary
+
+EXAMPLES = """  pellucid runs
+  pellucid runs experiments/
+  pellucid runs --json"""
+
+
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where the run folders lie.")] = Path("runs"),
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+) -> None:
+    """List the runs in a folder, the newest last: data, network, accuracy, epochs, seconds, settings, seed.
+
+    Accuracy comes with its 95 % interval and the number of pictures of the split that was scored. Epochs are the one
+    that was kept, and all. Settings are those in which the training plan differs from the network's own.
+    """
+    from pellucid.cli import console
+    from pellucid.records import runs as records
+
+    found = records.find(folder)
+    if as_json:
+        console.table(table(found), as_json=True)
+        return
+    if not found:
+        typer.echo(f"There are no runs in {folder}.")
+    else:
+        console.table(_for_people(found), as_json=False)
+    for summary in found:
+        if summary.problem:
+            console.say(f"Damaged: {summary.problem}")
+
+
+COLUMNS = (
+    *("run", "state", "data", "network", "network settings", "split", "accuracy %", "low %", "high %", "n"),
+    *("chosen epoch", "epochs", "seconds", "settings", "seed", "problem"),
+)
+
+
+def table(found: list[RunSummary]) -> Table:
+    """The runs as one table; what is not known of a run is None."""
+    from pellucid.records import Table
+
+    rows = tuple(
+        (
+            str(one.path),
+            one.state,
+            one.data or None,
+            one.source or one.network or None,
+            dict(one.settings),
+            one.scored or None,
+            *((None,) * 4 if (m := one.accuracy) is None else (m.value, m.low, m.high, m.n)),
+            one.chosen_epoch,
+            one.epochs,
+            one.seconds,
+            differences(one),
+            one.seed,
+            one.problem or None,
+        )
+        for one in found
+    )
+    return Table("runs", COLUMNS, rows)
+
+
+def differences(run: RunSummary) -> dict[str, Any]:
+    """In which settings the plan of a run differs from its network's own: {setting: value}.
+
+    For networks that are not of the catalogue it is compared with the general plan.
+    """
+    own = _own_plan(run.network)
+    return {name: value for name, value in run.recipe.items() if name not in own or own[name] != value}
+
+
+@functools.cache
+def _own_plan(network: str) -> dict[str, Any]:
+    from pellucid.networks.pages import recipe_of
+    from pellucid.training.recipes import Recipe
+
+    return Recipe().but(**recipe_of(network)).model_dump(mode="json")
+
+
+def _for_people(found: list[RunSummary]) -> Table:
+    """The same in fewer columns, with numbers in words."""
+    from pellucid.records import Table
+
+    rows = tuple(
+        (
+            str(one.path),
+            one.data,
+            _with(one.source or one.network, one.settings),
+            _result(one),
+            _epochs(one),
+            "" if one.seconds is None else f"{one.seconds:,.1f}",
+            "" if one.seed is None else str(one.seed),
+            _listed(differences(one)),
+        )
+        for one in found
+    )
+    return Table("runs", ("run", "data", "network", "accuracy", "epochs", "seconds", "seed", "settings"), rows)
+
+
+def _result(run: RunSummary) -> str:
+    """The accuracy with its interval and n; where there is none, why."""
+    from pellucid.records.runs import FINISHED, UNFINISHED
+
+    if run.state != FINISHED:
+        return "running or killed" if run.state == UNFINISHED else run.state
+    if run.accuracy is None:
+        return "not measured"
+    said = str(run.accuracy).removeprefix("accuracy ").split("): ")[0].removesuffix(")") + ")"
+    return said if run.scored == "test" else f"{said}, {run.scored} split"
+
+
+def _epochs(run: RunSummary) -> str:
+    if run.epochs is None:
+        return ""
+    return str(run.epochs) if run.chosen_epoch is None else f"{run.chosen_epoch}/{run.epochs}"
+
+
+def _with(name: str, settings: Mapping[str, Any]) -> str:
+    return f"{name} ({_listed(settings)})" if settings else name
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    from pellucid.records.runs import plain
+
+    return ", ".join(f"{name}={plain(value)}" for name, value in settings.items())

@@ -1,0 +1,232 @@
+"""`compare`: whether one model is really better than another, from what both say of the same pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid.errors import DataError
+from pellucid.records import Finding, Findings, Metric, Predictions, Table
+from pellucid.statistics.comparison import Cells, cells, mcnemar, tango
+from pellucid.statistics.intervals import wilson
+
+SIGNIFICANT = 0.05
+"""A p value below this is called a difference: where there is none, one comparison in twenty at most is called so."""
+
+_METHOD = "95 % score interval for paired shares (Tango 1998)"
+
+
+def compare(
+    a: Predictions, b: Predictions, *, names: tuple[str, str] = ("A", "B"), same_data: bool = False
+) -> Findings:
+    """Compares two models, picture by picture, on those that both have predicted.
+
+    The title of the findings is the verdict. The findings, in this order: the table `compared`; the metrics
+    `accuracy_a` and `accuracy_b` (95 % Wilson intervals), `difference` (B − A, with the paired score interval) and
+    `p_value` (McNemar's exact test); the tables `who_is_right` (the four cells), `per_class` and `disagreements`
+    (every picture of which the two say different things).
+
+    Args:
+        a, b: what the two models say; ids find the pictures that they share, labels have to be known.
+        names: what the two are called in `compared`.
+        same_data: whether both are known to be of one dataset, whatever it is called.
+
+    Raises:
+        DataError: labels, classes, dataset or split differ, labels are not known, probabilities are not numbers, or no
+            picture is shared.
+    """
+    for letter, one in zip("AB", (a, b), strict=True):
+        _check(letter, one)
+    _check_alike(a, b, same_data=same_data)
+    shared = _Shared(a, b)
+    found = cells(shared.right[0], shared.right[1])
+    p = mcnemar(found.only_a, found.only_b)
+    items: list[Finding] = [
+        _compared(a, b, names, shared),
+        _accuracy("accuracy_a", found.both + found.only_a, found.n),
+        _accuracy("accuracy_b", found.both + found.only_b, found.n),
+        _difference(found),
+        Metric("p_value", p, found.only_a + found.only_b, note=_P_VALUE),
+        _who_is_right(found),
+        _per_class(shared),
+        _disagreements(shared),
+    ]
+    return Findings(tuple(items), title=verdict(found, p))
+
+
+_P_VALUE = (
+    "McNemar's exact test, on the pictures that only one of the two gets right: how often chance alone would part them "
+    "at least so unevenly"
+)
+
+
+def verdict(found: Cells, p: float) -> str:
+    """What a comparison comes to, in one sentence.
+
+    >>> verdict(Cells(300, 9, 23, 28), 0.02)
+    'B is right on 23 pictures that A gets wrong, A on 9 that B gets wrong; B is better (p = 0.02)'
+    """
+    if not found.only_a + found.only_b:
+        return f"A and B are right and wrong on the same pictures; no difference can be shown with n = {found.n:,}"
+    noun = "picture" if found.only_b == 1 else "pictures"
+    counts = f"B is right on {found.only_b:,} {noun} that A gets wrong, A on {found.only_a:,} that B gets wrong"
+    if p >= SIGNIFICANT:
+        return f"{counts}; no difference can be shown with n = {found.n:,} (p = {p:.2g})"
+    better = "B" if found.only_b > found.only_a else "A"
+    return f"{counts}; {better} is better ({f'p = {p:.1g}' if p >= 1e-4 else 'p < 0.0001'})"
+
+
+def _check(letter: str, one: Predictions) -> None:
+    if one.labels is None:
+        raise DataError(
+            f"The labels of the pictures of {letter} are not known, so who is right cannot be told. Compare predictions of "
+            f"labelled pictures, as `pellucid train` and `pellucid evaluate --out` leave them."
+        )
+    bad = int((~np.isfinite(one.probabilities)).any(axis=1).sum())
+    if bad:
+        raise DataError(
+            f"For {bad:,} of {len(one):,} pictures the probabilities of {letter} are not numbers. Its weights have probably "
+            f"grown without bound: train it again with a smaller learning rate."
+        )
+    if len(np.unique(one.ids)) < len(one):
+        raise DataError(f"Some pictures of {letter} share an id, so they cannot be matched with those of the other.")
+
+
+def _check_alike(a: Predictions, b: Predictions, *, same_data: bool) -> None:
+    if a.dataset != b.dataset and not same_data:
+        raise DataError(
+            f"A was scored on '{a.dataset}', B on '{b.dataset}': only what was scored on the same pictures can be compared. "
+            f"Score one of them on the other's data: pellucid evaluate MODEL DATA --out FOLDER."
+        )
+    if a.split != b.split:
+        raise DataError(
+            f"A was scored on the {a.split} split, B on the {b.split} split: only what was scored on the same pictures "
+            f"can be compared. Score one of them again: pellucid evaluate MODEL DATA --split SPLIT --out FOLDER."
+        )
+    if set(a.classes) != set(b.classes):
+        kinds = [f"only {letter} knows {_some(set(x.classes) - set(y.classes))}" for letter, x, y in _both_ways(a, b)]
+        raise DataError(
+            f"A and B have different classes: {', '.join(kind for kind in kinds if not kind.endswith(' '))}."
+        )
+
+
+def _both_ways(a: Predictions, b: Predictions) -> tuple[tuple[str, Predictions, Predictions], ...]:
+    return (("A", a, b), ("B", b, a))
+
+
+def _some(names: set[str], at_most: int = 5) -> str:
+    listed = ", ".join(f"'{name}'" for name in sorted(names)[:at_most])
+    return listed if len(names) <= at_most else f"{listed} and {len(names) - at_most:,} more"
+
+
+class _Shared:
+    """The M pictures that both have predicted, in the order of A.
+
+    Attributes:
+        ids: str (M,).
+        classes: as A lists them.
+        labels: the given classes: int (M,).
+        predicted: what A and B say: int (2, M), indices into `classes`.
+        right: bool (2, M).
+    """
+
+    def __init__(self, a: Predictions, b: Predictions) -> None:
+        ids, in_a, in_b = np.intersect1d(a.ids, b.ids, assume_unique=True, return_indices=True)
+        if not len(ids):
+            raise DataError(
+                f"A and B have no picture in common: A has {len(a):,}, such as {_first(a)}, B {len(b):,}, such as "
+                f"{_first(b)}. Score both on the same data: pellucid evaluate MODEL DATA --out FOLDER."
+            )
+        order = np.argsort(in_a, kind="stable")
+        in_a, in_b = in_a[order], in_b[order]
+        self.ids, self.classes = a.ids[in_a], a.classes
+        place = {name: index for index, name in enumerate(a.classes)}
+        as_in_a = np.array([place[name] for name in b.classes], dtype=np.int64)
+        assert a.labels is not None and b.labels is not None
+        self.labels = np.asarray(a.labels, dtype=np.int64)[in_a]
+        theirs = as_in_a[b.labels][in_b]
+        differing = np.flatnonzero(self.labels != theirs)
+        if len(differing):
+            i = differing[0]
+            raise DataError(
+                f"The given class of {len(differing):,} of {len(self.ids):,} shared pictures differs: '{self.ids[i]}' is "
+                f"'{self.classes[self.labels[i]]}' for A, '{self.classes[theirs[i]]}' for B. The data changed between "
+                f"the two; score both on the same data: pellucid evaluate MODEL DATA --out FOLDER."
+            )
+        self.predicted = np.stack([a.predicted[in_a], as_in_a[b.predicted[in_b]]])
+        self.right = self.predicted == self.labels
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def _first(one: Predictions) -> str:
+    return f"'{one.ids[0]}'" if len(one) else "none"
+
+
+def _compared(a: Predictions, b: Predictions, names: tuple[str, str], shared: _Shared) -> Table:
+    notes = []
+    if len(shared) < max(len(a), len(b)):
+        notes.append(f"Only the {len(shared):,} pictures that both have predicted are compared.")
+    if a.split == "validation":
+        notes.append("The validation split chose the epoch of each, which flatters both.")
+    if a.model and a.model == b.model:
+        notes.append("A and B are one and the same model.")
+    rows = tuple(
+        (letter, name, one.dataset, one.split, len(one), len(shared))
+        for letter, name, one in zip("AB", names, (a, b), strict=True)
+    )
+    return Table("compared", ("which", "run", "data", "split", "pictures", "compared"), rows, " ".join(notes))
+
+
+def _accuracy(name: str, right: int, n: int) -> Metric:
+    return Metric(name, right / n, n, *wilson(right, n), unit="fraction")
+
+
+def _difference(found: Cells) -> Metric:
+    low, high = tango(found.only_a, found.only_b, found.n)
+    return Metric("difference", found.difference, found.n, low, high, unit="fraction", note=f"B − A; {_METHOD}")
+
+
+def _who_is_right(found: Cells) -> Table:
+    rows = (
+        ("both", found.both),
+        ("only A", found.only_a),
+        ("only B", found.only_b),
+        ("neither", found.neither),
+    )
+    return Table("who_is_right", ("right", "pictures"), rows)
+
+
+def _per_class(shared: _Shared) -> Table:
+    rows = []
+    for index, name in enumerate(shared.classes):
+        given = shared.labels == index
+        n = int(given.sum())
+        if not n:
+            rows.append((name, None, None, None, None, None, 0))
+            continue
+        one = cells(shared.right[0][given], shared.right[1][given])
+        low, high = tango(one.only_a, one.only_b, n)
+        shares = ((one.both + one.only_a) / n, (one.both + one.only_b) / n)
+        rows.append((name, *shares, one.difference, low, high, n))
+    note = (
+        f"The share of each class's own pictures that A and B find (recall); B − A with its {_METHOD}. Of twenty such "
+        f"intervals one misses by chance, so a single class that stands out proves little."
+    )
+    columns = ("class", "A %", "B %", "B − A %", "low %", "high %", "n")
+    return Table("per_class", columns, tuple(rows), note)
+
+
+def _disagreements(shared: _Shared) -> Table:
+    differ = np.flatnonzero(shared.predicted[0] != shared.predicted[1])
+    kinds = np.where(shared.right[1], 0, np.where(shared.right[0], 1, 2))
+    order = differ[np.argsort(kinds[differ], kind="stable")]
+    rows = tuple(_disagreement(shared, int(i), ("B", "A", "neither")[kinds[i]]) for i in order)
+    return Table("disagreements", ("id", "given", "A says", "B says", "right"), rows)
+
+
+def _disagreement(shared: _Shared, i: int, right: str) -> tuple[Any, ...]:
+    said = (shared.labels[i], shared.predicted[0, i], shared.predicted[1, i])
+    return (str(shared.ids[i]), *(shared.classes[one] for one in said), right)
