@@ -87,6 +87,10 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="The run folder; otherwise the next number in runs/.", show_default=False)
     ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(help="Also write the curves into the run folder, for: tensorboard.", show_default=False),
+    ] = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report and its pictures.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress while it trains.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
@@ -118,6 +122,7 @@ def train(
 
     # What makes no sense is said at once, before torch takes its seconds to load.
     _check(network, recipe, changes)
+    loggers = [_logger(name) for name in dict.fromkeys(log or ())]
     network_changes = settings.parse(network_settings or (), "--set")
 
     from pellucid.data import load
@@ -142,7 +147,7 @@ def train(
         device=device,
         report=report,
         progress=False,
-        callbacks=() if quiet else (_display(as_json=as_json),),
+        callbacks=[*([] if quiet else [_display(as_json=as_json)]), *loggers],
         command=shlex.join(["pellucid", *context.find_root().obj]),
         **changes,
     )
@@ -156,6 +161,17 @@ def _display(*, as_json: bool) -> Any:
     from pellucid.training.display import suitable
 
     return suitable(Console(stderr=as_json, soft_wrap=True))
+
+
+def _logger(name: str) -> Any:
+    """What writes the curves for another program."""
+    from pellucid.errors import UnknownNameError
+
+    if name != "tensorboard":
+        raise UnknownNameError("log", name, ["tensorboard"])
+    from pellucid.training.tensorboard import TensorBoard
+
+    return TensorBoard()
 
 
 def _finish(done: Run, *, as_json: bool) -> None:

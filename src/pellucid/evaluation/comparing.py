@@ -28,7 +28,8 @@ def compare(
     (every picture of which the two say different things).
 
     Args:
-        a, b: what the two models say; ids find the pictures that they share, labels have to be known.
+        a: what the one model says; labels have to be known.
+        b: what the other says; the pictures that both have predicted are found by their ids.
         names: what the two are called in `compared`.
         same_data: whether both are known to be of one dataset, whatever it is called.
 
@@ -74,20 +75,20 @@ def verdict(found: Cells, p: float) -> str:
     if p >= SIGNIFICANT:
         return f"{counts}; no difference can be shown with n = {found.n:,} (p = {p:.2g})"
     better = "B" if found.only_b > found.only_a else "A"
-    return f"{counts}; {better} is better ({f'p = {p:.1g}' if p >= 1e-4 else 'p < 0.0001'})"
+    return f"{counts}; {better} is better ({f'p = {p:.2g}' if p >= 1e-4 else 'p < 0.0001'})"
 
 
 def _check(letter: str, one: Predictions) -> None:
     if one.labels is None:
         raise DataError(
-            f"The labels of the pictures of {letter} are not known, so who is right cannot be told. Compare predictions of "
-            f"labelled pictures, as `pellucid train` and `pellucid evaluate --out` leave them."
+            f"The labels of the pictures of {letter} are not known, so who is right cannot be told. Compare "
+            f"predictions of labelled pictures, as `pellucid train` and `pellucid evaluate --out` leave them."
         )
     bad = int((~np.isfinite(one.probabilities)).any(axis=1).sum())
     if bad:
         raise DataError(
-            f"For {bad:,} of {len(one):,} pictures the probabilities of {letter} are not numbers. Its weights have probably "
-            f"grown without bound: train it again with a smaller learning rate."
+            f"For {bad:,} of {len(one):,} pictures the probabilities of {letter} are not numbers. Its weights have "
+            f"probably grown without bound: train it again with a smaller learning rate."
         )
     if len(np.unique(one.ids)) < len(one):
         raise DataError(f"Some pictures of {letter} share an id, so they cannot be matched with those of the other.")
@@ -96,8 +97,8 @@ def _check(letter: str, one: Predictions) -> None:
 def _check_alike(a: Predictions, b: Predictions, *, same_data: bool) -> None:
     if a.dataset != b.dataset and not same_data:
         raise DataError(
-            f"A was scored on '{a.dataset}', B on '{b.dataset}': only what was scored on the same pictures can be compared. "
-            f"Score one of them on the other's data: pellucid evaluate MODEL DATA --out FOLDER."
+            f"A was scored on '{a.dataset}', B on '{b.dataset}': only what was scored on the same pictures can "
+            f"be compared. Score one of them on the other's data: pellucid evaluate MODEL DATA --out FOLDER."
         )
     if a.split != b.split:
         raise DataError(
@@ -105,14 +106,9 @@ def _check_alike(a: Predictions, b: Predictions, *, same_data: bool) -> None:
             f"can be compared. Score one of them again: pellucid evaluate MODEL DATA --split SPLIT --out FOLDER."
         )
     if set(a.classes) != set(b.classes):
-        kinds = [f"only {letter} knows {_some(set(x.classes) - set(y.classes))}" for letter, x, y in _both_ways(a, b)]
-        raise DataError(
-            f"A and B have different classes: {', '.join(kind for kind in kinds if not kind.endswith(' '))}."
-        )
-
-
-def _both_ways(a: Predictions, b: Predictions) -> tuple[tuple[str, Predictions, Predictions], ...]:
-    return (("A", a, b), ("B", b, a))
+        own = {"A": set(a.classes) - set(b.classes), "B": set(b.classes) - set(a.classes)}
+        listed = "; ".join(f"only {letter} has {_some(names)}" for letter, names in own.items() if names)
+        raise DataError(f"A and B have different classes, so what they say cannot be compared: {listed}.")
 
 
 def _some(names: set[str], at_most: int = 5) -> str:
@@ -150,8 +146,8 @@ class _Shared:
         if len(differing):
             i = differing[0]
             raise DataError(
-                f"The given class of {len(differing):,} of {len(self.ids):,} shared pictures differs: '{self.ids[i]}' is "
-                f"'{self.classes[self.labels[i]]}' for A, '{self.classes[theirs[i]]}' for B. The data changed between "
+                f"The given class of {len(differing):,} of {len(self.ids):,} shared pictures differs: '{self.ids[i]}' "
+                f"is '{self.classes[self.labels[i]]}' for A, '{self.classes[theirs[i]]}' for B. The data changed between "
                 f"the two; score both on the same data: pellucid evaluate MODEL DATA --out FOLDER."
             )
         self.predicted = np.stack([a.predicted[in_a], as_in_a[b.predicted[in_b]]])
@@ -186,7 +182,15 @@ def _accuracy(name: str, right: int, n: int) -> Metric:
 
 def _difference(found: Cells) -> Metric:
     low, high = tango(found.only_a, found.only_b, found.n)
-    return Metric("difference", found.difference, found.n, low, high, unit="fraction", note=f"B − A; {_METHOD}")
+    return Metric(
+        "difference",
+        found.difference,
+        found.n,
+        low,
+        high,
+        unit="fraction",
+        note=f"B − A in percentage points; {_METHOD}",
+    )
 
 
 def _who_is_right(found: Cells) -> Table:
@@ -200,7 +204,7 @@ def _who_is_right(found: Cells) -> Table:
 
 
 def _per_class(shared: _Shared) -> Table:
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for index, name in enumerate(shared.classes):
         given = shared.labels == index
         n = int(given.sum())

@@ -1,7 +1,7 @@
 """What a folder of run folders holds, read from the small files alone: no model is opened, no prediction read.
 
-A run folder has at least one of `run.json`, `history.csv` and `checkpoint/`; a folder with none of them is no run. How far a
-run came is its state:
+A run folder has at least one of `run.json`, `history.csv` and `checkpoint/`; a folder with none of them is no run. How
+far a run came is its state:
 
   finished      it was trained and scored
   interrupted   it was stopped by its user, and kept its best model

@@ -11,7 +11,7 @@ from pellucid.records import Figure, Findings, Metric, Table
 from pellucid.report import result, wording
 from pellucid.report.wording import count, percent, short, visible
 
-ROWS = {"confusions": 10}
+ROWS = {"confusions": 10, "disagreements": 20}
 """How many rows of a table are shown; all are in the JSON."""
 
 WHOLE = {"layers", "sizes"}

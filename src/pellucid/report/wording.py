@@ -22,6 +22,10 @@ TITLES = {
     "layers": "The layers, in the order in which they run",
     "multiply_adds": "Multiply-adds",
     "sizes": "From size to size",
+    "accuracy_a": "Accuracy of A",
+    "accuracy_b": "Accuracy of B",
+    "p_value": "p value",
+    "disagreements": "Where they disagree",
 }
 
 MEANINGS = {

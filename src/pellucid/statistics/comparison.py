@@ -7,7 +7,7 @@ say anything about which is better; a comparison that forgets that the pictures 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,7 +93,8 @@ def _upper(only_a: int, only_b: int, n: int, z: float) -> float:
         return _score(difference, only_a, only_b, n) + z
 
     # The score falls from 0 at what was observed without bound towards a difference of 1.
-    return float(brentq(excess, (only_b - only_a) / n, 1 - 1e-12, xtol=1e-12))
+    found: Any = brentq(excess, (only_b - only_a) / n, 1 - 1e-12, xtol=1e-12)
+    return float(found)
 
 
 def _score(difference: float, only_a: int, only_b: int, n: int) -> float:

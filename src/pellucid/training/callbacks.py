@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pellucid.records import Model
@@ -23,6 +24,9 @@ class Plan:
 
 class Callback:
     """What is told of a training. Every method may be missing; deriving from this class is a convenience."""
+
+    def on_folder(self, path: Path) -> None:
+        """Before everything, where there is a run folder (`pellucid train`): the folder."""
 
     def on_start(self, plan: Plan) -> None:
         """Before the first step."""

@@ -15,7 +15,7 @@ import torch
 from pellucid.evaluation import evaluate
 from pellucid.inference import predict
 from pellucid.records import Dataset, Findings, Metric, Model, RunFolder, atomic, display
-from pellucid.training.callbacks import Callback
+from pellucid.training.callbacks import Callback, Callbacks
 from pellucid.training.choice import NetworkLike, network_name
 from pellucid.training.history import History, save_times
 from pellucid.training.recipes import Recipe
@@ -95,6 +95,7 @@ def run(
         start = Model.load(start)
     folder = RunFolder.create(data.name, network_name(network, start), out)
     keeper = _Keeper(folder)
+    Callbacks(callbacks).tell("folder", folder.path)
     try:
         training = learn(
             data,
