@@ -147,8 +147,8 @@ class _Shared:
             i = differing[0]
             raise DataError(
                 f"The given class of {len(differing):,} of {len(self.ids):,} shared pictures differs: '{self.ids[i]}' "
-                f"is '{self.classes[self.labels[i]]}' for A, '{self.classes[theirs[i]]}' for B. The data changed between "
-                f"the two; score both on the same data: pellucid evaluate MODEL DATA --out FOLDER."
+                f"is '{self.classes[self.labels[i]]}' for A, '{self.classes[theirs[i]]}' for B. The data changed "
+                f"between the two; score both on the same data: pellucid evaluate MODEL DATA --out FOLDER."
             )
         self.predicted = np.stack([a.predicted[in_a], as_in_a[b.predicted[in_b]]])
         self.right = self.predicted == self.labels
