@@ -35,6 +35,16 @@ def test_accuracies_are_of_the_recipes_as_they_are_now():
 
 def test_a_mean_is_that_of_its_seeds():
     accuracy = script("accuracy")
-    line = dict(data="d", network="n", epochs=5, recipe="r", parameters=7, n=100, seconds=2.0, accuracy=0.5, seed=0)
+    line = {
+        "data": "d",
+        "network": "n",
+        "epochs": 5,
+        "recipe": "r",
+        "parameters": 7,
+        "n": 100,
+        "seconds": 2.0,
+        "accuracy": 0.5,
+        "seed": 0,
+    }
     page = accuracy.table([line, line | {"accuracy": 0.7, "seconds": 4.0, "seed": 1}])
     assert "**60.00** | 50.00 to 70.00 | 2 | 100 | 3 (2 to 4)" in page
