@@ -123,3 +123,6 @@ def test_the_fingerprint_of_files_is_of_their_bytes(tmp_path: Path):
     first = Split("train", PictureFiles((path,)), None, CLASSES).fingerprint()
     path.write_bytes(b"two")
     assert Split("train", PictureFiles((path,)), None, CLASSES).fingerprint() != first
+    path.unlink()
+    with pytest.raises(DataError, match="cannot be read any more"):
+        Split("train", PictureFiles((path,)), None, CLASSES).fingerprint()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import pellucid
 from pellucid.errors import PellucidError, StorageError, TrainingError, UsageError
@@ -149,6 +150,42 @@ def test_what_fails_leaves_no_folder(few, tmp_path, changes, kind):
         quick(few, **({"network": "mlp"} | changes))
     assert files(tmp_path) == []
     assert [path.name for path in tmp_path.rglob("*")] in ([], ["runs"])
+
+
+def test_a_test_split_that_cannot_be_scored_is_said_before_training(few, tmp_path):
+    unlabelled = replace(few, splits={**few.splits, "test": replace(few.test, labels=None)})
+    with pytest.raises(PellucidError, match="have no labels"):
+        quick(unlabelled)
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_callback_that_fails_at_once_leaves_no_folder(few, tmp_path):
+    class Fails:
+        def on_folder(self, folder: Path) -> None:
+            raise RuntimeError(f"cannot write to {folder}")
+
+    with pytest.raises(RuntimeError, match="cannot write to"):
+        quick(few, callbacks=[Fails()])
+    assert files(tmp_path) == []
+    assert not list(tmp_path.rglob("few-*"))
+
+
+def test_pictures_of_the_test_split_that_cannot_be_read_are_counted(tmp_path):
+    generator = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for name, low in (("dark", 0), ("light", 150)):
+            folder = tmp_path / "photos" / part / name
+            folder.mkdir(parents=True)
+            for i in range(8):
+                pixels = generator.integers(low, low + 100, (9, 9), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    data = pellucid.load(str(tmp_path / "photos"))
+    damaged = data.test.pictures.paths[3]
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    done = quick(data)
+    assert done.findings["accuracy"].n == 15
+    assert "1 that could not be read is not counted" in str(done.findings)
+    assert list(Predictions.load(done.folder.predictions).unreadable) == [data.test.ids[3]]
 
 
 def test_what_fails_later_leaves_what_was_learned(few):

@@ -138,13 +138,20 @@ class Split:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 of what it contains: pictures, labels and class names (hexadecimal)."""
+        """SHA-256 of what it contains: pictures, labels and class names (hexadecimal).
+
+        Raises:
+            DataError: a file cannot be read.
+        """
         digest = hashlib.sha256(repr((self.shape, len(self), self.classes)).encode())
         if isinstance(self.pictures, np.ndarray):
             digest.update(np.ascontiguousarray(self.pictures).data)
         else:
             for path in self.pictures.paths:
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
+                try:
+                    digest.update(hashlib.sha256(path.read_bytes()).digest())
+                except OSError as error:
+                    raise DataError(f"{path} cannot be read any more: {error.strerror or error}.") from error
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         return digest.hexdigest()

@@ -93,10 +93,13 @@ def run(
         torch.set_num_threads(threads)
     if isinstance(start, (str, Path)):
         start = Model.load(start)
+    scored = "test" if "test" in data.splits else "validation"
+    if scored == "test":
+        data.test.known_labels()  # what cannot be scored is said before it has taken an hour
     folder = RunFolder.create(data.name, network_name(network, start), out)
     keeper = _Keeper(folder)
-    Callbacks(callbacks).tell("folder", folder.path)
     try:
+        Callbacks(callbacks).tell("folder", folder.path)
         training = learn(
             data,
             network,
@@ -113,7 +116,6 @@ def run(
     except BaseException:
         _remove_if_empty(folder)
         raise
-    scored = "test" if "test" in data.splits else "validation"
     findings = Findings()
     model = training.model
     model.save(folder.model)
