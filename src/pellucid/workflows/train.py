@@ -116,26 +116,34 @@ def run(
     except BaseException:
         _remove_if_empty(folder)
         raise
-    findings = Findings()
-    model = training.model
-    model.save(folder.model)
+    _keep(folder, training, _description(training, seed, command, scored))
+    if training.interrupted:
+        return Run(folder, training.model, training, Findings(), scored, None)
+    model, findings = _score(folder, training, scored)
+    show = display.view("run") if report else None
+    page = None if show is None else show(folder, training.data)
+    return Run(folder, model, training, findings, scored, page)
+
+
+def _keep(folder: RunFolder, training: Training, description: dict[str, Any]) -> None:
+    """Writes what was learned, and how; the checkpoint has then done its work."""
+    training.model.save(folder.model)
     training.history.save(folder.history)
     save_times(folder.times, training.seconds)
-    folder.write_json(_description(training, seed, command, scored))
+    folder.write_json(description)
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
-    page = None
-    if not training.interrupted:
-        split = training.data.split(scored)
-        found = predict(model, split)
-        findings = evaluate(found, split)
-        model = _with_metrics(model, findings, scored)
-        model.save(folder.model)
-        replace(found, model=model.sha256).save(folder.predictions)
-        folder.write_findings(findings)
-        show = display.view("run") if report else None
-        if show is not None:
-            page = show(folder, training.data)
-    return Run(folder, model, training, findings, scored, page)
+
+
+def _score(folder: RunFolder, training: Training, scored: str) -> tuple[Model, Findings]:
+    """Predicts a split once, and writes what was found; gives the model with its scores."""
+    split = training.data.split(scored)
+    found = predict(training.model, split)
+    findings = evaluate(found, split)
+    model = _with_metrics(training.model, findings, scored)
+    model.save(folder.model)
+    replace(found, model=model.sha256).save(folder.predictions)
+    folder.write_findings(findings)
+    return model, findings
 
 
 class _Keeper(Callback):
