@@ -182,7 +182,9 @@ def _finish(done: Run, *, as_json: bool) -> None:
     console.notes(notes)
     if done.interrupted:
         kept = (
-            f"the model of epoch {done.training.chosen_epoch}" if done.training.chosen_epoch else "the model as begun"
+            f"the model of epoch {done.training.chosen_epoch}"
+            if done.training.chosen_epoch
+            else "the weights of that moment, before the end of the first epoch"
         )
         console.say(f"Interrupted. Kept {kept}: {done.folder.model}")
         raise typer.Exit(130)

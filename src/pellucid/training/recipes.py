@@ -45,9 +45,9 @@ class Recipe(BaseModel):
     epochs: int = Field(default=5, ge=1)
     batch_size: int = Field(default=64, ge=1)
     optimizer: str = "adamw"
-    learning_rate: float = Field(default=2e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0, allow_inf_nan=False)
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
     schedule: str = "one-cycle"
     warm_up: float = Field(default=0.2, ge=0, lt=1)
     step_epochs: int = Field(default=1, ge=1)
