@@ -123,3 +123,16 @@ def test_an_interrupted_training_says_where_the_model_is(pellucid, monkeypatch):
     place = Path("runs/digits-logistic-regression-001/model.safetensors")
     assert done.sentence == f"Interrupted. Kept the model of epoch 1: {place}"
     assert Model.load(place).specification.training["chosen_epoch"] == 1
+
+
+def test_curves_for_tensorboard_go_into_the_run_folder(pellucid):
+    done = pellucid("train", "digits", *QUICK, "--quiet", "--no-report", "--log", "tensorboard", "--log", "tensorboard")
+    assert done.code == 0, done.err
+    assert len(list(Path("runs/digits-logistic-regression-001/tensorboard").glob("events.out.tfevents.*"))) == 1
+
+
+def test_an_unknown_log_is_refused_before_anything_is_made(pellucid):
+    done = pellucid("train", "digits", *QUICK, "--log", "tensorbord")
+    assert done.code == 2
+    assert done.sentence == "There is no log named 'tensorbord'. Did you mean 'tensorboard'? Known: tensorboard."
+    assert not Path("runs").exists()

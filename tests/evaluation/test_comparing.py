@@ -70,7 +70,7 @@ def test_what_is_found():
     ("table", "end"),
     [
         ((300, 23, 9, 28), "A gets wrong, A on 23 that B gets wrong; A is better (p = 0.02)"),
-        ((340, 3, 1, 16), "1 picture that A gets wrong, A on 3 that B gets wrong; no difference can be shown with n = 360"),
+        ((340, 3, 1, 16), "A gets wrong, A on 3 that B gets wrong; no difference can be shown with n = 360"),
         ((340, 0, 60, 1), "B is better (p < 0.0001)"),
         ((9_000, 0, 0, 1_000), "on the same pictures; no difference can be shown with n = 10,000"),
     ],

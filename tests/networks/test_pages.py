@@ -8,7 +8,7 @@ import pytest
 
 from pellucid.errors import UnknownNameError
 from pellucid.networks import pages
-from pellucid.networks.catalogue import NETWORKS
+from pellucid.networks.catalogue import NETWORKS, own_recipe
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "networks.md"
 
@@ -25,6 +25,15 @@ def test_a_page_is_that_of_the_class():
     from pellucid.networks.mlp import MLP
 
     assert pages.page("mlp").splitlines()[0] == (MLP.__doc__ or "").splitlines()[0]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_recipe_read_from_the_file_is_that_of_the_class(name):
+    assert pages.recipe_of(name) == own_recipe(name)
+
+
+def test_networks_from_elsewhere_have_no_recipe_here():
+    assert pages.recipe_of("timm:resnet18") == pages.recipe_of("custom") == {}
 
 
 def test_what_has_no_page_is_said():

@@ -97,7 +97,8 @@ def summarise(path: Path) -> RunSummary | None:
     try:
         return _read(run, changed)
     except (FormatError, OSError) as error:
-        return RunSummary(path, DAMAGED, str(error), changed)
+        problem = str(error)
+        return RunSummary(path, DAMAGED, problem if str(path) in problem else f"{path}: {problem}", changed)
 
 
 def _read(run: RunFolder, changed: float) -> RunSummary:
@@ -166,8 +167,10 @@ def _description(run: RunFolder) -> _Description:
 
 
 def _accuracy(run: RunFolder, found: Any) -> Metric:
-    numbers = (found.value, found.n, found.low, found.high) if isinstance(found, Metric) else ("",)
-    if not all(number is None or (isinstance(number, int | float) and math.isfinite(number)) for number in numbers):
+    numbers = (found.value, found.n) if isinstance(found, Metric) else ("",)
+    if isinstance(found, Metric) and not found.low is found.high is None:
+        numbers = (*numbers, found.low, found.high)
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
         raise FormatError(f"{run.findings} is damaged: its accuracy is no number with an interval.")
     return found
 
@@ -176,9 +179,12 @@ def _rows(path: Path, column: str) -> list[float]:
     """The numbers of one column of a CSV file."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            return [float(row[column]) for row in csv.DictReader(stream, strict=True)]
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
-        raise FormatError(f"{path} is damaged: it has no numbers in a column '{column}' ({error!r}).") from error
+            reader = csv.DictReader(stream, strict=True)
+            if column not in (reader.fieldnames or ()):
+                raise ValueError("there is no such column")
+            return [float(row[column]) for row in reader]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise FormatError(f"{path} is damaged: it should have numbers in a column '{column}': {error}.") from error
 
 
 def plain(value: Any) -> str:

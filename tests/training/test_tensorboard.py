@@ -1,0 +1,98 @@
+"""TensorBoard's event files, read back with TensorBoard's own reader."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+import pellucid
+from pellucid.errors import TrainingError, UsageError
+from pellucid.training.history import History
+from pellucid.training.tensorboard import TAGS, TensorBoard
+from pellucid.workflows import train as workflow
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return pellucid.load("digits")
+
+
+def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """From each curve's tag to its points: (epoch, value)."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_the_curves_are_the_history(digits, tmp_path):
+    done = workflow.run(
+        digits, "logistic-regression", epochs=3, out=tmp_path / "run", report=False, callbacks=[TensorBoard()]
+    )
+    found = curves(tmp_path / "run" / "tensorboard")
+    assert set(found) == set(TAGS.values())
+    rows = History.load(done.folder.history).rows
+    for column, tag in TAGS.items():
+        assert [step for step, _ in found[tag]] == [1, 2, 3]
+        assert [value for _, value in found[tag]] == pytest.approx([row[column] for row in rows], rel=1e-6)
+
+
+def test_they_change_nothing_that_is_learned(digits, tmp_path):
+    plain = pellucid.train(digits, "mlp", epochs=1, progress=False)
+    logged = pellucid.train(digits, "mlp", epochs=1, progress=False, callbacks=[TensorBoard(tmp_path)])
+    assert logged.sha256 == plain.sha256
+    assert len(curves(tmp_path)["loss/train"]) == 1
+
+
+def test_what_is_not_measured_is_not_drawn(tmp_path):
+    board = TensorBoard(tmp_path)
+    board.on_epoch({"epoch": 1, "train_loss": 0.5, "validation_loss": None})
+    board.on_end({})
+    assert curves(tmp_path) == {"loss/train": [(1, 0.5)]}
+
+
+def test_each_epoch_can_be_read_at_once(tmp_path):
+    board = TensorBoard(tmp_path)
+    for epoch in (1, 2):
+        board.on_epoch({"epoch": epoch, "train_loss": 1 / epoch})
+        assert curves(tmp_path)["loss/train"][-1] == (epoch, 1 / epoch)
+    board.on_end({})
+
+
+def test_a_training_that_goes_on_replaces_the_epochs_that_it_does_again(tmp_path):
+    first = TensorBoard(tmp_path)
+    for epoch in (1, 2, 3):
+        first.on_epoch({"epoch": epoch, "train_loss": float(epoch)})
+    first.on_end({})
+    again = TensorBoard(tmp_path)
+    again.on_epoch({"epoch": 3, "train_loss": 30.0})
+    again.on_end({})
+    assert curves(tmp_path)["loss/train"] == [(1, 1.0), (2, 2.0), (3, 30.0)]
+
+
+def test_a_training_that_fails_at_once_leaves_nothing(digits, tmp_path):
+    out, wild = tmp_path / "run", {"optimizer": "sgd", "learning_rate": 1e30}
+    with pytest.raises(TrainingError):
+        workflow.run(digits, "mlp", **wild, out=out, callbacks=[TensorBoard()], progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_run_folder_it_asks_for_one(digits):
+    with pytest.raises(UsageError, match=r"Give TensorBoard\(folder\), or train into a run folder"):
+        pellucid.train(digits, "logistic-regression", epochs=1, progress=False, callbacks=[TensorBoard()])
+
+
+def test_where_tensorboard_is_missing_the_command_that_installs_it_is_said(monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "tensorboard" else real(name))
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(UsageError) as caught:
+        TensorBoard()
+    assert str(caught.value) == (
+        "--log tensorboard needs TensorBoard, which is not installed. "
+        'Install it with: pip install "pellucid[tensorboard]".'
+    )
