@@ -35,7 +35,7 @@ def test_the_better_one_is_named_first_of_all(pellucid, two):
     only_a, only_b = counts(two)
     done = pellucid("compare", *two)
     assert (done.code, done.err) == (0, "")
-    verdict = " ".join(done.out.splitlines()[:2])
+    verdict = " ".join(done.out.split())
     assert f"B is right on {only_b} pictures that A gets wrong, A on {only_a} that B gets wrong; B is better" in verdict
     for text in (
         "Accuracy of A",
