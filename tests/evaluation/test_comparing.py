@@ -80,6 +80,15 @@ def test_the_verdict(table, end):
     assert end in verdict(Cells(*table), mcnemar(only_a, only_b))
 
 
+def test_where_interval_and_test_part_it_is_said():
+    found = compare(*pair(59, 16, 6, 80))  # the second worked example of Fagerland, Lydersen and Laake
+    assert found["difference"].high < 0
+    assert "no difference can be shown with n = 161 (p = 0.052)" in found.title
+    assert found["difference"].note.endswith(
+        "it just leaves out 0, but the exact test, which is more careful, does not"
+    )
+
+
 def test_swapping_them_turns_everything_round():
     a, b = pair(200, 12, 30, 18)
     one, other = compare(a, b), compare(b, a)

@@ -47,7 +47,7 @@ def compare(
         _compared(a, b, names, shared),
         _accuracy("accuracy_a", found.both + found.only_a, found.n),
         _accuracy("accuracy_b", found.both + found.only_b, found.n),
-        _difference(found),
+        _difference(found, p),
         Metric("p_value", p, found.only_a + found.only_b, note=_P_VALUE),
         _who_is_right(found),
         _per_class(shared),
@@ -180,17 +180,12 @@ def _accuracy(name: str, right: int, n: int) -> Metric:
     return Metric(name, right / n, n, *wilson(right, n), unit="fraction")
 
 
-def _difference(found: Cells) -> Metric:
+def _difference(found: Cells, p: float) -> Metric:
     low, high = tango(found.only_a, found.only_b, found.n)
-    return Metric(
-        "difference",
-        found.difference,
-        found.n,
-        low,
-        high,
-        unit="fraction",
-        note=f"B − A in percentage points; {_METHOD}",
-    )
+    note = f"B − A in percentage points; {_METHOD}"
+    if p >= SIGNIFICANT and not low <= 0 <= high:
+        note += "; it just leaves out 0, but the exact test, which is more careful, does not"
+    return Metric("difference", found.difference, found.n, low, high, unit="fraction", note=note)
 
 
 def _who_is_right(found: Cells) -> Table:
