@@ -18,20 +18,21 @@ EXAMPLES = """  pellucid train digits --network convnet
   pellucid train photos/ --network convnet --size 64 --augment flip --augment shift:2
   pellucid train mnist --network mlp --set widths=[300,100] --set activation=tanh
   pellucid train mnist --network mynet.py:Net --recipe plain --recipe-set weight_decay=0.1
-  pellucid train more/ --from model.safetensors --epochs 3"""
+  pellucid train more/ --from model.safetensors --epochs 3
+  pellucid train --resume runs/mnist-lenet5-001"""
 
 
 def train(
     context: typer.Context,
     data: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="DATA",
             help="A data set's name, or a folder with one folder of pictures per class.",
             show_default=False,
             autocompletion=completion.datasets,
         ),
-    ],
+    ] = None,
     *,
     network: Annotated[
         str | None,
@@ -84,6 +85,10 @@ def train(
             "--recipe-set", metavar="KEY=VALUE", help="A setting of the training plan. Repeatable.", show_default=False
         ),
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Go on with a run that was interrupted or killed.", show_default=False),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run folder; otherwise the next number in runs/.", show_default=False)
     ] = None,
@@ -98,11 +103,23 @@ def train(
     """Train a network on labelled pictures, then score it once on the test split.
 
     The run folder holds the model, the history, the predictions, the findings and a report. Ctrl-C ends training
-    cleanly and keeps the best model.
+    cleanly and keeps the best model; --resume goes on from there, as it does after a crash.
     """
     from pellucid.cli import console, settings
     from pellucid.errors import UsageError
 
+    if resume is not None:
+        if data is not None or network is not None or start is not None or out is not None:
+            raise UsageError(
+                "--resume goes on with a run as it was begun; leave data, --network, --from and --out out."
+            )
+        from pellucid.workflows.train import resume as go_on
+
+        watching = () if quiet else (_display(as_json=as_json),)
+        _finish(go_on(resume, progress=False, callbacks=watching), as_json=as_json)
+        return
+    if data is None:
+        raise UsageError("Which data? Give a name (`pellucid datasets` lists them) or a folder of class folders.")
     if network is None and start is None:
         raise UsageError(
             "Which network? Give --network NAME (`pellucid networks` lists them), for example --network convnet."
@@ -126,6 +143,7 @@ def train(
     network_changes = settings.parse(network_settings or (), "--set")
 
     from pellucid.data import load
+    from pellucid.data.catalogue import DATASETS
     from pellucid.records import Model
 
     model = None if start is None else Model.load(start)
@@ -148,6 +166,7 @@ def train(
         report=report,
         progress=False,
         callbacks=[*([] if quiet else [_display(as_json=as_json)]), *loggers],
+        source=data if data in DATASETS else str(Path(data).resolve()),
         command=shlex.join(["pellucid", *context.find_root().obj]),
         **changes,
     )
@@ -187,6 +206,7 @@ def _finish(done: Run, *, as_json: bool) -> None:
             else "the weights of that moment, before the end of the first epoch"
         )
         console.say(f"Interrupted. Kept {kept}: {done.folder.model}")
+        console.say(f"To go on: pellucid train --resume {shlex.quote(str(done.folder.path))}")
         raise typer.Exit(130)
     say = console.say if as_json else typer.echo
     if done.scored != "test":

@@ -20,9 +20,18 @@ import numpy as np
 from torch import nn
 
 from pellucid.errors import NetworkError, PellucidError, UsageError
+from pellucid.networks.catalogue import is_file_reference
 
 _REMEMBERED: OrderedDict[str, nn.Module] = OrderedDict()
 _MOST_REMEMBERED = 64
+
+
+def full_reference(name: str) -> str:
+    """`file.py:Class` with the whole path of the file, so that it holds from any folder; other names as they are."""
+    if not is_file_reference(name):
+        return name
+    file, _, attribute = name.rpartition(":")
+    return f"{Path(file).resolve()}:{attribute}"
 
 
 def load_class(reference: str) -> type[nn.Module]:

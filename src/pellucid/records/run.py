@@ -4,7 +4,7 @@ runs/mnist-lenet5-001/
   run.json              everything needed to repeat it
   history.csv           loss and accuracy of every epoch
   times.csv             how long every epoch took (apart, since times never repeat)
-  checkpoint/           the best model so far, while it trains
+  checkpoint/           while it trains: the plan, the last two states, the best model so far
   model.safetensors     the model
   predictions.parquet   what it says of the test pictures
   findings.json         what was learned from them
@@ -14,15 +14,45 @@ runs/mnist-lenet5-001/
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pellucid.errors import FormatError, StorageError
+from pydantic import BaseModel, ConfigDict
+
+from pellucid.errors import FormatError, MissingDataError, StorageError
 from pellucid.records import atomic
 from pellucid.records.finding import Findings
+
+
+class RunPlan(BaseModel):
+    """What a training was asked to do: everything that is needed to go on with it, beside its last state.
+
+    Attributes:
+        source: what the data were loaded from: a name, or a path in full; empty where they were not.
+        network: a name of the catalogue, `timm:NAME`, or `file.py:Class` in full; None where it was handed over built.
+        settings: of the network.
+        recipe: the whole training plan.
+        size, seed, threads, device, report, command: as they were given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    source: str
+    network: str | None
+    settings: dict[str, Any] | None
+    recipe: dict[str, Any]
+    size: int | tuple[int, int] | None
+    seed: int
+    threads: int | None
+    device: str
+    report: bool
+    command: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +76,18 @@ class RunFolder:
     @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint"
+
+    @property
+    def plan(self) -> Path:
+        return self.checkpoint / "plan.json"
+
+    @property
+    def start(self) -> Path:
+        return self.checkpoint / "start.safetensors"
+
+    @property
+    def lock(self) -> Path:
+        return self.checkpoint / "lock"
 
     @property
     def model(self) -> Path:
@@ -110,6 +152,33 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise FormatError(f"{self.path} is not a run folder: its run.json cannot be read ({error}).") from error
 
+    def write_plan(self, plan: RunPlan) -> None:
+        """Writes the plan, which stays for as long as the training is not finished."""
+        atomic.make_folder(self.checkpoint)
+        atomic.write_text(self.plan, plan.model_dump_json(indent=2) + "\n")
+
+    def read_plan(self) -> RunPlan:
+        """The plan of a training that is not finished.
+
+        Raises:
+            MissingDataError: it is no run folder, or it is finished.
+            FormatError: the plan is damaged.
+        """
+        if not self.plan.is_file():
+            if self.run_json.is_file():
+                raise MissingDataError(f"The run {self.path} is finished: there is nothing to go on with.")
+            raise MissingDataError(f"{self.path} is no run folder with a training that can go on.")
+        try:
+            return RunPlan.model_validate_json(self.plan.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise FormatError(f"{self.plan} is damaged, so the training cannot go on. Start a new run.") from error
+
+    def remove_checkpoints(self) -> None:
+        """Removes what is only needed to go on; the lock goes when it is let go of."""
+        for path in self.checkpoint.iterdir():
+            if path != self.lock:
+                path.unlink()
+
     def write_findings(self, findings: Findings) -> None:
         """Writes `findings.json`."""
         atomic.write_text(self.findings, findings.dumps() + "\n")
@@ -126,6 +195,31 @@ class RunFolder:
             return Findings.from_json(json.loads(self.findings.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise FormatError(f"{self.findings} is damaged: {error}.") from error
+
+
+@contextlib.contextmanager
+def held(run: RunFolder) -> Iterator[None]:
+    """Holds a run folder, so that no other process trains in it. A process that ends, however it does, lets go of it.
+
+    Raises:
+        StorageError: another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    atomic.make_folder(run.checkpoint)
+    lock = FileLock(run.lock)
+    with atomic.storage_errors(run.lock):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StorageError(f"{run.path} is in use by another process. Wait for it, or start a new run.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):
+            run.lock.unlink(missing_ok=True)
+            run.checkpoint.rmdir()  # only where nothing else is left in it
 
 
 def _slug(name: str) -> str:

@@ -31,6 +31,9 @@ class Callback:
     def on_start(self, plan: Plan) -> None:
         """Before the first step."""
 
+    def on_resumed(self, step: int, history: Any) -> None:
+        """Before the first step of a training that goes on: how many steps are done, and the `History` so far."""
+
     def on_step(self, step: int, loss: Any, accuracy: Any) -> None:
         """After each step (counted from 1 over the whole training), with its batch's loss and accuracy as scalars."""
 

@@ -41,6 +41,13 @@ class Lines(Callback):
             markup=False,
         )
 
+    def on_resumed(self, step: int, history: Any) -> None:
+        self.console.print(
+            f"goes on after step {step:,}; {len(history)} of {self.epochs} epochs are done",
+            highlight=False,
+            markup=False,
+        )
+
     def on_epoch(self, row: dict[str, Any]) -> None:
         now = time.perf_counter()
         self.console.print(epoch_line(row, self.epochs, now - self.since), highlight=False, markup=False)

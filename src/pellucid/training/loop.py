@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -15,11 +15,12 @@ from torch import nn
 
 from pellucid.data.preprocessing import normalise
 from pellucid.errors import TrainingError
-from pellucid.inference.building import weights_of
+from pellucid.inference.building import load_weights, weights_of
 from pellucid.inference.predicting import forward
 from pellucid.records import Preprocessing
 from pellucid.training.augmentation import Augmenter
 from pellucid.training.callbacks import Callbacks
+from pellucid.training.checkpoint import Checkpoints, Position, State
 from pellucid.training.history import History
 from pellucid.training.interruption import Interruption
 from pellucid.training.losses import LossFunction
@@ -84,6 +85,7 @@ def fit(
     loss: LossFunction,
     seed: int,
     callbacks: Callbacks,
+    checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Trains `network` in place and gives the weights of the epoch that the recipe keeps.
 
@@ -97,33 +99,47 @@ def fit(
         loss: what validation loss is measured with.
         seed: what the order, augmentation and dropout are drawn from.
         callbacks: told of everything.
+        checkpoints: where its state is kept, and taken up again.
 
     Raises:
         TrainingError: the loss became infinite or not a number before one epoch was finished, or a step fails.
     """
     batches = Batches(train, preprocessing, recipe, seed)
-    outcome = Outcome(weights_of(network))
+    outcome, position = _begin(network, rule, checkpoints, callbacks)
+
+    def keep(position: Position) -> None:
+        """Writes down where the training is."""
+        if checkpoints is not None:
+            checkpoints.write(_state(batches, position, outcome, network, rule))
+
     with Interruption() as interruption:
-        for epoch in range(1, recipe.epochs + 1):
-            started = time.perf_counter()
-            row = _learn_epoch(epoch, network, rule, batches, callbacks, interruption)
+        while position.epoch <= recipe.epochs and not _patience_is_over(outcome.history, recipe):
+            epoch = _Epoch(position, train.labels.device)
+
+            def stop(epoch: _Epoch = epoch) -> bool:
+                """Between two batches: writes down where the training is, when it is time, and says whether to stop."""
+                if interruption.requested or (checkpoints is not None and checkpoints.due()):
+                    keep(epoch.position())
+                return interruption.requested
+
+            row = _learn_epoch(epoch, network, rule, batches, callbacks, stop)
             if row is None:
                 outcome.interrupted = True
                 break
             row["validation_loss"], row["validation_accuracy"] = measure(network, validation, preprocessing, loss)
             if not (math.isfinite(row["train_loss"]) and math.isfinite(row["validation_loss"])):
-                outcome.stopped = _divergence(outcome, epoch, recipe)
+                outcome.stopped = _divergence(outcome, epoch.number, recipe)
                 break
             outcome.history.rows.append(row)
-            outcome.seconds.append(time.perf_counter() - started)
+            outcome.seconds.append(epoch.seconds)
             if recipe.keep == "last" or outcome.history.best() is row:
-                outcome.weights, outcome.chosen_epoch = weights_of(network), epoch
+                outcome.weights, outcome.chosen_epoch = weights_of(network), epoch.number
                 callbacks.tell("kept", outcome)
+            position = Position(epoch.number + 1)
+            keep(position)
             callbacks.tell("epoch", row)
             if interruption.requested:
-                outcome.interrupted = epoch < recipe.epochs
-                break
-            if _patience_is_over(outcome.history, recipe):
+                outcome.interrupted = epoch.number < recipe.epochs
                 break
     if outcome.chosen_epoch == 0:
         outcome.weights = weights_of(network)
@@ -141,8 +157,15 @@ class Batches:
         self.bounds = batch_bounds(len(examples), recipe.batch_size)
         self.augment = Augmenter(recipe.augmentation, len(examples), seed)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, float]]:
+    @property
+    def per_epoch(self) -> int:
+        """How many batches an epoch has."""
+        return len(self.bounds) - 1
+
+    def epoch(self, epoch: int, done: int = 0) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, float]]:
         """Yields (step, inputs (B, C, H, W), labels (B,), learning rate) for an epoch counted from 1.
+
+        The first `done` batches are passed over, without any work for them.
 
         The step is counted from 1 over the whole training. Before each batch torch's generator is set from
         (seed, step), for dropout.
@@ -150,40 +173,91 @@ class Batches:
         device = self.examples.labels.device
         order = torch.from_numpy(epoch_order(self.seed, epoch, len(self.examples))).to(device)
         self.augment.begin_epoch(epoch)
-        per_epoch = len(self.bounds) - 1
-        for i, (first, last) in enumerate(pairwise(self.bounds)):
-            step = (epoch - 1) * per_epoch + i
+        for i, (first, last) in list(enumerate(pairwise(self.bounds)))[done:]:
+            step = (epoch - 1) * self.per_epoch + i
             which = order[first:last]
             inputs = normalise(self.augment(self.examples.pictures[which], which), self.preprocessing)
             torch.manual_seed(named_seed(self.seed, "dropout", step))
-            yield step + 1, inputs, self.examples.labels[which], learning_rate(self.recipe, step, per_epoch)
+            yield step + 1, inputs, self.examples.labels[which], learning_rate(self.recipe, step, self.per_epoch)
+
+
+def _begin(
+    network: nn.Module, rule: Rule, checkpoints: Checkpoints | None, callbacks: Callbacks
+) -> tuple[Outcome, Position]:
+    """Where a training begins, or goes on."""
+    state = None if checkpoints is None else checkpoints.latest()
+    if state is None:
+        return Outcome(weights_of(network)), Position()
+    load_weights(network, state.network)
+    rule.restore(state.rule)
+    history = History([dict(row) for row in state.history])
+    callbacks.tell("resumed", state.step, history)
+    outcome = Outcome(dict(state.kept), state.chosen_epoch, history, list(state.seconds))
+    return outcome, state.position
+
+
+def _state(batches: Batches, position: Position, outcome: Outcome, network: nn.Module, rule: Rule) -> State:
+    return State(
+        step=(position.epoch - 1) * batches.per_epoch + position.batches,
+        position=position,
+        network=weights_of(network),
+        kept=outcome.weights if outcome.chosen_epoch else {},
+        rule=rule.state(),
+        chosen_epoch=outcome.chosen_epoch,
+        history=outcome.history.rows,
+        seconds=outcome.seconds,
+    )
+
+
+class _Epoch:
+    """An epoch that is being learned: which one, how many of its batches are done, and the sums over these."""
+
+    def __init__(self, position: Position, device: torch.device) -> None:
+        self.number = position.epoch
+        self.batches = position.batches
+        # Sums stay on the device: reading a number there would make it wait.
+        self.total_loss = torch.tensor(position.total_loss, dtype=torch.float64, device=device)
+        self.correct = torch.tensor(position.correct, dtype=torch.int64, device=device)
+        self.started = time.perf_counter() - position.seconds
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    def position(self) -> Position:
+        return Position(self.number, self.batches, self.total_loss.item(), int(self.correct.item()), self.seconds)
 
 
 def _learn_epoch(
-    epoch: int, network: nn.Module, rule: Rule, batches: Batches, callbacks: Callbacks, interruption: Interruption
+    epoch: _Epoch,
+    network: nn.Module,
+    rule: Rule,
+    batches: Batches,
+    callbacks: Callbacks,
+    stop: Callable[[], bool],
 ) -> dict[str, Any] | None:
-    """Learns from every picture once and gives the epoch's row, without validation; None if it was stopped midway."""
+    """Learns from the rest of an epoch's pictures, each once, and gives the epoch's row, without validation.
+
+    `stop` is asked between two batches; where it says so, the epoch ends there, and None is given.
+    """
     network.train()
     n = len(batches.examples)
-    seen, step, rate = 0, 0, 0.0
-    # Sums stay on the device: reading a number there would make it wait.
-    total_loss = torch.zeros((), dtype=torch.float64, device=batches.examples.labels.device)
-    correct = torch.zeros_like(total_loss, dtype=torch.int64)
-    for step, inputs, labels, rate in batches.epoch(epoch):
+    step, rate = 0, 0.0
+    for step, inputs, labels, rate in batches.epoch(epoch.number, epoch.batches):
         loss, outputs = _step(rule, inputs, labels, rate)
         hits = (outputs.argmax(dim=1) == labels).sum()
-        total_loss += loss * len(labels)
-        correct += hits
-        seen += len(labels)
+        epoch.total_loss += loss * len(labels)
+        epoch.correct += hits
+        epoch.batches += 1
         callbacks.tell("step", step, loss, hits / len(labels))
-        if interruption.requested and seen < n:
+        if epoch.batches < batches.per_epoch and stop():
             return None
     return {
-        "epoch": epoch,
+        "epoch": epoch.number,
         "step": step,
         "learning_rate": rate,
-        "train_loss": total_loss.item() / n,
-        "train_accuracy": correct.item() / n,
+        "train_loss": epoch.total_loss.item() / n,
+        "train_accuracy": epoch.correct.item() / n,
     }
 
 
@@ -216,7 +290,7 @@ def measure(
 
 
 def _patience_is_over(history: History, recipe: Recipe) -> bool:
-    if recipe.early_stopping is None:
+    if recipe.early_stopping is None or not history.rows:
         return False
     return history.rows[-1]["epoch"] - history.best()["epoch"] >= recipe.early_stopping
 

@@ -5,8 +5,10 @@ A network declares its rule. Most learn by gradient descent; a rule of another k
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -27,6 +29,14 @@ class Rule(Protocol):
         self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Learns from one batch, preprocessed (N, C, H, W), and gives (the mean loss, the outputs (N, K)) before it."""
+        ...
+
+    def state(self) -> dict[str, np.ndarray]:
+        """A copy of what it remembers between batches, beside the network."""
+        ...
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Takes up what `state` gave. The network has its weights of that moment already."""
         ...
 
 
@@ -53,6 +63,27 @@ class Gradient:
         self.optimizer.step()
         return loss.detach(), outputs.detach()
 
+    def _parameters(self) -> list[nn.Parameter]:
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {
+            f"{number}/{key}": value.detach().cpu().numpy().copy()
+            for number, parameter in enumerate(self._parameters())
+            for key, value in self.optimizer.state.get(parameter, {}).items()
+            if isinstance(value, torch.Tensor)
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        parameters = self._parameters()
+        for name, array in state.items():
+            number, _, key = name.partition("/")
+            parameter, value = parameters[int(number)], torch.from_numpy(np.array(array))
+            if value.shape == parameter.shape:
+                # In the memory order of the parameter, which fused steps rely on.
+                value = torch.empty_like(parameter, requires_grad=False, dtype=value.dtype).copy_(value)
+            self.optimizer.state[parameter][key] = value
+
 
 class PerceptronRule:
     """Rosenblatt's rule, for `pellucid.networks.perceptron`: w ← w + η t x for each unit that is on the wrong side.
@@ -60,6 +91,8 @@ class PerceptronRule:
     A batch's mends are added up. Where the network is averaged, its weights are the mean of those after every step so
     far, and learning goes on from the last ones.
     """
+
+    _NAMES = ("weight", "bias", "total_weight", "total_bias", "steps")
 
     def __init__(self, network: nn.Module, recipe: Recipe, loss: LossFunction) -> None:  # noqa: ARG002 (the protocol's)
         if not isinstance(network, Perceptron):
@@ -94,6 +127,17 @@ class PerceptronRule:
         self.network.units.bias.copy_(self.total_bias / self.steps if averaged else self.bias)
         outputs = z if units > 1 else torch.cat([-z, z], dim=1)
         return self.loss(outputs, labels), outputs
+
+    def state(self) -> dict[str, np.ndarray]:
+        tensors = (self.weight, self.bias, self.total_weight, self.total_bias, torch.tensor(self.steps))
+        return {name: tensor.cpu().numpy().copy() for name, tensor in zip(self._NAMES, tensors, strict=True)}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        device = self.weight.device
+        self.weight, self.bias, self.total_weight, self.total_bias, steps = (
+            torch.from_numpy(np.array(state[name])).to(device) for name in self._NAMES
+        )
+        self.steps = int(steps)
 
 
 RULES: dict[str, type[Rule]] = {"gradient": Gradient, "perceptron": PerceptronRule}

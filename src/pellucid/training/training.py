@@ -22,6 +22,7 @@ from pellucid.records import Dataset, Model
 from pellucid.statistics.calibration import fit_temperature
 from pellucid.training import display as displays
 from pellucid.training.callbacks import Callbacks
+from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.choice import NetworkLike, choose_network, plan_for
 from pellucid.training.device import choose
 from pellucid.training.history import History
@@ -92,6 +93,7 @@ def learn(
     progress: bool = True,
     size: int | tuple[int, int] | None = None,
     device: str = "auto",
+    checkpoints: Checkpoints | None = None,
     **changes: Any,
 ) -> Training:
     """Trains a network, and gives the model with everything that belongs to it.
@@ -110,6 +112,7 @@ def learn(
         size: height and width to bring the pictures to; None keeps those of pictures in memory, and for files takes
             their common size, or 64×64.
         device: auto, cpu, cuda or mps.
+        checkpoints: where the training's state is kept, and taken up again.
         **changes: settings of the recipe that are to differ.
 
     Raises:
@@ -127,8 +130,10 @@ def learn(
     with torch.random.fork_rng(devices=[]):
         prepared = prepare(data, choice, plan, seed=seed, start=start, size=size, device=place)
         models = _Models(prepared)
+        if checkpoints is not None:
+            checkpoints.belong_to(prepared.specification)
         told = Callbacks([*([displays.suitable()] if progress else []), *callbacks])
-        outcome = _fit(prepared, models, told, seed=seed, network=choice.name)
+        outcome = _fit(prepared, models, told, checkpoints, seed=seed, network=choice.name)
         model = _calibrated(models.of(outcome), prepared)
     return Training(
         model=model,
@@ -179,7 +184,9 @@ class _BestModel:
         self.told.tell("best", self.models.of(outcome))
 
 
-def _fit(prepared: Prepared, models: _Models, told: Callbacks, *, seed: int, network: str) -> Outcome:
+def _fit(
+    prepared: Prepared, models: _Models, told: Callbacks, checkpoints: Checkpoints | None, *, seed: int, network: str
+) -> Outcome:
     """Trains, and tells those who watch; that it ended is told however it ends."""
     if told.listening("best"):
         told.callbacks.append(_BestModel(told, models))
@@ -197,6 +204,7 @@ def _fit(prepared: Prepared, models: _Models, told: Callbacks, *, seed: int, net
             loss=prepared.loss,
             seed=seed,
             callbacks=told,
+            checkpoints=checkpoints,
         )
         summary = {"chosen_epoch": outcome.chosen_epoch, "interrupted": outcome.interrupted}
         return outcome

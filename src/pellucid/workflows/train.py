@@ -12,12 +12,18 @@ from typing import Any
 
 import torch
 
+from pellucid.data import load
+from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
 from pellucid.inference import predict
+from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Metric, Model, RunFolder, atomic, display
+from pellucid.records.run import RunPlan, held
 from pellucid.training.callbacks import Callback, Callbacks
-from pellucid.training.choice import NetworkLike, network_name
+from pellucid.training.checkpoint import Checkpoints
+from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for
 from pellucid.training.history import History, save_times
+from pellucid.training.preparation import require_classes
 from pellucid.training.recipes import Recipe
 from pellucid.training.training import Training, learn
 
@@ -65,6 +71,7 @@ def run(
     progress: bool = True,
     callbacks: Sequence[Any] = (),
     command: str = "",
+    source: str = "",
     **changes: Any,
 ) -> Run:
     """Trains a network, scores it once on the test split, and writes a run folder.
@@ -85,65 +92,137 @@ def run(
         threads: how many threads do the arithmetic; None takes all cores.
         report: whether to draw the pictures and write the page.
         command: what the user typed, for the page and for `run.json`.
+        source: what the data were loaded from, a name or a path, so that the training can be resumed by itself.
 
     Raises:
         PellucidError: something that the user can mend; its text says how.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    if isinstance(start, (str, Path)):
-        start = Model.load(start)
-    scored = "test" if "test" in data.splits else "validation"
-    if scored == "test":
-        data.test.known_labels()  # what cannot be scored is said before it has taken an hour
-    folder = RunFolder.create(data.name, network_name(network, start), out)
-    keeper = _Keeper(folder)
+    start = Model.load(start) if isinstance(start, (str, Path)) else start
+    name = network_name(network, start)
+    # Everything is checked before a folder is made.
+    choice = choose_network(network, settings, start)
+    plan = RunPlan(
+        source=source,
+        network=full_reference(network) if isinstance(network, str) else None,
+        settings=dict(settings) if settings is not None else None,
+        recipe=plan_for(choice, recipe, changes).model_dump(mode="json"),
+        size=size,
+        seed=seed,
+        threads=threads,
+        device=device,
+        report=report,
+        command=command,
+    )
+    _require_scorable(data)
+    folder = RunFolder.create(data.name, name, out)
     try:
-        Callbacks(callbacks).tell("folder", folder.path)
-        training = learn(
-            data,
-            network,
-            recipe=recipe,
-            seed=seed,
-            settings=settings,
-            start=start,
-            size=size,
-            device=device,
-            progress=progress,
-            callbacks=[keeper, *callbacks],
-            **changes,
-        )
+        with held(folder):
+            folder.write_plan(plan)
+            if start is not None:
+                start.save(folder.start)
+            return _carry_out(folder, plan, data, network, start, progress=progress, callbacks=callbacks)
     except BaseException:
-        _remove_if_empty(folder)
+        _remove_if_nothing_was_learned(folder)
         raise
-    _keep(folder, training, _description(training, seed, command, scored))
-    if training.interrupted:
-        return Run(folder, training.model, training, Findings(), scored, None)
-    model, findings = _score(folder, training, scored)
-    show = display.view("run") if report else None
-    page = None if show is None else show(folder, training.data)
-    return Run(folder, model, training, findings, scored, page)
 
 
-def _keep(folder: RunFolder, training: Training, description: dict[str, Any]) -> None:
-    """Writes what was learned, and how; the checkpoint has then done its work."""
-    training.model.save(folder.model)
+def resume(
+    path: str | Path,
+    *,
+    data: Dataset | None = None,
+    network: NetworkLike | None = None,
+    progress: bool = True,
+    callbacks: Sequence[Any] = (),
+) -> Run:
+    """Goes on with a training that was interrupted or killed, and ends it as `run` does.
+
+    The model and the history end as the same bytes as if it had never stopped, on the same machine with the same number
+    of threads.
+
+    Args:
+        path: the run folder.
+        data: the data, where they were not loaded by name or path.
+        network: the network, where it was handed over built.
+        progress: whether to show how it goes.
+        callbacks: told of the training while it runs.
+
+    Raises:
+        PellucidError: it is finished, in use, or cannot go on; its text says what to do.
+    """
+    folder = RunFolder(Path(path))
+    plan = folder.read_plan()
+    with held(folder):
+        if data is None:
+            if not plan.source:
+                raise UsageError(f"The data of {path} were not loaded by name; give them: resume(path, data=...).")
+            data = load(plan.source)
+        _require_scorable(data)
+        start = Model.load(folder.start) if folder.start.is_file() else None
+        chosen = network if network is not None else plan.network
+        if chosen is None and start is None:
+            raise UsageError(f"The network of {path} was handed over built; give it: resume(path, network=...).")
+        return _carry_out(folder, plan, data, chosen, start, progress=progress, callbacks=callbacks, again=True)
+
+
+def _carry_out(
+    folder: RunFolder,
+    plan: RunPlan,
+    data: Dataset,
+    network: NetworkLike | None,
+    start: Model | None,
+    *,
+    progress: bool,
+    callbacks: Sequence[Any],
+    again: bool = False,
+) -> Run:
+    """Trains, from the beginning or from the last checkpoint, then scores and writes everything."""
+    if plan.threads is not None:
+        torch.set_num_threads(plan.threads)
+    Callbacks(callbacks).tell("folder", folder.path)
+    training = learn(
+        data,
+        network,
+        recipe=Recipe.model_validate(plan.recipe),
+        seed=plan.seed,
+        settings=plan.settings,
+        start=start,
+        size=plan.size,
+        device=plan.device,
+        progress=progress,
+        callbacks=[_Keeper(folder), *callbacks],
+        checkpoints=Checkpoints(folder.checkpoint, resume=again),
+    )
+    scored = _scored(data)
+    model = training.model
+    model.save(folder.model)
     training.history.save(folder.history)
     save_times(folder.times, training.seconds)
-    folder.write_json(description)
-    shutil.rmtree(folder.checkpoint, ignore_errors=True)
-
-
-def _score(folder: RunFolder, training: Training, scored: str) -> tuple[Model, Findings]:
-    """Predicts a split once, and writes what was found; gives the model with its scores."""
+    folder.write_json(_description(training, plan.seed, plan.command, scored))
+    if training.interrupted:
+        return Run(folder, model, training, Findings(), scored, None)
     split = training.data.split(scored)
-    found = predict(training.model, split)
+    found = predict(model, split)
     findings = evaluate(found, split)
-    model = _with_metrics(training.model, findings, scored)
+    model = _with_metrics(model, findings, scored)
     model.save(folder.model)
     replace(found, model=model.sha256).save(folder.predictions)
     folder.write_findings(findings)
-    return model, findings
+    show = display.view("run") if plan.report else None
+    page = None if show is None else show(folder, training.data)
+    folder.remove_checkpoints()
+    return Run(folder, model, training, findings, scored, page)
+
+
+def _scored(data: Dataset) -> str:
+    """The name of the split that is scored at the end."""
+    return "test" if "test" in data.splits else "validation"
+
+
+def _require_scorable(data: Dataset) -> None:
+    """What cannot be scored is said before it has taken an hour."""
+    require_classes(data)
+    if _scored(data) == "test":
+        data.test.known_labels()
 
 
 class _Keeper(Callback):
@@ -152,6 +231,9 @@ class _Keeper(Callback):
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.history = History()
+
+    def on_resumed(self, step: int, history: History) -> None:  # noqa: ARG002 (the protocol's name)
+        self.history = History(list(history.rows))
 
     def on_epoch(self, row: dict[str, Any]) -> None:
         self.history.rows.append(row)
@@ -162,10 +244,10 @@ class _Keeper(Callback):
         model.save(self.folder.checkpoint / "model.safetensors")
 
 
-def _remove_if_empty(folder: RunFolder) -> None:
-    """A training that failed before its first epoch leaves nothing behind; what was learned stays."""
-    if not any(folder.path.iterdir()):
-        folder.path.rmdir()
+def _remove_if_nothing_was_learned(folder: RunFolder) -> None:
+    """A training that failed before its first checkpoint leaves nothing behind; what was learned stays."""
+    if not folder.history.exists() and not any(folder.checkpoint.glob("step-*")):
+        shutil.rmtree(folder.path, ignore_errors=True)
 
 
 def _with_metrics(model: Model, findings: Findings, split: str) -> Model:

@@ -1,0 +1,171 @@
+"""Checkpoints: interrupted anywhere and resumed, a training ends with the same bytes as if it had never stopped."""
+
+import contextlib
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pellucid
+from pellucid.errors import FormatError, StorageError
+from pellucid.training.checkpoint import Checkpoints, Position, State
+from pellucid.training.training import learn
+
+
+class Crash(BaseException):
+    """What stands for a process that ends at once."""
+
+
+class CrashAt:
+    """Crashes after a step, and notes every step that was made."""
+
+    def __init__(self, step=None) -> None:
+        self.step = step
+        self.made = []
+
+    def on_step(self, step, loss, accuracy):
+        self.made.append(step)
+        if step == self.step:
+            raise Crash
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = pellucid.load("digits")
+    return pellucid.records.Dataset("few", {"train": data.train.take(np.arange(200)), "test": data.test})
+
+
+RECIPES = {
+    "adamw, augmentation": ("convnet", {"augmentation": ("shift:1", "rotate:5")}),
+    "sgd, dropout": ("mlp", {"optimizer": "sgd", "learning_rate": 0.05, "settings": {"dropout": 0.5}}),
+    "adam": ("lenet5-1998", {}),
+    "adagrad": ("mlp", {"optimizer": "adagrad"}),
+    "rmsprop, last": ("mlp", {"optimizer": "rmsprop", "keep": "last", "schedule": "step"}),
+    "perceptron": ("perceptron", {}),
+    "hinge, clipped, stopped early": ("mlp", {"loss": "hinge", "gradient_clip": 1.0, "early_stopping": 1}),
+    "channels last": ("cifar-convnet", {}),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_crash_anywhere_changes_no_byte(digits, tmp_path, name):
+    network, changes = RECIPES[name]
+    plan = {"epochs": 3, "batch_size": 32, "progress": False, **changes}
+    whole = learn(digits, network, **plan)
+    for step in (1, 4, 6, 7, 11):  # six steps an epoch: first, amid, last of an epoch, first of the next
+        folder = tmp_path / str(step)
+        with pytest.raises(Crash):
+            learn(digits, network, callbacks=[CrashAt(step)], checkpoints=Checkpoints(folder, every=0), **plan)
+        resumed = learn(digits, network, checkpoints=Checkpoints(folder, every=0, resume=True), **plan)
+        assert resumed.history == whole.history
+        assert resumed.model.sha256 == whole.model.sha256
+
+
+def test_no_more_than_one_interval_is_done_again(digits, tmp_path):
+    plan = {"epochs": 3, "batch_size": 32, "progress": False}
+    for every, most in ((0, 1), (1e9, 6)):  # after every batch; at the end of each epoch of six steps
+        made = []
+        folder = tmp_path / str(every)
+        for crash_at in (3, 9, 16, None):
+            watch = CrashAt(crash_at)
+            with contextlib.suppress(Crash):
+                learn(
+                    digits,
+                    "mlp",
+                    callbacks=[watch],
+                    checkpoints=Checkpoints(folder, every=every, resume=bool(made)),
+                    **plan,
+                )
+            if made:
+                again = made[-1] - watch.made[0] + 1
+                assert 0 <= again <= most, f"{again} steps were made again"
+            made += watch.made
+        assert sorted(set(made)) == list(range(1, 19))
+
+
+def state(step=7, size=3):
+    array = np.arange(size, dtype=np.float32)
+    return State(
+        step=step,
+        position=Position(2, 1, 0.1 + 0.2, 5, 1.5),
+        network={"w": array, "n": np.array(3)},
+        kept={"w": array + 1},
+        rule={"0/step": np.array(2.0, dtype=np.float32)},
+        chosen_epoch=1,
+        history=[{"epoch": 1, "train_loss": 0.1 + 0.2}],
+        seconds=[0.25],
+    )
+
+
+def checkpoints(folder, resume=False):
+    made = Checkpoints(folder, resume=resume)
+    made.plan = "plan"
+    return made
+
+
+def test_a_state_comes_back_as_it_was(tmp_path):
+    checkpoints(tmp_path).write(state())
+    found = checkpoints(tmp_path, resume=True).latest()
+    assert found.position == state().position
+    assert (found.step, found.chosen_epoch, found.history, found.seconds) == (7, 1, state().history, [0.25])
+    for part in ("network", "kept", "rule"):
+        expected, got = getattr(state(), part), getattr(found, part)
+        assert expected.keys() == got.keys()
+        for name in expected:
+            assert got[name].dtype == expected[name].dtype
+            assert got[name].shape == expected[name].shape
+            np.testing.assert_array_equal(got[name], expected[name])
+
+
+def test_the_last_two_are_kept_and_a_new_training_ignores_them(tmp_path):
+    for step in (1, 5, 12):
+        checkpoints(tmp_path).write(state(step))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-000000005.safetensors",
+        "step-000000012.safetensors",
+    ]
+    assert checkpoints(tmp_path).latest() is None
+    assert checkpoints(tmp_path / "nothing", resume=True).latest() is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(where=st.integers(0, 10_000), torn=st.booleans())
+def test_a_damaged_one_is_passed_over_for_the_one_before(tmp_path_factory, where, torn):
+    folder = tmp_path_factory.mktemp("damaged")
+    checkpoints(folder).write(state(1))
+    checkpoints(folder).write(state(2))
+    newest = folder / "step-000000002.safetensors"
+    content = bytearray(newest.read_bytes())
+    where %= len(content)
+    if torn:
+        content = content[:where]
+    else:
+        content[where] ^= 0x41
+    newest.write_bytes(content)
+    assert checkpoints(folder, resume=True).latest().step == 1
+    (folder / "step-000000001.safetensors").write_bytes(b"")
+    with pytest.raises(FormatError, match="No checkpoint can be read"):
+        checkpoints(folder, resume=True).latest()
+
+
+def test_a_checkpoint_of_another_training_is_refused(digits, tmp_path):
+    plan = {"epochs": 2, "batch_size": 64, "progress": False}
+    learn(digits, "mlp", checkpoints=Checkpoints(tmp_path), **plan)
+    with pytest.raises(FormatError, match="is of another training"):
+        learn(digits, "mlp", seed=1, checkpoints=Checkpoints(tmp_path, resume=True), **plan)
+
+
+def test_a_full_disk_leaves_the_one_before_and_says_how_to_go_on(tmp_path, monkeypatch):
+    made = checkpoints(tmp_path / "run" / "checkpoint")
+    made.write(state(1))
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"The disk is full.*go on with `pellucid train --resume .*run`"):
+        made.write(state(2))
+    assert [path.name for path in made.folder.iterdir()] == ["step-000000001.safetensors"]
+    assert checkpoints(made.folder, resume=True).latest().step == 1
