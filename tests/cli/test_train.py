@@ -121,7 +121,9 @@ def test_an_interrupted_training_says_where_the_model_is(pellucid, monkeypatch):
     done = pellucid("train", "digits", "--network", "logistic-regression", "--epochs", 50, "--no-report")
     assert done.code == 130
     place = Path("runs/digits-logistic-regression-001/model.safetensors")
-    assert done.sentence == f"Interrupted. Kept the model of epoch 1: {place}"
+    assert done.sentence == (
+        f"Interrupted. Kept the model of epoch 1: {place}. Go on with: pellucid train --resume {place.parent}"
+    )
     assert Model.load(place).specification.training["chosen_epoch"] == 1
 
 

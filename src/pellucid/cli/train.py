@@ -205,8 +205,8 @@ def _finish(done: Run, *, as_json: bool) -> None:
             if done.training.chosen_epoch
             else "the weights of that moment, before the end of the first epoch"
         )
-        console.say(f"Interrupted. Kept {kept}: {done.folder.model}")
-        console.say(f"To go on: pellucid train --resume {shlex.quote(str(done.folder.path))}")
+        go_on = f"pellucid train --resume {shlex.quote(str(done.folder.path))}"
+        console.say(f"Interrupted. Kept {kept}: {done.folder.model}. Go on with: {go_on}")
         raise typer.Exit(130)
     say = console.say if as_json else typer.echo
     if done.scored != "test":
