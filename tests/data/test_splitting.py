@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from pellucid.data.splitting import carve, carved_note, lacking, with_validation
 from pellucid.errors import DataError, UsageError
-from pellucid.records import Dataset, Split
+from pellucid.records import Dataset, PictureFiles, Split
 
 
 def split_of(labels, classes=None, columns=None) -> Split:
@@ -15,6 +16,14 @@ def split_of(labels, classes=None, columns=None) -> Split:
     pictures = np.zeros((len(labels), 1, 1, 1), dtype=np.uint8)
     names = tuple(str(i) for i in range(classes or int(labels.max()) + 1))
     return Split("train", pictures, labels, names, columns=columns or {})
+
+
+def files_of(ids, labels, classes=None, columns=None) -> Split:
+    """As `split_of`, but of files with names; carving opens none of them."""
+    labels = np.asarray(labels, dtype=np.int64)
+    names = tuple(str(i) for i in range(classes or int(labels.max()) + 1))
+    files = PictureFiles(tuple(Path(one) for one in ids))
+    return Split("train", files, labels, names, given_ids=np.array(ids), columns=columns or {})
 
 
 labels_of_many_classes = st.lists(st.integers(0, 6), min_size=2, max_size=200).filter(
@@ -65,8 +74,56 @@ def test_pinned_choice():
 PINNED = [2, 9, 16, 22, 29, 33, 34, 35]
 
 
-def test_seed_and_name_choose_differently():
-    split = split_of([0, 1] * 100)
+def test_pinned_choice_of_files():
+    ids = [f"{'ab'[i % 2]}/{i:02}.png" for i in range(40)]
+    _, carved = carve(files_of(ids, [0, 1] * 20), 0.2, 0, name="validation")
+    assert [int(i[2:4]) for i in carved.ids] == PINNED_FILES
+
+
+PINNED_FILES = [3, 7, 16, 17, 27, 30, 32, 36]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(5, 40), min_size=2, max_size=4),
+    lost=st.sets(st.integers(0, 159), max_size=3),
+    added=st.integers(0, 3),
+    seed=st.integers(0, 9),
+)
+def test_files_keep_their_side_when_others_come_and_go(sizes, lost, added, seed):
+    ids = [f"{label}/{i:02}.png" for label, n in enumerate(sizes) for i in range(n)]
+    before = set(carve(files_of(ids, [int(i[0]) for i in ids]), 0.2, seed, name="test")[1].ids)
+    changed = [one for i, one in enumerate(ids) if i not in lost] + [f"0/{i}-new.png" for i in range(added)]
+    changed.sort()
+    split = files_of(changed, [int(i[0]) for i in changed], len(sizes))
+    after = set(carve(split, 0.2, seed, name="test")[1].ids)
+    moved = (before ^ after) & set(ids) & set(changed)
+    # One goes over for each file that came or went, and one for each class whose count was rounded otherwise.
+    assert len(moved) <= len(set(ids) ^ set(changed)) + len(sizes)
+    if not set(ids) ^ set(changed):
+        assert not moved
+
+
+def test_one_more_file_moves_at_most_one_of_many():
+    ids = [f"{i:03}.png" for i in range(200)]
+    before = set(carve(files_of(ids, [0] * 100 + [1] * 100), 0.2, 0, name="test")[1].ids)
+    # It comes first, so that the place of every other one changes.
+    after = set(carve(files_of(["!.png", *ids], [0] * 101 + [1] * 100), 0.2, 0, name="test")[1].ids)
+    assert len(before - after) <= 1
+
+
+def test_arrays_go_by_their_places():
+    # Published figures depend on it: names make no difference to pictures in memory.
+    split = split_of([0, 1] * 20)
+    named = Split(
+        "train", split.pictures, split.labels, split.classes, given_ids=np.array([f"x{i}" for i in range(40)])
+    )
+    chosen = [int(i[1:]) for i in carve(named, 0.2, 0, name="validation")[1].ids]
+    assert chosen == PINNED
+
+
+@pytest.mark.parametrize("split", [split_of([0, 1] * 100), files_of([f"{i}.png" for i in range(200)], [0, 1] * 100)])
+def test_seed_and_name_choose_differently(split):
     chosen = {tuple(carve(split, 0.2, seed, name=name)[1].ids) for seed in (0, 1) for name in ("validation", "test")}
     assert len(chosen) == 4
 

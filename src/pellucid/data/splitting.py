@@ -2,10 +2,15 @@
 
 A class of n pictures gives floor or ceiling of n × fraction of them, so that the whole is ceil(N × fraction) where that
 is possible; a class of two or more keeps at least one picture on each side; a class of one stays in the rest.
+
+Each picture has a random key, and the smallest keys of a class are carved. The key of a file is a hash of its id, so a
+file keeps its side when others are added, removed or unreadable; only at the edge, where a class's count changes, may
+one go over. Pictures in memory have no names of their own: their keys go by their places.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import zlib
 from collections.abc import Mapping
@@ -14,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from pellucid.errors import DataError, UsageError
-from pellucid.records import Dataset, Split
+from pellucid.records import Dataset, PictureFiles, Split
 
 __all__ = ["GROUPS", "SPLIT_NAMES", "carve", "carved_note", "check_fraction", "lacking", "with_validation"]
 
@@ -54,7 +59,7 @@ def carve(split: Split, fraction: float, seed: int, *, name: str) -> tuple[Split
     Args:
         split: what to carve from; its labels must be known.
         fraction: which part is carved off, between 0 and 1.
-        seed: which pictures; the same seed, name and labels give the same pictures.
+        seed: which pictures; the same seed, name and labels give the same pictures (of files: the same ids).
         name: what the carved part is called, for example `validation`.
 
     Returns:
@@ -65,7 +70,7 @@ def carve(split: Split, fraction: float, seed: int, *, name: str) -> tuple[Split
     """
     check_fraction(fraction)
     labels = split.known_labels()
-    keys = _keys(len(labels), seed, name)
+    keys = _keys(split, seed, name)
     if GROUPS in split.columns:
         chosen = _choose_groups(labels, split.columns[GROUPS], len(split.classes), fraction, keys)
     else:
@@ -103,11 +108,20 @@ def lacking(splits: Mapping[str, Split]) -> list[str]:
     return notes
 
 
-def _keys(n: int, seed: int, name: str) -> np.ndarray:
-    """One random key a picture. Raw output of the bit generator: NumPy promises that it stays the same for ever."""
+def _keys(split: Split, seed: int, name: str) -> np.ndarray:
+    """One random key a picture, the same on every platform for ever: uint64 (N,).
+
+    For files a hash of the id. For arrays the raw output of the bit generator, which NumPy promises not to change.
+    """
     if seed < 0:
         raise UsageError(f"The seed is {seed}; it must be 0 or more.")
-    return np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])).random_raw(n)
+    if isinstance(split.pictures, PictureFiles):
+        hashes = (
+            hashlib.sha256(f"{seed}/{name}/{identity}".encode("utf-8", "backslashreplace")).digest()[:8]
+            for identity in split.ids
+        )
+        return np.array([int.from_bytes(one, "little") for one in hashes], dtype=np.uint64)
+    return np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])).random_raw(len(split))
 
 
 def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
