@@ -12,6 +12,7 @@ import pytest
 
 from pellucid.data.folder import read
 from pellucid.data.loading import load
+from pellucid.data.splitting import with_validation
 from pellucid.data.walk import on_one_line
 from pellucid.errors import DataError, MissingDataError
 from pellucid.records import PictureFiles
@@ -213,9 +214,36 @@ def test_the_same_file_twice(class_folders):
     assert len(data.train) == 8
     (note,) = data.notes
     assert note == (
-        "3 files with exactly the bytes of another one, kept; 1 such picture in more than one split; 1 such picture in "
-        "more than one class: 'test/ants/same.png = train/ants/00.png = train/ants/copy.png', 'train/ants/01.png = "
-        "train/bees/ant.png'"
+        "3 files with exactly the bytes of another one, kept, and kept together where a split is carved; 1 such "
+        "picture in more than one split; 1 such picture in more than one class: 'test/ants/same.png = "
+        "train/ants/00.png = train/ants/copy.png', 'train/ants/01.png = train/bees/ant.png'"
+    )
+
+
+def test_copies_stay_on_one_side_of_what_is_carved(class_folders):
+    folder = class_folders({"ants": 12, "bees": 12})
+    for label in ("ants", "bees"):
+        for i in range(12):
+            shutil.copy(folder / label / f"{i:02}.png", folder / label / f"copy {i:02}.png")
+    shutil.copy(folder / "ants" / "03.png", folder / "bees" / "really an ant.png")
+    for seed in range(5):
+        data = with_validation(load(folder, seed=seed), 0.2, seed)
+        assert sum(len(split) for split in data) == 49
+        contents = [{path.read_bytes() for path in split.pictures.paths} for split in data]
+        assert sum(map(len, contents)) == 24, "no content is in two splits"
+        assert all(len(split) >= 6 for split in data)
+    # Where nothing is a copy, nothing is grouped.
+    assert load(class_folders({"a": 3, "b": 3}, "others")).train.columns == {}
+
+
+def test_a_class_of_copies_alone_is_missing_on_one_side_and_that_is_said(class_folders):
+    folder = class_folders({"ants": 10, "bees": 1})
+    shutil.copy(folder / "bees" / "00.png", folder / "bees" / "01.png")
+    data = load(folder)
+    assert data.test.counts() == {"ants": 2, "bees": 0}
+    assert data.notes[1:] == (
+        "no test split was given: 2 pictures (20 % of each class) were set apart by seed 0",
+        "test lacks the class 'bees'",
     )
 
 

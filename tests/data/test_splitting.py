@@ -158,6 +158,23 @@ def test_many_groups_come_near_the_share():
     assert np.bincount(carved.labels).tolist() == [16] * 5
 
 
+@settings(max_examples=40, deadline=None)
+@given(labels=labels_of_many_classes, fraction=fractions, seed=st.integers(0, 9))
+def test_groups_of_one_picture_change_nothing(labels, fraction, seed):
+    alone = np.array([f"g{i}" for i in range(len(labels))])
+    found = carve(split_of(labels, 7, {"groups": alone}), fraction, seed, name="test")[1].ids
+    np.testing.assert_array_equal(found, carve(split_of(labels, 7), fraction, seed, name="test")[1].ids)
+
+
+def test_pinned_choice_of_groups():
+    groups = np.arange(60) // 3
+    _, carved = carve(split_of([0, 1, 2, 0, 0, 1] * 10, 3, {"groups": groups}), 0.3, 0, name="test")
+    assert np.unique(carved.columns["groups"]).tolist() == PINNED_GROUPS
+
+
+PINNED_GROUPS = [3, 4, 5, 6, 12, 17]
+
+
 def test_with_validation_keeps_what_is_there():
     train = split_of([0, 1] * 10)
     dataset = Dataset("some", {"train": train, "test": split_of([0, 1])})

@@ -8,7 +8,8 @@
         three.jpg                    ants/four.jpg ...
 
 Real folders are not tidy. What is not a picture, or cannot be read as one, is left out and named in the notes; hidden
-and system files are left out and counted. Nothing is replaced or relabelled.
+and system files are left out and counted. Nothing is replaced or relabelled. Copies of one file are kept, and form a
+group that is never torn apart when a split is carved: else a picture would be both learned from and tested on.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 
 from pellucid.data.decoding import SUFFIXES, probe
 from pellucid.data.files import read_errors
-from pellucid.data.splitting import carve, carved_note, lacking
+from pellucid.data.splitting import GROUPS, carve, carved_note, lacking
 from pellucid.data.walk import Found, on_one_line, walk
 from pellucid.errors import DataError, MissingDataError
 from pellucid.records import Dataset, PictureFiles, Split
@@ -71,29 +72,42 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
             f"one folder of pictures per class."
         )
     name = path.resolve().name or "folder"
+    copies = _copies(readable)
     splits = {
-        split: _split(split, [picture for picture in readable if picture.split == split], classes, path, name)
+        split: _split(split, [picture for picture in readable if picture.split == split], classes, path, name, copies)
         for split in ("train", "validation", "test")
         if any(picture.split == split for picture in readable)
     }
-    notes = _notes(found, unreadable, misnamed, classes) + _copies(readable) + lacking(splits)
+    notes = _notes(found, unreadable, misnamed, classes) + _copies_note(copies)
     if not found.has_splits and test_fraction:
         try:
             splits["train"], splits["test"] = carve(splits["train"], test_fraction, seed, name="test")
             notes.append(carved_note(len(splits["test"]), test_fraction, seed))
         except DataError:
             notes.append("no test split was given, and there are too few pictures to set any apart")
+    notes += lacking(splits)
     return Dataset(name, splits, f"Pictures of the folder {on_one_line(name)}, one folder per class.", tuple(notes))
 
 
-def _split(name: str, pictures: list[_Picture], classes: tuple[str, ...], root: Path, dataset: str) -> Split:
+def _split(
+    name: str,
+    pictures: list[_Picture],
+    classes: tuple[str, ...],
+    root: Path,
+    dataset: str,
+    copies: list[list[_Picture]],
+) -> Split:
+    """One split; where the folder has copies, its column `groups` names the first file of those bytes."""
     index = {label: i for i, label in enumerate(classes)}
+    first = {picture.identity: group[0].identity for group in copies for picture in group}
+    groups = np.array([first.get(picture.identity, picture.identity) for picture in pictures])
     return Split(
         name,
         PictureFiles(tuple(picture.path for picture in pictures), root),
         np.array([index[picture.label] for picture in pictures], dtype=np.int64),
         classes,
         given_ids=np.array([picture.identity for picture in pictures]),
+        columns={GROUPS: groups} if copies else {},
         dataset=dataset,
     )
 
@@ -152,11 +166,12 @@ def _notes(found: Found, unreadable: list[str], misnamed: list[str], classes: tu
     return notes
 
 
-def _copies(pictures: list[_Picture]) -> list[str]:
-    """A note on files with exactly the same bytes; only those of equal size are read."""
+def _copies(pictures: list[_Picture]) -> list[list[_Picture]]:
+    """The groups of files with exactly the same bytes; only those of equal size are read."""
     by_size: dict[int, list[_Picture]] = defaultdict(list)
     for picture in pictures:
-        by_size[picture.path.stat().st_size].append(picture)
+        with read_errors(picture.path):
+            by_size[picture.path.stat().st_size].append(picture)
     groups: list[list[_Picture]] = []
     for alike in by_size.values():
         by_content: dict[bytes, list[_Picture]] = defaultdict(list)
@@ -165,11 +180,14 @@ def _copies(pictures: list[_Picture]) -> list[str]:
                 with read_errors(picture.path), picture.path.open("rb") as stream:
                     by_content[hashlib.file_digest(stream, "sha256").digest()].append(picture)
         groups += [group for group in by_content.values() if len(group) > 1]
+    return sorted(groups, key=lambda group: group[0].identity)
+
+
+def _copies_note(groups: list[list[_Picture]]) -> list[str]:
     if not groups:
         return []
-    groups.sort(key=lambda group: group[0].identity)
     extra = sum(len(group) - 1 for group in groups)
-    note = f"{_files(extra)} with exactly the bytes of another one, kept"
+    note = f"{_files(extra)} with exactly the bytes of another one, kept, and kept together where a split is carved"
     across = sum(len({picture.split for picture in group}) > 1 for group in groups)
     if across:
         note += f"; {across:,} such picture{'s' * (across > 1)} in more than one split"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -160,14 +161,17 @@ def _choose_groups(
     stratified ones.
     """
     names, members = np.unique(groups, return_inverse=True)
-    held = np.zeros((len(names), classes), dtype=np.int64)
-    np.add.at(held, (members, labels), 1)
+    held: list[Counter[int]] = [Counter() for _ in names]
+    for group, label in zip(members.tolist(), labels.tolist(), strict=True):
+        held[group][label] += 1
     first_key = np.full(len(names), np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(first_key, members, keys)
-    wanted = _counts(held.sum(axis=0), fraction)
-    taken, have = np.zeros(len(names), dtype=bool), np.zeros(classes, dtype=np.int64)
-    for group in np.argsort(first_key, kind="stable"):
-        if np.abs(wanted - have - held[group]).sum() < np.abs(wanted - have).sum():
+    # How many of each class are still wanted. Only the classes that a group has are looked at: there may be many.
+    wanted = _counts(np.bincount(labels, minlength=classes), fraction).tolist()
+    taken = np.zeros(len(names), dtype=bool)
+    for group in np.argsort(first_key, kind="stable").tolist():
+        if sum(abs(wanted[label] - n) - abs(wanted[label]) for label, n in held[group].items()) < 0:
             taken[group] = True
-            have += held[group]
+            for label, n in held[group].items():
+                wanted[label] -= n
     return taken[members]
