@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -121,6 +122,27 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         said = running.stderr.read()
     assert said == b""
     assert running.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_standard_output_is_said_so(unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    program = [sys.executable, "-c", "from pellucid.cli import main; main()", "networks"]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, check=False, encoding="utf-8")
+    assert done.stderr == "Standard output cannot be written: No space left on device.\n"
+    assert done.returncode == 1
+
+
+def test_an_error_cannot_write_another_line_nor_move_the_cursor(pellucid, failing):
+    failing(DataError("The file two\nlines\x1b[31m.png is damaged."))
+    assert pellucid("fail").err == "The file two\\nlines\\x1b[31m.png is damaged.\n"
+
+
+def test_an_error_of_the_system_that_names_no_file_is_not_blamed_on_the_output(pellucid, failing):
+    failing(OSError(errno.EIO, "Input/output error"))
+    assert pellucid("fail").err == "Input/output error.\n"
 
 
 def test_help_answers_in_a_pipe_without_control_characters():

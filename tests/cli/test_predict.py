@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import pellucid as library
 from pellucid.records import Predictions
@@ -20,7 +23,7 @@ def copied(scans, tmp_path) -> Path:
 def test_a_folder_is_predicted_with_all_that_is_within(pellucid, model_file, scans):
     done = pellucid("predict", model_file, scans)
     assert done.code == 0
-    assert done.err == ""
+    assert done.err == f"Note: {scans}: 1 hidden file or folder was left out.\n"
     names = ["a.png", "b.png", "c.bmp", "d e.png", "deeper/F.PNG", "é.png"]
     lines = done.out.splitlines()
     assert sorted(line.split("  ")[0] for line in lines) == sorted(str(scans / name) for name in names)
@@ -169,3 +172,115 @@ def test_a_file_name_cannot_write_another_line(pellucid, model_file, copied):
 
 def test_a_wrong_top_is_a_usage_error(pellucid, model_file, scans):
     assert pellucid("predict", model_file, scans, "--top", 0).code == 2
+
+
+def test_one_that_is_not_there_does_not_stop_the_others(pellucid, model_file, scans, tmp_path):
+    missing = tmp_path / "missing.png"
+    given = [missing, scans / "a.png", f"{tmp_path}/*.gif", "--out", tmp_path / "found.csv"]
+    done = pellucid("predict", model_file, *given)
+    assert done.code == 1
+    assert len(done.out.splitlines()) == 1
+    assert done.err.splitlines() == [
+        f"There is no file or folder {missing}. Give files, folders, or a pattern such as 'scans/*.png'.",
+        f"Nothing matches {tmp_path}/*.gif. Give files, folders, or a pattern such as 'scans/*.png'.",
+        "2 of 3 pictures could not be read.",
+    ]
+    with (tmp_path / "found.csv").open(encoding="utf-8", newline="") as stream:
+        assert [row["id"] for row in csv.DictReader(stream)] == [
+            str(scans / "a.png"),
+            str(missing),
+            f"{tmp_path}/*.gif",
+        ]
+    rows = pellucid("predict", model_file, *given[:3], "--json").findings["unreadable"]["rows"]
+    assert [row[0] for row in rows] == [str(missing), f"{tmp_path}/*.gif"]
+
+
+def test_when_none_is_there_each_is_named(pellucid, model_file, tmp_path):
+    done = pellucid("predict", model_file, tmp_path / "x.png", tmp_path / "y.png")
+    assert (done.code, done.out) == (1, "")
+    assert [line.split(". ")[0] for line in done.err.splitlines()] == [
+        f"There is no file or folder {tmp_path / name}" for name in ("x.png", "y.png")
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes among files, and asks for rights to make links")
+def test_what_is_no_file_is_named_and_not_waited_for(pellucid, model_file, copied):
+    os.mkfifo(copied / "pipe.png")
+    (copied / "lost.png").symlink_to("nowhere.png")
+    (copied / "linked").symlink_to("deeper")
+    done = pellucid("predict", model_file, copied)
+    assert done.code == 1
+    assert len(done.out.splitlines()) == 6
+    pipe = f"{copied}/pipe.png is no file, but a pipe or a device. For a picture from another program give -, "
+    assert done.err.splitlines() == [
+        f"Note: {copied}: 1 hidden file or folder was left out.",
+        f"Note: {copied}: links to folders are not followed: {copied}/linked.",
+        f"{copied}/lost.png is a link that leads to nothing. Remove it, or mend it.",
+        f"{pipe}standard input.",
+        "2 of 8 pictures could not be read.",
+    ]
+    assert pellucid("predict", model_file, copied / "pipe.png").sentence == f"{pipe}standard input."
+
+
+@pytest.mark.parametrize("start", ["BMW", "RIFFLE", "GIF89a"])
+def test_a_list_whose_first_name_begins_as_a_picture_does(pellucid, model_file, scans, tmp_path, monkeypatch, start):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(scans / "a.png", f"{start}.png")
+    done = pellucid("predict", model_file, "-", stdin=f"{start}.png\r\n{start}.png\r\n".encode())
+    assert done.code == 0
+    assert done.out.startswith(f"{start}.png ")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_every_kind_of_picture_may_come_from_standard_input(pellucid, model_file, kind):
+    content = io.BytesIO()
+    Image.new("L", (8, 8), 65).save(content, kind)
+    assert pellucid("predict", model_file, "-", stdin=content.getvalue()).out.startswith("-  ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("name", ["a\u2028b.png", "a\x0bb.png", "a\x85b.png"])
+def test_what_ends_lines_elsewhere_may_be_part_of_a_name(pellucid, model_file, scans, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(scans / "a.png", name)
+    assert pellucid("predict", model_file, "-", stdin=f"{name}\n".encode()).code == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names that are no valid text")
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_name_that_is_no_valid_text_loses_nothing(pellucid, model_file, copied, tmp_path, suffix):
+    (copied / "a.png").rename(copied / os.fsdecode(b"bad\xff.png"))
+    (copied / os.fsdecode(b"worse\xfe.png")).write_text("no picture", encoding="utf-8")
+    done = pellucid("predict", model_file, copied, "--out", tmp_path / f"found.{suffix}")
+    assert done.code == 1
+    assert len(done.out.splitlines()) == 6
+    assert "bad\\udcff.png" in done.out
+    assert "worse\\udcfe.png" in done.err
+    if suffix == "parquet":
+        found = Predictions.load(tmp_path / "found.parquet")
+        assert f"{copied}/bad\\udcff.png" in found.ids.tolist()
+        assert list(found.unreadable) == [f"{copied}/worse\\udcfe.png"]
+    else:
+        text = (tmp_path / f"found.{suffix}").read_text(encoding="utf-8").replace("\\\\", "\\")
+        assert f"{copied}/bad\\udcff.png" in text
+        assert f"{copied}/worse\\udcfe.png" in text
+    listed = pellucid("predict", model_file, "-", stdin=os.fsencode(copied) + b"/bad\xff.png\n")
+    assert listed.code == 0
+    assert "bad\\udcff.png" in listed.out
+
+
+def test_what_was_found_is_printed_though_it_cannot_be_written(pellucid, model_file, scans, tmp_path):
+    done = pellucid("predict", model_file, scans / "a.png", "--out", tmp_path / "nowhere" / "found.csv")
+    assert done.code == 1
+    assert len(done.out.splitlines()) == 1
+
+
+def test_one_long_name_does_not_push_the_others_apart(pellucid, model_file, scans, tmp_path):
+    model = library.Model.load(model_file)
+    classes = ("x" * 200, *model.classes[1:])
+    changed = library.Model(model.specification.model_copy(update={"classes": classes}), model.weights)
+    changed.save(tmp_path / "long.safetensors")
+    lines = pellucid("predict", tmp_path / "long.safetensors", scans, "--top", 10).out.splitlines()
+    assert all("x" * 200 in line for line in lines)
+    assert all("  1 " in line.replace("x" * 200, "") for line in lines)
+    assert not any(" " * 60 in line for line in lines)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +156,24 @@ def test_somebody_elses_parquet_and_nothing_at_all(tmp_path):
     parquet.write_table(pa.table({"id": ["a"]}), path)
     with pytest.raises(FormatError, match="not a predictions file of Pellucid"):
         Predictions.load(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no file names with colons")
+@pytest.mark.parametrize("name", ["run:1", "~", "s3:"])
+def test_a_folder_of_any_name_holds_them(tmp_path, monkeypatch, name):
+    """Arrow would take `run:` for a kind of storage, and `~` for a folder of somebody's."""
+    monkeypatch.chdir(tmp_path)
+    Path(name).mkdir()
+    wanted = predictions()
+    wanted.save(Path(name, "found.parquet"))
+    assert_same(Predictions.load(Path(name, "found.parquet")), wanted)
+
+
+def test_names_that_are_no_valid_text_are_written_with_escapes(tmp_path):
+    found = replace(
+        predictions(n=1), ids=np.array(["bad\udcff.png"]), unreadable={"worse\udcfe.png": "worse\udcfe.png is cut off."}
+    )
+    found.save(tmp_path / "found.parquet")
+    again = Predictions.load(tmp_path / "found.parquet")
+    assert again.ids.tolist() == ["bad\\udcff.png"]
+    assert again.unreadable == {"worse\\udcfe.png": "worse\\udcfe.png is cut off."}

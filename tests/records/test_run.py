@@ -80,3 +80,10 @@ def test_no_run_folder(tmp_path):
     RunFolder(tmp_path).run_json.write_bytes(b"\xff\xfe{")
     with pytest.raises(FormatError, match="is not a run folder"):
         RunFolder(tmp_path).read_json()
+
+
+def test_a_tilde_is_the_persons_own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "me"))
+    assert RunFolder.create("digits", "mlp", "~/x").path == tmp_path / "me" / "x"
+    assert RunFolder.create("digits", "mlp", "~nobody-at-all/x").path == Path("~nobody-at-all/x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pellucid.cli import home
 from pellucid.cli.commands import COMMANDS
 from pellucid.errors import PellucidError, UnknownNameError
 from pellucid.version import __version__
@@ -81,13 +83,15 @@ def sentences(*, debug: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         _end("Interrupted.", 130, debug)
     except BrokenPipeError:
-        # Whoever was reading has seen enough (`pellucid predict ... | head`). Python's own flush at exit must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_output()  # whoever was reading has seen enough (`pellucid predict ... | head`)
         raise typer.Exit(0) from None
     except MemoryError:
         _end("There is not enough memory for this. Try a smaller --batch-size, or smaller pictures.", 1, debug)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
+        if not where and error.errno in _FULL:
+            _let_go_of_output()
+            where = "Standard output cannot be written: "
         _end(f"{where}{error.strerror or error}.", 1, debug)
     except Exception as error:  # noqa: BLE001 (a fault of ours, whatever it is, is no traceback for a user)
         text = " ".join(str(error).split())
@@ -99,10 +103,21 @@ def sentences(*, debug: bool) -> Iterator[None]:
         )
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Of a full disk. Whatever writes a file says so itself, so that an error without a name is of what is printed."""
+
+
+def _let_go_of_output() -> None:
+    """Lets what is still to be printed go nowhere, so that Python's own flush at exit does not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _end(sentence: str, exit_code: int, debug: bool) -> None:  # noqa: FBT001 (private, and always the same name)
     if debug:
         traceback.print_exc()
-    typer.echo(sentence, err=True)
+    from pellucid.cli import console
+
+    console.say(sentence)
     raise typer.Exit(exit_code) from None
 
 
@@ -126,7 +141,7 @@ def _load(name: str) -> Any:
     function, examples = COMMANDS[name].load(name)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-    app.command(name, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(function)
+    app.command(name, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(home.expanding(function))
     return typer.main.get_command(app)
 
 

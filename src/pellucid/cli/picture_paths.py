@@ -3,18 +3,95 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pellucid.cli import home
 from pellucid.errors import DataError, MissingDataError
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"RIFF")
 """How files of pictures begin."""
 
+_EXPECTED = "Give files, folders, or a pattern such as 'scans/*.png'."
 
-def gather(paths: Sequence[str], *, spool: Path) -> dict[str, str]:
-    """The pictures that are meant, in order, each once: from the path that can be opened to what it is called.
+
+@dataclass
+class Gathered:
+    """The pictures that are meant.
+
+    Attributes:
+        pictures: in order, each once: from the path that can be opened to what it is called.
+        problems: what was named or found and is no picture that can be opened: from its path to a sentence.
+        notes: what was left out of folders, in words.
+    """
+
+    pictures: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, path: str) -> None:
+        """Adds what one path means: a file, the pictures in a folder, or what a pattern matches."""
+        here = home.expand(Path(path))
+        path = path if here == Path(path) else str(here)
+        if here.is_dir():
+            self._add_folder(path)
+        elif os.path.lexists(here):
+            self._add_file(path)
+        elif not glob.has_magic(path):
+            self.problems[path] = f"There is no file or folder {path}. {_EXPECTED}"
+        elif matched := sorted(glob.glob(path, recursive=True)):  # noqa: PTH207 (an absolute pattern, which Path.glob refuses)
+            for one in matched:
+                (self._add_folder if Path(one).is_dir() else self._add_file)(one)
+        else:
+            self.problems[path] = f"Nothing matches {path}. {_EXPECTED}"
+
+    def _add_file(self, path: str) -> None:
+        here = Path(path)
+        if here.is_file():
+            self.pictures[path] = path
+        elif here.exists():  # to open a pipe would be to wait, perhaps for ever
+            self.problems[path] = (
+                f"{path} is no file, but a pipe or a device. For a picture from another program give -, standard input."
+            )
+        else:
+            self.problems[path] = f"{path} is a link that leads to nothing. Remove it, or mend it."
+
+    def _add_folder(self, folder: str) -> None:
+        """All that is named as a picture below a folder; hidden files, and folders behind links, are left out."""
+        from pellucid.data.decoding import SUFFIXES
+
+        hidden, linked, inside = 0, [], []
+        for place, folders, files in os.walk(folder, onerror=self._note_unread):
+            named = [name for name in files if Path(name).suffix.lower() in SUFFIXES]
+            hidden += sum(name.startswith(".") for name in named)
+            inside += [Path(place, name) for name in named if not name.startswith(".")]
+            linked += [str(Path(place, name)) for name in folders if Path(place, name).is_symlink()]
+            hidden += sum(name.startswith(".") for name in folders)
+            folders[:] = [name for name in folders if not name.startswith(".")]
+        for file in sorted(inside):
+            self._add_file(str(file))
+        if not inside:
+            self.problems[folder] = (
+                f"The folder {folder} has no pictures: no file within ends in {', '.join(SUFFIXES)}. "
+                f"Give another folder."
+            )
+        if hidden:
+            self.notes.append(
+                f"{folder}: {_count(hidden, 'hidden file or folder', 'hidden files and folders')} left out."
+            )
+        if linked:
+            shown = ", ".join(sorted(linked)[:5]) + (f" and {len(linked) - 5} more" if len(linked) > 5 else "")
+            self.notes.append(f"{folder}: links to folders are not followed: {shown}.")
+
+    def _note_unread(self, error: OSError) -> None:
+        self.problems[str(error.filename)] = f"{error.filename} cannot be read: {error.strerror}."
+
+
+def gather(paths: Sequence[str], *, spool: Path) -> Gathered:
+    """The pictures that are meant. What is not there is named, and the others go on.
 
     Args:
         paths: files; folders, of which all pictures within are meant; globs, which the shell may not have expanded;
@@ -22,58 +99,62 @@ def gather(paths: Sequence[str], *, spool: Path) -> dict[str, str]:
         spool: a folder where a picture from standard input may be put.
 
     Raises:
-        MissingDataError: a path is not there, or a glob or folder has no picture.
+        MissingDataError: there is one path, and it has no picture; or standard input is empty.
+        DataError: standard input is neither a picture nor a list.
     """
-    found: dict[str, str] = {}
+    found = Gathered()
     for path in paths:
         if path == "-":
-            found |= _standard_input(spool)
+            _add_standard_input(found, spool)
         else:
-            found |= {one: one for one in _expand(path)}
+            found.add(path)
+    if not found.pictures and len(found.problems) == 1:
+        raise MissingDataError(next(iter(found.problems.values())))
     return found
 
 
-def _expand(path: str) -> Iterable[str]:
-    here = Path(path)
-    if here.is_dir():
-        from pellucid.data.decoding import SUFFIXES
+def _add_standard_input(found: Gathered, spool: Path) -> None:
+    content = sys.stdin.buffer.read()
+    lines = _as_lines(content)
+    if lines is None:
+        file = spool / "standard-input"
+        file.write_bytes(content)
+        found.pictures[str(file)] = "-"
+        return
+    if not lines:
+        raise MissingDataError("Standard input is empty. Give a picture's bytes, or a list of paths, one a line.")
+    for line in lines:
+        found.add(line)
 
-        inside = [str(file) for file in sorted(here.rglob("*")) if _is_picture(file, below=here, suffixes=SUFFIXES)]
-        if not inside:
-            raise MissingDataError(
-                f"The folder {path} has no pictures: no file within ends in {', '.join(SUFFIXES)}. Give another folder."
-            )
-        return inside
-    if here.exists():
-        return [path]
-    if glob.has_magic(path):
-        matched = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 (an absolute pattern, which Path.glob refuses)
-        if not matched:
-            raise MissingDataError(f"Nothing matches {path}. Give files, folders, or a pattern such as 'scans/*.png'.")
-        return [one for match in matched for one in (_expand(match) if Path(match).is_dir() else [match])]
-    raise MissingDataError(
-        f"There is no file or folder {path}. Give files, folders, or a pattern such as 'scans/*.png'."
+
+def _as_lines(content: bytes) -> list[str] | None:
+    """The paths that stand in standard input, one a line; None where it is a picture.
+
+    Lists are tried first, as a path may begin as a picture does (`BMW.png`); no picture is valid text without a zero.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if b"\0" not in content:
+        try:
+            return _lines(content.decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            # Linux lets names be no valid text; a list with such a name has others, or it, on the disk.
+            lines = _lines(os.fsdecode(content))
+            if not content.startswith(_SIGNATURES) and any(os.path.lexists(line) for line in lines):
+                return lines
+    if content.startswith(_SIGNATURES):
+        return None
+    raise DataError(
+        "Standard input is neither a picture nor a list of paths, one a line. Try `ls scans/*.png | pellucid "
+        "predict MODEL -`."
     )
 
 
-def _is_picture(file: Path, *, below: Path, suffixes: Iterable[str]) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(below).parts)
-    return not hidden and file.suffix.lower() in suffixes and file.is_file()
+def _lines(text: str) -> list[str]:
+    """Lines end with a line feed, or with Windows' two characters; others that end lines may be part of a name."""
+    return [line for line in (line.removesuffix("\r") for line in text.split("\n")) if line.strip()]
 
 
-def _standard_input(spool: Path) -> dict[str, str]:
-    content = sys.stdin.buffer.read()
-    if content.startswith(_SIGNATURES):
-        file = spool / "standard-input"
-        file.write_bytes(content)
-        return {str(file): "-"}
-    try:
-        lines = [line for line in content.decode("utf-8").splitlines() if line.strip()]
-    except UnicodeDecodeError:
-        raise DataError(
-            "Standard input is neither a picture nor a list of paths, one a line. Try `ls scans/*.png | pellucid "
-            "predict MODEL -`."
-        ) from None
-    if not lines:
-        raise MissingDataError("Standard input is empty. Give a picture's bytes, or a list of paths, one a line.")
-    return {one: one for line in lines for one in _expand(line)}
+def _count(n: int, one: str, many: str) -> str:
+    return f"1 {one} was" if n == 1 else f"{n:,} {many} were"

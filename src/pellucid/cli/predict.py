@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,33 +55,49 @@ def predict(
         prediction_files.writer(out)  # a name that makes no sense is said before the work, not after
     loaded = Model.load(model)
     with tempfile.TemporaryDirectory() as folder:
-        pictures = picture_paths.gather(paths, spool=Path(folder))
+        gathered = picture_paths.gather(paths, spool=Path(folder))
+        console.notes(gathered.notes)
+        if not gathered.pictures:
+            for sentence in gathered.problems.values():
+                console.say(sentence)
+            raise typer.Exit(1)
         from pellucid.inference import predict as run
 
-        found = _renamed(run(loaded, list(pictures), batch_size=batch_size, network=network), pictures)
-    if out is not None:
-        prediction_files.write(found, out, top)
+        found = run(loaded, list(gathered.pictures), batch_size=batch_size, network=network)
+    found = _renamed(found, gathered.pictures, gathered.problems)
     if as_json:
         console.emit(_findings(found, top), as_json=True)
     else:
         _print(found, top)
     for name, reason in found.unreadable.items():
         console.say(reason if name == "-" or name in reason else f"{name}: {reason}")
+    if out is not None:
+        prediction_files.write(found, out, top)
     if found.unreadable:
         console.say(f"{len(found.unreadable)} of {len(found) + len(found.unreadable)} pictures could not be read.")
         raise typer.Exit(1)
 
 
-def _renamed(found: Predictions, names: dict[str, str]) -> Predictions:
-    """The predictions with each picture called as the person called it."""
+def _renamed(found: Predictions, names: Mapping[str, str], problems: Mapping[str, str]) -> Predictions:
+    """The predictions with each picture called as the person called it, and with what could not even be opened.
+
+    Names are as text can hold them: what is no valid text in a file's name becomes escapes.
+    """
     import numpy as np
 
-    ids = np.array([names.get(name, name) for name in found.ids.tolist()], dtype=str)
+    from pellucid.records.predictions import valid_text
+
+    ids = np.array([valid_text(names.get(name, name)) for name in found.ids.tolist()], dtype=str)
     unreadable = {
         names.get(name, name): reason.replace(name, "standard input" if names.get(name) == "-" else name)
         for name, reason in found.unreadable.items()
     }
-    return replace(found, ids=ids, unreadable=unreadable)
+    said = {valid_text(name): valid_text(reason) for name, reason in {**unreadable, **problems}.items()}
+    return replace(found, ids=ids, unreadable=said)
+
+
+_WIDEST_NAME, _WIDEST_CLASS = 80, 24
+"""Longer names stand out of their column, so that one of them does not push all the others apart."""
 
 
 def _print(found: Predictions, top: int) -> None:
@@ -88,8 +105,8 @@ def _print(found: Predictions, top: int) -> None:
     from pellucid.cli.prediction_files import ranked
 
     names = [plain(name) for name in found.ids.tolist()]
-    width = max(map(len, names), default=0)
-    label = max((len(plain(name)) for name in found.classes), default=0)
+    width = max((len(name) for name in names if len(name) <= _WIDEST_NAME), default=0)
+    label = max((len(one) for one in map(plain, found.classes) if len(one) <= _WIDEST_CLASS), default=0)
     for name, classes in zip(names, ranked(found, top), strict=True):
         said = "  ".join(f"{plain(one):<{label}} {100 * probability:5.1f} %" for one, probability in classes)
         typer.echo(f"{name:<{width}}  {said}")

@@ -25,7 +25,7 @@ def write(found: Predictions, path: Path, k: int) -> None:
 
     CSV has the columns id, class, probability (and class_2, probability_2 ... with `k` above 1) and error; JSON lines
     have the same by name; Parquet has the probabilities of all classes. Pictures that could not be read come last, with
-    the reason.
+    the reason. Names that are no valid text, as Linux allows, are given as `predict` prints them: with escapes.
 
     Raises:
         UsageError: the name asks for no known form.

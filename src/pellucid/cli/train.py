@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pellucid.cli import completion
+from pellucid.cli import completion, home
 
 if TYPE_CHECKING:
     from pellucid.workflows.train import Run
@@ -166,7 +166,7 @@ def train(
         report=report,
         progress=False,
         callbacks=[*([] if quiet else [_display(as_json=as_json)]), *loggers],
-        source=data if data in DATASETS else str(Path(data).resolve()),
+        source=data if data in DATASETS else str(home.expand(Path(data)).resolve()),
         command=shlex.join(["pellucid", *context.find_root().obj]),
         **changes,
     )

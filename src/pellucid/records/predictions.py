@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +79,18 @@ class Predictions:
         return np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
 
     def save(self, path: str | Path) -> None:
-        """Writes one Parquet file.
+        r"""Writes one Parquet file.
 
         Its columns are id, predicted, confidence, label (where known), p:CLASS for each class, and column:NAME for each
-        further column; what is not a column is JSON in the file's metadata.
+        further column; what is not a column is JSON in the file's metadata. File names that are no valid text, as Linux
+        allows, are written with escapes: `bad\udcff.png`.
         """
         import pyarrow as pa
         import pyarrow.parquet as parquet
 
+        if (valid := self._valid_text()) is not self:
+            valid.save(path)
+            return
         names = np.array(self.classes, dtype=object)
         table: dict[str, object] = {
             "id": pa.array(self.ids.tolist(), pa.string()),
@@ -101,8 +105,17 @@ class Predictions:
             table[f"column:{name}"] = pa.array(values.tolist())
         metadata = self._about() | {"sha256": self._sha256()}
         arrow = pa.table(table).replace_schema_metadata({_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
-        with atomic.replacing(path) as temporary:
-            parquet.write_table(arrow, temporary)
+        # A file object: of a path, Arrow would take what stands before a colon for a kind of storage.
+        with atomic.replacing(path) as temporary, temporary.open("wb") as stream:
+            parquet.write_table(arrow, stream)
+
+    def _valid_text(self) -> Predictions:
+        """The same, with names and reasons that UTF-8 can hold; itself where they are so."""
+        ids = [valid_text(name) for name in self.ids.tolist()]
+        unreadable = {valid_text(name): valid_text(reason) for name, reason in self.unreadable.items()}
+        if ids == self.ids.tolist() and unreadable == self.unreadable:
+            return self
+        return replace(self, ids=np.array(ids, dtype=str), unreadable=unreadable)
 
     def _about(self) -> dict[str, Any]:
         """What is not a column."""
@@ -165,6 +178,11 @@ class Predictions:
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, DataError) as error:
             reason = str(error).rstrip(".") or type(error).__name__
             raise FormatError(f"{path} is not a predictions file of Pellucid, or is damaged: {reason}.") from error
+
+
+def valid_text(text: str) -> str:
+    r"""The text as UTF-8 can hold it: bytes of a file's name that are no text become escapes, `\udcff`."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _values(column: Any) -> np.ndarray:

@@ -117,8 +117,11 @@ class RunFolder:
             StorageError: `out` is there already, or nothing may be written.
         """
         if out is not None:
+            place = Path(out)
+            with contextlib.suppress(RuntimeError):  # a name that begins with ~, and is nobody's folder
+                place = place.expanduser()
             try:
-                return cls(atomic.make_folder(out, exist_ok=False))
+                return cls(atomic.make_folder(place, exist_ok=False))
             except FileExistsError as error:
                 raise StorageError(
                     f"{out} is there already, and a run is never overwritten. Choose another name with --out, or leave "
