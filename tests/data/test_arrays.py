@@ -59,7 +59,14 @@ def test_truth_values_tensors_and_lists():
             "int64 pictures are expected as whole numbers from 0 to 255; these go from 256 to 256.",
         ),
         (np.full((1, 2, 2), -1), "these go from -1 to -1."),
-        (np.full((1, 2, 2), 1.5), "float64 pictures are expected as fractions from 0 to 1; these go from 1.5 to 1.5."),
+        (
+            np.full((1, 2, 2), 256.5),
+            "float64 pictures are expected as fractions from 0 to 1; these go from 256.5 to 25",
+        ),
+        (
+            np.array([[[0.0, 255.0]]]),
+            "these go from 0.0 to 255.0. Divide them by 255, or give them as uint8.",
+        ),
         (np.full((1, 2, 2), np.nan), "these go from nan to nan."),
         (np.full((1, 2, 2), "x"), "Pictures are expected as numbers from 0 to 255; this array is <U1."),
     ],
@@ -92,7 +99,10 @@ def test_a_test_split_is_carved_only_when_asked(digits):
     assert list(from_arrays(pictures, labels).splits) == ["train"]
     data = from_arrays(pictures, labels, test_fraction=0.25, seed=3, validation=(pictures[:9], labels[:9]))
     assert [len(split) for split in data] == [1077, 9, 360]
-    assert data.notes == ("no test split was given: 360 pictures (25 % of each class) were set apart by seed 3",)
+    assert data.notes == (
+        "no test split was given: 360 pictures (25 % of each class) were set apart by seed 3",
+        "validation lacks the class '9'",
+    )
     with pytest.raises(UsageError, match="test_fraction is 2"):
         from_arrays(pictures, labels, test_fraction=2)
 
@@ -102,7 +112,49 @@ def test_what_was_decided_is_noted():
     assert data.notes == (
         "train: values from 0 to 1 were multiplied by 255 and rounded",
         "the splits have pictures of different shapes: train (1, 4, 5), test (1, 7, 7)",
+        "test lacks the class '1'",
     )
+
+
+def test_labels_numbered_from_one_are_noted():
+    data = from_arrays(GREY, [1, 2], test=(GREY, [2, 1]))
+    assert data.classes == ("0", "1", "2")
+    assert data.notes == (
+        "the labels are numbers, none of them 0, and classes are numbered from 0: is the first one 1?",
+        "train lacks the class '0'",
+        "test lacks the class '0'",
+    )
+    assert from_arrays(GREY, [1, 1], ["ant", "bee"]).notes == ("train lacks the class 'ant'",)
+    assert from_arrays(GREY, [0, 2]).notes == ("train lacks the class '1'",)
+    assert from_arrays(GREY, ["bee", "ant"]).notes == ()
+
+
+class _NoValue:
+    """As pandas' NA is: comparing it gives nothing that is true or false."""
+
+    def __ne__(self, other: object) -> bool:
+        raise TypeError
+
+    __eq__ = __ne__
+    __hash__ = None
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), _NoValue()])
+@pytest.mark.parametrize("made", [list, tuple, lambda values: np.array(values, dtype=object)])
+@pytest.mark.parametrize("classes", [None, ["ant", "nan", "None"]])
+def test_missing_labels_are_refused(missing, made, classes):
+    with pytest.raises(DataError) as error:
+        from_arrays(GREY, made(["ant", missing]), classes)
+    assert str(error.value) == (
+        "1 of 2 labels is missing (None or NaN), the first at index 1. Leave those pictures out, or give them a "
+        "class of their own."
+    )
+    with pytest.raises(DataError, match=r"^2 of 2 labels are missing \(None or NaN\), the first at index 0\."):
+        from_arrays(GREY, [0, 1], test=(GREY, made([missing, missing])))
+
+
+def test_classes_may_be_called_nan_and_none():
+    assert from_arrays(GREY, ["nan", "None"]).classes == ("None", "nan")
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,10 @@ def test_truth_values_are_black_and_white(grey):
 @pytest.mark.parametrize(
     ("pictures", "part"),
     [
-        (np.zeros((2, 9, 7)) + 7.5, "fractions from 0 to 1; this one is float64 from 7.5 to 7.5"),
+        (
+            np.zeros((2, 9, 7)) + 7.5,
+            "fractions from 0 to 1; this one is float64 from 7.5 to 7.5. Divide it by 255, or give it as uint8.",
+        ),
         (np.zeros((2, 9, 7)) - 1, "float64 from -1 to -1"),
         (np.full((2, 9, 7), np.nan), "float64 from nan to nan"),
         (np.full((2, 9, 7), 256), "int64 from 256 to 256"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.data.splitting import GROUPS, carve, carved_note, check_fraction
+from pellucid.data.splitting import GROUPS, carve, carved_note, check_fraction, lacking
 from pellucid.errors import DataError
 from pellucid.records import Dataset, Split
 
@@ -31,7 +31,7 @@ def from_arrays(
 
     Args:
         images: N pictures, an array or tensor that `as_pictures` takes.
-        labels: N class numbers from 0, or N class names.
+        labels: N class numbers from 0, or N class names; none may be missing.
         classes: the class names, in the order of the numbers. Left out: the names found, sorted; or `0`, `1`, ...
         name: what the dataset is called.
         validation: (images, labels) of a validation split.
@@ -76,6 +76,9 @@ def from_arrays(
         if "test" not in splits:
             splits["train"], splits["test"] = carve(splits["train"], test_fraction, seed, name="test")
             notes.append(carved_note(len(splits["test"]), test_fraction, seed))
+    if classes is None and min(int(split.known_labels().min()) for split in splits.values()) > 0:
+        notes.append("the labels are numbers, none of them 0, and classes are numbered from 0: is the first one 1?")
+    notes += lacking(splits)
     return Dataset(name, splits, "Pictures given as arrays.", tuple(notes))
 
 
@@ -127,7 +130,10 @@ def _as_bytes(array: np.ndarray, notes: list[str]) -> np.ndarray:
         notes.append("values from 0 to 1 were multiplied by 255 and rounded")
         return np.rint(array * 255).astype(np.uint8)
     expected = "whole numbers from 0 to 255" if array.dtype.kind in "iu" else "fractions from 0 to 1"
-    raise DataError(f"The values of {array.dtype} pictures are expected as {expected}; these go from {low} to {high}.")
+    advice = " Divide them by 255, or give them as uint8." if array.dtype.kind == "f" and 0 <= low < high <= 255 else ""
+    raise DataError(
+        f"The values of {array.dtype} pictures are expected as {expected}; these go from {low} to {high}.{advice}"
+    )
 
 
 def _as_array(values: Any, what: str) -> np.ndarray:
@@ -142,9 +148,9 @@ def as_labels(values: Any, classes: Sequence[str]) -> np.ndarray:
     """Brings labels, numbers or names, to indices into `classes`: int64 (N,).
 
     Raises:
-        DataError: they are of another shape or type, or name no class.
+        DataError: they are of another shape or type, one is missing (None, NaN), or one names no class.
     """
-    array = _as_array(values, "labels")
+    array = _known(values)
     if array.ndim != 1:
         raise DataError(f"Labels are expected as one value per picture; these have shape {array.shape}.")
     if array.dtype.kind in "iu":
@@ -158,13 +164,38 @@ def as_labels(values: Any, classes: Sequence[str]) -> np.ndarray:
     return np.array([index[str(name)] for name in array], dtype=np.int64)
 
 
+def _known(values: Any) -> np.ndarray:
+    """The labels as an array of which none is missing: NumPy would make names of None and NaN."""
+    # A list of names and NaN becomes text at once, so that it is looked at before.
+    array = _as_array(values, "labels")
+    each = values if isinstance(values, (list, tuple)) else array.ravel() if array.dtype.kind == "O" else ()
+    missing = [i for i, value in enumerate(each) if _is_missing(value)]
+    if missing:
+        raise DataError(
+            f"{len(missing):,} of {len(each):,} labels {'is' if len(missing) == 1 else 'are'} missing (None or NaN), "
+            f"the first at index {missing[0]}. Leave those pictures out, or give them a class of their own."
+        )
+    return array
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None:
+        return True
+    try:
+        return bool(value != value)  # as only NaN and its like differ from themselves
+    except TypeError:
+        return True  # pandas' NA refuses to be compared
+    except ValueError:
+        return False  # an array: refused by its shape
+
+
 def _class_names(labels: Sequence[Any], classes: Sequence[str] | None) -> tuple[str, ...]:
     if classes is not None:
         names = tuple(str(name) for name in classes)
         if len(set(names)) < len(names):
             raise DataError(f"The class names {', '.join(names)} name one class twice.")
         return names
-    arrays = [_as_array(values, "labels") for values in labels]
+    arrays = [_known(values) for values in labels]
     if all(array.dtype.kind in "iu" for array in arrays):
         highest = max((int(array.max()) for array in arrays if array.size), default=-1)
         most = max(1000, *(array.size for array in arrays))

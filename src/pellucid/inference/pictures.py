@@ -112,7 +112,8 @@ def _as_uint8(array: np.ndarray) -> np.ndarray:
         return np.round(array * 255).astype(np.uint8)
     if np.issubdtype(array.dtype, np.integer) and low >= 0 and high <= 255:
         return array.astype(np.uint8)
+    advice = " Divide it by 255, or give it as uint8." if low >= 0 and high <= 255 else ""
     raise DataError(
         f"A picture holds whole numbers from 0 to 255, or fractions from 0 to 1; this one is {array.dtype} from "
-        f"{low:g} to {high:g}."
+        f"{low:g} to {high:g}.{advice}"
     )
