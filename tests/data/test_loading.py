@@ -26,21 +26,28 @@ def test_an_unknown_name_says_what_was_meant():
 
 
 @pytest.mark.parametrize(
-    "source", ["nofolder/", "./nofolder", "~/no-folder-of-this-name", Path("nofolder"), "", "no\\folder"]
+    "source", ["nofolder/", "./nofolder", "~/no-folder-of-this-name", Path("nofolder"), "no\\folder"]
 )
 def test_a_missing_folder(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if source == "":
-        # The empty path is where one stands.
-        with pytest.raises(MissingDataError, match="has no pictures"):
-            load(source)
-        return
     with pytest.raises(MissingDataError) as error:
         load(source)
     assert str(error.value) == (
         f"There is no folder at {source}. Give the path of a folder of pictures, or one of the names "
         f"{', '.join(DATASETS)}."
     )
+
+
+@pytest.mark.parametrize("source", ["", "  "])
+def test_an_empty_name_is_not_the_folder_one_stands_in(source, class_folders, monkeypatch):
+    monkeypatch.chdir(class_folders({"a": 2, "b": 2}))
+    with pytest.raises(UsageError) as error:
+        load(source)
+    assert str(error.value) == (
+        f"The data set has no name: '{source}' was given. Give the path of a folder ('.' is this one), or one "
+        f"of the names {', '.join(DATASETS)}."
+    )
+    assert load(".").classes == ("a", "b")
 
 
 def test_a_file_is_no_folder(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 from pellucid.data.catalogue import DATASETS, FORMATS, lookup
 from pellucid.data.files import read_errors
 from pellucid.data.splitting import check_fraction
-from pellucid.errors import FormatError, MissingDataError
+from pellucid.errors import FormatError, MissingDataError, UsageError
 from pellucid.records import Dataset
 
 __all__ = ["load"]
@@ -26,12 +26,19 @@ def load(source: str | Path, *, test_fraction: float = 0.2, seed: int = 0) -> Da
         seed: of that carving.
 
     Raises:
+        UsageError: the name is empty.
         UnknownNameError: no set has that name, and there is no such folder.
         MissingDataError: the folder is not there, or holds no pictures; or the set cannot be downloaded.
         FormatError: a file is not what it claims to be.
     """
     if test_fraction != 0:
         check_fraction(test_fraction, "test_fraction")
+    if isinstance(source, str) and not source.strip():
+        # As a path it would be the folder that one stands in: more often it is a variable that was never set.
+        raise UsageError(
+            f"The data set has no name: '{source}' was given. Give the path of a folder ('.' is this one), or "
+            f"one of the names {', '.join(DATASETS)}."
+        )
     if isinstance(source, str) and source in DATASETS:
         return importlib.import_module(lookup(source).module).load(source)
     path = Path(source).expanduser()
@@ -59,4 +66,4 @@ def load(source: str | Path, *, test_fraction: float = 0.2, seed: int = 0) -> Da
 
 
 def _looks_like_a_path(source: str) -> bool:
-    return any(mark in source for mark in "/\\~") or source in ("", ".", "..")
+    return any(mark in source for mark in "/\\~") or source in (".", "..")
