@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import pellucid
 from pellucid.cli import main
 from pellucid.errors import MissingDataError, StorageError, UsageError
 from pellucid.records import RunFolder
@@ -108,8 +109,6 @@ def interrupted(tmp_path):
         def on_epoch(self, row):
             signal.raise_signal(signal.SIGINT)
 
-    import pellucid
-
     done = run(
         pellucid.load("digits"), "logistic-regression", source="digits", out=tmp_path / "run", epochs=3,
         report=False, progress=False, callbacks=[Stop()],
@@ -119,7 +118,6 @@ def interrupted(tmp_path):
 
 
 def test_an_interrupted_run_goes_on_from_the_shell(interrupted, capsys, tmp_path):
-    import pellucid
 
     whole = run(
         pellucid.load("digits"), "logistic-regression", out=tmp_path / "whole", epochs=3, report=False, progress=False
@@ -170,8 +168,6 @@ def test_a_folder_in_use_is_refused(interrupted):
 def test_what_the_plan_does_not_name_has_to_be_given(tmp_path):
     from torch import nn
 
-    import pellucid
-
     class Stop:
         def on_epoch(self, row):
             signal.raise_signal(signal.SIGINT)
@@ -191,3 +187,47 @@ def test_resume_takes_nothing_else(capsys, tmp_path):
         main(["train", "digits", "--resume", str(tmp_path)])
     assert ended.value.code == 2
     assert "leave data, --network, --from and --out out" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGTERM that can be heard")
+def test_the_word_to_end_keeps_what_was_learned(tmp_path):
+    class Told:
+        def on_step(self, step, loss, accuracy):
+            if step == 5:
+                signal.raise_signal(signal.SIGTERM)
+
+    data = pellucid.load("digits")
+    done = run(
+        data, "mlp", source="digits", out=tmp_path / "run", epochs=2, report=False, progress=False, callbacks=[Told()]
+    )
+    assert done.interrupted
+    assert not resume(tmp_path / "run", progress=False).interrupted
+    whole = run(data, "mlp", source="digits", out=tmp_path / "whole", epochs=2, report=False, progress=False)
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == whole.folder.model.read_bytes()
+
+
+def test_ctrl_c_while_it_is_scored_keeps_the_model_and_the_way_on(tmp_path, monkeypatch):
+    import pellucid.workflows.train as workflow
+
+    def impatient(_found, _split):
+        raise KeyboardInterrupt
+
+    data = pellucid.load("digits")
+    monkeypatch.setattr(workflow, "evaluate", impatient)
+    done = run(data, "mlp", source="digits", out=tmp_path / "run", epochs=1, report=False, progress=False)
+    assert done.interrupted
+    assert done.folder.model.is_file() and done.folder.run_json.is_file()
+    monkeypatch.undo()
+    again = resume(tmp_path / "run", progress=False)
+    assert not again.interrupted
+    assert again.findings["accuracy"].n == 360
+
+
+def test_a_run_that_was_killed_says_where_its_best_model_is(tmp_path):
+    from pellucid.errors import ModelFileError
+    from pellucid.records import Model
+
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelFileError, match=r"has not ended. Its best model so far is .*checkpoint; `pellucid"):
+        Model.load(tmp_path)

@@ -11,7 +11,7 @@ from torch import nn
 
 from pellucid.errors import ModelFileError, NetworkError, UsageError
 from pellucid.networks import custom
-from pellucid.networks.catalogue import create
+from pellucid.networks.catalogue import TIMM, create, is_file_reference
 from pellucid.records import Model
 
 
@@ -37,9 +37,31 @@ def build(model: Model, network: nn.Module | type[nn.Module] | str | None = None
         elif named.name == "custom":
             module = _remembered(model)
         else:
-            module = create(named.name, shape, classes, named.settings)
+            module = _of_the_catalogue(model)
     load_weights(module, model.weights)
     return module.eval()
+
+
+def _of_the_catalogue(model: Model) -> nn.Module:
+    """The network that a model file names. First without memory, so that a file that lies cannot ask for much of it."""
+    named, shape, classes = model.specification.network, model.specification.preprocessing.shape, len(model.classes)
+    if is_file_reference(named.name):
+        raise ModelFileError(f"The model file names the network '{named.name}', which is no network of the catalogue.")
+    try:
+        with torch.device("meta"):
+            planned: nn.Module | None = create(named.name, shape, classes, named.settings)
+    except (NetworkError, RuntimeError, ValueError, TypeError, OverflowError) as error:
+        if isinstance(error, NetworkError) and not named.name.startswith(TIMM):
+            raise
+        if not named.name.startswith(TIMM):
+            raise ModelFileError(
+                f"The network '{named.name}' cannot be made as the model file says, with {dict(named.settings)} for "
+                f"pictures of shape {shape}."
+            ) from error
+        planned = None  # some of timm's networks compute with numbers while they are made, which takes memory
+    if planned is not None:
+        _require_same(planned, model.weights)
+    return create(named.name, shape, classes, named.settings)
 
 
 def _given(
@@ -81,6 +103,11 @@ def load_weights(module: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
     Raises:
         ModelFileError: a name or a shape differs.
     """
+    _require_same(module, weights)
+    module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+
+
+def _require_same(module: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
     expected = module.state_dict()
     for name in sorted(expected.keys() ^ weights.keys()):
         where = "lacks" if name in expected else "has, but the network does not know,"
@@ -91,7 +118,6 @@ def load_weights(module: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
                 f"The weights do not fit this network: '{name}' is {array.shape} in the file, but "
                 f"{tuple(expected[name].shape)} in the network."
             )
-    module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
 
 
 def weights_of(module: nn.Module) -> dict[str, np.ndarray]:

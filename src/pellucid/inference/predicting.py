@@ -70,6 +70,11 @@ def predict(
             "learned. Train again with a lower learning rate."
         )
     found = probabilities(specification.probabilities, outputs, specification.temperature)
+    if not torch.isfinite(found).all():
+        raise NetworkError(
+            f"The outputs cannot be made probabilities with a temperature of {specification.temperature:g}: the model "
+            f"file is spoilt. Train again."
+        )
     return Predictions(
         ids=split.ids,
         probabilities=found.numpy(),
@@ -103,6 +108,12 @@ def forward(
                 outputs.append(module(preparing.normalise(batch.to(device), preprocessing)))
                 if progress is not None:
                     progress(sum(map(len, outputs)), len(tensor))
+    except (RuntimeError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise NetworkError(
+            f"The network {type(module).__name__} failed on pictures of shape (C, H, W) = {preprocessing.shape}: "
+            f"{reason}."
+        ) from error
     finally:
         module.train(mode)
     return torch.cat(outputs).cpu() if outputs else torch.zeros(0, 0)
@@ -113,6 +124,8 @@ def as_tensor(array: np.ndarray) -> torch.Tensor:
 
     Of an array that may not be written (a mapped file), torch warns that a tensor does not know this.
     """
+    # An axis of one element may have any stride, and NumPy leaves odd ones, which torch takes for channels last.
+    array = np.ascontiguousarray(array).reshape(-1).reshape(array.shape)
     if array.flags.writeable:
         return torch.from_numpy(array)
     with warnings.catch_warnings():

@@ -130,4 +130,5 @@ def create(
         if not settings:
             raise
         given = ", ".join(f"{key}={value!r}" for key, value in settings.items())
-        raise UsageError(f"The network '{name}' cannot have the settings {given}: {error}.") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"The network '{name}' cannot have the settings {given}: {reason}.") from error

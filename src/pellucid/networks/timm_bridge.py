@@ -14,6 +14,18 @@ from torch import nn
 from pellucid.errors import NetworkError, UnknownNameError, UsageError
 from pellucid.networks.catalogue import TIMM
 
+# What would read other files, open connections, or contradict the data: settings come from model files too.
+_REFUSED = (
+    "pretrained",
+    "checkpoint",
+    "cache_dir",
+    "num_classes",
+    "in_chans",
+    "features_only",
+    "scriptable",
+    "exportable",
+)
+
 
 def create(
     name: str, shape: tuple[int, int, int], classes: int, settings: Mapping[str, Any] | None = None
@@ -42,6 +54,12 @@ def create(
     if not timm.is_model(plain):
         near = difflib.get_close_matches(plain, timm.list_models(), n=8, cutoff=0.5) or ["resnet18", "resnet50"]
         raise UnknownNameError("network of timm", plain, near, "There are more: timm.list_models() lists all.")
+    refused = [key for key in settings or {} if key.startswith(_REFUSED)]
+    if refused:
+        raise UsageError(
+            f"The setting '{refused[0]}' of '{name}' is not allowed: weights come from a model file alone, nothing is "
+            f"downloaded, and channels and classes are those of the data."
+        )
     channels, height, width = shape
     arguments: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": channels, **(settings or {})}
     # Transformers have positions for one size of picture, and are told which; others take any size.

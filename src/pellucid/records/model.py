@@ -195,6 +195,11 @@ class Model:
         path = Path(path)
         if path.is_dir():
             if not (path / "model.safetensors").is_file():
+                if (path / "checkpoint" / "model.safetensors").is_file():
+                    raise ModelFileError(
+                        f"The training in {path} has not ended. Its best model so far is {path / 'checkpoint'}; "
+                        f"`pellucid train --resume {path}` goes on with it."
+                    )
                 raise ModelFileError(
                     f"{path} is a folder without a model.safetensors. Give a model file, or a run folder."
                 )

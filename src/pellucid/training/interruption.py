@@ -9,27 +9,32 @@ from typing import Any, Self
 
 
 class Interruption:
-    """A context in which the first Ctrl-C only sets `requested`; a second one interrupts at once."""
+    """A context in which the first Ctrl-C, or the word to end, only sets `requested`; a second interrupts at once.
+
+    The word to end is SIGTERM, which launchers send before they kill.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
         self.requested = False
-        self._previous: Any = None
+        self._previous: dict[signal.Signals, Any] = {}
         # Only the main thread may have signal handlers; elsewhere Ctrl-C reaches whoever started the thread.
         self._active = threading.current_thread() is threading.main_thread()
 
     def __enter__(self) -> Self:
-        # Whoever started this in the background said that Ctrl-C is not meant for it.
-        self._active = self._active and signal.getsignal(signal.SIGINT) != signal.SIG_IGN
-        if self._active:
-            self._previous = signal.signal(signal.SIGINT, self._handle)
+        for number in self.SIGNALS if self._active else ():
+            # Whoever started this in the background may have said that Ctrl-C is not meant for it.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._active:
+        for number, previous in self._previous.items():
             # None stands for a handler that was not set from Python, and cannot be put back.
-            signal.signal(signal.SIGINT, signal.SIG_DFL if self._previous is None else self._previous)
+            signal.signal(number, signal.SIG_DFL if previous is None else previous)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if self.requested:

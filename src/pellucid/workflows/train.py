@@ -200,6 +200,18 @@ def _carry_out(
     folder.write_json(_description(training, plan.seed, plan.command, scored))
     if training.interrupted:
         return Run(folder, model, training, Findings(), scored, None)
+    try:
+        findings, page = _score(folder, plan, model, training, scored)
+    except KeyboardInterrupt:
+        return Run(folder, model, replace(training, interrupted=True), Findings(), scored, None)
+    folder.remove_checkpoints()
+    return Run(folder, Model.load(folder.model), training, findings, scored, page)
+
+
+def _score(
+    folder: RunFolder, plan: RunPlan, model: Model, training: Training, scored: str
+) -> tuple[Findings, Path | None]:
+    """Predicts and scores once, and writes what comes of it; the findings, and the page where one is written."""
     split = training.data.split(scored)
     found = predict(model, split)
     findings = evaluate(found, split)
@@ -208,9 +220,7 @@ def _carry_out(
     replace(found, model=model.sha256).save(folder.predictions)
     folder.write_findings(findings)
     show = display.view("run") if plan.report else None
-    page = None if show is None else show(folder, training.data)
-    folder.remove_checkpoints()
-    return Run(folder, model, training, findings, scored, page)
+    return findings, None if show is None else show(folder, training.data)
 
 
 def _scored(data: Dataset) -> str:
