@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import threading
 import warnings
@@ -227,6 +228,33 @@ def test_not_a_picture(tmp_path):
         )
     with pytest.raises(FormatError, match=r"the picture of 5 bytes is not a picture"):
         decode(b"hello", 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    path = tmp_path / "pipe.png"
+    os.mkfifo(path)
+    # Both ends are held open and something is in it: so this fails, and does not hang, where pipes are read.
+    pipe = os.open(path, os.O_RDWR)
+    try:
+        os.write(pipe, bytes(1000))
+        for look in (lambda: decode(path, 3), lambda: decode(str(path), 3), lambda: probe(path), lambda: is_grey(path)):
+            with pytest.raises(FormatError) as error:
+                look()
+            assert str(error.value) == (
+                f"{path} is no regular file, but a pipe, a socket or a device. Write the picture into a file first."
+            )
+    finally:
+        os.close(pipe)
+
+
+def test_a_link_to_a_picture_is_a_picture(photo, tmp_path):
+    photo().save(tmp_path / "a.png")
+    try:
+        (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
+    except OSError:
+        pytest.skip("this user may not make links")
+    assert decode(tmp_path / "link.png", 3).shape == (3, 30, 40)
 
 
 def test_other_decoders_are_not_reached(photo):

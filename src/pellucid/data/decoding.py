@@ -157,11 +157,21 @@ def _opened(source: Source, name: str, most_pixels: int) -> Iterator[Image.Image
         _check_size(source, name, most_pixels)
         yield source
         return
+    if not isinstance(source, bytes):
+        _check_kind(Path(source), name)
     with _quietly():
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     with image:
         _check_size(image, name, most_pixels)
         yield image
+
+
+def _check_kind(path: Path, name: str) -> None:
+    """Refuses pipes, sockets and devices: opening one may wait for ever. Folders and missing files fail by themselves."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise FormatError(
+            f"{name} is no regular file, but a pipe, a socket or a device. Write the picture into a file first."
+        )
 
 
 def _check_size(image: Image.Image, name: str, most_pixels: int) -> None:
