@@ -95,15 +95,36 @@ def test_a_full_device(tmp_path):
 
 
 def test_a_folder_that_is_missing_or_a_file(tmp_path):
-    with pytest.raises(StorageError, match="is not a folder"):
-        atomic.write_text(tmp_path / "none" / "a.txt", "x")
-    (tmp_path / "file").write_text("x", encoding="utf-8")
-    with pytest.raises(StorageError, match="is not a folder"):
-        atomic.write_text(tmp_path / "file" / "a.txt", "x")
+    missing, file = tmp_path / "none" / "a.txt", tmp_path / "file"
+    with pytest.raises(StorageError) as caught:
+        atomic.write_text(missing, "x")
+    assert str(caught.value) == f"{missing} cannot be written: there is no folder {tmp_path / 'none'}. Make it first."
+    file.write_text("x", encoding="utf-8")
+    for below in (file / "a.txt", file / "b" / "a.txt"):
+        with pytest.raises(StorageError) as caught:
+            atomic.write_text(below, "x")
+        assert str(caught.value) == f"{below} cannot be written: {file} is not a folder."
     (tmp_path / "folder").mkdir()
     with pytest.raises(StorageError, match="it is a folder"):
         atomic.write_text(tmp_path / "folder", "x")
     assert names(tmp_path) == ["file", "folder"]
+
+
+def test_a_folder_that_takes_no_files(tmp_path, monkeypatch):
+    """As /proc of Linux: it is a folder, and making a file in it ends in "no such file"."""
+
+    def refuse(self: Path, *_arguments: object, **_options: object):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    for write in (lambda: atomic.write_bytes(tmp_path / "a", b""), lambda: atomic.make_folder(tmp_path / "a")):
+        with pytest.raises(StorageError) as caught:
+            write()
+        assert str(caught.value) == (
+            f"{tmp_path / 'a'} cannot be written: the folder {tmp_path} is there, but the system makes nothing in it "
+            f"(No such file or directory). Choose another folder."
+        )
 
 
 def test_folders(tmp_path):

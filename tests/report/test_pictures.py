@@ -221,7 +221,7 @@ def test_nothing_is_shared_with_pyplot(findings):
 def test_unknown_kinds_and_folders_are_one_sentence(findings, tmp_path):
     with pytest.raises(UnknownNameError, match=r"no kind of figure named 'confusion-matrx'. Did you mean 'confusion-m"):
         pictures.png(Figure("x", "confusion-matrx", {}))
-    with pytest.raises(StorageError, match="is not a folder"):
+    with pytest.raises(StorageError, match="there is no folder"):
         pictures.draw(findings["mistakes"], tmp_path / "nowhere" / "x.png")
 
 

@@ -87,10 +87,24 @@ def storage_errors(path: Path) -> Iterator[None]:
         if isinstance(error, IsADirectoryError):
             raise StorageError(f"{path} cannot be written: it is a folder. Give the name of a file.") from error
         if isinstance(error, (NotADirectoryError, FileNotFoundError)):
-            raise StorageError(f"{path} cannot be written: {path.parent} is not a folder.") from error
+            raise StorageError(f"{path} cannot be written: {_why_not_there(path, error)}") from error
         if isinstance(error, FileExistsError):
             raise
         raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _why_not_there(path: Path, error: OSError) -> str:
+    """What is wrong with the folder that a file was to be made in; "no such file" is said of all of these."""
+    refused = Path(error.filename) if isinstance(error.filename, str) else path
+    folder = refused.parent
+    while not folder.exists() and folder.parent.exists() and not folder.parent.is_dir():
+        folder = folder.parent  # a file stands where one of the folders should
+    if folder.is_dir():
+        return (
+            f"the folder {folder} is there, but the system makes nothing in it ({error.strerror}). Choose another "
+            f"folder."
+        )
+    return f"{folder} is not a folder." if folder.exists() else f"there is no folder {folder}. Make it first."
 
 
 def _sync_folder(folder: Path) -> None:
