@@ -100,10 +100,10 @@ def test_folder_with_one_class(pellucid, class_folders):
 
 
 def test_missing_split(pellucid, model_file):
-    done = pellucid("evaluate", model_file, "digits", "--split", "validation")
+    done = pellucid("evaluate", model_file, "digits", "--split", "holdout")
     assert done.code == 1
     assert done.sentence == (
-        "The dataset 'digits' has no validation split; it has train and test. "
+        "The dataset 'digits' has no holdout split; it has train and test. "
         "Choose one of them, for example with --split train."
     )
 
@@ -177,7 +177,7 @@ def test_no_disk_space(pellucid, monkeypatch, model_file, scans):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(atomic.os, "fsync", full)
-    done = pellucid("predict", model_file, scans, "--out", "found.csv")
+    done = pellucid("predict", model_file, scans / "a.png", "--out", "found.csv")
     assert done.code == 1
     assert done.sentence == (
         "The disk is full: found.csv could not be written. Free some space, or choose another folder."
@@ -200,7 +200,8 @@ main(sys.argv[1:])
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
 def test_a_file_that_the_system_will_not_let_grow(model_file, scans):
     """A real refusal of a real write: no file may be larger than a thousand bytes."""
-    program = [sys.executable, "-c", LIMITED, "predict", str(model_file), str(scans), "--out", "found.parquet"]
+    program = [sys.executable, "-c", LIMITED, "predict", str(model_file), str(scans / "a.png")]
+    program += ["--out", "found.parquet"]
     done = subprocess.run(program, capture_output=True, text=True, check=False, encoding="utf-8")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import pellucid as library
 from pellucid.records import Predictions
@@ -55,3 +57,70 @@ def test_a_picture_that_cannot_be_decoded_is_named_and_left_out(pellucid, class_
     assert done.code == 1
     assert "00.png" in done.err
     assert done.findings["accuracy"]["n"] == 23
+
+
+TOO_GOOD = (
+    "Note: the model learned from these pictures, or its epoch was chosen by them, so the numbers are too good.\n"
+)
+CHOSE = "Note: by these pictures the model's epoch was chosen, so the numbers are somewhat too good.\n"
+OTHERS = "for training are not those that this model learned from."
+
+
+def test_validation_is_carved_as_in_training_and_said_so(pellucid, model_file):
+    done = pellucid("evaluate", model_file, "digits", "--split", "validation", "--json")
+    assert done.code == 0
+    assert done.findings["accuracy"]["n"] == 144
+    metrics = library.Model.load(model_file).specification.metrics
+    assert done.findings["accuracy"]["value"] == pytest.approx(metrics["validation_accuracy"]["value"])
+    carved = "these are the 144 pictures that the model's own plan carves from train.\n"
+    assert done.err == f"Note: 'digits' has no validation split of its own; {carved}{CHOSE}"
+
+
+def test_pictures_that_the_model_learned_from_are_said_so(pellucid, model_file):
+    assert pellucid("evaluate", model_file, "digits", "--split", "train").err == TOO_GOOD
+    assert pellucid("evaluate", model_file, "digits").err == ""
+
+
+QUICK = ["--network", "logistic-regression", "--epochs", 1, "--quiet", "--no-report"]
+
+
+def test_a_folder_that_has_changed_since_the_training(pellucid, class_folders, tmp_path):
+    photos = Path(shutil.copytree(class_folders, tmp_path / "photos"))
+    assert pellucid("train", photos, *QUICK, "--out", tmp_path / "run").code == 0
+    assert OTHERS not in pellucid("evaluate", tmp_path / "run", photos).err
+    assert TOO_GOOD in pellucid("evaluate", tmp_path / "run", photos, "--split", "train").err
+    # Of the same number, but one is another picture now.
+    file = library.load(photos).train.pictures.paths[0]
+    before = file.read_bytes()
+    Image.new("L", (16, 16), 40).save(file)
+    assert all(
+        OTHERS in pellucid("evaluate", tmp_path / "run", photos, "--split", split).err for split in ("train", "test")
+    )
+    file.write_bytes(before)
+    # Of another number.
+    for n in range(6):
+        Image.new("L", (16, 16), 30 + n).save(photos / "dark" / f"new-{n}.png")
+    done = pellucid("evaluate", tmp_path / "run", photos)
+    assert (
+        f"Note: the pictures of 'photos' {OTHERS} If its splits are carved by Pellucid, the model may have " in done.err
+    )
+
+
+def test_a_folder_with_its_own_validation_split(pellucid, class_folders, tmp_path):
+    for split in ("train", "validation", "test"):
+        shutil.copytree(class_folders, tmp_path / "photos" / split)
+    assert pellucid("train", tmp_path / "photos", *QUICK, "--out", tmp_path / "run").code == 0
+    assert CHOSE in pellucid("evaluate", tmp_path / "run", tmp_path / "photos", "--split", "validation").err
+    # The same pictures under another name are the same pictures.
+    (tmp_path / "photos").rename(tmp_path / "others")
+    assert CHOSE in pellucid("evaluate", tmp_path / "run", tmp_path / "others", "--split", "validation").err
+    assert "too good" not in pellucid("evaluate", tmp_path / "run", tmp_path / "others").err
+
+
+def test_a_model_that_does_not_tell_how_it_was_trained(pellucid, model_file, tmp_path):
+    model = library.Model.load(model_file)
+    untold = library.Model(model.specification.model_copy(update={"training": {}}), model.weights)
+    untold.save(tmp_path / "untold.safetensors")
+    assert pellucid("evaluate", tmp_path / "untold.safetensors", "digits", "--split", "train").err == ""
+    done = pellucid("evaluate", tmp_path / "untold.safetensors", "digits", "--split", "validation")
+    assert done.sentence.startswith("The dataset 'digits' has no validation split; it has train and test.")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pellucid.cli import completion
 
 if TYPE_CHECKING:
-    from pellucid.records import Findings, Predictions
+    from pellucid.records import Dataset, Findings, Model, Predictions
 
 EXAMPLES = """  pellucid evaluate model.safetensors mnist
   pellucid evaluate runs/digits-convnet-001 digits --split validation
@@ -49,7 +50,10 @@ def evaluate(
     loaded = Model.load(model)
     dataset = load(data)
     console.notes(dataset.notes)
-    pictures = dataset.split(split)
+    learned = _as_learned(dataset, loaded)
+    carved = split == "validation" and split not in dataset.splits and learned is not None
+    pictures = (learned if carved and learned is not None else dataset).split(split)
+    console.notes(_cautions(split, dataset, learned, loaded, carved=carved))
 
     from pellucid import evaluation, inference
 
@@ -63,6 +67,61 @@ def evaluate(
         console.say(f"Written to {page or out}")
     if predictions.unreadable:
         raise typer.Exit(1)
+
+
+def _as_learned(dataset: Dataset, model: Model) -> Dataset | None:
+    """The data with the validation split that the model's own plan carves; None where that cannot be known."""
+    from pellucid.data.splitting import with_validation
+    from pellucid.errors import PellucidError
+
+    if "validation" in dataset.splits:
+        return dataset
+    plan = model.specification.training.get("recipe")
+    if "train" not in dataset.splits or not isinstance(plan, dict):
+        return None
+    try:
+        return with_validation(dataset, plan["validation_fraction"], plan["split_seed"])
+    except (KeyError, TypeError, PellucidError):  # a plan of another kind, or data from which none can be carved
+        return None
+
+
+def _cautions(split: str, dataset: Dataset, learned: Dataset | None, model: Model, *, carved: bool) -> Iterable[str]:
+    """What a person must know before the numbers: whether the model has seen these pictures."""
+    then = model.specification.training.get("data")
+    named_the_same = isinstance(then, dict) and then.get("name") == dataset.name
+    same = (split != "test" or named_the_same) and learned is not None and _is_what_it_learned_from(learned, then)
+    if carved and learned is not None:
+        yield (
+            f"'{dataset.name}' has no validation split of its own; these are the {len(learned.validation):,} pictures "
+            f"that the model's own plan carves from train."
+        )
+    if same and split == "train":
+        yield "the model learned from these pictures, or its epoch was chosen by them, so the numbers are too good."
+    if same and split == "validation":
+        yield "by these pictures the model's epoch was chosen, so the numbers are somewhat too good."
+    if named_the_same and not same:
+        yield (
+            f"the pictures of '{dataset.name}' for training are not those that this model learned from. If its splits "
+            f"are carved by Pellucid, the model may have learned from some of the pictures that are scored here, and "
+            f"the numbers may be too good."
+        )
+
+
+def _is_what_it_learned_from(data: Dataset, then: Any) -> bool:
+    """Whether the pictures for training and validation are those that a model file tells of."""
+    from dataclasses import replace
+
+    from pellucid.errors import DataError
+
+    if not isinstance(then, dict) or "train" not in data.splits:
+        return False
+    used = {name: data.split(name) for name in ("train", "validation")}
+    if then.get("sizes") != {name: len(split) for name, split in used.items()}:
+        return False  # without reading all of them
+    try:
+        return replace(data, splits=used).fingerprint == then.get("fingerprint")
+    except DataError:  # a file vanished
+        return False
 
 
 def _write(findings: Findings, predictions: Predictions, out: Path) -> Path | None:
