@@ -167,7 +167,7 @@ def _opened(source: Source, name: str, most_pixels: int) -> Iterator[Image.Image
 
 
 def _check_kind(path: Path, name: str) -> None:
-    """Refuses pipes, sockets and devices: opening one may wait for ever. Folders and missing files fail by themselves."""
+    """Refuses pipes, sockets and devices: opening one may wait for ever. Folders and missing files fail anyway."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise FormatError(
             f"{name} is no regular file, but a pipe, a socket or a device. Write the picture into a file first."
