@@ -124,3 +124,9 @@ def test_a_model_that_does_not_tell_how_it_was_trained(pellucid, model_file, tmp
     assert pellucid("evaluate", tmp_path / "untold.safetensors", "digits", "--split", "train").err == ""
     done = pellucid("evaluate", tmp_path / "untold.safetensors", "digits", "--split", "validation")
     assert done.sentence.startswith("The dataset 'digits' has no validation split; it has train and test.")
+
+
+def test_a_network_that_is_no_file_and_class_is_refused_clearly(pellucid, model_file):
+    done = pellucid("evaluate", model_file, "digits", "--network", "mlp")
+    assert done.code == 2
+    assert done.sentence.startswith("A network of your own is given as file.py:Class, for example")

@@ -406,3 +406,13 @@ def test_attributes_that_only_have_such_a_name_declare_nothing():
 def test_an_unknown_name_is_not_taken_for_a_file(data):
     with pytest.raises(UnknownNameError):
         pellucid.train(data, "mynet.py", **QUICK)
+
+
+@pytest.mark.parametrize("reference", ["mlp", "", "timm:resnet18", "mynet.py", "mynet.py:", "Net", "mynet:Net"])
+def test_what_is_no_file_and_class(reference):
+    with pytest.raises(UsageError) as caught:
+        custom.load_class(reference)
+    assert str(caught.value) == (
+        f"A network of your own is given as file.py:Class, for example --network mynet.py:Net; given: '{reference}'. "
+        f"For a model of a network that Pellucid knows, leave --network out."
+    )

@@ -38,8 +38,13 @@ def load_class(reference: str) -> type[nn.Module]:
     """The class that `file.py:Class` names. Runs the file: it is the user's own, and named on purpose.
 
     Raises:
-        UsageError: there is no such file or class, or the file fails.
+        UsageError: it is not of that form, there is no such file or class, or the file fails.
     """
+    if not is_file_reference(reference):
+        raise UsageError(
+            f"A network of your own is given as file.py:Class, for example --network mynet.py:Net; given: "
+            f"'{reference}'. For a model of a network that Pellucid knows, leave --network out."
+        )
     file, _, attribute = reference.rpartition(":")
     path = Path(file)
     if not path.is_file():
