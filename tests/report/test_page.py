@@ -1,4 +1,5 @@
 import base64
+import html
 import io
 import re
 from html.parser import HTMLParser
@@ -201,3 +202,23 @@ def test_is_written_whole_or_not_at_all(tmp_path, findings):
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
     with pytest.raises(StorageError):
         page.write(findings, tmp_path / "nowhere" / "page.html")
+
+
+@pytest.mark.parametrize(
+    ("command", "again"),
+    [
+        ("pellucid train digits --out run --seed 1", "pellucid train digits --seed 1 --threads 2"),
+        ("pellucid train digits --out=run", "pellucid train digits --threads 2"),
+        ("pellucid train 'my photos' --threads 1", "pellucid train 'my photos' --threads 1"),
+        ("pellucid train digits --threads=4 --out --out", "pellucid train digits --threads=4"),
+        ("python mine.py --out run", "python mine.py --out run"),
+        ("pellucid train 'no end", "pellucid train 'no end"),
+    ],
+)
+def test_the_command_to_repeat_it_does_so_beside_the_run_that_is_there(command, again):
+    content = html.unescape(page.render(Findings(), about={"command": command, "threads": 2}))
+    assert f"<code>{again}</code>" in content
+
+
+def test_threads_that_are_not_known_are_left_out():
+    assert "--threads" not in page.render(Findings(), about={"command": "pellucid train digits"})

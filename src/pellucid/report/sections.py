@@ -6,6 +6,7 @@ Findings that are known by name stand in their place, all others at the end, so 
 from __future__ import annotations
 
 import base64
+import shlex
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -209,9 +210,30 @@ def _training(about: Mapping[str, Any]) -> list[Part]:
     if network.get("notes"):
         parts.append({"kind": "list", "title": "Notes on the network", "lines": network["notes"]})
     if about.get("command"):
-        note = "The same command, on the same machine and with the same number of threads, gives the same model."
-        parts.append({"kind": "code", "title": "To repeat it", "text": about["command"], "note": note})
+        note = (
+            "The same command, in the same folder, on the same machine and with the same number of threads, gives the "
+            "same model. It takes the next run folder; --out names another."
+        )
+        text = _again(about["command"], about.get("threads"))
+        parts.append({"kind": "code", "title": "To repeat it", "text": text, "note": note})
     return parts
+
+
+def _again(command: str, threads: object) -> str:
+    """The command without its run folder, which is there by now, and with the number of threads that it ran with."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return command
+    if words[:2] != ["pellucid", "train"]:
+        return command
+    kept, skip = [], False
+    for word in words:
+        if not skip and word != "--out" and not word.startswith("--out="):
+            kept.append(word)
+        skip = word == "--out" and not skip
+    given = any(word == "--threads" or word.startswith("--threads=") for word in kept)
+    return shlex.join(kept if given or not isinstance(threads, int) else [*kept, "--threads", str(threads)])
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
