@@ -59,7 +59,7 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, given: object, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
-        close = difflib.get_close_matches(str(given).lower(), known, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(str(given).lower(), known, n=1, cutoff=0.6)
         sentences = [f"There is no {kind} named '{given}'."]
         if close:
             sentences.append(f"Did you mean '{close[0]}'?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 
 import typer
@@ -20,7 +21,18 @@ def emit(findings: Findings, *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    render(findings, Console(highlight=False))
+    terminal = Console(highlight=False)
+    if terminal.is_terminal:
+        render(findings, terminal)
+        return
+    # To a file or another program each line goes whole, however long, and without blanks that fill it up.
+    page = io.StringIO()
+    render(findings, Console(file=page, highlight=False, width=_ENDLESS))
+    typer.echo("\n".join(line.rstrip() for line in page.getvalue().split("\n")), nl=False)
+
+
+_ENDLESS = 100_000
+"""Columns, for what is not read on a screen."""
 
 
 def table(found: Table, *, as_json: bool) -> None:

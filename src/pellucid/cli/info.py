@@ -47,7 +47,7 @@ def describe(model: Model) -> Table:
         ("temperature", said.temperature),
         *([] if said.abstain_below is None else [("abstains below", said.abstain_below)]),
         *_nested("training", said.training),
-        *_nested("measured", said.metrics),
+        *(row for name, found in sorted(said.metrics.items()) for row in _measured(name, found)),
     ]
     return Table("model", ("what", "value"), tuple((what, _text(value)) for what, value in rows))
 
@@ -56,9 +56,24 @@ def _nested(title: str, content: Any) -> list[tuple[str, Any]]:
     """Dictionaries within dictionaries as rows: `training seed`, `training versions torch`."""
     if not isinstance(content, dict):
         return [(title, content)]
-    if content.keys() == {"value", "n"}:
-        return [(title, f"{content['value']:.4g} (n = {content['n']:,})")]
     return [row for key, value in sorted(content.items()) for row in _nested(f"{title} {key.replace('_', ' ')}", value)]
+
+
+def _measured(name: str, found: Any) -> list[tuple[str, Any]]:
+    """A metric on one row, with its interval and n: `98.1 % (96.0 to 99.1, n = 360)`."""
+    from pellucid.records import Metric
+
+    title = f"measured {name.replace('_', ' ')}"
+    numbers = found if isinstance(found, dict) else {}
+    known = {"value", "n"} <= numbers.keys() <= {"value", "low", "high", "n"}
+    if not known or not all(isinstance(one, int | float) for one in numbers.values()):
+        return _nested(title, found)
+    unit = "nats" if name.endswith("_loss") else "fraction" if name.endswith(_FRACTIONS) else ""
+    return [(title, str(Metric("", **numbers, unit=unit)).strip())]
+
+
+_FRACTIONS = ("accuracy", "base_rate")
+"""How the names of metrics end that are parts of a whole; a model file does not say."""
 
 
 def _text(value: Any) -> str:

@@ -73,7 +73,7 @@ def inspect(
         figures.append(insight.feature_maps(loaded, feature_maps, picture, **chosen))
     for figure in figures:
         path = _draw(figure, out or _beside(model) / _name(figure))
-        (console.say if as_json else typer.echo)(str(path))
+        (console.say if as_json else typer.echo)(console.plain(str(path)))
     tables = Findings() if drawing else insight.summary(loaded, network)
     if sizes:
         tables += insight.sizes(loaded, network)

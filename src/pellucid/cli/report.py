@@ -21,6 +21,7 @@ def report(
     if not folder.run_json.is_file():
         raise MissingDataError(f"There is no run in {run}: it has no run.json. `pellucid train` makes run folders.")
 
+    from pellucid.cli.console import plain
     from pellucid.report.run import write
 
-    typer.echo(str(write(folder)))
+    typer.echo(plain(str(write(folder))))

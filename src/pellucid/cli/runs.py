@@ -36,7 +36,7 @@ def runs(
         console.table(table(found), as_json=True)
         return
     if not found:
-        typer.echo(f"There are no runs in {folder}.")
+        typer.echo(console.plain(f"There are no runs in {folder}."))
     else:
         console.table(_for_people(found), as_json=False)
     for summary in found:

@@ -45,4 +45,4 @@ def show(
     from pellucid.report import pictures as drawing
 
     path = drawing.draw(drawing.class_grid(pictures, per_class=per_class), out or Path(f"{dataset.name}-{split}.png"))
-    typer.echo(str(path))
+    typer.echo(console.plain(str(path)))

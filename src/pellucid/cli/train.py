@@ -214,9 +214,9 @@ def _finish(done: Run, *, as_json: bool) -> None:
             [f"there is no test split; these findings are of the {done.scored} split, which chose the epoch."]
         )
     console.emit(done.findings, as_json=as_json)
-    say(f"Model   {done.folder.model}")
+    say(console.plain(f"Model   {done.folder.model}"))
     if done.report is not None:
-        say(f"Report  {done.report}")
+        say(console.plain(f"Report  {done.report}"))
 
 
 def _check(network: str | None, recipe: str, changes: dict[str, Any]) -> None:
