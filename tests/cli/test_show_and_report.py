@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from pellucid.cli import console
+from pellucid.records import Findings, Metric
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +52,36 @@ def test_grid_that_is_no_png(pellucid):
     done = pellucid("show", "digits", "--out", "grid.gif")
     assert done.code == 2
     assert done.sentence == "The grid is written as PNG, and 'grid.gif' is another kind. Try --out grid.png."
+
+
+def test_findings_for_a_file_are_neither_wrapped_nor_filled_up(capsys):
+    name = "a-long-name-" * 30
+    long = Metric("accuracy", 0.5, 2, unit="fraction", note=f"the note {name} ends")
+    console.emit(Findings((long, Metric("loss", 1.5, 2, unit="nats"))), as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert f"the note {name} ends" in lines[0]
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_findings_on_a_terminal_fit_it(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    console.emit(Findings((Metric("accuracy", 0.5, 2, unit="fraction", note="a word " * 30),)), as_json=False)
+    assert len(capsys.readouterr().out.splitlines()) > 2
+
+
+def test_where_things_lie_cannot_write_another_line(pellucid, tmp_path, monkeypatch):
+    if os.name == "nt":
+        pytest.skip("Windows has no file names with line ends")
+    monkeypatch.chdir(tmp_path)
+    quick = ["--network", "logistic-regression", "--epochs", 1, "--quiet"]
+    done = pellucid("train", "digits", *quick, "--out", "two\nlines")
+    assert done.code == 0
+    assert "Model   two\\nlines/model.safetensors" in done.out.splitlines()
+    assert "Report  two\\nlines/report.html" in done.out.splitlines()
+    assert pellucid("report", "two\nlines").out == "two\\nlines/report.html\n"
+    assert pellucid("show", "digits", "--out", "two\nlines/digits.png").out == "two\\nlines/digits.png\n"
+    assert pellucid("inspect", "two\nlines", "--filters", "1").out.startswith("two\\nlines/")
+    Path("no\nruns").mkdir()
+    assert pellucid("runs", "no\nruns").out == "There are no runs in no\\nruns.\n"
