@@ -10,6 +10,7 @@ import pytest
 
 from pellucid.cli.runs import COLUMNS
 from pellucid.records import Findings, Metric, RunFolder
+from pellucid.records.run import held
 from pellucid.training.recipes import Recipe
 
 HEAVY = {"torch", "scipy", "sklearn", "pyarrow", "PIL", "matplotlib", "jinja2"}
@@ -94,7 +95,7 @@ def test_runs_that_are_not_finished_and_damaged_ones_are_named_as_such(pellucid)
     lines = done.out.splitlines()[1:]
     assert [line.split()[0] for line in lines] == [str(Path(f"runs/{name}")) for name in "abc"]
     assert "interrupted" in lines[0]
-    assert "running or killed" in lines[1]
+    assert "unfinished" in lines[1]
     assert "damaged" in lines[2]
     assert done.err.startswith(f"Damaged: {Path('runs/c')} is not a run folder: its run.json cannot be read")
     found = rows(pellucid("runs", "--json"))
@@ -139,3 +140,12 @@ def test_hundreds_of_runs_are_listed_without_anything_heavy():
     lines = done.stdout.splitlines()
     assert len(lines) == 1 + 300 + 1
     assert not HEAVY & set(json.loads(lines[-1]))
+
+
+def test_a_run_that_is_at_work_is_said_to_be_running(pellucid):
+    run = RunFolder(Path("runs/b"))
+    run.path.mkdir(parents=True)
+    run.history.write_text("epoch\n1\n", encoding="utf-8")
+    with held(run):
+        assert " running " in pellucid("runs").out
+    assert " unfinished " in pellucid("runs").out

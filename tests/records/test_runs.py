@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pellucid.errors import MissingDataError
 from pellucid.records import Findings, Metric, RunFolder, runs
+from pellucid.records.run import held
 
 ABOUT = {
     "version": 1,
@@ -95,7 +96,7 @@ def test_an_interrupted_run(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["history.csv", "checkpoint"])
-def test_a_run_that_is_running_or_was_killed(tmp_path, part):
+def test_a_run_that_was_killed_or_failed(tmp_path, part):
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
     if part == "checkpoint":
@@ -209,3 +210,30 @@ def test_a_folder_that_is_not_there(tmp_path):
 )
 def test_a_setting_in_a_few_characters(value, text):
     assert runs.plain(value) == text
+
+
+@pytest.mark.parametrize("how", ["new", "interrupted"])
+def test_a_run_that_a_process_is_at_work_on(tmp_path, how):
+    if how == "new":
+        run = RunFolder(tmp_path / "run")
+        run.path.mkdir()
+    else:
+        run = make(tmp_path / "run")
+        run.findings.unlink()
+        run.write_json(ABOUT | {"interrupted": True})
+    with held(run):
+        run.history.write_text("epoch,step\n1,10\n", encoding="utf-8")
+        assert [found.state for found in runs.find(tmp_path)] == ["running"]
+        lock = run.lock.exists()
+    assert lock
+    assert [found.state for found in runs.find(tmp_path)] == ["unfinished" if how == "new" else "interrupted"]
+
+
+def test_a_lock_that_nobody_holds_is_of_a_process_that_was_killed(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.checkpoint.mkdir(parents=True)
+    run.lock.touch()
+    assert [found.state for found in runs.find(tmp_path)] == ["unfinished"]
+    run.lock.unlink(missing_ok=True)
+    run.lock.mkdir()  # what cannot be tried is not said to be held
+    assert [found.state for found in runs.find(tmp_path)] == ["unfinished"]

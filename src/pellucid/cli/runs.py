@@ -114,10 +114,10 @@ def _for_people(found: list[RunSummary]) -> Table:
 
 def _result(run: RunSummary) -> str:
     """The accuracy with its interval and n; where there is none, why."""
-    from pellucid.records.runs import FINISHED, UNFINISHED
+    from pellucid.records.runs import FINISHED
 
     if run.state != FINISHED:
-        return "running or killed" if run.state == UNFINISHED else run.state
+        return run.state
     if run.accuracy is None:
         return "not measured"
     said = str(run.accuracy).removeprefix("accuracy ").split("): ")[0].removesuffix(")") + ")"

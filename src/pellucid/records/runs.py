@@ -5,7 +5,8 @@ far a run came is its state:
 
   finished      it was trained and scored
   interrupted   it was stopped by its user, and kept its best model
-  unfinished    it is still running, or was killed: nothing in its folder tells which
+  running       a process is at work on it: it holds the lock
+  unfinished    it has no result, and no process holds it: it was killed, or failed
   damaged       a file of it is missing or cannot be read; `problem` says which
 """
 
@@ -25,7 +26,7 @@ from pellucid.errors import FormatError, MissingDataError
 from pellucid.records.finding import Metric
 from pellucid.records.run import RunFolder
 
-FINISHED, INTERRUPTED, UNFINISHED, DAMAGED = "finished", "interrupted", "unfinished", "damaged"
+FINISHED, INTERRUPTED, RUNNING, UNFINISHED, DAMAGED = "finished", "interrupted", "running", "unfinished", "damaged"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class RunSummary:
 
     Attributes:
         path: its folder.
-        state: finished, interrupted, unfinished or damaged.
+        state: finished, interrupted, running, unfinished or damaged.
         problem: for a damaged run, a sentence that says what is the matter.
         changed: when its newest small file was written, in seconds since 1970.
         data, network: their names; empty where they are not known yet.
@@ -108,12 +109,15 @@ def _read(run: RunFolder, changed: float) -> RunSummary:
     if not run.run_json.exists():
         if run.findings.exists():
             raise FormatError(f"{run.path} was scored, but its run.json is missing.")
-        return RunSummary(run.path, UNFINISHED, changed=changed, epochs=epochs, seconds=seconds)
+        state = RUNNING if _is_held(run) else UNFINISHED
+        return RunSummary(run.path, state, changed=changed, epochs=epochs, seconds=seconds)
     said = _description(run)
     findings = run.read_findings()
     accuracy = _accuracy(run, findings["accuracy"]) if "accuracy" in findings else None
     state = INTERRUPTED if said.interrupted else FINISHED if len(findings) else UNFINISHED
-    if state != UNFINISHED and not run.model.exists():
+    if state != FINISHED and _is_held(run):  # an interrupted one may be gone on with
+        state = RUNNING
+    if state in (FINISHED, INTERRUPTED) and not run.model.exists():
         raise FormatError(f"{run.path} has no {run.model.name}, though its training is over.")
     return RunSummary(
         path=run.path,
@@ -131,6 +135,21 @@ def _read(run: RunFolder, changed: float) -> RunSummary:
         epochs=epochs,
         seconds=seconds,
     )
+
+
+def _is_held(run: RunFolder) -> bool:
+    """Whether a process holds the run at this moment. Found by trying for an instant; makes no file."""
+    from filelock import FileLock, Timeout
+
+    if not run.lock.exists():
+        return False
+    try:
+        with FileLock(run.lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a lock that this user may not try
+        return False
 
 
 class _Named(BaseModel):
