@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -284,3 +285,21 @@ def test_one_long_name_does_not_push_the_others_apart(pellucid, model_file, scan
     assert all("x" * 200 in line for line in lines)
     assert all("  1 " in line.replace("x" * 200, "") for line in lines)
     assert not any(" " * 60 in line for line in lines)
+
+
+def test_a_folder_that_may_not_be_read_is_named(pellucid, model_file, copied, monkeypatch):
+    """Root may read everything, so the system's refusal is a stand-in."""
+    scandir = os.scandir
+
+    def refusing(path):
+        if Path(path) == copied / "deeper":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    done = pellucid("predict", model_file, copied)
+    assert done.code == 1
+    assert len(done.out.splitlines()) == 5
+    assert f"{copied / 'deeper'} cannot be read: Permission denied." in done.err.splitlines()
+    alone = pellucid("predict", model_file, copied / "deeper")
+    assert alone.sentence == f"{copied / 'deeper'} cannot be read: Permission denied."

@@ -73,7 +73,7 @@ class Gathered:
             folders[:] = [name for name in folders if not name.startswith(".")]
         for file in sorted(inside):
             self._add_file(str(file))
-        if not inside:
+        if not inside and folder not in self.problems:
             self.problems[folder] = (
                 f"The folder {folder} has no pictures: no file within ends in {', '.join(SUFFIXES)}. "
                 f"Give another folder."
