@@ -292,7 +292,7 @@ def test_a_folder_that_may_not_be_read_is_named(pellucid, model_file, copied, mo
     scandir = os.scandir
 
     def refusing(path):
-        if Path(path) == copied / "deeper":
+        if not isinstance(path, int) and Path(path) == copied / "deeper":  # folders are removed by their number
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return scandir(path)
 
