@@ -1,26 +1,24 @@
-import math
 import subprocess
 import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from pellucid.statistics.intervals import wilson
 
 
 @settings(deadline=None)  # the first call imports a library
-@given(st.integers(1, 20_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_is_wilsons_formula(case):
+@given(st.integers(1, 20_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
+def test_agrees_with_scipy(case, confidence):
     successes, n = case
-    z = 1.959963984540054
-    share = successes / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    low, high = wilson(successes, n)
-    assert low == pytest.approx(middle - half, abs=1e-12)
-    assert high == pytest.approx(middle + half, abs=1e-12)
-    assert -1e-15 <= low <= share <= high <= 1 + 1e-15
+    expected = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
+    low, high = wilson(successes, n, confidence)
+    assert low == pytest.approx(expected.low, abs=1e-12)
+    assert high == pytest.approx(expected.high, abs=1e-12)
+    assert 0 <= low <= successes / n + 1e-15
+    assert successes / n - 1e-15 <= high <= 1
 
 
 def test_all_right_is_not_certainty():

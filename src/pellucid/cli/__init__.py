@@ -18,9 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pellucid.cli.app import root
 
     _speak_utf8()
-    # Threads that wait for each other shall sleep, not spin: where other programs run beside ours, spinning made a
-    # training five to twelve times slower (LOG.md). It is read when torch is loaded; what the user set stays.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A thread that waits for another shall sleep after a few microseconds of spinning: where other programs run beside
+    # ours, spinning for milliseconds made a training many times slower (LOG.md). Read when torch is loaded, by GNU's
+    # OpenMP; what the user has set stays.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     given = list(sys.argv[1:] if arguments is None else arguments)
     root().main(args=given, prog_name="pellucid", obj=given)  # the object of the context: a run notes what was typed
 
