@@ -54,7 +54,7 @@ def mlp_loader(work: Path) -> tuple[list[str], list[str]]:
 
 
 BENCHMARKS: dict[str, Callable[[Path], tuple[list[str], list[str]]]] = {"mlp-loader": mlp_loader}
-_ACCURACY = re.compile(r"accuracy (\d[\d.]*)")
+_ACCURACY = re.compile(r"^accuracy +(\d[\d.]*)", re.IGNORECASE | re.MULTILINE)
 
 
 def products_per_second() -> float:
@@ -71,8 +71,7 @@ def timed(command: list[str]) -> tuple[float, float]:
     started = time.perf_counter()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=ENVIRONMENT, check=True)
     seconds = time.perf_counter() - started
-    found = [line for line in done.stdout.splitlines() if line.startswith("accuracy")]
-    value = float(_ACCURACY.search(found[-1])[1]) if found else float("nan")
+    value = float(_ACCURACY.findall(done.stdout)[-1])
     return seconds, value if value > 1 else 100 * value
 
 
