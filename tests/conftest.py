@@ -8,11 +8,17 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
+import signal
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# A shell that starts the tests in the background has them, and every process that they start, ignore Ctrl-C; tests of
+# Ctrl-C mean a terminal.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _GIVEN_DATA_ROOT = os.environ.get("PELLUCID_DATA")
 
