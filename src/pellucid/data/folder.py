@@ -45,11 +45,18 @@ class _Picture:
     label: str
 
 
-def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
+def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool = True) -> Dataset:
     """Reads a folder of class folders; the pictures stay files, decoded on demand.
 
     Every file's header is read, so that what is no picture is known before training. Where the folder has no splits,
     a test split is carved off; where it has `train` but no `test`, none is invented.
+
+    Args:
+        path: the folder.
+        test_fraction: which part is carved off; 0 is none.
+        seed: of the carving.
+        opened: false opens no file, so that whatever is named as a picture is taken for one; for who decodes all of
+            them at once anyway.
 
     Raises:
         MissingDataError: there are no pictures.
@@ -62,7 +69,8 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
         for label, files in classes.items()
         for file in files
     ]
-    readable, unreadable, misnamed = _check(sorted(named, key=lambda picture: picture.identity))
+    named.sort(key=lambda picture: picture.identity)
+    readable, unreadable, misnamed = _check(named) if opened else (named, [], [])
     if not readable:
         raise MissingDataError(_nothing(path, found, unreadable))
     classes = tuple(sorted({picture.label for picture in readable}))
@@ -72,7 +80,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
             f"one folder of pictures per class."
         )
     name = path.resolve().name or "folder"
-    copies = _copies(readable)
+    copies = _copies(readable) if opened else []
     splits = {
         split: _split(split, [picture for picture in readable if picture.split == split], classes, path, name, copies)
         for split in ("train", "validation", "test")
