@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -234,7 +236,7 @@ class TestNormalise:
 def test_more_pictures_than_memory():
     pictures = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (2**24, 1, 1, 1))
     with pytest.raises(DataError) as error:
-        prepare(pictures, wanted(3, 2**12, 2**12))
+        prepare(pictures, wanted(3, 2**12, 2**12), memory=math.inf)
     assert str(error.value) == (
         "16,777,216 pictures of 4096×4096 with 3 channels need 844,424,930,131,968 bytes of memory, more "
         "than there is. Choose a smaller size."

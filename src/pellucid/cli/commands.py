@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "runs": Command("pellucid.cli.runs", "List the runs of a folder, the newest last."),
     "compare": Command("pellucid.cli.compare", "Say whether one run is really better than another."),
     "datasets": Command("pellucid.cli.datasets", "List the data sets."),
+    "cache": Command("pellucid.cli.cache", "Show or empty the cache."),
     "networks": Command("pellucid.cli.networks", "List the networks."),
     "show": Command("pellucid.cli.show", "Draw some pictures of each class."),
     "report": Command("pellucid.cli.report", "Write the report of a run again."),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import PIL
 from PIL import Image
 
 from pellucid.errors import DataError, FormatError, MissingDataError
@@ -44,6 +45,9 @@ SUFFIXES = {
 """The names of picture files, in lower case, and the format that each promises."""
 MOST_PIXELS = 100_000_000
 """A picture of more pixels than this is refused before it is decoded."""
+
+VERSION = f"d1-pillow{PIL.__version__}"
+"""What pixels of a file depend on besides its bytes: cached ones are decoded anew when it changes."""
 
 _ORIENTATION = 0x0112
 _TURNS = {

@@ -4,61 +4,97 @@ Two steps. `prepare` brings pictures to the network's channels and size, as uint
 into (v / 255 − mean) / deviation. Between the two, training may augment.
 
 Sizes are changed by Pillow's bilinear filter with antialiasing; enlarging and shrinking alike.
+
+What `prepare` makes of files is kept in the cache, by content, so that each is decoded once. Where it is larger than
+256 MiB (`$PELLUCID_MEMORY`), it stays there, memory-mapped, and whoever reads it holds only what it looks at.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from pellucid.errors import DataError, FormatError
-from pellucid.records import PictureFiles, Preprocessing, Split
+from pellucid.data.progress import Progress, watched
+from pellucid.errors import DataError, FormatError, StorageError
+from pellucid.records import MappedPictures, PictureFiles, Preprocessing, Split
+from pellucid.records.pictures import Member
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-__all__ = ["Progress", "measure", "normalise", "prepare", "prepare_one", "prepare_readable"]
+__all__ = ["Decoded", "Progress", "measure", "normalise", "prepare", "prepare_one", "prepare_readable"]
 
-Progress = Callable[[int, int], None]
-"""Told after each picture: (how many are done, of how many)."""
+Decoded = np.ndarray | MappedPictures
+"""uint8 (N, C, H, W), in memory or mapped."""
 Fit = Literal["stretch", "crop", "pad"]
 Scaling = Literal["unit", "symmetric", "standard"]
 
-_FEW = 1024
+_AT_ONCE = 16 * 1024**2
+"""How many values are measured at once."""
+_WORTHWHILE = 2 * 1024**2
+"""Files whose pictures take fewer bytes are decoded again each time: it is over before a cache is looked into."""
+_USUAL_MEMORY = 256 * 1024**2
+_LARGEST_FILE = 1000**3
+"""A file of more bytes than this is left to the decoder, that reads no more than it needs of what is no picture."""
 
 
+@overload
 def prepare(
-    pictures: Split | np.ndarray | PictureFiles, preprocessing: Preprocessing, *, progress: Progress | None = None
-) -> np.ndarray:
+    pictures: np.ndarray, preprocessing: Preprocessing, *, progress: Progress | None = ..., memory: None = ...
+) -> np.ndarray: ...
+@overload
+def prepare(
+    pictures: Split | Decoded | PictureFiles,
+    preprocessing: Preprocessing,
+    *,
+    progress: Progress | None = ...,
+    memory: float | None = ...,
+) -> Decoded: ...
+def prepare(
+    pictures: Any, preprocessing: Preprocessing, *, progress: Progress | None = None, memory: float | None = None
+) -> Any:
     """Brings pictures to the channels and the size of the preprocessing; files are decoded.
 
+    Args:
+        pictures: a split, decoded pictures, or files.
+        preprocessing: what size, how they are fitted to it, how many channels.
+        progress: told after each picture; without it, a terminal shows the time left when it takes more than a moment.
+        memory: how many bytes of pictures may be held in memory; left out: `$PELLUCID_MEMORY`, or 256 MiB.
+
     Returns:
-        uint8 (N, C, H, W), contiguous; the very same array where nothing is to be done.
+        uint8 (N, C, H, W), contiguous; the very same array where nothing is to be done. `MappedPictures` where it is
+        larger than `memory`.
 
     Raises:
         FormatError: a file cannot be decoded; names it.
+        DataError, StorageError: larger than memory, and the cache cannot take it.
     """
-    array, _, reasons = _prepare(pictures, preprocessing, progress, keep_going=False)
+    result, _, reasons = _prepare(pictures, preprocessing, progress, memory, keep_going=False)
     assert not reasons
-    return array
+    return result
 
 
 def prepare_readable(
-    pictures: Split | np.ndarray | PictureFiles, preprocessing: Preprocessing, *, progress: Progress | None = None
-) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+    pictures: Split | Decoded | PictureFiles,
+    preprocessing: Preprocessing,
+    *,
+    progress: Progress | None = None,
+    memory: float | None = None,
+) -> tuple[Decoded, np.ndarray, dict[str, str]]:
     """As `prepare`, but leaves out what cannot be read, and names it.
 
     Returns:
         The pictures that could be read, uint8 (M, C, H, W); their indices, int64 (M,); and why the others could not:
         {id: sentence}. The id is that of the split, or the path.
     """
-    return _prepare(pictures, preprocessing, progress, keep_going=True)
+    return _prepare(pictures, preprocessing, progress, memory, keep_going=True)
 
 
 def prepare_one(source: Path | bytes | Image.Image, preprocessing: Preprocessing, *, name: str = "") -> np.ndarray:
@@ -74,7 +110,7 @@ def prepare_one(source: Path | bytes | Image.Image, preprocessing: Preprocessing
     return to_array(_resize(image, preprocessing))
 
 
-def measure(pictures: np.ndarray, *, fit: Fit = "stretch", scaling: Scaling = "standard") -> Preprocessing:
+def measure(pictures: Decoded, *, fit: Fit = "stretch", scaling: Scaling = "standard") -> Preprocessing:
     """Makes the preprocessing of pictures that have their final size.
 
     Args:
@@ -92,11 +128,17 @@ def measure(pictures: np.ndarray, *, fit: Fit = "stretch", scaling: Scaling = "s
     elif scaling == "symmetric":
         mean, deviation = (0.5,) * channels, (0.5,) * channels
     else:
-        if not pictures.size:
+        if not math.prod(pictures.shape):
             raise DataError("There are no pictures to measure a mean and a deviation of.")
         mean, deviation = _moments(pictures)
     return Preprocessing(
-        channels=channels, height=height, width=width, fit=fit, scaling=scaling, mean=mean, deviation=deviation
+        channels=1 if channels == 1 else 3,
+        height=height,
+        width=width,
+        fit=fit,
+        scaling=scaling,
+        mean=mean,
+        deviation=deviation,
     )
 
 
@@ -126,12 +168,14 @@ def normalise(batch: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dt
     return scaled.add_(shift).to(dtype)
 
 
-def _moments(pictures: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _moments(pictures: Decoded) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation per channel in units of 255, from exact whole-number sums."""
     counts = np.zeros((pictures.shape[1], 256), dtype=np.int64)
-    for start in range(0, len(pictures), _FEW):
+    step = max(1, _AT_ONCE // math.prod(pictures.shape[1:]))
+    for start in range(0, len(pictures), step):
+        some = pictures[start : start + step]
         for channel in range(pictures.shape[1]):
-            counts[channel] += np.bincount(pictures[start : start + _FEW, channel].ravel(), minlength=256)
+            counts[channel] += np.bincount(some[:, channel].ravel(), minlength=256)
     values = np.arange(256, dtype=np.float64) / 255
     total = counts.sum(axis=1)
     mean = counts @ values / total
@@ -141,56 +185,135 @@ def _moments(pictures: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]
 
 
 def _prepare(
-    pictures: Split | np.ndarray | PictureFiles,
+    pictures: Split | Decoded | PictureFiles,
     preprocessing: Preprocessing,
     progress: Progress | None,
+    memory: float | None,
     *,
     keep_going: bool,
-) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+) -> tuple[Decoded, np.ndarray, dict[str, str]]:
     held = pictures.pictures if isinstance(pictures, Split) else pictures
-    if isinstance(held, np.ndarray):
-        return _prepare_array(held, preprocessing, progress), np.arange(len(held)), {}
-    result = _space_for(len(held), preprocessing)
-    names = pictures.ids.tolist() if isinstance(pictures, Split) else [str(path) for path in held.paths]
-    reasons: dict[int, str] = {}
-
-    def decode(index: int) -> None:
+    if not isinstance(held, PictureFiles):
+        _check(held)
+        if held.shape[1:] == preprocessing.shape:
+            return held if isinstance(held, MappedPictures) else np.ascontiguousarray(held), np.arange(len(held)), {}
+    work = _Work(held, preprocessing, keep_going=keep_going)
+    size, most = len(held) * math.prod(preprocessing.shape), _memory() if memory is None else memory
+    result = None
+    if size > most or (isinstance(held, PictureFiles) and size >= _WORTHWHILE):
         try:
-            result[index] = prepare_one(held.paths[index], preprocessing)
-        except DataError as error:
-            if not keep_going:
+            result = work.from_the_store(progress)
+        except (StorageError, DataError) as error:
+            # Where memory suffices, a cache that takes nothing costs only time. A damaged picture is another matter.
+            if size > most or isinstance(error, FormatError):
                 raise
-            reasons[index] = str(error)
-
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        try:
-            _report(pool.map(decode, range(len(held))), len(held), progress)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    kept = np.array([i for i in range(len(held)) if i not in reasons], dtype=np.int64)
-    return result if not reasons else result[kept], kept, {names[i]: reasons[i] for i in sorted(reasons)}
+        else:
+            result = result if size > most else result[:]
+    if result is None:
+        result = work.in_memory(progress)
+    names = pictures.ids if isinstance(pictures, Split) else held.paths if isinstance(held, PictureFiles) else ()
+    kept = np.array([i for i in range(len(held)) if i not in work.reasons], dtype=np.int64)
+    return result, kept, {str(names[i]): work.reasons[i] for i in sorted(work.reasons)}
 
 
-def _prepare_array(pictures: np.ndarray, preprocessing: Preprocessing, progress: Progress | None) -> np.ndarray:
+def _memory() -> int:
+    from pellucid.data.cache import parse_size
+
+    given = os.environ.get("PELLUCID_MEMORY")
+    return parse_size(given, "PELLUCID_MEMORY") if given else _USUAL_MEMORY
+
+
+def _check(pictures: Decoded) -> None:
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1] not in (1, 3):
         raise FormatError(
             f"Pictures are expected as uint8 of shape (N, C, H, W) with C = 1 or 3; these are {pictures.dtype} of "
             f"shape {pictures.shape}."
         )
-    if pictures.shape[1:] == preprocessing.shape:
-        return np.ascontiguousarray(pictures)
+
+
+class _Work:
+    """Many pictures that are brought to a size, in memory or in the cache's store; `reasons` are of the others."""
+
+    def __init__(self, held: Decoded | PictureFiles, preprocessing: Preprocessing, *, keep_going: bool) -> None:
+        self.held = held
+        self.preprocessing = preprocessing
+        self.keep_going = keep_going
+        self.reasons: dict[int, str] = {}
+
+    def _one(self, index: int, digest: bytes = b"") -> np.ndarray | None:
+        """One picture; None where it cannot be read, and the others go on."""
+        try:
+            if isinstance(self.held, PictureFiles):
+                return _of_file(self.held.paths[index], self.preprocessing, digest)
+            return _of_array(self.held[index], self.preprocessing)
+        except DataError as error:
+            if not self.keep_going:
+                raise
+            self.reasons[index] = str(error)
+            return None
+
+    def in_memory(self, progress: Progress | None) -> np.ndarray:
+        from pellucid.data.hashing import threads
+
+        n = len(self.held)
+        result = _space_for(n, self.preprocessing)
+
+        def put(index: int) -> None:
+            picture = self._one(index)
+            if picture is not None:
+                result[index] = picture
+
+        if isinstance(self.held, PictureFiles):
+            with ThreadPoolExecutor(max_workers=threads()) as pool:
+                try:
+                    _run(watched(pool.map(put, range(n)), n, "Decoding pictures", progress))
+                except BaseException:
+                    pool.shutdown(cancel_futures=True)
+                    raise
+        else:
+            _run(watched(map(put, range(n)), n, "Resizing pictures", progress))
+        return result if not self.reasons else result[[i for i in range(n) if i not in self.reasons]]
+
+    def from_the_store(self, progress: Progress | None) -> MappedPictures:
+        from pellucid.data.decoded import stored
+        from pellucid.data.hashing import content_hashes
+
+        digests = content_hashes(self.held)
+        result, known = stored(
+            digests, self.preprocessing, lambda index: self._one(index, digests[index]), progress=progress
+        )
+        for index in np.flatnonzero(~known).tolist():
+            # Why not; copies of one damaged file were tried once.
+            if index not in self.reasons and self._one(index) is not None:
+                self.reasons[index] = f"{self._name(index)} changed while it was read. Try again."
+        if self.reasons and not self.keep_going:
+            raise DataError(next(iter(self.reasons.values())))
+        return result
+
+    def _name(self, index: int) -> str:
+        return str(self.held.paths[index]) if isinstance(self.held, PictureFiles) else f"picture {index}"
+
+
+def _run(work: Any) -> None:
+    for _ in work:
+        pass
+
+
+def _of_file(path: Path | Member, preprocessing: Preprocessing, digest: bytes = b"") -> np.ndarray:
+    """A file's picture; where its digest is given, only if its content still has it."""
+    if isinstance(path, Path) and (not digest or path.stat().st_size > _LARGEST_FILE):
+        return prepare_one(path, preprocessing)
+    content = path.read_bytes()
+    if digest and hashlib.sha256(content).digest() != digest.ljust(32, b"\0"):
+        raise DataError(f"{path} changed while it was read. Try again.")
+    return prepare_one(content, preprocessing, name=str(path))
+
+
+def _of_array(picture: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     from PIL import Image
 
-    result = _space_for(len(pictures), preprocessing)
-
-    def convert(index: int) -> None:
-        picture = pictures[index]
-        image = Image.fromarray(np.ascontiguousarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)))
-        result[index] = prepare_one(image, preprocessing)
-
-    _report(map(convert, range(len(pictures))), len(pictures), progress)
-    return result
+    image = Image.fromarray(np.ascontiguousarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)))
+    return prepare_one(image, preprocessing)
 
 
 def _space_for(n: int, preprocessing: Preprocessing) -> np.ndarray:
@@ -202,12 +325,6 @@ def _space_for(n: int, preprocessing: Preprocessing) -> np.ndarray:
             f"{n:,} pictures of {width}×{height} with {channels} channels need {n * channels * height * width:,} bytes "
             f"of memory, more than there is. Choose a smaller size."
         ) from error
-
-
-def _report(done: Iterable[None], total: int, progress: Progress | None) -> None:
-    for count, _ in enumerate(done, start=1):
-        if progress is not None:
-            progress(count, total)
 
 
 def _resize(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:

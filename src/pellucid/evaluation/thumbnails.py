@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 
-from pellucid.records import Split
+from pellucid.records import PictureFiles, Split
 
 EDGE = 96
 """A longer side in pixels is reduced to this; smaller pictures are kept as they are, pixel by pixel."""
@@ -19,7 +19,7 @@ def thumbnail(split: Split, index: int, edge: int = EDGE) -> str:
     Raises:
         FormatError: its file cannot be decoded.
     """
-    if isinstance(split.pictures, np.ndarray):
+    if not isinstance(split.pictures, PictureFiles):
         return encode(split.pictures[index], edge)
     from pellucid.data import decoding
 

@@ -1,8 +1,9 @@
 """The records that the parts hand each other: NumPy arrays and plain values, no torch."""
 
-from pellucid.records.dataset import Dataset, PictureFiles, Split
+from pellucid.records.dataset import Dataset, Split
 from pellucid.records.finding import Figure, Finding, Findings, Metric, Table
 from pellucid.records.model import Model, NetworkSpecification, Preprocessing, Specification
+from pellucid.records.pictures import MappedPictures, PictureFiles
 from pellucid.records.predictions import Predictions
 from pellucid.records.run import RunFolder
 
@@ -11,6 +12,7 @@ __all__ = [
     "Figure",
     "Finding",
     "Findings",
+    "MappedPictures",
     "Metric",
     "Model",
     "NetworkSpecification",

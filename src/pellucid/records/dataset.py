@@ -1,7 +1,8 @@
 """`Dataset`: labelled pictures in splits, the data of `data + network = model`.
 
-Pictures are either in memory (one uint8 array, N×C×H×W) or files that are decoded on demand (`PictureFiles`). A dataset
-holds at least a `train` split; `validation` and `test` may be missing, and asking for a missing one says so.
+Pictures are in memory (one uint8 array, N×C×H×W), in memory-mapped files (`MappedPictures`), or files that are decoded
+on demand (`PictureFiles`). A dataset holds at least a `train` split; `validation` and `test` may be missing, and asking
+for a missing one says so.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from pellucid.errors import DataError, MissingDataError
 from pellucid.records import display
+from pellucid.records.pictures import MappedPictures, Member, PictureFiles
 
 SPLITS = ("train", "validation", "test")
 
@@ -35,29 +37,12 @@ def require_unique(classes: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class PictureFiles:
-    """Pictures that lie in files, decoded on demand by `pellucid.data`.
-
-    `root` is the folder that the ids are relative to, for showing.
-    """
-
-    paths: tuple[Path, ...]
-    root: Path | None = None
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def take(self, indices: np.ndarray) -> PictureFiles:
-        return PictureFiles(tuple(self.paths[i] for i in indices), self.root)
-
-
-@dataclass(frozen=True)
 class Split:
     """One part of a dataset: N pictures with their labels.
 
     Attributes:
         name: `train`, `validation`, `test`, or whatever the pictures were gathered as.
-        pictures: uint8 (N, C, H, W) with C = 1 (grey) or 3 (RGB), or `PictureFiles`.
+        pictures: uint8 (N, C, H, W) with C = 1 (grey) or 3 (RGB), in memory or as `MappedPictures`; or `PictureFiles`.
         labels: int64 (N,), indices into `classes`; None where they are not known.
         classes: the class names; a class may have no picture here.
         ids: str (N,), what each picture is called, unique within the dataset; None gives `test/17` and so on.
@@ -66,7 +51,7 @@ class Split:
     """
 
     name: str
-    pictures: np.ndarray | PictureFiles
+    pictures: np.ndarray | MappedPictures | PictureFiles
     labels: np.ndarray | None
     classes: tuple[str, ...]
     given_ids: np.ndarray | None = None
@@ -75,11 +60,15 @@ class Split:
 
     def __post_init__(self) -> None:
         held = self.pictures
-        if isinstance(held, np.ndarray) and (held.dtype != np.uint8 or held.ndim != 4 or held.shape[1] not in (1, 3)):
+        decoded = not isinstance(held, PictureFiles)
+        if decoded and (held.dtype != np.uint8 or held.ndim != 4 or held.shape[1] not in (1, 3)):
             raise DataError(
                 f"Pictures are expected as uint8 of shape (N, C, H, W) with C = 1 or 3; these are {held.dtype} of "
                 f"shape {held.shape}."
             )
+        if isinstance(held, np.memmap):
+            # Taking some of a mapped array would copy them into memory.
+            object.__setattr__(self, "pictures", MappedPictures((np.asarray(held),)))
         for what, values in {"labels": self.labels, "ids": self.given_ids, **self.columns}.items():
             if values is not None and len(values) != len(self):
                 raise DataError(
@@ -106,8 +95,8 @@ class Split:
 
     @property
     def shape(self) -> tuple[int, int, int] | None:
-        """(C, H, W) where all pictures are in memory and so of one size; None for files."""
-        return tuple(self.pictures.shape[1:]) if isinstance(self.pictures, np.ndarray) else None
+        """(C, H, W) where all pictures are decoded and so of one size; None for files."""
+        return None if isinstance(self.pictures, PictureFiles) else tuple(self.pictures.shape[1:])
 
     def known_labels(self) -> np.ndarray:
         """The labels, int64 (N,).
@@ -140,21 +129,38 @@ class Split:
     def fingerprint(self) -> str:
         """SHA-256 of what it contains: pictures, labels and class names (hexadecimal).
 
+        Pictures in mapped files give the same as in memory, and members of larger files the same as files.
+
         Raises:
             DataError: a file cannot be read.
         """
         digest = hashlib.sha256(repr((self.shape, len(self), self.classes)).encode())
-        if isinstance(self.pictures, np.ndarray):
-            digest.update(np.ascontiguousarray(self.pictures).data)
-        else:
+        if isinstance(self.pictures, PictureFiles):
             for path in self.pictures.paths:
-                try:
-                    digest.update(hashlib.sha256(path.read_bytes()).digest())
-                except OSError as error:
-                    raise DataError(f"{path} cannot be read any more: {error.strerror or error}.") from error
+                digest.update(_content(path))
+        elif isinstance(self.pictures, MappedPictures):
+            step = max(1, _AT_ONCE // max(int(np.prod(self.pictures.shape[1:])), 1))
+            for start in range(0, len(self), step):
+                digest.update(self.pictures[start : start + step].data)
+        else:
+            digest.update(np.ascontiguousarray(self.pictures).data)
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         return digest.hexdigest()
+
+
+_AT_ONCE = 16 * 1024**2
+"""How many bytes of mapped pictures are held in memory while they are hashed."""
+
+
+def _content(path: Path | Member) -> bytes:
+    """SHA-256 of a file, or of a member of a larger one."""
+    if isinstance(path, Member):
+        return path.digest
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read any more: {error.strerror or error}.") from error
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,228 @@
+"""The cache: what can be made again, kept so that it need not be. One folder per kind, limited in size together.
+
+Whoever keeps something asks for the folder of its kind, writes its files there through `pellucid.records.atomic`, and
+calls `used` when it reads one. `make_room` is called before something large is written: what was not used for longest
+goes first. Nothing may rely on a file to be still there; a file that is mapped stays readable until it is let go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pellucid.data.location import cache_root
+from pellucid.errors import DataError, StorageError, UnknownNameError, UsageError
+from pellucid.records import atomic
+
+__all__ = [
+    "KINDS",
+    "Entry",
+    "cache_root",
+    "clear",
+    "entries",
+    "folder",
+    "limit",
+    "locked",
+    "make_room",
+    "parse_size",
+    "shown",
+    "used",
+]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What lies in one folder of the cache.
+
+    Attributes:
+        summary: what it is, in a few words.
+        again: whether it can be made again. What cannot is neither limited nor cleared, unless it is named.
+    """
+
+    summary: str
+    again: bool = True
+
+
+KINDS: dict[str, Kind] = {
+    "decoded": Kind("pictures, decoded and brought to a network's size"),
+    "features": Kind("what a pretrained network says of pictures"),
+    "hashes": Kind("which file has which content, and what of it is no picture"),
+    "ledger": Kind("how often each test split was scored", again=False),
+}
+"""The folders of the cache."""
+
+_UNITS = {"": 1, "B": 1} | {
+    f"{letter}{suffix}": base**power
+    for power, letter in enumerate("KMGT", start=1)
+    for suffix, base in (("B", 1000), ("iB", 1024))
+}
+_USUAL_LIMIT = 20 * 1000**3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of the cache: its kind, its size in bytes, and when it was last used (seconds since 1970)."""
+
+    kind: str
+    path: Path
+    size: int
+    used: float
+
+
+def folder(kind: str) -> Path:
+    """The folder of a kind, made where it is not there.
+
+    Raises:
+        UnknownNameError: there is no such kind.
+        StorageError: it cannot be made.
+    """
+    return atomic.make_folder(cache_root() / _known(kind))
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise UnknownNameError("part of the cache", kind, KINDS)
+    return kind
+
+
+def entries(kind: str | None = None) -> list[Entry]:
+    """The files of the cache (of one kind, where it is given), those unused for longest first."""
+    found = []
+    for name in KINDS if kind is None else [_known(kind)]:
+        for path in (cache_root() / name).rglob("*"):
+            # What begins with a dot is a lock, or is just being written.
+            if path.name.startswith("."):
+                continue
+            with contextlib.suppress(OSError):  # another process may have removed it just now
+                status = path.stat()
+                if path.is_file():
+                    found.append(Entry(name, path, status.st_size, status.st_mtime))
+    return sorted(found, key=lambda entry: (entry.used, entry.path))
+
+
+def used(path: Path) -> None:
+    """Notes that a file is used now: it will not be among the first that go."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def limit() -> int:
+    """How many bytes the cache may take: `$PELLUCID_CACHE_LIMIT`, or 20 GB, or a tenth of the disk, what is less.
+
+    Raises:
+        UsageError: the variable is no size.
+    """
+    given = os.environ.get("PELLUCID_CACHE_LIMIT")
+    if given:
+        return parse_size(given, "PELLUCID_CACHE_LIMIT")
+    return min(_USUAL_LIMIT, shutil.disk_usage(_there(cache_root())).total // 10)
+
+
+def _there(path: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+
+
+def parse_size(text: str, name: str) -> int:
+    """`20GB`, `500 MiB` or `4096` as bytes; `name` is what it is given as.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    digits = text.strip().rstrip("".join({letter for unit in _UNITS for letter in unit} | {" "}))
+    unit = text.strip()[len(digits) :].strip()
+    try:
+        size = float(digits) * _UNITS[unit]
+    except (KeyError, ValueError):
+        size = -1.0
+    if not 0 <= size < 2**60:
+        raise UsageError(f"{name} is a size such as 500MB or 20GB; '{text}' was given.")
+    return int(size)
+
+
+def make_room(needed: int, what: str, keep: Collection[Path] = ()) -> None:
+    """Removes what was unused for longest, until `needed` bytes more fit below the limit.
+
+    Args:
+        needed: how many bytes are about to be written.
+        what: what these are, for the error.
+        keep: files that must stay.
+
+    Raises:
+        DataError: they cannot fit, however much is removed.
+        StorageError: the disk has not so much room.
+    """
+    most = limit()
+    here = entries()
+    kept = sum(entry.size for entry in here if entry.path in keep)
+    if needed + kept > most:
+        raise DataError(
+            f"{what} need {shown(needed + kept)}, and the cache is limited to {shown(most)}. Raise the limit, for "
+            f"example with PELLUCID_CACHE_LIMIT={-(-(needed + kept) // 10**9) + 1}GB, or choose a smaller size."
+        )
+    total = sum(entry.size for entry in here if KINDS[entry.kind].again)
+    for entry in here:
+        if total + needed <= most:
+            break
+        if KINDS[entry.kind].again and entry.path not in keep and _removed(entry.path):
+            total -= entry.size
+    free = shutil.disk_usage(_there(cache_root())).free
+    if needed > free:
+        raise StorageError(
+            f"{what} need {shown(needed)}, and the disk of {cache_root()} has {shown(free)} left. Free some space, or "
+            f"set PELLUCID_CACHE to a folder on a larger disk."
+        )
+
+
+def clear(kind: str | None = None) -> tuple[int, int]:
+    """Removes all of a kind; where none is given, everything that can be made again.
+
+    Returns:
+        How many files were removed, and how many bytes these had.
+    """
+    wanted = [name for name in KINDS if KINDS[name].again] if kind is None else [_known(kind)]
+    gone = [entry for name in wanted for entry in entries(name) if _removed(entry.path)]
+    for name in wanted:
+        _sweep(cache_root() / name)
+    return len(gone), sum(entry.size for entry in gone)
+
+
+def _sweep(top: Path) -> None:
+    """Removes what killed programs left half-written, in each folder that nobody is writing to."""
+    for part in list(top.rglob(".*.part")):
+        with contextlib.suppress(TimeoutError), locked(part.parent, wait=False):
+            _removed(part)
+
+
+@contextlib.contextmanager
+def locked(place: Path, *, wait: bool = True) -> Iterator[None]:
+    """Holds the lock of a folder of the cache, that one process writes to at a time; a kill lets it go.
+
+    Raises:
+        TimeoutError: another process holds it, and it was not to be waited for.
+    """
+    import filelock
+
+    with filelock.FileLock(place / ".lock", timeout=-1 if wait else 0):
+        yield
+
+
+def _removed(path: Path) -> bool:
+    """Whether a file could be removed: on Windows one that is in use stays."""
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def shown(size: int) -> str:
+    """A number of bytes for people: `3.2 GB`."""
+    for unit, scale in (("TB", 1000**4), ("GB", 1000**3), ("MB", 1000**2), ("kB", 1000)):
+        if size >= scale:
+            return f"{size / scale:.{1 if size < 100 * scale else 0}f} {unit}"
+    return f"{size} bytes"

@@ -1,0 +1,214 @@
+"""The store of decoded pictures in the cache: each content is decoded once for a size, whatever set or split it is in.
+
+`decoded/3x224x224-stretch-d1-pillow13.0.0/` holds the pictures of one preprocessing and one decoder, in segments. A
+segment is one file that is written whole and never changed:
+
+    magic (16 bytes), n, C, H, W (int64, little-endian), n × 32 bytes of SHA-256, zeros up to a multiple of 4,096,
+    n × C × H × W bytes of pixels
+
+A program that is killed loses the segment that it was writing, and no more. One process writes to a folder at a time;
+others wait, and then find what it decoded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pellucid.data import cache
+from pellucid.data.hashing import threads
+from pellucid.data.progress import Progress, watched
+from pellucid.errors import StorageError
+from pellucid.records import MappedPictures, Preprocessing, atomic
+
+__all__ = ["stored"]
+
+Make = Callable[[int], np.ndarray | None]
+"""From the index of a picture to the picture, uint8 (C, H, W), or None where it cannot be decoded."""
+
+_MAGIC = b"pellucid-pixels1"
+_SEGMENT_BYTES = 256 * 1024**2
+_SEGMENT_ROWS = 32_768
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A file of the store: where it is, the hashes of its pictures S32 (n,), their shape, and where pixels begin."""
+
+    path: Path
+    digests: np.ndarray
+    shape: tuple[int, int, int, int]
+    start: int
+
+    def map(self) -> np.ndarray:
+        cache.used(self.path)
+        mapped = np.memmap(self.path, dtype=np.uint8, mode="r", offset=self.start, shape=self.shape)
+        return np.asarray(mapped)  # the same memory; indexing a memmap costs as much as copying a small picture
+
+
+def stored(
+    digests: np.ndarray, how: Preprocessing, make: Make, *, progress: Progress | None = None
+) -> tuple[MappedPictures, np.ndarray]:
+    """The pictures of these contents at the size of the preprocessing; what the store lacks is made and added.
+
+    Args:
+        digests: SHA-256 of the content of each picture: S32 (N,).
+        how: the preprocessing.
+        make: makes one of them; called in several threads, once for each content.
+        progress: told of what is made.
+
+    Returns:
+        The pictures that could be made, mapped, in order; and whether each could: bool (N,).
+
+    Raises:
+        DataError: they are larger than the cache may be.
+        StorageError: the cache cannot be written to.
+    """
+    for attempt in range(_TRIES):
+        place = atomic.make_folder(cache.folder("decoded") / _name(how))
+        with atomic.storage_errors(place), cache.locked(place):
+            _sweep(place)
+            segments = _complete(place, digests, how, make, progress)
+        rows, needed = _rows(segments, digests)
+        try:
+            parts, starts = [], np.zeros(len(segments), dtype=np.int64)
+            for number in needed:
+                starts[number] = sum(map(len, parts)) - sum(len(one.digests) for one in segments[:number])
+                parts.append(segments[number].map())
+        except FileNotFoundError:
+            # Another process made room between our looking and our mapping. Once is bad luck.
+            if attempt == _TRIES - 1:
+                raise StorageError(
+                    f"Other programs remove decoded pictures from {place} as fast as this one writes them. Raise "
+                    f"PELLUCID_CACHE_LIMIT, or run one after the other."
+                ) from None
+            continue
+        known = rows >= 0
+        segment_of = np.searchsorted(np.cumsum([len(one.digests) for one in segments]), rows[known], side="right")
+        empty = np.zeros((0, *how.shape), dtype=np.uint8)
+        return MappedPictures(parts or [empty], rows[known] + starts[segment_of]), known
+    raise AssertionError
+
+
+def _name(how: Preprocessing) -> str:
+    """What pixels depend on besides the content: sizes, fit, our decoding and Pillow's."""
+    from pellucid.data.decoding import VERSION
+
+    return f"{'x'.join(map(str, how.shape))}-{how.fit}-{VERSION}"
+
+
+def _sweep(place: Path) -> None:
+    """Removes what killed programs left half-written; we hold the lock, so nobody is writing."""
+    for part in place.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _complete(
+    place: Path, digests: np.ndarray, how: Preprocessing, make: Make, progress: Progress | None
+) -> list[_Segment]:
+    """The segments of the folder, after what they lack of these contents was added. The lock is held."""
+    segments = list(_segments(place, how))
+    rows, needed = _rows(segments, digests)
+    # Each content once, in the order of the pictures: neighbours in the set are neighbours in the file.
+    first = np.unique(digests, return_index=True)[1]
+    missing = np.sort(first[(rows[first] < 0) & (digests[first] != b"")])
+    if not len(missing):
+        return segments
+    size = math.prod(how.shape)
+    what = f"{len(np.unique(digests)):,} decoded pictures of {how.width}×{how.height}"
+    keep = {segments[number].path for number in needed}
+    cache.make_room(len(missing) * (size + 32), what, keep)
+    step = max(1, min(_SEGMENT_ROWS, _SEGMENT_BYTES // size))
+    chunks = [missing[start : start + step] for start in range(0, len(missing), step)]
+    made = (one for chunk in chunks for one in _write(place, chunk, digests, how, make))
+    for _ in watched(made, len(missing), "Decoding pictures", progress):
+        pass
+    return list(_segments(place, how))
+
+
+class _NothingMadeError(Exception):
+    """Not one picture of a segment could be decoded, so there is nothing to keep."""
+
+
+def _write(place: Path, chunk: np.ndarray, digests: np.ndarray, how: Preprocessing, make: Make) -> Iterator[int]:
+    """Writes one segment; yields after each picture."""
+    shape = (len(chunk), *how.shape)
+    kept = digests[chunk].copy()
+    path = place / f"{uuid.uuid4().hex}.pixels"
+    with contextlib.suppress(_NothingMadeError), atomic.replacing(path) as temporary:
+        with temporary.open("wb") as stream:
+            stream.truncate(_start(len(chunk)) + math.prod(shape))
+        pixels = np.memmap(temporary, dtype=np.uint8, mode="r+", offset=_start(len(chunk)), shape=shape)
+        yield from _fill(pixels, kept, chunk, make)
+        if not kept.any():
+            raise _NothingMadeError
+        pixels.flush()
+        del pixels  # Windows renames no file that is mapped
+        with temporary.open("r+b") as stream:
+            stream.write(_MAGIC + np.array(shape, dtype="<i8").tobytes() + kept.tobytes())
+
+
+def _fill(pixels: np.ndarray, kept: np.ndarray, chunk: np.ndarray, make: Make) -> Iterator[int]:
+    """Makes the pictures of a segment, and strikes out the hashes of those that cannot be made."""
+
+    def put(row: int) -> int:
+        picture = make(int(chunk[row]))
+        if picture is None:
+            kept[row] = b""
+        else:
+            pixels[row] = picture
+        return row
+
+    with ThreadPoolExecutor(max_workers=threads()) as pool:
+        try:
+            yield from pool.map(put, range(len(chunk)))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _start(n: int) -> int:
+    """Where the pixels of a segment of n pictures begin."""
+    return -(-(len(_MAGIC) + 32 + 32 * n) // 4096) * 4096
+
+
+def _segments(place: Path, how: Preprocessing) -> Iterator[_Segment]:
+    """The whole segments of a folder; a file that is not one is removed."""
+    for path in sorted(place.glob("*.pixels")):
+        try:
+            with path.open("rb") as stream:
+                head = stream.read(len(_MAGIC) + 32)
+                shape = np.frombuffer(head[len(_MAGIC) :], dtype="<i8").tolist()
+                n = shape[0] if shape else 0
+                sound = head.startswith(_MAGIC) and tuple(shape[1:]) == how.shape and n >= 0
+                if sound and path.stat().st_size == _start(n) + math.prod(shape):
+                    digests = np.frombuffer(stream.read(32 * n), dtype="S32")
+                    yield _Segment(path, digests, (n, *how.shape), _start(n))
+                    continue
+        except (OSError, ValueError):
+            pass
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _rows(segments: Sequence[_Segment], digests: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Where each content lies, counted through all segments, int64 (N,); −1 is nowhere. And in which segments."""
+    rows = np.full(len(digests), -1, dtype=np.int64)
+    if not segments:
+        return rows, []
+    held = np.concatenate([segment.digests for segment in segments])
+    order = np.argsort(held, kind="stable")
+    found = np.searchsorted(held, digests, sorter=order).clip(max=len(held) - 1)
+    hits = (held[order[found]] == digests) & (digests != b"")
+    rows[hits] = order[found[hits]]
+    ends = np.cumsum([len(segment.digests) for segment in segments])
+    return rows, sorted(set(np.searchsorted(ends, rows[hits], side="right").tolist()))

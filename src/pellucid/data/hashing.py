@@ -1,0 +1,158 @@
+"""SHA-256 of pictures' content, remembered by (path, size, time of change): hashing 60,000 files again reads none.
+
+What is remembered lies in the cache, one file per folder of pictures or per shard, replaced whole. Without a cache that
+can be written to, everything is read again: slower, and no different.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from pellucid.data import cache
+from pellucid.data.files import read_errors
+from pellucid.data.progress import Progress, watched
+from pellucid.errors import StorageError
+from pellucid.records import MappedPictures, PictureFiles, atomic
+from pellucid.records.pictures import Members
+
+__all__ = ["content_hashes", "recall", "remember", "threads"]
+
+_SETTLED = 2.0
+"""Seconds: a file changed more recently could change again without its time showing it, so it is not remembered."""
+
+
+def content_hashes(
+    pictures: PictureFiles | MappedPictures | np.ndarray, progress: Progress | None = None
+) -> np.ndarray:
+    """SHA-256 of the content of each picture: S32 (N,). NumPy shows them without the zeros at their end.
+
+    Of files it is that of their bytes, whatever they are; one that cannot be read has an empty one.
+    """
+    if not isinstance(pictures, PictureFiles):
+        rows = (np.ascontiguousarray(pictures[i]) for i in range(len(pictures)))
+        shape = repr(pictures.shape[1:]).encode()  # the same bytes are another picture in another shape
+        return np.array([hashlib.sha256(shape + row.tobytes()).digest() for row in rows], dtype="S32")
+    if isinstance(pictures.paths, Members):
+        return pictures.paths.digests()
+    return _of_files([Path(path) for path in pictures.paths], progress)
+
+
+def _of_files(paths: Sequence[Path], progress: Progress | None) -> np.ndarray:
+    names = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (sixty thousand of them: `resolve` asks the disk)
+    # Letters in common, cut at a folder: unlike `commonpath` it bears files on several drives.
+    top = os.path.dirname(os.path.commonprefix(names)) if names else ""  # noqa: PTH120, RUF071 (as above, and wanted)
+    known = _recalled(top)
+    found = np.zeros(len(paths), dtype="S32")
+    states: list[tuple[int, int]] = []
+    unknown: list[int] = []
+    for index, name in enumerate(names):
+        states.append(_state(name))
+        before = known.get(name[len(top) :])
+        if before is not None and before[0] == states[index]:
+            found[index] = before[1]
+        elif states[index] != _NO_FILE:
+            unknown.append(index)
+
+    def look(index: int) -> None:
+        with contextlib.suppress(OSError), open(names[index], "rb") as stream:  # noqa: PTH123 (as above)
+            found[index] = hashlib.file_digest(stream, "sha256").digest()
+
+    with ThreadPoolExecutor(max_workers=threads()) as pool:
+        for _ in watched(pool.map(look, unknown), len(unknown), "Looking at the files", progress):
+            pass
+    if unknown:
+        now = time.time_ns()
+        settled = [i for i in range(len(paths)) if found[i] and now - states[i][1] > _SETTLED * 1e9]
+        news = {names[i][len(top) :]: (states[i], bytes(found[i])) for i in settled}
+        _remember_files(top, known | news)
+    return found
+
+
+def threads() -> int:
+    """How many threads read and decode: the work is outside Python, so a few more than cores hide the disk's delay."""
+    return min(8, (os.cpu_count() or 1) + 1)
+
+
+_NO_FILE = -1, -1
+
+
+def _state(name: str) -> tuple[int, int]:
+    try:
+        status = os.stat(name)  # noqa: PTH116 (as above)
+    except OSError:
+        return _NO_FILE
+    # To open a pipe would be to wait for somebody who writes.
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else _NO_FILE
+
+
+_Known = Mapping[str, tuple[tuple[int, int], bytes]]
+
+
+def _recalled(top: str) -> dict[str, tuple[tuple[int, int], bytes]]:
+    arrays = _read(_place(top))
+    if arrays is None:
+        return {}
+    names = arrays["names"].tobytes().decode("utf-8", "surrogateescape").split("\0")
+    states = map(tuple, arrays["states"].tolist())
+    return dict(zip(names, zip(states, arrays["digests"].tolist(), strict=True), strict=True))
+
+
+def _remember_files(top: str, known: _Known) -> None:
+    if not known:
+        return
+    names = "\0".join(known).encode("utf-8", "surrogateescape")
+    _write(
+        _place(top),
+        names=np.frombuffer(names, dtype=np.uint8),
+        states=np.array([state for state, _ in known.values()], dtype=np.int64).reshape(-1, 2),
+        digests=np.array([digest for _, digest in known.values()], dtype="S32"),
+    )
+
+
+def recall(path: Path, version: int) -> dict[str, np.ndarray] | None:
+    """What was remembered of a file by `remember`; None where it has changed since, or nothing was."""
+    arrays = _read(_place(os.path.abspath(path)))  # noqa: PTH100 (as above)
+    if arrays is None or tuple(arrays.pop("state", np.zeros(3)).tolist()) != (*_state(str(path)), version):
+        return None
+    return arrays
+
+
+def remember(path: Path, version: int, **arrays: np.ndarray) -> None:
+    """Keeps arrays that say what is in a file, until it changes, or the version of what looked at it does."""
+    with read_errors(path):
+        status = path.stat()
+    if time.time_ns() - status.st_mtime_ns > _SETTLED * 1e9:
+        state = np.array([status.st_size, status.st_mtime_ns, version], dtype=np.int64)
+        _write(_place(os.path.abspath(path)), state=state, **arrays)  # noqa: PTH100 (as above)
+
+
+def _place(what: str) -> Path:
+    name = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return cache.cache_root() / "hashes" / f"{name}.npz"
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of a file of ours; one that is not there, or damaged, is as good as none."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except Exception:  # noqa: BLE001 (damage comes as many exceptions: of zip, of NumPy, of the system)
+        return None
+    cache.used(path)
+    return arrays
+
+
+def _write(path: Path, **arrays: np.ndarray) -> None:
+    with contextlib.suppress(StorageError):
+        cache.folder("hashes")
+        with atomic.replacing(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
