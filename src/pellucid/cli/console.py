@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import typer
 
@@ -52,6 +53,21 @@ def table(found: Table, *, as_json: bool) -> None:
         typer.echo("  ".join(cells).rstrip())
     if found.note:
         typer.echo(f"\n{found.note}")
+
+
+@contextlib.contextmanager
+def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the time left on standard error, told (how many are done, of how many); none where that is piped."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    terminal = Console(stderr=True)
+    if quiet or not terminal.is_terminal:
+        yield lambda _done, _total: None
+        return
+    with Progress(console=terminal, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def notes(sentences: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
     from pellucid.workflows.train import Run
 
 EXAMPLES = """  pellucid train digits --network convnet
+  pellucid train photos/
+  pellucid train photos/ --recipe finetune
   pellucid train mnist --network lenet5 --epochs 10 --seed 1
   pellucid train photos/ --network convnet --size 64 --augment flip --augment shift:2
   pellucid train mnist --network mlp --set widths=[300,100] --set activation=tanh
   pellucid train mnist --network mynet.py:Net --recipe plain --recipe-set weight_decay=0.1
   pellucid train more/ --from model.safetensors --epochs 3
+  pellucid train mnist --network lenet5 --find-lr
+  pellucid train mnist --network lenet5 --budget 5m --batch-size auto
   pellucid train --resume runs/mnist-lenet5-001"""
 
 
@@ -43,9 +48,31 @@ def train(
         ),
     ] = None,
     recipe: Annotated[str, typer.Option(help="A named training plan.", autocompletion=completion.recipes)] = "default",
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="For photos: the network whose knowledge to start from, lite0 or timm:NAME.", show_default=False
+        ),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Download the backbone's weights where they are not at hand.")
+    ] = False,
     epochs: Annotated[int | None, typer.Option(help="How often each picture is seen.", show_default=False)] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="As many epochs as fit into it: 90s, 5m, 1h.", show_default=False),
+    ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="How many pictures one step learns from.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NUMBER|auto", help="How many pictures one step learns from; auto fills memory.", show_default=False
+        ),
+    ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", help="What --batch-size auto may fill: 500MB, 2GB; else what is free.", show_default=False
+        ),
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest learning rate.", show_default=False)] = None,
     optimizer: Annotated[
@@ -85,6 +112,9 @@ def train(
             "--recipe-set", metavar="KEY=VALUE", help="A setting of the training plan. Repeatable.", show_default=False
         ),
     ] = None,
+    find_lr: Annotated[
+        bool, typer.Option("--find-lr", help="Train nothing: try learning rates, and suggest one.")
+    ] = False,
     resume: Annotated[
         Path | None,
         typer.Option(metavar="RUN", help="Go on with a run that was interrupted or killed.", show_default=False),
@@ -105,13 +135,15 @@ def train(
     The run folder holds the model, the history, the predictions, the findings and a report. Ctrl-C ends training
     cleanly and keeps the best model; --resume goes on from there, as it does after a crash.
     """
+    since = time.perf_counter()
     from pellucid.cli import console, settings
     from pellucid.errors import UsageError
 
     if resume is not None:
-        if data is not None or network is not None or start is not None or out is not None:
+        if any(given is not None for given in (data, network, start, out, budget, memory_limit)) or find_lr:
             raise UsageError(
-                "--resume goes on with a run as it was begun; leave data, --network, --from and --out out."
+                "--resume goes on with a run as it was begun; leave data, --network, --from, --out, --budget and "
+                "--find-lr out."
             )
         from pellucid.workflows.train import resume as go_on
 
@@ -120,25 +152,24 @@ def train(
         return
     if data is None:
         raise UsageError("Which data? Give a name (`pellucid datasets` lists them) or a folder of class folders.")
-    if network is None and start is None:
-        raise UsageError(
-            "Which network? Give --network NAME (`pellucid networks` lists them), for example --network convnet."
-        )
     changes: dict[str, Any] = settings.parse(recipe_settings or (), "--recipe-set")
     given = {
         "epochs": epochs,
-        "batch_size": batch_size,
+        "batch_size": _batch_size(batch_size),
         "learning_rate": learning_rate,
         "optimizer": optimizer,
         "loss": loss,
         "schedule": schedule,
         "scaling": scaling,
         "augmentation": tuple(augment) if augment else None,
+        "backbone": backbone,
     }
     changes |= {key: value for key, value in given.items() if value is not None}
 
     # What makes no sense is said at once, before torch takes its seconds to load.
-    _check(network, recipe, changes)
+    _check(network, recipe, changes, budget, memory_limit)
+    if find_lr and budget is not None:
+        raise UsageError("--find-lr trains nothing, so that it needs no --budget. Leave it out.")
     loggers = [_logger(name) for name in dict.fromkeys(log or ())]
     network_changes = settings.parse(network_settings or (), "--set")
 
@@ -146,9 +177,32 @@ def train(
     from pellucid.data.catalogue import DATASETS
     from pellucid.records import Model
 
+    if network is None and start is None and recipe == "default" and backbone is None and data in DATASETS:
+        from pellucid.training.recipes import NO_NETWORK
+
+        raise UsageError(NO_NETWORK)
     model = None if start is None else Model.load(start)
     dataset = load(data)
     console.notes(dataset.notes)
+
+    from pellucid.training.transfer import choice
+
+    network, recipe, changes = choice.settle(dataset, network, recipe, started=start is not None, changes=changes)
+    if choice.is_frozen(recipe, changes) and (find_lr or budget is not None):
+        raise UsageError(
+            "Where only the last layer learns there are no learning rates and no epochs, and it takes seconds. Leave "
+            "--find-lr and --budget out, or train the whole network with --recipe finetune."
+        )
+    if download:
+        _download(network)
+    if find_lr:
+        from pellucid.cli import range_test
+
+        range_test.run(
+            dataset, network, out=out, as_json=as_json, quiet=quiet, threads=threads, recipe=recipe, seed=seed,
+            settings=network_changes or None, start=model, size=size, device=device, **changes,
+        )  # fmt: skip
+        return
 
     from pellucid.workflows.train import run
 
@@ -168,6 +222,9 @@ def train(
         callbacks=[*([] if quiet else [_display(as_json=as_json)]), *loggers],
         source=data if data in DATASETS else str(home.expand(Path(data)).resolve()),
         command=shlex.join(["pellucid", *context.find_root().obj]),
+        budget=budget,
+        memory_limit=memory_limit,
+        since=since,
         **changes,
     )
     _finish(done, as_json=as_json)
@@ -219,11 +276,51 @@ def _finish(done: Run, *, as_json: bool) -> None:
         say(console.plain(f"Report  {done.report}"))
 
 
-def _check(network: str | None, recipe: str, changes: dict[str, Any]) -> None:
+def _download(backbone: str | None) -> None:
+    """Brings the weights of a backbone here, for the training to find."""
+    from pellucid.networks import backbones
+
+    if backbone is not None:
+        backbones.load(backbone, download=True)
+
+
+def _batch_size(given: str | None) -> int | str | None:
+    """A number, or `auto`.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    from pellucid.errors import UsageError
+
+    if given is None or given.strip().lower() == "auto":
+        return given and "auto"
+    try:
+        return int(given)
+    except ValueError:
+        raise UsageError(
+            f"--batch-size was given '{given}', but should be a whole number of pictures, for example 64, or auto."
+        ) from None
+
+
+def _check(
+    network: str | None, recipe: str, changes: dict[str, Any], budget: str | None, memory_limit: str | None
+) -> None:
     """Refuses names that do not exist and values that cannot be."""
     from pellucid.networks.catalogue import check_name
     from pellucid.training.recipes import named
 
     if network is not None:
         check_name(network)
-    named(recipe).but(**changes)
+    if changes.get("backbone") is not None:
+        from pellucid.networks.catalogue import check_backbone
+
+        check_backbone(changes["backbone"])
+    if budget is not None:
+        from pellucid.training.budget import parse_time
+
+        parse_time(budget)
+    if memory_limit is not None:
+        from pellucid.training.memory import parse_size
+
+        parse_size(memory_limit)
+    named(recipe).but(**{key: value for key, value in changes.items() if value != "auto"})

@@ -38,6 +38,7 @@ class RunPlan(BaseModel):
         settings: of the network.
         recipe: the whole training plan.
         size, seed, threads, device, report, command: as they were given.
+        planned: what was measured before the training began, and settled by that: {setting of the recipe: sentence}.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +54,7 @@ class RunPlan(BaseModel):
     device: str
     report: bool
     command: str
+    planned: dict[str, str] = {}
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ class Callback:
     def on_folder(self, path: Path) -> None:
         """Before everything, where there is a run folder (`pellucid train`): the folder."""
 
+    def on_planned(self, sentence: str) -> None:
+        """Before `on_start`, for each setting that was measured first (a budget, a batch size that fills memory)."""
+
     def on_start(self, plan: Plan) -> None:
         """Before the first step."""
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
 
 from pellucid.records import display
 from pellucid.training.callbacks import Callback, Plan
+from pellucid.training.time_left import TimeLeft, spoken
 
 
 def epoch_line(row: dict[str, Any], epochs: int, seconds: float) -> str:
@@ -41,6 +44,9 @@ class Lines(Callback):
             markup=False,
         )
 
+    def on_planned(self, sentence: str) -> None:
+        self.console.print(sentence[:1].upper() + sentence[1:], highlight=False, markup=False)
+
     def on_resumed(self, step: int, history: Any) -> None:
         self.console.print(
             f"goes on after step {step:,}; {len(history)} of {self.epochs} epochs are done",
@@ -54,6 +60,19 @@ class Lines(Callback):
         self.since = now
 
 
+class _Left(ProgressColumn):
+    """The time that is left, as it is at the moment of drawing."""
+
+    max_refresh = 0.5
+
+    def __init__(self, left: Callable[[], str]) -> None:
+        super().__init__()
+        self.left = left
+
+    def render(self, task: Task) -> Text:  # noqa: ARG002 (rich's name)
+        return Text(self.left())
+
+
 class Live(Lines):
     """The same lines, with a bar below them: epoch, step, loss, accuracy, time left."""
 
@@ -65,28 +84,44 @@ class Live(Lines):
             MofNCompleteColumn(),
             BarColumn(),
             TextColumn("{task.fields[measured]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
+            _Left(self._left),
             console=self.console,
             transient=True,
         )
         total = plan.epochs * plan.steps_per_epoch
         self.task = self.progress.add_task("", total=total, epoch=1, epochs=plan.epochs, measured="")
         self.shown = 0.0
+        self.left = TimeLeft(plan, time.perf_counter())
         self.progress.start()
+
+    def on_resumed(self, step: int, history: Any) -> None:
+        super().on_resumed(step, history)
+        self.left.resumed(step, time.perf_counter())
+        self._move(step)
 
     def on_step(self, step: int, loss: Any, accuracy: Any) -> None:
         now = time.perf_counter()
-        if now - self.shown < 0.1:  # reading a loss waits for the device, and drawing takes time
+        last = step % self.plan.steps_per_epoch == 0
+        if now - self.shown < 0.1 and not last:  # reading a loss waits for the device, and drawing takes time
             return
         self.shown = now
-        epoch = min((step - 1) // self.plan.steps_per_epoch + 1, self.plan.epochs)
         measured = f"loss {float(loss):.4f}  accuracy {100 * float(accuracy):.1f} %"
-        self.progress.update(self.task, completed=step, epoch=epoch, measured=measured)
+        self.left.stepped(step, time.perf_counter())
+        self._move(step, measured=measured)
 
     def on_epoch(self, row: dict[str, Any]) -> None:
         super().on_epoch(row)
-        self.progress.update(self.task, completed=row["step"], epoch=min(row["epoch"] + 1, self.plan.epochs))
+        self.left.finished_epoch(time.perf_counter())
+        self._move(row["step"], min(row["epoch"] + 1, self.plan.epochs))
+
+    def _move(self, step: int, epoch: int | None = None, **more: Any) -> None:
+        """Shows that so many steps are done."""
+        now = epoch or min(max(step - 1, 0) // self.plan.steps_per_epoch + 1, self.plan.epochs)
+        self.progress.update(self.task, completed=step, epoch=now, **more)
+
+    def _left(self) -> str:
+        seconds = self.left.seconds(time.perf_counter())
+        return "" if seconds is None else f"{spoken(seconds)} left"
 
     def on_end(self, summary: dict[str, Any]) -> None:  # noqa: ARG002 (the protocol's name)
         self.progress.stop()

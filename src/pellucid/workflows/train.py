@@ -26,6 +26,8 @@ from pellucid.training.history import History, save_times
 from pellucid.training.preparation import require_classes
 from pellucid.training.recipes import Recipe
 from pellucid.training.training import Training, learn
+from pellucid.training.transfer.choice import settle as settle_transfer
+from pellucid.workflows.planning import Wish, settle, wish
 
 _MEASURED = ("value", "low", "high", "n")
 
@@ -72,6 +74,9 @@ def run(
     callbacks: Sequence[Any] = (),
     command: str = "",
     source: str = "",
+    budget: str | float | None = None,
+    memory_limit: str | int | None = None,
+    since: float | None = None,
     **changes: Any,
 ) -> Run:
     """Trains a network, scores it once on the test split, and writes a run folder.
@@ -87,19 +92,24 @@ def run(
         device: auto, cpu, cuda or mps.
         progress: whether to show how it goes.
         callbacks: told of the training while it runs.
-        **changes: settings of the recipe that are to differ.
+        **changes: settings of the recipe that are to differ; the batch size may be "auto".
         out: the run folder, which must not be there; None takes the next number in `runs/`.
         threads: how many threads do the arithmetic; None takes all cores.
         report: whether to draw the pictures and write the page.
         command: what the user typed, for the page and for `run.json`.
         source: what the data were loaded from, a name or a path, so that the training can be resumed by itself.
+        budget: the time that all of it may take, `5m` or seconds: as many epochs are trained as fit.
+        memory_limit: what the batch size "auto" may fill, `2GB` or bytes; None takes what is free, less a tenth.
+        since: the moment from which the budget counts, of `time.perf_counter`; None for now.
 
     Raises:
         PellucidError: something that the user can mend; its text says how.
     """
     start = Model.load(start) if isinstance(start, (str, Path)) else start
-    name = network_name(network, start)
     # Everything is checked before a folder is made.
+    network, recipe, changes = settle_transfer(data, network, recipe, started=start is not None, changes=changes)
+    name = network_name(network, start)
+    wished, changes = wish(changes, budget, memory_limit, since)
     choice = choose_network(network, settings, start)
     plan = RunPlan(
         source=source,
@@ -117,6 +127,9 @@ def run(
     folder = RunFolder.create(data.name, name, out)
     try:
         with held(folder):
+            plan = _settled(plan, wished, folder, data, network, start)
+            for sentence in plan.planned.values():
+                Callbacks(callbacks).tell("planned", sentence)
             folder.write_plan(plan)
             if start is not None:
                 start.save(folder.start)
@@ -124,6 +137,43 @@ def run(
     except BaseException:
         _remove_if_nothing_was_learned(folder)
         raise
+
+
+def _settled(
+    plan: RunPlan, wished: Wish, folder: RunFolder, data: Dataset, network: NetworkLike | None, start: Model | None
+) -> RunPlan:
+    """The plan with what had to be measured; from here on it stands, in `run.json` too, and the clock is not asked."""
+    if plan.threads is not None:
+        torch.set_num_threads(plan.threads)
+    recipe, planned = settle(
+        wished,
+        data,
+        network,
+        Recipe.model_validate(plan.recipe),
+        folder=folder,
+        seed=plan.seed,
+        settings=plan.settings,
+        start=start,
+        size=plan.size,
+        device=plan.device,
+        report=plan.report,
+        scored=len(data.split("test")) if _scored(data) == "test" else 0,
+    )
+    if not planned:
+        return plan
+    plan = plan.model_copy(update={"recipe": recipe.model_dump(mode="json"), "planned": planned})
+    folder.write_json(
+        {
+            "version": 1,
+            "command": plan.command,
+            "data": {"name": data.name},
+            "network": {"name": network_name(network, start)},
+            "recipe": plan.recipe,
+            "planned": planned,
+            "seed": plan.seed,
+        }
+    )
+    return plan
 
 
 def resume(
@@ -197,7 +247,7 @@ def _carry_out(
     model.save(folder.model)
     training.history.save(folder.history)
     save_times(folder.times, training.seconds)
-    folder.write_json(_description(training, plan.seed, plan.command, scored))
+    folder.write_json(_description(training, plan, scored))
     if training.interrupted:
         return Run(folder, model, training, Findings(), scored, None)
     try:
@@ -271,13 +321,13 @@ def _with_metrics(model: Model, findings: Findings, split: str) -> Model:
     return replace(model, specification=specification.model_copy(update={"metrics": specification.metrics | measured}))
 
 
-def _description(training: Training, seed: int, command: str, scored: str) -> dict[str, Any]:
+def _description(training: Training, plan: RunPlan, scored: str) -> dict[str, Any]:
     """Everything needed to repeat a run."""
     specification = training.model.specification
     data = training.data
     return {
         "version": 1,
-        "command": command,
+        "command": plan.command,
         "data": {
             "name": data.name,
             "description": data.description,
@@ -294,9 +344,10 @@ def _description(training: Training, seed: int, command: str, scored: str) -> di
             "notes": [note for note in training.notes if note not in data.notes],
         },
         "recipe": training.recipe.model_dump(mode="json"),
+        "planned": plan.planned,
         "preprocessing": specification.preprocessing.model_dump(mode="json"),
         "loss": specification.loss,
-        "seed": seed,
+        "seed": plan.seed,
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "versions": specification.training["versions"],

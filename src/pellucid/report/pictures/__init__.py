@@ -21,12 +21,21 @@ DPI = 144
 """Dots an inch: 1.5 pixels for each of a page's."""
 
 PICTURES = {
+    "activations": "pellucid.report.pictures.activations",
+    "attention": "pellucid.report.pictures.attention",
     "class-grid": "pellucid.report.pictures.grid",
     "confusion-matrix": "pellucid.report.pictures.confusion",
+    "embedding": "pellucid.report.pictures.embedding",
+    "exciting": "pellucid.report.pictures.exciting",
     "feature-maps": "pellucid.report.pictures.feature_maps",
     "filters": "pellucid.report.pictures.filters",
+    "graph": "pellucid.report.pictures.graph",
     "history": "pellucid.report.pictures.history",
+    "learning-rate-range": "pellucid.report.pictures.learning_rates",
+    "operation": "pellucid.report.pictures.operation",
     "pictures": "pellucid.report.pictures.cells",
+    "reasons": "pellucid.report.pictures.reasons",
+    "separation": "pellucid.report.pictures.separation",
 }
 """From what a figure says it is to the module whose `png` draws it."""
 

@@ -1,0 +1,104 @@
+"""A training that is only tried: real steps of the very recipe, on a network that nobody keeps.
+
+What is measured before a training begins (which learning rates it bears, how large a batch memory holds, how long an
+epoch takes) is measured by its own steps: the same pictures, augmentation, network, loss and optimiser.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from pellucid.errors import TrainingError
+from pellucid.inference.predicting import gather
+from pellucid.records import Dataset, Model
+from pellucid.training.choice import NetworkLike, choose_network, plan_for
+from pellucid.training.device import choose
+from pellucid.training.loop import Batches, measure
+from pellucid.training.preparation import Prepared, prepare
+from pellucid.training.recipes import Recipe
+
+
+class Rehearsal:
+    """Steps of a training that has been prepared, for as long as they are wanted."""
+
+    def __init__(self, prepared: Prepared, seed: int) -> None:
+        self.prepared = prepared
+        self.batches = Batches(prepared.train, prepared.specification.preprocessing, prepared.recipe, seed)
+        self._supply = self._endless()
+
+    def _endless(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        epoch = 1
+        while True:
+            for _, inputs, labels, _ in self.batches.epoch(epoch):
+                yield inputs, labels
+            epoch += 1
+
+    def step(self, learning_rate: float) -> float:
+        """Learns from the next batch at that rate, and gives its mean loss before the step. Waits for the device.
+
+        Raises:
+            TrainingError: the network fails.
+        """
+        self.prepared.module.train()
+        inputs, labels = next(self._supply)
+        try:
+            return self.prepared.rule.step(inputs, labels, learning_rate)[0].item()
+        except (RuntimeError, ValueError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise TrainingError(
+                f"The network failed while it learned from a batch of {len(labels)} pictures: {reason}. "
+                f"If memory is short, or the batch has one picture only, try another batch size."
+            ) from error
+
+    def validate(self, at_most: int | None = None) -> int:
+        """Measures validation as the end of an epoch does, on all its pictures or the first ones; how many these are.
+
+        The same preprocessing and batches as in training; the network stays as it is.
+        """
+        examples = self.prepared.validation
+        if at_most is not None and at_most < len(examples):
+            examples = type(examples)(gather(examples.pictures, slice(at_most)), examples.labels[:at_most])
+        measure(self.prepared.module, examples, self.prepared.specification.preprocessing, self.prepared.loss)
+        return len(examples)
+
+
+@contextlib.contextmanager
+def rehearsal(
+    data: Dataset,
+    network: NetworkLike | None,
+    *,
+    recipe: str | Recipe = "default",
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    start: Model | None = None,
+    size: int | tuple[int, int] | None = None,
+    device: str = "auto",
+    changes: Mapping[str, Any] | None = None,
+) -> Iterator[Rehearsal]:
+    """Prepares a training, to be tried within the block. Torch's generator is afterwards as it was.
+
+    Args:
+        data: labelled pictures; of these only train and validation are looked at.
+        network: as for `pellucid.train`, like recipe, seed, settings, start, size and device.
+        recipe: the plan, or its name.
+        seed: what weights, order, augmentation and dropout are drawn from.
+        settings: of the network.
+        start: a model to start from.
+        size: height and width to bring the pictures to.
+        device: auto, cpu, cuda or mps.
+        changes: settings of the recipe that are to differ.
+
+    Raises:
+        PellucidError: something that the user can mend; its text says how.
+    """
+    choice = choose_network(network, settings, start)
+    plan = plan_for(choice, recipe, changes or {})
+    with torch.random.fork_rng(devices=[]):
+        prepared = prepare(data, choice, plan, seed=seed, start=start, size=size, device=choose(device))
+        yield Rehearsal(prepared, seed)
