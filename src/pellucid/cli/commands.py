@@ -32,15 +32,17 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "train": Command("pellucid.cli.train", "Train a network on labelled pictures."),
+    "tune": Command("pellucid.cli.tune", "Search the settings of a training."),
     "evaluate": Command("pellucid.cli.evaluate", "Score a model on labelled pictures."),
     "predict": Command("pellucid.cli.predict", "Say what a model sees in pictures."),
     "info": Command("pellucid.cli.info", "Print what a model file says of itself."),
     "inspect": Command("pellucid.cli.inspect", "Look inside a model: layers, kernels, maps."),
+    "lint": Command("pellucid.cli.lint", "Find what makes a network or a training script quietly worse."),
     "runs": Command("pellucid.cli.runs", "List the runs of a folder, the newest last."),
     "compare": Command("pellucid.cli.compare", "Say whether one run is really better than another."),
     "datasets": Command("pellucid.cli.datasets", "List the data sets."),
     "cache": Command("pellucid.cli.cache", "Show or empty the cache."),
     "networks": Command("pellucid.cli.networks", "List the networks."),
-    "show": Command("pellucid.cli.show", "Draw some pictures of each class."),
+    "show": Command("pellucid.cli.show", "Draw some pictures of each class, or an operation."),
     "report": Command("pellucid.cli.report", "Write the report of a run again."),
 }

@@ -1,0 +1,149 @@
+"""`pellucid lint NETWORK` and `pellucid lint train.py`."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pellucid.cli import completion
+
+if TYPE_CHECKING:
+    from pellucid.records import Findings
+
+EXAMPLES = """  pellucid lint deep-convnet
+  pellucid lint mynet.py:Net --shape 3,64,64 --classes 5
+  pellucid lint runs/digits-convnet-001
+  pellucid lint train.py
+  pellucid lint --rules
+
+A script or notebook is read and never run; a network is run on random pictures. The exit code is 1 when there is
+something above `info`."""
+
+
+def lint(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NETWORK|SCRIPT",
+            help="A network (a name of the catalogue, timm:NAME, file.py:Class), a model file, a run folder; or a "
+            "training script or notebook.",
+            show_default=False,
+            autocompletion=completion.networks,
+        ),
+    ] = None,
+    *,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            metavar="C,H,W",
+            help="The pictures it is for, as 3,64,64; where left out, those that it is made for.",
+            show_default=False,
+        ),
+    ] = None,
+    classes: Annotated[int | None, typer.Option(min=2, help="How many classes there are.", show_default=False)] = None,
+    object_size: Annotated[
+        int | None,
+        typer.Option(
+            "--object",
+            metavar="PIXELS",
+            min=1,
+            help="How large what is to be recognised is; where left out, half of the picture.",
+            show_default=False,
+        ),
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="For a model of your own network: file.py:Class.", show_default=False)
+    ] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+) -> None:
+    """Find what makes a network or a training script quietly worse, with the reason and the mend."""
+    from pellucid.cli import console
+    from pellucid.errors import UsageError
+
+    if rules:
+        from pellucid.insight.linting.linting import rules as listed
+
+        console.table(listed()["rules"], as_json=as_json)
+        return
+    if target is None:
+        raise UsageError("Lint what? Give a network or a script: pellucid lint lenet5. --rules lists the rules.")
+    sides = _sides(shape) if shape is not None else None
+
+    from pellucid.insight.linting import lint as look
+
+    with _progress() as progress:
+        found = look(target, shape=sides, classes=classes, object_size=object_size, network=network, progress=progress)
+    if as_json:
+        console.emit(found, as_json=True)
+    else:
+        typer.echo(_page(found))
+    if found["warnings"].value:
+        raise typer.Exit(1)
+
+
+def _sides(text: str) -> tuple[int, int, int]:
+    """`3,64,64` or `3x64x64` as numbers.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    from pellucid.errors import UsageError
+
+    parts = text.lower().replace("×", ",").replace("x", ",").split(",")
+    sides = [int(part) for part in parts if part.strip().isdecimal()]
+    if len(sides) != len(parts) or len(sides) != 3 or min(sides) < 1:
+        raise UsageError(
+            f"--shape was given '{text}', but expects channels, height and width, for example --shape 3,64,64."
+        )
+    return sides[0], sides[1], sides[2]
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar on a terminal, for large networks take a while; nothing where nobody looks."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("making the network", total=None)
+        yield lambda number, of, what: bar.update(task, completed=number, total=of, description=f"finding out {what}")
+
+
+def _page(found: Findings) -> str:
+    """What was found, for a person: one paragraph each, as wide as the terminal; whole lines in a pipe."""
+    from pellucid.cli import console
+
+    rows = found["flaws"].rows
+    warnings, infos = int(found["warnings"].value), int(found["infos"].value)
+    said = ", ".join(
+        f"{count} {name}{'s' if count != 1 else ''}"
+        for count, name in ((warnings, "warning"), (infos, "info"))
+        if count
+    )
+    lines = [console.plain(f"{found.title}: {said or 'nothing found'}. {found['flaws'].note}")]
+    together: dict[tuple[str, ...], list[str]] = {}
+    for level, rule, place, reason, mend in rows:
+        together.setdefault((level, rule, reason, mend), []).append(place)
+    for (level, rule, reason, mend), places in together.items():
+        lines += ["", f"{level}  {rule}", *(f"  {console.plain(place)}" for place in places)]
+        lines += _paragraph("why   ", console.plain(reason)) + _paragraph("mend  ", console.plain(mend))
+    return "\n".join(lines)
+
+
+def _paragraph(title: str, text: str) -> list[str]:
+    begin = f"  {title}"
+    if not sys.stdout.isatty():
+        return [begin + text]
+    width = max(min(shutil.get_terminal_size().columns, 120), 40)
+    return textwrap.wrap(text, width, initial_indent=begin, subsequent_indent=" " * len(begin), break_on_hyphens=False)

@@ -1,0 +1,1 @@
+"""Rules for networks, and the evidence that they read."""

@@ -1,0 +1,387 @@
+"""What an expression of a script may hold, and what happens when it is worked out."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from pellucid.insight.linting.scripts import naming
+from pellucid.insight.linting.scripts.source import Function, Source, called, dotted, last
+from pellucid.insight.linting.scripts.tags import (
+    CROSS_ENTROPY,
+    EVALUATION,
+    FITTED,
+    IN_ORDER,
+    LOG_SOFTMAX,
+    LOG_SOFTMAX_LAYER,
+    NO,
+    NOTHING,
+    SCALE,
+    SOFTMAX,
+    SOFTMAX_LAYER,
+    TRAINING,
+    YES,
+    Event,
+    Tags,
+    models,
+    splits,
+)
+
+_LAYERS = {"Softmax": SOFTMAX_LAYER, "Softmax2d": SOFTMAX_LAYER, "LogSoftmax": LOG_SOFTMAX_LAYER}
+_VALUES = {"softmax": SOFTMAX, "log_softmax": LOG_SOFTMAX}
+_GIVES = {SOFTMAX_LAYER: SOFTMAX, LOG_SOFTMAX_LAYER: LOG_SOFTMAX}
+_HOLDERS = {"Sequential", "ModuleList"}
+_LOADERS = {"DataLoader", "StatefulDataLoader"}
+_SPLITTING = {"train_test_split", "random_split"}
+_STATISTICS = {"mean", "std", "var", "nanmean", "nanstd", "std_mean", "var_mean"}
+_THE_SAME = {
+    "view",
+    "reshape",
+    "squeeze",
+    "flatten",
+    "to",
+    "float",
+    "double",
+    "cpu",
+    "cuda",
+    "clone",
+    "contiguous",
+    "unsqueeze",
+}
+_WORDS = {"test": "test", "train": "train", "val": "validation", "valid": "validation", "validation": "validation"}
+_NO_DATA = {"transform", "target_transform", "transforms", "collate_fn", "generator", "worker_init_fn", "sampler"}
+_DEEPEST = 8
+
+
+class Expressions:
+    """The state of a walk through a script, and the tags of its expressions.
+
+    Attributes:
+        names: what the names of the function that is walked through hold.
+        attributes: what attributes hold that the script sets, by their name alone.
+        modes: in which mode each network may be.
+        no_grad: whether gradients are off.
+        loops: the loops that are walked through, with what they go over, and whether their steps train.
+        returned: what the function that is walked through gives.
+        entered: the functions that were walked through.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.names: dict[str, Tags] = {}
+        self.top = self.names
+        self.attributes: dict[str, Tags] = {}
+        self.modes: dict[str, Tags] = {}
+        self.no_grad = False
+        self.loops: list[tuple[Any, Tags, bool]] = []
+        self.returned: Tags = NOTHING
+        self.function = ""
+        self.stack: list[Function] = []
+        self.entered: set[Function] = set()
+        self.events: list[Event] = []
+        self.loaders: dict[str, ast.Call] = {}
+        self.count = 0
+        self._unknown = frozenset({TRAINING, EVALUATION}) if _says_eval(source) else frozenset({TRAINING})
+
+    def block(self, statements: list[ast.stmt]) -> None:
+        """Walks through statements."""
+        raise NotImplementedError
+
+    def note(self, kind: str, node: ast.AST, tags: Tags, mode: Tags = NOTHING, *, learns: bool = False) -> None:
+        """Notes an event."""
+        self.events.append(Event(kind, node, tags, mode, learns))
+
+    def tags(self, node: ast.AST | None) -> Tags:
+        """What an expression may hold."""
+        if node is None:
+            return NOTHING
+        if isinstance(node, ast.Name):
+            return self._named(node.id)
+        if isinstance(node, ast.Attribute):
+            return self._attribute(node)
+        if isinstance(node, ast.Call):
+            return self._call(node)
+        if isinstance(node, ast.Constant):
+            return self._constant(node)
+        if isinstance(node, ast.BinOp):
+            return self._operation(node)
+        if isinstance(node, ast.Subscript):
+            return self.tags(node.value) | splits(self.tags(node.slice))
+        if isinstance(node, (ast.List, ast.Tuple)):
+            ends = self.tags(node.elts[-1]) & set(_GIVES) if node.elts else NOTHING
+            return frozenset().union(*(self.tags(one) - set(_GIVES) for one in node.elts)) | ends
+        if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)):
+            for generator in node.generators:
+                self.bind(generator.target, self.tags(generator.iter), generator.iter)
+            parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+            return frozenset().union(*(self.tags(part) for part in parts))
+        if isinstance(node, ast.Lambda):
+            return NOTHING
+        children = [self.tags(one) for one in ast.iter_child_nodes(node) if isinstance(one, ast.expr)]
+        found = frozenset().union(*children)
+        passed_on = isinstance(node, (ast.IfExp, ast.Starred, ast.Await, ast.NamedExpr))
+        return found if passed_on else found - {SOFTMAX, LOG_SOFTMAX, YES, NO}
+
+    def bind(self, target: ast.expr, found: Tags, value: ast.AST) -> None:
+        """Gives a name what it holds from now on."""
+        if isinstance(target, (ast.Tuple, ast.List)):
+            parts = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
+            for place, one in enumerate(target.elts):
+                own = naming.split_of(last(one) if not isinstance(one, ast.Starred) else last(one.value))
+                if len(parts) == len(target.elts):
+                    self.bind(one, self.tags(parts[place]), parts[place])
+                else:
+                    # Of several results that come at once, each is what its name says.
+                    self.bind(one, (found - splits(found)) | {own} if own else found, value)
+            return
+        if isinstance(target, ast.Starred):
+            target = target.value
+        name = last(target)
+        if not splits(found) and not models(found) and name and (own := naming.split_of(name)):
+            found |= {own}
+        if naming.means_model(name) and not models(found) and isinstance(value, ast.Call):
+            found |= {self._model(name, value, trained=last(value.func) in ("load", "from_pretrained"))}
+        if isinstance(target, ast.Name):
+            self.names[target.id] = found
+        elif isinstance(target, ast.Attribute):
+            self.attributes[target.attr] = found
+        elif isinstance(target, ast.Subscript):
+            self.bind(target.value, self.tags(target.value) | found, value)
+
+    def frame(self, function: Function, given: dict[str, Tags], owner: Tags) -> Tags:
+        """Walks through a function of this file, and gives what it returns."""
+        if function in self.stack or len(self.stack) >= _DEEPEST:
+            return NOTHING
+        self.entered.add(function)
+        kept = (self.names, self.returned, self.function, self.no_grad, self.loops)
+        self.stack.append(function)
+        self.names, self.returned, self.function, self.loops = dict(given), NOTHING, function.name, [*self.loops]
+        self.names.setdefault("self", owner)
+        self.no_grad |= any(
+            last(one.func if isinstance(one, ast.Call) else one) in _OFF for one in function.decorator_list
+        )
+        for parameter in _parameters(function):
+            self.names.setdefault(parameter, self._by_name(parameter))
+        self.loops.append((function, NOTHING, _steps(function, self.source)))
+        self.block(function.body)
+        found = self.returned
+        self.stack.pop()
+        self.names, self.returned, self.function, self.no_grad, self.loops = kept
+        return found
+
+    def _named(self, name: str) -> Tags:
+        if name in self.names:
+            return self.names[name]
+        if name in self.top:
+            return self.top[name]
+        return self._by_name(name)
+
+    def _by_name(self, name: str) -> Tags:
+        if naming.means_model(name):
+            tag = f"model::{name}"
+            self.modes.setdefault(tag, self._unknown)
+            return frozenset({tag})
+        own = naming.split_of(name)
+        return frozenset({own}) if own else NOTHING
+
+    def _attribute(self, node: ast.Attribute) -> Tags:
+        before = self.tags(node.value)
+        if node.attr in self.attributes and (dotted(node.value) == "self" or not before):
+            return self.attributes[node.attr]
+        own = naming.split_of(node.attr)
+        if own:
+            return frozenset({own})
+        if dotted(node.value) == "self":
+            return self._by_name(node.attr)
+        return before
+
+    def _constant(self, node: ast.Constant) -> Tags:
+        if isinstance(node.value, (bool, type(None))):
+            return frozenset({YES if node.value else NO})
+        if not isinstance(node.value, str):
+            return NOTHING
+        if node.value.lower() in _WORDS:
+            return frozenset({_WORDS[node.value.lower()]})
+        if any(sign in node.value for sign in "/\\.") and " " not in node.value:
+            own = naming.split_of(node.value.replace("\\", "/").replace(".", "/"))
+            return frozenset({own}) if own else NOTHING
+        return NOTHING
+
+    def _operation(self, node: ast.BinOp) -> Tags:
+        left, right = self.tags(node.left), self.tags(node.right)
+        if isinstance(node.op, (ast.Sub, ast.Div)) and SCALE in right and "test" in splits(left):
+            self.note("scale", node, left | right)
+        return (left | right) - {SOFTMAX, LOG_SOFTMAX, SCALE}
+
+    def _call(self, node: ast.Call) -> Tags:
+        name = last(node.func)
+        receiver = self.tags(node.func.value) if isinstance(node.func, ast.Attribute) else NOTHING
+        arguments = [self.tags(one) for one in node.args]
+        keywords = {one.arg or "**": self.tags(one.value) for one in node.keywords}
+        data = [tags for name, tags in keywords.items() if name not in _NO_DATA]
+        given = frozenset().union(*arguments, *data) - {YES, NO}
+        if models(receiver) and name in ("train", "eval"):
+            self._switch(node, receiver, name)
+            return receiver
+        self._watch(node, name, receiver, arguments, given)
+        if name in _LAYERS:
+            return frozenset({_LAYERS[name]})
+        if name in _HOLDERS:
+            held = given & set(_GIVES)
+            return (held | {self._model(name, node)}) if name == "Sequential" else held
+        if name == "CrossEntropyLoss":
+            return frozenset({CROSS_ENTROPY})
+        if name in _LOADERS:
+            order = IN_ORDER if _in_order(arguments, keywords) else ""
+            tag = f"loader:{node.lineno}:{node.col_offset}{order}"
+            self.loaders[tag] = node
+            return splits(given) | {tag}
+        if name in _VALUES and (arguments or receiver):
+            return splits(given | receiver) | {_VALUES[name]}
+        found = self._of_this_file(node, name, receiver, arguments, keywords)
+        if found is not None:
+            return found
+        return self._of_elsewhere(node, name, receiver, given)
+
+    def _of_elsewhere(self, node: ast.Call, name: str, receiver: Tags, given: Tags) -> Tags:
+        """What a function gives that the script does not define: what it was given, by and large."""
+        held = self.tags(node.func) if isinstance(node.func, (ast.Name, ast.Attribute, ast.Call)) else NOTHING
+        layer = held & set(_GIVES)
+        networks = models(held) if not isinstance(node.func, ast.Attribute) or dotted(node.func.value) == "self" else []
+        if networks:
+            return self._run(node, networks, given) | {_GIVES[one] for one in layer}
+        if layer:
+            return splits(given) | {_GIVES[one] for one in layer}
+        found = (given | receiver) - {SOFTMAX, LOG_SOFTMAX, SCALE, CROSS_ENTROPY}
+        if name in _THE_SAME:
+            found |= receiver
+        for one in node.keywords:
+            if one.arg == "train" and isinstance(one.value, ast.Constant):
+                found |= {"train" if one.value.value else "test"}
+        if name in _STATISTICS and "test" in splits(found) and not _of_metrics(node):
+            found |= {SCALE}
+        if name == "fit_transform" and not splits(found):
+            found |= {FITTED}
+        return found if name in (*_THE_SAME, "compile", "DataParallel") else found - set(models(found))
+
+    def _of_this_file(
+        self, node: ast.Call, name: str, receiver: Tags, arguments: list[Tags], keywords: dict[str, Tags]
+    ) -> Tags | None:
+        """What a function or class of the script gives; None where it is none."""
+        if name in self.source.classes:
+            begin = self.source.method(name, "__init__")
+            tag = self._model(name, node) if self.source.is_network(name) else ""
+            owner = frozenset({tag or f"object:{name}"})
+            if begin is not None:
+                self.frame(begin, _bound(begin, arguments, keywords, owner), owner)
+            return owner
+        if isinstance(node.func, ast.Attribute):
+            kinds = [tag.split(":")[1] for tag in receiver if tag.startswith(("object:", "model:"))]
+            methods = [method for kind in kinds if (method := self.source.method(kind, name)) is not None]
+            if methods:
+                return self.frame(methods[0], _bound(methods[0], arguments, keywords, receiver), receiver)
+            return None
+        function = self.source.functions.get(name)
+        if function is None:
+            return None
+        return self.frame(function, _bound(function, arguments, keywords, None), NOTHING)
+
+    def _run(self, node: ast.Call, networks: list[str], given: Tags) -> Tags:
+        """A network is given pictures."""
+        found = splits(given)
+        for tag in networks:
+            kind = tag.split(":")[1]
+            forward = self.source.method(kind, "forward")
+            if forward in self.stack:
+                continue
+            learns = bool(self.loops) and self.loops[-1][2]
+            over = frozenset().union(*(tags for _, tags, steps in self.loops if steps))
+            # A loop over batches of test data that learns from them is training, on the wrong data.
+            held_out = bool(found & {"test", "validation"}) and "train" not in found
+            training = learns and not (held_out and not (splits(over) & found))
+            evaluating = held_out or naming.means_evaluating(self.function)
+            if training or evaluating:
+                off = frozenset({"no-grad"}) if self.no_grad else NOTHING
+                mode = self.modes.get(tag, self._unknown) | off
+                self.note("model", node, found | {tag}, mode, learns=training)
+            if forward is not None:
+                kept, self.loops = self.loops, []
+                gives = self.frame(forward, _bound(forward, [found], {}, frozenset({tag})), frozenset({tag}))
+                self.loops = kept
+                found |= gives & {SOFTMAX, LOG_SOFTMAX}
+        return found
+
+    def _model(self, kind: str, node: ast.Call, *, trained: bool = False) -> str:
+        """A network that begins here, in training mode unless it comes from elsewhere."""
+        tag = f"model:{kind}:{node.lineno}"
+        self.modes.setdefault(tag, self._unknown if trained else frozenset({TRAINING}))
+        return tag
+
+    def _switch(self, node: ast.Call, receiver: Tags, name: str) -> None:
+        """`train()`, `eval()`, `train(False)`."""
+        mode = frozenset({TRAINING if name == "train" else EVALUATION})
+        for value in [*node.args, *(one.value for one in node.keywords)]:
+            known = isinstance(value, ast.Constant)
+            mode = frozenset({TRAINING if value.value else EVALUATION}) if known else frozenset({TRAINING, EVALUATION})
+        for tag in models(receiver):
+            self.modes[tag] = mode
+
+    def _watch(self, node: ast.Call, name: str, receiver: Tags, arguments: list[Tags], given: Tags) -> None:
+        """Notes what rules ask of calls."""
+        held = self.tags(node.func) if isinstance(node.func, (ast.Name, ast.Attribute)) else NOTHING
+        if (name == "cross_entropy" or (CROSS_ENTROPY in held and name not in _THE_SAME)) and arguments:
+            self.note("cross-entropy", node, arguments[0])
+        said = naming.snake(dotted(node.func))
+        stops = "early" in said or "stopp" in said
+        own = any(tag.startswith("object:") for tag in receiver)
+        if ((name == "step" and not own) or stops) and "test" in splits(given):
+            self.note("choose", node, given)
+        if name in ("fit", "fit_transform") and "test" in splits(given) and naming.means_scaler(said):
+            self.note("scale", node, given)
+        if name == "Normalize" and SCALE in given:
+            self.note("scale", node, given)
+        if name in _SPLITTING and FITTED in given:
+            self.note("scale", node, given)
+
+
+_OFF = ("no_grad", "inference_mode")
+
+
+def _says_eval(source: Source) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr == "eval" for node in ast.walk(source.tree))
+
+
+def _steps(function: Function, source: Source) -> bool:
+    return called(function.body, "backward", source, loops=False)
+
+
+def _in_order(arguments: list[Tags], keywords: dict[str, Tags]) -> bool:
+    """Whether a loader of torch does not shuffle; what is not known here is taken to."""
+    no = frozenset({NO})
+    if "**" in keywords or any(keywords.get(name, no) != no for name in ("sampler", "batch_sampler")):
+        return False
+    return (arguments[2] if len(arguments) > 2 else keywords.get("shuffle", no)) == no
+
+
+def _parameters(function: Function) -> list[str]:
+    found = function.args
+    return [one.arg for one in (*found.posonlyargs, *found.args, *found.kwonlyargs)]
+
+
+def _bound(function: Function, arguments: list[Tags], keywords: dict[str, Tags], owner: Tags | None) -> dict[str, Tags]:
+    """What the parameters of a function hold in a call; without those of which nothing is known."""
+    names = _parameters(function)
+    if owner is not None and names[:1] == ["self"]:
+        arguments = [owner, *arguments]
+    found = dict(zip(names, arguments, strict=False))
+    found |= {name: tags for name, tags in keywords.items() if name in names}
+    return {name: tags for name, tags in found.items() if tags or name == "self"}
+
+
+def _of_metrics(node: ast.Call) -> bool:
+    """Whether a mean is one of losses or accuracies rather than of data."""
+    return any(
+        naming.means_metric(last(one)) or isinstance(one, (ast.Compare, ast.List))
+        for one in ast.walk(node)
+        if isinstance(one, (ast.Name, ast.Attribute, ast.Compare, ast.List))
+    )

@@ -1,0 +1,67 @@
+"""Rules on which pictures a training loop is fed, and in which order."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pellucid.insight.linting.flaw import Flaw
+from pellucid.insight.linting.scripts.script import Script
+from pellucid.insight.linting.scripts.tags import IN_ORDER, loaders, splits
+
+_MIXING = (
+    "randperm",
+    "permutation",
+    "shuffle",
+    "multinomial",
+    "randint",
+    "choice",
+    "sample",
+    "rand",
+    "train_test_split",
+)
+_REASON = (
+    "Every epoch sees the pictures in the same order and the same batches; where they lie sorted by class, a batch has "
+    "one class only, and the network forgets the others meanwhile."
+)
+
+
+def no_shuffle(script: Script) -> Iterator[Flaw]:
+    """A loader, or slices in order, that a training loop goes over without shuffling."""
+    for event in script.all("training-loop"):
+        for tag in loaders(event.tags):
+            if "test" not in splits(event.tags) and tag.endswith(IN_ORDER):
+                yield Flaw(
+                    script.source.place(script.loaders[tag]),
+                    _REASON,
+                    "DataLoader(..., shuffle=True) for the training pictures.",
+                )
+        if isinstance(event.node, ast.For) and _slices_in_order(event.node) and not script.source.mentions(*_MIXING):
+            yield Flaw(
+                script.source.place(event.node),
+                _REASON,
+                "Draw an order anew in every epoch, order = torch.randperm(n), and take x[order[i : i + size]].",
+            )
+
+
+def trains_on_test(script: Script) -> Iterator[Flaw]:
+    """A training loop over test data."""
+    for event in script.all("training-loop"):
+        if splits(event.tags) == {"test"}:
+            yield Flaw(
+                script.source.place(event.node),
+                "The network learns from the test pictures here, so what is measured on them afterwards says how "
+                "well it remembers, not how well it recognises.",
+                "Loop over the training pictures, and keep the test pictures for one measurement at the end.",
+            )
+
+
+def _slices_in_order(loop: ast.For) -> bool:
+    """`for i in range(0, n, size): ... x[i : i + size]`."""
+    if not (isinstance(loop.iter, ast.Call) and isinstance(loop.target, ast.Name)):
+        return False
+    ranges = [one for one in ast.walk(loop.iter) if isinstance(one, ast.Name) and one.id in ("range", "trange")]
+    slices = [one for body in loop.body for one in ast.walk(body) if isinstance(one, ast.Slice)]
+    return bool(ranges) and any(
+        isinstance(name, ast.Name) and name.id == loop.target.id for one in slices for name in ast.walk(one)
+    )

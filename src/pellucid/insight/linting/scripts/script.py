@@ -1,0 +1,186 @@
+"""A script walked through as it would run, without running it: what each name may hold, and what happens where.
+
+Every name holds a set of tags: splits that its content comes from (`test`), loaders (`loader:12`), networks
+(`model:Net:12`), softmax outputs. Statements are taken in order, loops twice (what the first round leaves is what the
+second begins with), both branches of an `if`, and functions of the file where they are called. What rules ask for is
+noted on the way as events.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pellucid.insight.linting.scripts import naming
+from pellucid.insight.linting.scripts.expressions import Expressions
+from pellucid.insight.linting.scripts.source import LOOPS, Function, Source, called, dotted, last, parse
+from pellucid.insight.linting.scripts.tags import NOTHING, Event, Tags, splits
+
+
+@dataclass
+class Script:
+    """A script and what happens in it.
+
+    Attributes:
+        source: its text as a tree.
+        events: what rules ask for, in order, each once.
+        loaders: the calls that make loaders, by their tag.
+    """
+
+    source: Source
+    events: list[Event] = field(default_factory=list)
+    loaders: dict[str, ast.Call] = field(default_factory=dict)
+
+    def all(self, kind: str) -> Iterator[Event]:
+        """The events of a kind."""
+        return (event for event in self.events if event.kind == kind)
+
+
+def read(path: Path) -> Script:
+    """Reads a script or a notebook.
+
+    Raises:
+        MissingDataError: there is no such file.
+        FormatError: it is not Python.
+    """
+    source = parse(path)
+    walk = _Walk(source)
+    walk.block(source.tree.body)
+    for function in source.functions.values():
+        if function not in walk.entered:  # nobody in this file calls it
+            walk.frame(function, {}, owner=_owner(function, source))
+    events = list({(one.kind, one.node, one.tags, one.mode, one.learns): one for one in walk.events}.values())
+    return Script(source, events, walk.loaders)
+
+
+def _owner(function: Function, source: Source) -> Tags:
+    """The class of a method that nobody calls."""
+    for name, node in source.classes.items():
+        if function in node.body:
+            return frozenset({f"model:{name}:{node.lineno}" if source.is_network(name) else f"object:{name}"})
+    return NOTHING
+
+
+class _Walk(Expressions):
+    """Takes the statements one by one."""
+
+    def block(self, statements: list[ast.stmt]) -> None:
+        for statement in statements:
+            self.count += 1
+            if self.count > 100_000:  # a file that calls itself in circles; what is known by now has to do
+                return
+            self.statement(statement)
+
+    def statement(self, node: ast.stmt) -> None:
+        if isinstance(node, (Function, ast.ClassDef, ast.Import, ast.ImportFrom)):
+            return
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+            self._assignment(node)
+        elif isinstance(node, LOOPS):
+            self._loop(node)
+        elif isinstance(node, ast.If):
+            self._branches(node)
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
+            before = self.no_grad
+            for item in node.items:
+                self.no_grad |= _stops_gradients(item.context_expr)
+                held = self.tags(item.context_expr)
+                if item.optional_vars is not None:
+                    self.bind(item.optional_vars, held, item.context_expr)
+            self.block(node.body)
+            self.no_grad = before
+        elif isinstance(node, ast.Try):
+            self.block([*node.body, *(one for handler in node.handlers for one in handler.body)])
+            self.block([*node.orelse, *node.finalbody])
+        elif isinstance(node, ast.Return):
+            if node.value is not None:
+                found = self.tags(node.value)
+                self.returned = self.returned | found
+                if "test" in splits(found) and "trial" in self.names and self.function:
+                    self.note("choose", node, found)  # the function that a search over settings asks
+        else:
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, ast.expr):
+                    self.tags(child)
+
+    def _assignment(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> None:
+        if node.value is None:
+            return
+        found = self.tags(node.value)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            more = self.tags(target) if isinstance(node, ast.AugAssign) else NOTHING
+            if _chooses_the_best(target, node.value) and "test" in splits(found):
+                self.note("choose", node, found)
+            self.bind(target, found | more, node.value)
+
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.While) -> None:
+        given = NOTHING if isinstance(node, ast.While) else self.tags(node.iter)
+        learns = called(node.body, "backward", self.source, loops=False)
+        if learns:
+            self.note("training-loop", node, given)
+        self.loops.append((node, given, learns))
+        for _ in range(2):
+            if isinstance(node, ast.While):
+                self.tags(node.test)
+            else:
+                self.bind(node.target, given, node.iter)
+            self.block(node.body)
+        self.loops.pop()
+        self.block(node.orelse)
+
+    def _branches(self, node: ast.If) -> None:
+        condition = self.tags(node.test)
+        if _is_comparison(node.test) and "test" in splits(condition) and _acts_on_it(node):
+            self.note("choose", node, condition)
+        if isinstance(node.test, ast.Constant) and not node.test.value:
+            self.block(node.orelse)
+            return
+        names, modes = dict(self.names), dict(self.modes)
+        self.block(node.body)
+        names_then, modes_then = self.names, self.modes
+        self.names, self.modes = names, modes
+        self.block(node.orelse)
+        for mine, other in ((self.names, names_then), (self.modes, modes_then)):
+            for key in other.keys() | mine.keys():
+                mine[key] = mine.get(key, NOTHING) | other.get(key, NOTHING)
+
+
+def _stops_gradients(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and last(node.func) in ("no_grad", "inference_mode", "set_grad_enabled")
+
+
+def _is_comparison(node: ast.expr) -> bool:
+    return any(isinstance(one, ast.Compare) and _orders(one) for one in ast.walk(node))
+
+
+def _orders(node: ast.Compare) -> bool:
+    return any(isinstance(operator, (ast.Lt, ast.Gt, ast.LtE, ast.GtE)) for operator in node.ops)
+
+
+def _acts_on_it(node: ast.If) -> bool:
+    """Whether a branch keeps the best, saves the network, or stops."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Break):
+            return True
+        if isinstance(one, (ast.Assign, ast.AugAssign)):
+            targets = one.targets if isinstance(one, ast.Assign) else [one.target]
+            if any(naming.means_best(dotted(target).rpartition(".")[2]) for target in targets):
+                return True
+        if isinstance(one, ast.Call) and last(one.func) in _KEEPING:
+            return True
+    return False
+
+
+_KEEPING = {"save", "save_checkpoint", "save_model", "state_dict", "deepcopy", "save_pretrained", "save_file"}
+
+
+def _chooses_the_best(target: ast.expr, value: ast.expr) -> bool:
+    """`best = max(best, accuracy)`, `best_epoch = np.argmax(accuracies)`."""
+    return (
+        isinstance(value, ast.Call)
+        and last(value.func) in ("max", "min", "argmax", "argmin", "nanargmax", "nanargmin")
+        and naming.means_best(dotted(target).rpartition(".")[2])
+    )

@@ -1,0 +1,154 @@
+"""A training script as text and as a tree: read from a file or a notebook, never run."""
+
+from __future__ import annotations
+
+import ast
+import json
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pellucid.errors import FormatError, MissingDataError
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+LOOPS = (ast.For, ast.AsyncFor, ast.While)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What stands in a script.
+
+    Attributes:
+        name: of its file.
+        tree: its statements.
+        functions: those that it defines, methods too, by name.
+        classes: those that it defines, by name.
+        cells: for a notebook, of each line the number of its cell and the line within, both from 1.
+    """
+
+    name: str
+    tree: ast.Module
+    functions: dict[str, Function]
+    classes: dict[str, ast.ClassDef]
+    cells: tuple[tuple[int, int], ...] = ()
+
+    def place(self, node: ast.AST) -> str:
+        """`train.py:12`, or `lesson.ipynb, cell 3, line 4`."""
+        line = getattr(node, "lineno", 1)
+        if self.cells:
+            cell, within = self.cells[line - 1]
+            return f"{self.name}, cell {cell}, line {within}"
+        return f"{self.name}:{line}"
+
+    def method(self, kind: str, name: str) -> Function | None:
+        """A method that a class of this file defines."""
+        body = self.classes[kind].body if kind in self.classes else []
+        return next((one for one in body if isinstance(one, Function) and one.name == name), None)
+
+    def is_network(self, kind: str) -> bool:
+        """Whether a class of this file is a network."""
+        if kind not in self.classes:
+            return False
+        bases = {last(base) for base in self.classes[kind].bases}
+        return "Module" in bases or self.method(kind, "forward") is not None
+
+    def mentions(self, *names: str) -> bool:
+        """Whether one of these names stands anywhere, also as the last part of another, as in `nn.Dropout`."""
+        return any(last(node) in names for node in ast.walk(self.tree) if isinstance(node, (ast.Name, ast.Attribute)))
+
+
+def parse(path: Path) -> Source:
+    """Reads a script or a notebook.
+
+    Raises:
+        MissingDataError: there is no such file.
+        FormatError: it is not Python.
+    """
+    if not path.is_file():
+        raise MissingDataError(f"There is no file {path} to read. A network in it is named {path.name}:Class.")
+    cells: tuple[tuple[int, int], ...] = ()
+    try:
+        if path.suffix == ".ipynb":
+            text, cells = _notebook(path)
+        else:
+            with tokenize.open(path) as file:
+                text = file.read()
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, UnicodeError) as error:
+        line = getattr(error, "lineno", None)
+        where = f" (line {line})" if line else ""
+        reason = getattr(error, "msg", None) or str(error)
+        raise FormatError(
+            f"{path} cannot be read as Python{where}: {reason}. Expected is a training script or notebook; a network "
+            f"in a file is named file.py:Class."
+        ) from error
+    nodes = list(ast.walk(tree))
+    functions = {node.name: node for node in nodes if isinstance(node, Function)}
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    return Source(path.name, tree, functions, classes, cells)
+
+
+def _notebook(path: Path) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """The code of a notebook in one piece, and where each line comes from. Its magic lines become `pass`."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    cells = content.get("cells") if isinstance(content, dict) else None
+    if type(cells) is not list:
+        raise SyntaxError("it is no notebook, for it has no cells")
+    lines: list[str] = []
+    places: list[tuple[int, int]] = []
+    code = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+    for number, cell in enumerate(code, 1):
+        text = cell.get("source", "")
+        written = ("".join(text) if isinstance(text, list) else str(text)).splitlines()
+        if written and written[0].lstrip().startswith("%%"):
+            continue  # the whole cell is for another language, or for a magic that times it
+        for within, line in enumerate(written, 1):
+            bare = line.lstrip()
+            lines.append(f"{line[: len(line) - len(bare)]}pass" if bare.startswith(("%", "!", "?")) else line)
+            places.append((number, within))
+    return "\n".join(lines), tuple(places) or ((1, 1),)
+
+
+def dotted(node: ast.AST) -> str:
+    """`self.loader` of such a node; empty for what is no name."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value)
+        return f"{before}.{node.attr}" if before else node.attr
+    return ""
+
+
+def last(node: ast.AST) -> str:
+    """The last part of a name: `softmax` of `F.softmax`."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def within(nodes: list[ast.stmt], *, loops: bool = True) -> Iterator[ast.AST]:
+    """Everything in some statements; without what stands in loops where these are not wanted."""
+    waiting: list[ast.AST] = list(nodes)
+    while waiting:
+        node = waiting.pop(0)
+        yield node
+        if loops or not isinstance(node, LOOPS):
+            waiting += ast.iter_child_nodes(node)
+
+
+def called(
+    nodes: list[ast.stmt], name: str, source: Source, *, loops: bool, seen: frozenset[str] = frozenset()
+) -> bool:
+    """Whether statements call a function or method of that name, themselves or in functions of this file."""
+    for node in within(nodes, loops=loops):
+        if isinstance(node, ast.Call):
+            called_name = last(node.func)
+            if called_name == name:
+                return True
+            function = source.functions.get(called_name)
+            if (
+                function is not None
+                and called_name not in seen
+                and called(function.body, name, source, loops=loops, seen=seen | {called_name})
+            ):
+                return True
+    return False
