@@ -43,7 +43,7 @@ class Preprocessing(Record):
         fit: how a picture of another size is brought there: `stretch` both sides, `crop` the middle after the shorter
             side fits, or `pad` with black after the longer side fits.
         scaling: where `mean` and `deviation` come from: `unit` (÷ 255: 0 and 1), `symmetric` (−1 to 1: 0.5 and 0.5),
-            or `standard` (the training pictures' own mean and standard deviation).
+            `standard` (the training pictures' own mean and standard deviation), or `given` (by a backbone).
         mean, deviation: one value a channel, or one for all, in units of 255.
     """
 
@@ -51,7 +51,7 @@ class Preprocessing(Record):
     height: int = Field(ge=1)
     width: int = Field(ge=1)
     fit: Literal["stretch", "crop", "pad"] = "stretch"
-    scaling: Literal["unit", "symmetric", "standard"] = "standard"
+    scaling: Literal["unit", "symmetric", "standard", "given"] = "standard"
     mean: tuple[float, ...] = (0.0,)
     deviation: tuple[float, ...] = (1.0,)
 

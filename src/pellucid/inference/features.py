@@ -1,0 +1,202 @@
+"""What a backbone says of pictures, computed once: features (N, D), kept in the cache by content.
+
+`features/KEY/` holds what one backbone says with one preprocessing, in parts. A part is a safetensors file that is
+written whole and never changed: `keys` uint8 (n, 32), the SHA-256 of each picture's content, and `values` float32
+(n, D). A program that is killed loses the part that it was computing, and no more; several at once may each add their
+own. KEY is a hash of everything that the numbers depend on. They are float32, computed as `pellucid.inference.fused`
+does: within 1e-4 of the largest of the backbone's own module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from pellucid.data import cache
+from pellucid.data.hashing import content_hashes
+from pellucid.data.preprocessing import normalise
+from pellucid.data.progress import Progress, watched
+from pellucid.errors import PellucidError
+from pellucid.inference import fused
+from pellucid.inference.streaming import Pictures, chunks
+from pellucid.networks.backbones import Backbone
+from pellucid.records import PictureFiles, Preprocessing, atomic
+
+_VERSION = 1
+_PART_ROWS = 1024
+"""After so many pictures a part is written: what a kill may cost."""
+_MOST_PARTS = 16
+_Found = dict[bytes, np.ndarray]
+
+
+def features(
+    pictures: Pictures, backbone: Backbone, *, progress: Progress | None = None
+) -> tuple[np.ndarray, dict[int, str]]:
+    """The features of pictures; those that the cache has are not computed again.
+
+    Args:
+        pictures: files, or decoded pictures.
+        backbone: what says them.
+        progress: told how many pictures are done, of how many are to be computed.
+
+    Returns:
+        float32 (N, D), in the order of the pictures, NaN where one cannot be read; and why: {place: sentence}.
+    """
+    digests = [bytes(one).ljust(32, b"\0") for one in content_hashes(pictures)]
+    store = Store(backbone)
+    known = store.read(set(digests))
+    first: dict[bytes, int] = {}
+    for place, digest in enumerate(digests):
+        if digest not in known:
+            first.setdefault(digest, place)
+    reasons = _compute(pictures, backbone, store, known, digests, sorted(first.values()), progress)
+    store.tidy()
+    nothing = np.full(backbone.features, np.nan, dtype=np.float32)
+    found = np.array([known.get(digest, nothing) for digest in digests]).reshape(-1, backbone.features)
+    for place, digest in enumerate(digests):  # copies of a file that cannot be read cannot be read either
+        if digest not in known and place not in reasons:
+            reasons[place] = reasons[first[digest]].replace(_name(pictures, first[digest]), _name(pictures, place))
+    return found, reasons
+
+
+def _name(pictures: Pictures, place: int) -> str:
+    return str(pictures.paths[place]) if isinstance(pictures, PictureFiles) else f"picture {place + 1}"
+
+
+def _compute(
+    pictures: Pictures,
+    backbone: Backbone,
+    store: Store,
+    known: _Found,
+    digests: list[bytes],
+    places: list[int],
+    progress: Progress | None,
+) -> dict[int, str]:
+    """Adds to `known`, and to the store, what is missing; gives why some of it cannot be."""
+    reasons: dict[int, str] = {}
+    if not places:
+        return reasons
+    new: _Found = {}
+
+    def work() -> Iterator[None]:
+        run = Embedder(backbone.module(), backbone.preprocessing)
+        for chunk in chunks(pictures, backbone.preprocessing, places):
+            reasons.update(chunk.reasons)
+            yield from [None] * len(chunk.reasons)
+            for start, values in run(chunk.pictures):
+                for place, value in zip(chunk.places[start:].tolist(), values, strict=False):
+                    known[digests[place]] = new[digests[place]] = value
+                    yield None
+            if len(new) >= _PART_ROWS:
+                store.add(new)
+                new.clear()
+
+    try:
+        for _ in watched(work(), len(places), f"Looking at the pictures with {backbone.name}", progress):
+            pass
+    finally:
+        store.add(new)  # Ctrl-C keeps what was computed
+    return reasons
+
+
+class Embedder:
+    """Computes features, few pictures at a time."""
+
+    def __init__(self, module: nn.Module, preprocessing: Preprocessing) -> None:
+        self.run = fused.quick_features(module)
+        self.preprocessing = preprocessing
+        self.step = max(1, fused.AT_ONCE // int(np.prod(preprocessing.shape)))
+
+    def __call__(self, pictures: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields (index of the first, features float32 (B, D)) for pictures uint8 (N, C, H, W)."""
+        for start in range(0, len(pictures), self.step):
+            batch = torch.from_numpy(pictures[start : start + self.step])
+            with torch.inference_mode():
+                yield start, self.run(normalise(batch, self.preprocessing)).float().numpy()
+
+
+class Store:
+    """The features of one backbone with one preprocessing. A cache that takes nothing costs only time."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        said = f"{_VERSION} {backbone.sha256} {backbone.preprocessing.model_dump_json()} float32 {_decoder()}"
+        self.width = backbone.features
+        self.place = cache.cache_root() / "features" / hashlib.sha256(said.encode()).hexdigest()[:32]
+
+    def parts(self) -> list[Path]:
+        return sorted(self.place.glob("*.safetensors"))
+
+    def read(self, wanted: set[bytes]) -> _Found:
+        """What it has of these contents."""
+        found: _Found = {}
+        for path in self.parts():
+            part = self._part(path)
+            if part is None:
+                continue
+            keys, values = part
+            held = [bytes(key) for key in keys]
+            mine = [row for row, key in enumerate(held) if key in wanted]
+            found.update((held[row], values[row]) for row in mine)
+            if mine:
+                cache.used(path)
+        return found
+
+    def _part(self, path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+        """The keys and values of a part; None where it is damaged, or was removed just now."""
+        from safetensors.numpy import load
+
+        try:
+            arrays = load(path.read_bytes())
+            keys, values, checksum = arrays["keys"], arrays["values"], arrays["sha256"]
+        except Exception:  # noqa: BLE001 (damage comes as many exceptions; what is damaged is computed again)
+            return None
+        sound = keys.shape == (len(values), 32) and values.shape[1:] == (self.width,)
+        return (keys, values) if sound and checksum.tobytes() == _checksum(keys, values) else None
+
+    def add(self, new: _Found) -> None:
+        """Writes one more part."""
+        from safetensors.numpy import save
+
+        if not new:
+            return
+        keys = np.frombuffer(b"".join(new), dtype=np.uint8).reshape(-1, 32)
+        values = np.stack(list(new.values())).astype(np.float32)
+        checksum = np.frombuffer(_checksum(keys, values), dtype=np.uint8)
+        content = save({"keys": keys, "values": values, "sha256": checksum})
+        with contextlib.suppress(PellucidError, OSError):
+            cache.make_room(len(content), "features")
+            atomic.make_folder(self.place)
+            atomic.write_bytes(self.place / f"{uuid.uuid4().hex}.safetensors", content)
+
+    def tidy(self) -> None:
+        """Makes one part of many, where no other process is just doing so."""
+        if len(self.parts()) <= _MOST_PARTS:
+            return
+        with contextlib.suppress(PellucidError, OSError, TimeoutError), cache.locked(self.place, wait=False):
+            before = self.parts()
+            together: _Found = {}
+            for path in before:
+                part = self._part(path)
+                if part is not None:
+                    together.update((bytes(key), value) for key, value in zip(*part, strict=True))
+            self.add(together)
+            if len(self.parts()) > len(before):  # never remove what was not written anew
+                for path in before:
+                    path.unlink(missing_ok=True)
+
+
+def _checksum(keys: np.ndarray, values: np.ndarray) -> bytes:
+    return hashlib.sha256(keys.tobytes() + values.tobytes()).digest()
+
+
+def _decoder() -> str:
+    from pellucid.data.decoding import VERSION
+
+    return VERSION

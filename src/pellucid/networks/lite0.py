@@ -1,0 +1,113 @@
+"""EfficientNet-Lite0, the backbone that comes with Pellucid: see the class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from pellucid.networks.network import Network
+
+FEATURES = 1280
+"""D, how many numbers describe a picture before the last layer."""
+
+# One line a stage: how much wider the middle of a block is, its channels, its blocks, the first one's stride, its
+# kernel. Tan and Le 2019, table 1; Lite keeps the first and the last stage at one block.
+_STAGES = (
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+)
+
+
+class Lite0(Network):
+    """Convolution → 16 inverted residual blocks → convolution → average → dense. 4,652,008 parameters for ImageNet.
+
+    Formula: a block widens its C channels to 6C by a 1×1 convolution, looks at each of them alone by a k×k convolution
+    (depthwise), and narrows them by a 1×1 convolution; where its shape stays, its input is added. Every convolution is
+    followed by batch normalisation, and all but the narrowing ones by min(max(x, 0), 6). Unlike EfficientNet-B0, Lite
+    has no squeeze-and-excitation and no swish, so that small machines run it quickly.
+
+    Shapes: (N, 3, 224, 224) → (N, 32, 112, 112) → 16 → 24, 56 → 40, 28 → 80, 14 → 112 → 192, 7 → 320 → 1280 → (N, K).
+    Pictures of any size fit.
+
+    Source: Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks", 2019; Lite: Google,
+    2020, https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite. Padding is TensorFlow's
+    "same": what is odd goes to the right and below. The weights that come along were learned on ImageNet.
+
+    Good for: photos, on a laptop: frozen, as the backbone of the recipe `features`.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.stem = ConvolutionBlock(shape[0], 32, 3, stride=2)
+        self.blocks = nn.Sequential(*_blocks())
+        self.head = ConvolutionBlock(320, FEATURES, 1)
+        self.classifier = nn.Linear(FEATURES, classes)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """What a picture is described by before the last layer: (N, C, H, W) → (N, 1280)."""
+        return self.head(self.blocks(self.stem(x))).mean(dim=(2, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.features(x))
+
+
+class ConvolutionBlock(nn.Module):
+    """Convolution without bias → batch normalisation → ReLU6, where `act` says so."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, act: bool = True
+    ) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
+        self.normalisation = nn.BatchNorm2d(outputs, eps=1e-3)
+        self.act = nn.ReLU6() if act else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        kernel, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
+        padded = functional.pad(x, missing(x, kernel, stride)) if kernel > 1 else x
+        return self.act(self.normalisation(self.convolution(padded)))
+
+
+def missing(x: torch.Tensor, kernel: int, stride: int) -> list[int]:
+    """What TensorFlow's "same" adds (left, right, above, below), so that ⌈size / stride⌉ positions fit.
+
+    The odd one is added at the end.
+    """
+    sides: list[int] = []
+    for size in (x.shape[3], x.shape[2]):
+        lacking = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        sides += [lacking // 2, lacking - lacking // 2]
+    return sides
+
+
+class InvertedResidual(nn.Module):
+    """An inverted residual block (Sandler et al., "MobileNetV2", 2018)."""
+
+    def __init__(self, inputs: int, outputs: int, *, widen: int, stride: int, kernel: int) -> None:
+        super().__init__()
+        middle = inputs * widen
+        self.widen = ConvolutionBlock(inputs, middle, 1) if widen > 1 else None
+        self.depthwise = ConvolutionBlock(middle, middle, kernel, stride=stride, groups=middle)
+        self.narrow = ConvolutionBlock(middle, outputs, 1, act=False)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x if self.widen is None else self.widen(x)
+        y = self.narrow(self.depthwise(y))
+        return x + y if self.residual else y
+
+
+def _blocks() -> Iterator[InvertedResidual]:
+    inputs = 32
+    for widen, outputs, count, stride, kernel in _STAGES:
+        for i in range(count):
+            yield InvertedResidual(inputs, outputs, widen=widen, stride=stride if i == 0 else 1, kernel=kernel)
+            inputs = outputs
