@@ -118,29 +118,7 @@ class RunFolder:
         Raises:
             StorageError: `out` is there already, or nothing may be written.
         """
-        if out is not None:
-            place = Path(out)
-            with contextlib.suppress(RuntimeError):  # a name that begins with ~, and is nobody's folder
-                place = place.expanduser()
-            try:
-                return cls(atomic.make_folder(place, exist_ok=False))
-            except FileExistsError as error:
-                raise StorageError(
-                    f"{out} is there already, and a run is never overwritten. Choose another name with --out, or leave "
-                    f"it out to get the next number in runs/."
-                ) from error
-        base = Path("runs")
-        atomic.make_folder(base)
-        stem = f"{_slug(data)}-{_slug(network)}"
-        taken = [
-            int(found[1]) for path in base.iterdir() if (found := re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name))
-        ]
-        number = max(taken, default=0) + 1
-        while True:
-            try:
-                return cls(atomic.make_folder(base / f"{stem}-{number:03d}", exist_ok=False))
-            except FileExistsError:  # another training took it in this moment
-                number += 1
+        return cls(next_folder("runs", data, network, out))
 
     def write_json(self, content: dict[str, Any]) -> None:
         """Writes `run.json`."""
@@ -200,6 +178,38 @@ class RunFolder:
             return Findings.from_json(json.loads(self.findings.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise FormatError(f"{self.findings} is damaged: {error}.") from error
+
+
+def next_folder(within: str, data: str, network: str, out: str | Path | None = None) -> Path:
+    """Makes a new folder: `out`, or the next number of `WITHIN/DATA-NETWORK-001`. Never takes one that is there.
+
+    Raises:
+        StorageError: `out` is there already, or nothing may be written.
+    """
+    if out is not None:
+        place = Path(out)
+        with contextlib.suppress(RuntimeError):  # a name that begins with ~, and is nobody's folder
+            place = place.expanduser()
+        try:
+            return atomic.make_folder(place, exist_ok=False)
+        except FileExistsError as error:
+            what = "a run" if within == "runs" else "what was found before"
+            raise StorageError(
+                f"{out} is there already, and {what} is never overwritten. Choose another name with --out, or leave "
+                f"it out to get the next number in {within}/."
+            ) from error
+    base = Path(within)
+    atomic.make_folder(base)
+    stem = f"{_slug(data)}-{_slug(network)}"
+    taken = [
+        int(found[1]) for path in base.iterdir() if (found := re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name))
+    ]
+    number = max(taken, default=0) + 1
+    while True:
+        try:
+            return atomic.make_folder(base / f"{stem}-{number:03d}", exist_ok=False)
+        except FileExistsError:  # another one took it in this moment
+            number += 1
 
 
 @contextlib.contextmanager

@@ -1,0 +1,246 @@
+"""`pellucid tune DATA --network NAME`."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pellucid.cli import completion, home
+
+if TYPE_CHECKING:
+    from pellucid.records.tune import Trial
+    from pellucid.workflows.tune import Tuning
+
+EXAMPLES = """  pellucid tune mnist --network lenet5 --epochs 3
+  pellucid tune photos/ --network convnet --trials 30 --budget 1h
+  pellucid tune mnist --network mlp --search learning_rate=1e-4..1e-1 --search batch_size=32,64,128
+  pellucid tune mnist --network mlp --search weight_decay --search augmentation=none,shift:2,flip+shift:2
+  pellucid tune --resume tunes/mnist-mlp-001 --trials 40
+
+What is searched where no --search is given: learning_rate, weight_decay, batch_size, warm_up,
+label_smoothing and augmentation. --search NAME alone takes the usual range of NAME."""
+
+
+def tune(
+    context: typer.Context,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            help="A data set's name, or a folder with one folder of pictures per class.",
+            show_default=False,
+            autocompletion=completion.datasets,
+        ),
+    ] = None,
+    *,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="A network's name, or your own as file.py:Class.",
+            show_default=False,
+            autocompletion=completion.networks,
+        ),
+    ] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LOW..HIGH|NAME=A,B",
+            help="A setting to search, instead of the usual ones. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="How many trainings; 20 where not given.", show_default=False)
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="No further one begins that would end after it: 10m, 2h.", show_default=False
+        ),
+    ] = None,
+    pruner: Annotated[
+        str, typer.Option(help="What ends a trial that falls behind: median, hyperband, none.")
+    ] = "median",
+    recipe: Annotated[str, typer.Option(help="The plan to start from.", autocompletion=completion.recipes)] = "default",
+    epochs: Annotated[int | None, typer.Option(help="Of each trial, at most.", show_default=False)] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Bring pictures to this height and width, in pixels.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same search.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="How many threads; all cores where not given.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    start: Annotated[
+        Path | None, typer.Option("--from", metavar="MODEL", help="Start from this model.", show_default=False)
+    ] = None,
+    network_settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the network. Repeatable.", show_default=False),
+    ] = None,
+    recipe_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe-set", metavar="KEY=VALUE", help="A setting that is not searched. Repeatable.", show_default=False
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="TUNE", help="Go on with a search that was stopped, or add trials.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder; otherwise the next number in tunes/.", show_default=False)
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+) -> None:
+    """Search the settings of a training on validation pictures; the test split is never looked at.
+
+    Prints every trial, which settings mattered, and the command that trains with the best. Ctrl-C ends cleanly, and
+    --resume goes on; so it does after a crash.
+    """
+    from pellucid.cli import settings
+    from pellucid.errors import UsageError
+
+    if resume is not None:
+        if any(given is not None for given in (data, network, start, out, epochs)) or search:
+            raise UsageError(
+                "--resume goes on with a search as it was begun; only --trials and --budget may be given with it."
+            )
+        from pellucid.workflows.tune import resume as go_on
+
+        found = go_on(resume, trials=trials, budget=budget, watcher=_display(quiet=quiet, as_json=as_json))
+        _finish(found, as_json=as_json)
+        return
+    if data is None:
+        raise UsageError("Which data? Give a name (`pellucid datasets` lists them) or a folder of class folders.")
+    if network is None and start is None:
+        raise UsageError(
+            "Which network? Give --network NAME (`pellucid networks` lists them), for example --network convnet."
+        )
+    changes: dict[str, Any] = settings.parse(recipe_settings or (), "--recipe-set")
+    changes |= {} if epochs is None else {"epochs": epochs}
+    network_changes = settings.parse(network_settings or (), "--set")
+    _check(network, recipe, changes, budget)
+
+    from pellucid.cli import console
+    from pellucid.data import load
+    from pellucid.data.catalogue import DATASETS
+    from pellucid.workflows.tune import TRIALS
+    from pellucid.workflows.tune import tune as search_for
+
+    dataset = load(data)
+    console.notes(dataset.notes)
+    found = search_for(
+        dataset,
+        network,
+        recipe=recipe,
+        search=search or (),
+        trials=TRIALS if trials is None else trials,
+        budget=budget,
+        pruner=pruner,
+        out=out,
+        settings=network_changes or None,
+        start=start,
+        size=size,
+        seed=seed,
+        threads=threads,
+        device=device,
+        watcher=_display(quiet=quiet, as_json=as_json),
+        source=data if data in DATASETS else str(home.expand(Path(data)).resolve()),
+        command=shlex.join(["pellucid", *context.find_root().obj]),
+        **changes,
+    )
+    _finish(found, as_json=as_json)
+
+
+def _check(network: str | None, recipe: str, changes: dict[str, Any], budget: str | None) -> None:
+    """Refuses names that do not exist and values that cannot be, before torch takes its seconds to load."""
+    from pellucid.networks.catalogue import check_name
+    from pellucid.training.budget import parse_time
+    from pellucid.training.recipes import named
+
+    if network is not None:
+        check_name(network)
+    if budget is not None:
+        parse_time(budget)
+    named(recipe).but(**changes)
+
+
+def _finish(found: Tuning, *, as_json: bool) -> None:
+    """Prints what was found, and how to train so."""
+    from pellucid.cli import console
+
+    say = console.say if as_json else typer.echo
+    console.notes(found.notes)
+    if found.trials:
+        shown = found.findings
+        if not as_json:  # the command stands on a line of its own, below, where it can be copied
+            shown = replace(shown, items=tuple(item for item in shown if item.name != "command"))
+        console.emit(shown, as_json=as_json)
+    if found.command:
+        say(console.plain(f"Train so  {found.command}"))
+    say(console.plain(f"Search    {found.folder.path}"))
+    if found.interrupted:
+        console.say(
+            f"Interrupted after {len(found.trials)} of {found.plan.trials} trials. Go on with: pellucid tune --resume "
+            f"{shlex.quote(str(found.folder.path))}"
+        )
+        raise typer.Exit(130)
+
+
+def _display(*, quiet: bool, as_json: bool) -> Any:
+    """The progress: a line for each trial, and in a terminal a bar; on standard error beside a JSON document."""
+    if quiet:
+        return None
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from pellucid.training.time_left import spoken
+    from pellucid.workflows.search_space import as_text
+    from pellucid.workflows.tune import Watcher
+
+    console = Console(stderr=as_json, soft_wrap=True)
+
+    class Lines(Watcher):
+        def on_search(self, folder: Path, trials: int, epochs: int, done: int) -> None:
+            self.trials, self.epochs, self.seconds = trials, epochs, list[float]()
+            gone_on = f", {done} of them done" if done else ""
+            console.print(f"{trials} trials{gone_on}, in {folder}", highlight=False, markup=False)
+            self.bar = Progress(
+                TextColumn("{task.fields[now]}"),
+                BarColumn(),
+                TextColumn("{task.fields[left]}"),
+                console=console,
+                transient=True,
+                disable=not console.is_terminal,
+            )
+            self.task = self.bar.add_task("", total=trials, completed=done, now=f"trial {done + 1}/{trials}", left="")
+            self.bar.start()
+
+        def on_epoch(self, trial: int, row: Mapping[str, Any]) -> None:
+            share = row["epoch"] / self.epochs
+            now = f"trial {trial}/{self.trials}  epoch {row['epoch']}/{self.epochs}"
+            self.bar.update(self.task, completed=trial - 1 + min(share, 1), now=now)
+
+        def on_trial(self, trial: Trial, settings: Mapping[str, Any]) -> None:
+            self.seconds.append(trial.seconds)
+            left = statistics.median(self.seconds) * (self.trials - trial.number)
+            accuracy = "   no epoch" if trial.accuracy is None else f"{100 * trial.accuracy:6.2f} %"
+            said = "  ".join(f"{name}={as_text(value)}" for name, value in settings.items())
+            width = len(str(self.trials))
+            line = (
+                f"trial {trial.number:>{width}}/{self.trials}   {accuracy}   {trial.state:<8}  {trial.seconds:5.1f} s"
+            )
+            console.print(f"{line}   {said}", highlight=False, markup=False)
+            self.bar.update(self.task, completed=trial.number, left=f"{spoken(left)} left")
+            if trial.number == self.trials:
+                self.bar.stop()
+
+    return Lines()

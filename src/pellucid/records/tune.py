@@ -1,0 +1,182 @@
+"""`TuneFolder`: where everything of one search for settings lies.
+
+tunes/mnist-lenet5-001/
+  plan.json       what is searched, on which data, with which network and seed
+  trials.json     every trial that has ended: its settings, and its validation accuracy epoch by epoch
+  findings.json   what was learned from them
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from pellucid.errors import FormatError, MissingDataError, StorageError
+from pellucid.records import atomic
+from pellucid.records.finding import Findings
+from pellucid.records.run import next_folder
+
+FINISHED, PRUNED, DIVERGED = "finished", "pruned", "diverged"
+
+
+class TunePlan(BaseModel):
+    """What a search was asked to do: everything that is needed to go on with it.
+
+    Attributes:
+        source: what the data were loaded from: a name, or a path in full; empty where they were not.
+        fingerprint: of the pictures that are learned from and validated on.
+        network: a name of the catalogue, `timm:NAME`, or `file.py:Class` in full; None where it was handed over built.
+        settings: of the network.
+        recipe: the plan that the search starts from.
+        changes: the settings of the recipe that were given, and are not searched.
+        space: what is searched: {setting: text}, as in `pellucid.workflows.search_space`.
+        pruner: how a trial that falls behind is ended early.
+        trials: how many there are to be.
+        size, seed, threads, device, recipe_name, start, command: as they were given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    source: str
+    fingerprint: str
+    network: str | None
+    settings: dict[str, Any] | None
+    recipe: dict[str, Any]
+    recipe_name: str
+    changes: dict[str, Any]
+    space: dict[str, str]
+    pruner: str
+    trials: int
+    size: int | tuple[int, int] | None
+    seed: int
+    threads: int | None
+    device: str
+    start: str
+    command: str
+
+
+class Trial(BaseModel):
+    """A training with some settings.
+
+    Attributes:
+        number: counted from 1.
+        chosen: what was searched: {setting: number, or the text of a choice}.
+        state: `finished`, `pruned` (it fell behind, and was ended early) or `diverged` (its loss became no number).
+        accuracies: the validation accuracy of each of its epochs.
+        epoch: the one that would be kept; 0 where none was finished.
+        accuracy: the validation accuracy of that epoch; None where none was finished.
+        seconds: how long it took.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    chosen: dict[str, int | float | str]
+    state: Literal["finished", "pruned", "diverged"]
+    accuracies: list[float]
+    epoch: int
+    accuracy: float | None
+    seconds: float
+
+
+_TRIALS = TypeAdapter(list[Trial])
+
+
+@dataclass(frozen=True)
+class TuneFolder:
+    """The folder of one search, and what lies in it."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, data: str, network: str, out: str | Path | None = None) -> TuneFolder:
+        """Makes a new folder: `out`, or the next number of `tunes/DATA-NETWORK-001`. Never takes one that is there.
+
+        Raises:
+            StorageError: `out` is there already, or nothing may be written.
+        """
+        return cls(next_folder("tunes", data, network, out))
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def trials(self) -> Path:
+        return self.path / "trials.json"
+
+    @property
+    def findings(self) -> Path:
+        return self.path / "findings.json"
+
+    def write_plan(self, plan: TunePlan) -> None:
+        """Writes the plan."""
+        atomic.write_text(self.plan, plan.model_dump_json(indent=2) + "\n")
+
+    def read_plan(self) -> TunePlan:
+        """The plan.
+
+        Raises:
+            MissingDataError: it is no folder of a search.
+            FormatError: the plan is damaged.
+        """
+        if not self.plan.is_file():
+            raise MissingDataError(f"{self.path} is no folder of a search. `pellucid tune` makes them, in tunes/.")
+        try:
+            return TunePlan.model_validate_json(self.plan.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise FormatError(f"{self.plan} is damaged, so the search cannot go on. Start a new one.") from error
+
+    def write_trials(self, trials: Sequence[Trial]) -> None:
+        """Writes all trials that have ended."""
+        lines = [json.dumps(trial.model_dump(mode="json"), ensure_ascii=False) for trial in trials]
+        atomic.write_text(self.trials, "[\n" + ",\n".join(lines) + "\n]\n")
+
+    def read_trials(self) -> list[Trial]:
+        """The trials that have ended; none where none has.
+
+        Raises:
+            FormatError: they are damaged.
+        """
+        if not self.trials.is_file():
+            return []
+        try:
+            return _TRIALS.validate_json(self.trials.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise FormatError(f"{self.trials} is damaged, so the search cannot go on. Start a new one.") from error
+
+    def write_findings(self, findings: Findings) -> None:
+        """Writes `findings.json`."""
+        atomic.write_text(self.findings, findings.dumps() + "\n")
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds the folder, so that no other process searches in it; however a process ends, it lets go of it.
+
+        Raises:
+            StorageError: another process holds it.
+        """
+        from filelock import FileLock, Timeout
+
+        place = self.path / "lock"
+        lock = FileLock(place)
+        with atomic.storage_errors(place):
+            try:
+                lock.acquire(timeout=0)
+            except Timeout as error:
+                raise StorageError(
+                    f"{self.path} is in use by another process. Wait for it, or start a new search."
+                ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+            with contextlib.suppress(OSError):
+                place.unlink(missing_ok=True)

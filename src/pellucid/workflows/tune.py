@@ -1,0 +1,462 @@
+"""Searches the settings of a training: short trainings, each with other settings, compared on validation.
+
+The test split is taken out before anything begins: it cannot choose. The search is optuna's: its tree-structured Parzen
+estimator proposes settings from the trials so far, and a trial that falls behind the others is ended early. optuna
+(https://optuna.org) is an extra: `pip install "pellucid[tune]"`. This is the only module that imports it.
+
+Every trial is a function of the plan, its number and the trials before it, and is written down when it ends. A search
+that was killed goes on where it was, and finds the same as one that never stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from pellucid.errors import TrainingError, UnknownNameError, UsageError
+from pellucid.networks.custom import full_reference
+from pellucid.records import Dataset, Findings, Model
+from pellucid.records.tune import Trial, TuneFolder, TunePlan
+from pellucid.training.budget import parse_time
+from pellucid.training.callbacks import Callback
+from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for
+from pellucid.training.history import History
+from pellucid.training.preparation import require_classes
+from pellucid.training.randomness import named_seed
+from pellucid.training.recipes import Recipe
+from pellucid.training.rehearsal import rehearsal
+from pellucid.training.training import learn
+from pellucid.workflows import search_space, tune_findings
+from pellucid.workflows.search_space import Choices, Space
+
+TRIALS = 20
+PRUNERS = ("median", "hyperband", "none")
+_STARTUP = 6
+"""Trials that are drawn at random, before there is enough to learn from."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A search, and what it found so far.
+
+    Attributes:
+        folder: where it lies.
+        plan: what is searched.
+        trials: all that have ended.
+        findings: what was learned from them.
+        interrupted: whether it was stopped from outside.
+        best: the settings of the recipe that were best; empty where no trial was finished.
+        command: the command that trains with them; empty where no trial was finished.
+        notes: what a person should know.
+    """
+
+    folder: TuneFolder
+    plan: TunePlan
+    trials: list[Trial]
+    findings: Findings
+    interrupted: bool
+    best: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Watcher:
+    """What is told of a search while it runs. Every method may do nothing."""
+
+    def on_search(self, folder: Path, trials: int, epochs: int, done: int) -> None:
+        """Before the first trial: where it lies, how many trials there are to be, of so many epochs, how many are."""
+
+    def on_epoch(self, trial: int, row: Mapping[str, Any]) -> None:
+        """After each epoch of a trial: its number, and the row of its history."""
+
+    def on_trial(self, trial: Trial, settings: Mapping[str, Any]) -> None:
+        """After each trial, with the settings of the recipe that it had."""
+
+
+def tune(
+    data: Dataset,
+    network: NetworkLike | None = None,
+    *,
+    recipe: str | Recipe = "default",
+    search: Sequence[str] = (),
+    trials: int = TRIALS,
+    budget: str | float | None = None,
+    pruner: str = "median",
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    start: Model | str | Path | None = None,
+    size: int | tuple[int, int] | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    device: str = "auto",
+    watcher: Watcher | None = None,
+    command: str = "",
+    source: str = "",
+    **changes: Any,
+) -> Tuning:
+    """Searches settings of a training, and gives the best on validation. The test split is not looked at.
+
+    Args:
+        data: labelled pictures.
+        network: as for `pellucid.train`, like recipe, settings, start, size, seed, device and changes.
+        recipe: the plan that the search starts from; it is itself the first trial.
+        search: what is searched, each as `learning_rate=1e-4..1e-1`, `batch_size=32,64` or `weight_decay`; nothing
+            searches the usual settings (`pellucid.workflows.search_space.usual`).
+        trials: how many trainings.
+        budget: the time after which no further one begins: `10m`, or seconds.
+        pruner: how a trial that falls behind is ended early: median, hyperband or none.
+        out: the folder, which must not be there; None takes the next number in `tunes/`.
+        settings: of the network.
+        start: a model to start from, or its file.
+        size: height and width to bring the pictures to.
+        seed: what everything random is drawn from; all trials have the same.
+        threads: how many threads do the arithmetic; None takes all cores.
+        device: auto, cpu, cuda or mps.
+        watcher: told of the search while it runs.
+        command: what the user typed.
+        source: what the data were loaded from, so that the search can be resumed by itself.
+        **changes: settings of the recipe that are to differ, and are not searched.
+
+    Raises:
+        PellucidError: something that the user can mend; its text says how.
+    """
+    _optuna()
+    _check(trials, pruner)
+    seconds = None if budget is None else parse_time(budget)
+    require_classes(data)
+    from_file = str(start) if isinstance(start, (str, Path)) else ""
+    start = Model.load(start) if isinstance(start, (str, Path)) else start
+    base = plan_for(choose_network(network, settings, start), recipe, changes)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    with rehearsal(
+        data, network, recipe=base, seed=seed, settings=settings, start=start, size=size, device=device
+    ) as it:
+        seen, loss = _seen(it.prepared.data), it.prepared.specification.loss
+    texts = search_space.parse(search, search_space.usual(base, loss))
+    for name in changes:
+        if name in texts and search:
+            raise UsageError(f"{name} was given, and is to be searched too. Give one of the two.")
+        texts.pop(name, None)
+    space = search_space.space(texts, base)
+    folder = TuneFolder.create(data.name, network_name(network, start), out)
+    plan = TunePlan(
+        source=source,
+        fingerprint=seen.fingerprint,
+        network=full_reference(network) if isinstance(network, str) else None,
+        settings=dict(settings) if settings is not None else None,
+        recipe=base.model_dump(mode="json"),
+        recipe_name=recipe if isinstance(recipe, str) else "default",
+        changes={name: base.model_dump(mode="json")[name] for name in changes},
+        space=texts,
+        pruner=pruner,
+        trials=trials,
+        size=size,
+        seed=seed,
+        threads=threads,
+        device=device,
+        start=from_file,
+        command=command,
+    )
+    with folder.held():
+        folder.write_plan(plan)
+        return _Search(folder, plan, seen, network, start, space, watcher or Watcher(), seconds).run([])
+
+
+def resume(
+    path: str | Path,
+    *,
+    data: Dataset | None = None,
+    network: NetworkLike | None = None,
+    trials: int | None = None,
+    budget: str | float | None = None,
+    watcher: Watcher | None = None,
+) -> Tuning:
+    """Goes on with a search that was stopped, or that is to have more trials.
+
+    Args:
+        path: its folder.
+        data: the data, where they were not loaded by name or path.
+        network: the network, where it was handed over built.
+        trials: how many there are to be in all; None for as many as were planned.
+        budget: the time after which no further one begins, from now on.
+        watcher: told of the search while it runs.
+
+    Raises:
+        PellucidError: it is in use, or cannot go on; its text says what to do.
+    """
+    _optuna()
+    folder = TuneFolder(Path(path))
+    plan = folder.read_plan()
+    seconds = None if budget is None else parse_time(budget)
+    if trials is not None:
+        _check(trials, plan.pruner)
+        plan = plan.model_copy(update={"trials": trials})
+    if data is None:
+        if not plan.source:
+            raise UsageError(f"The data of {path} were not loaded by name; give them: resume(path, data=...).")
+        from pellucid.data import load
+
+        data = load(plan.source)
+    network = network if network is not None else plan.network
+    start = Model.load(plan.start) if plan.start else None
+    if network is None and start is None:
+        raise UsageError(f"The network of {path} was handed over built; give it: resume(path, network=...).")
+    if plan.threads is not None:
+        torch.set_num_threads(plan.threads)
+    base = Recipe.model_validate(plan.recipe)
+    from pellucid.data.splitting import with_validation
+
+    seen = _seen(with_validation(data, base.validation_fraction, base.split_seed))
+    if seen.fingerprint != plan.fingerprint:
+        raise UsageError(
+            f"The data of {path} have changed since, so its trials cannot be compared. Start a new search."
+        )
+    space = search_space.space(plan.space, base)
+    with folder.held():
+        done = folder.read_trials()
+        folder.write_plan(plan)
+        return _Search(folder, plan, seen, network, start, space, watcher or Watcher(), seconds).run(done)
+
+
+def _check(trials: int, pruner: str) -> None:
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+        raise UsageError(f"A search has at least one trial; given: {trials!r}.")
+    if pruner not in PRUNERS:
+        raise UnknownNameError("pruner", pruner, PRUNERS)
+
+
+def _seen(data: Dataset) -> Dataset:
+    """The data without what a search must not look at."""
+    return replace(data, splits={name: data.split(name) for name in ("train", "validation")})
+
+
+class _Fallen(Exception):  # noqa: N818 (not an error: the word from within a training that it may stop)
+    """The trial has fallen behind the others."""
+
+
+class _Trial(Callback):
+    """Listens to the training of a trial, and ends it where it falls behind."""
+
+    def __init__(self, number: int, asked: Any, watcher: Watcher) -> None:
+        self.number, self.asked, self.watcher = number, asked, watcher
+        self.history = History()
+
+    def on_epoch(self, row: dict[str, Any]) -> None:
+        self.history.rows.append(row)
+        self.watcher.on_epoch(self.number, row)
+        self.asked.report(row["validation_accuracy"], row["epoch"])
+        if self.asked.should_prune():
+            raise _Fallen
+
+
+@dataclass
+class _Search:
+    """The trials, one after the other."""
+
+    folder: TuneFolder
+    plan: TunePlan
+    data: Dataset
+    network: NetworkLike | None
+    start: Model | None
+    space: Space
+    watcher: Watcher
+    budget: float | None
+    since: float = field(default_factory=time.monotonic)
+
+    def run(self, done: list[Trial]) -> Tuning:
+        """All trials that are still to be made; those that ended stay, however it ends."""
+        self.watcher.on_search(self.folder.path, self.plan.trials, self.plan.recipe["epochs"], len(done))
+        interrupted, notes = False, []
+        with contextlib.suppress(KeyboardInterrupt):
+            interrupted = True
+            while len(done) < self.plan.trials:
+                if self._is_over(done):
+                    notes.append(
+                        f"The time is over after {len(done)} of {self.plan.trials} trials. `pellucid tune --resume "
+                        f"{self.folder.path}` makes the others."
+                    )
+                    break
+                trial = self._try(done)
+                if trial is None:
+                    raise KeyboardInterrupt
+                done = [*done, trial]
+                self.folder.write_trials(done)
+                self.watcher.on_trial(trial, self._settings(trial.chosen))
+            interrupted = False
+        return self._found(done, notes, interrupted=interrupted)
+
+    def _is_over(self, done: list[Trial]) -> bool:
+        """Whether another trial, if it takes as long as the others at most, would end after the time."""
+        if self.budget is None:
+            return False
+        gone = time.monotonic() - self.since
+        longest = max((trial.seconds for trial in done), default=0.0)
+        return bool(done) and gone + longest > self.budget
+
+    def _try(self, done: list[Trial]) -> Trial | None:
+        """The next trial; None where it was interrupted."""
+        with _quiet():
+            asked = _study(self.plan, self.space, done).ask(_distributions(self.space))
+        chosen = {name: self.space[name].rounded(value) for name, value in asked.params.items()}  # type: ignore[arg-type]
+        listener = _Trial(len(done) + 1, asked, self.watcher)
+        began = time.perf_counter()
+        state = "finished"
+        try:
+            training = learn(
+                self.data,
+                self.network,
+                recipe=Recipe.model_validate(self.plan.recipe),
+                seed=self.plan.seed,
+                settings=self.plan.settings,
+                start=self.start,
+                size=self.plan.size,
+                device=self.plan.device,
+                progress=False,
+                callbacks=[listener],
+                **self._settings(chosen),
+            )
+            if training.interrupted:
+                return None
+            state = "diverged" if training.stopped else "finished"
+        except _Fallen:
+            state = "pruned"
+        except TrainingError as error:
+            if "stopped being a number" not in str(error):
+                raise
+            state = "diverged"
+        rows = listener.history.rows
+        kept = None if not rows else listener.history.best() if self._keeps_best() else rows[-1]
+        return Trial(
+            number=len(done) + 1,
+            chosen=chosen,
+            state=state,
+            accuracies=[row["validation_accuracy"] for row in rows],
+            epoch=kept["epoch"] if kept else 0,
+            accuracy=kept["validation_accuracy"] if kept else None,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _keeps_best(self) -> bool:
+        return self.plan.recipe["keep"] == "best"
+
+    def _settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self.space[name].setting(value) for name, value in chosen.items()}
+
+    def _found(self, done: list[Trial], notes: list[str], *, interrupted: bool) -> Tuning:
+        with _quiet():
+            importance = _importance(self.plan, self.space, done)
+        pictures = len(self.data.validation)
+        findings = tune_findings.findings(self.plan, done, self.space, importance, pictures, self.data.name)
+        self.folder.write_findings(findings)
+        best = tune_findings.best(done)
+        return Tuning(
+            self.folder,
+            self.plan,
+            done,
+            findings,
+            interrupted,
+            best=self._settings(best.chosen) if best else {},
+            command=tune_findings.command(self.plan, best, self.space) if best else "",
+            notes=tuple(notes),
+        )
+
+
+def _optuna() -> ModuleType:
+    """The library.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise UsageError(
+            'A search for settings needs optuna, which is not installed. Install it with: pip install "pellucid[tune]".'
+        ) from error
+    return optuna
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without optuna's own lines, and its words on what is experimental in it."""
+    optuna = _optuna()
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _distributions(space: Space) -> dict[str, Any]:
+    found = _optuna().distributions
+    made: dict[str, Any] = {}
+    for name, dimension in space.items():
+        if isinstance(dimension, Choices):
+            made[name] = found.CategoricalDistribution(tuple(dimension.values))
+        elif dimension.whole:
+            made[name] = found.IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
+        else:
+            made[name] = found.FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+    return made
+
+
+def _study(plan: TunePlan, space: Space, done: Sequence[Trial]) -> Any:
+    """A study with the trials so far, whose next proposal depends on nothing but them, the plan and their number."""
+    optuna = _optuna()
+    # The first epochs say little: most schedules begin with rates near nothing.
+    warm = max(2, plan.recipe["epochs"] // 3)
+    pruners = {
+        "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=warm),
+        "hyperband": lambda: optuna.pruners.HyperbandPruner(
+            min_resource=warm, max_resource=max(plan.recipe["epochs"], warm)
+        ),
+        "none": optuna.pruners.NopPruner,
+    }
+    seed = named_seed(plan.seed, "trial", len(done)) % 2**32
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_STARTUP)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruners[plan.pruner](), study_name="tune")
+    states = optuna.trial.TrialState
+    for trial in done:
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=states.COMPLETE if trial.state == "finished" else states.PRUNED,
+                value=trial.accuracy if trial.state == "finished" else None,
+                params=trial.chosen,
+                distributions=_distributions(space),
+                intermediate_values=dict(enumerate(trial.accuracies, start=1)),
+            )
+        )
+    if not done:
+        study.enqueue_trial(_as_planned(plan, space))
+    return study
+
+
+def _as_planned(plan: TunePlan, space: Space) -> dict[str, Any]:
+    """The plan itself, as far as it lies within what is searched."""
+    recipe = Recipe.model_validate(plan.recipe)
+    nearest = {name: dimension.nearest(getattr(recipe, name)) for name, dimension in space.items()}
+    return {name: value for name, value in nearest.items() if value is not None}
+
+
+def _importance(plan: TunePlan, space: Space, done: Sequence[Trial]) -> dict[str, float]:
+    """Which share of the differences between finished trials each setting explains; empty where that cannot be said."""
+    optuna = _optuna()
+    accuracies = {trial.accuracy for trial in done if trial.state == "finished"}
+    finished = sum(trial.state == "finished" for trial in done)
+    if finished < 4 or len(accuracies) < 2 or len(space) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=plan.seed)
+    found = optuna.importance.get_param_importances(_study(plan, space, done), evaluator=evaluator)
+    return {name: float(share) for name, share in found.items()}
