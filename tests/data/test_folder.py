@@ -121,7 +121,7 @@ def test_what_is_no_picture_is_named(class_folders):
     (folder / "empty").mkdir()
     assert load(folder, test_fraction=0).notes == (
         "1 file outside the class folders left out: 'labels.csv'",
-        "2 files not named as PNG, JPEG, WebP, BMP or GIF left out: 'ants/readme.txt', 'bees/noextension'",
+        "2 files not named as PNG, JPEG, WebP, AVIF, BMP, GIF or TIFF left out: 'ants/readme.txt', 'bees/noextension'",
         "1 class folder without a picture left out: 'empty'",
     )
 
@@ -147,7 +147,10 @@ def test_unreadable_pictures_are_each_named(class_folders):
     (folder / "bees" / "empty.png").write_bytes(b"")
     data = load(folder, test_fraction=0)
     assert len(data.train) == 5
-    unreadable = "is not a picture that can be read: its content is none of PNG, JPEG, WebP, BMP or GIF, whatever its"
+    unreadable = (
+        "is not a picture that can be read: its content is none of PNG, JPEG, WebP, AVIF, BMP, GIF or TIFF, whatever "
+        "its"
+    )
     assert data.notes == (
         "2 files could not be read and left out, each named below",
         f"left out: ants/text.jpg {unreadable} name says.",
@@ -184,9 +187,9 @@ def test_names_of_every_kind(class_folders, photo):
     assert set(data.classes) == {"ants", "bees", *(f"class {name}" for name in names)}
     assert "class 🐝/🐝.png" in data.train.ids
     assert len({*data.train.ids}) == 10
-    assert data.notes == ("1 file not named as PNG, JPEG, WebP, BMP or GIF left out: 'class 🐝/line\\nend.txt'",), (
-        "a note stays on one line"
-    )
+    assert data.notes == (
+        "1 file not named as PNG, JPEG, WebP, AVIF, BMP, GIF or TIFF left out: 'class 🐝/line\\nend.txt'",
+    ), "a note stays on one line"
 
 
 @posix
@@ -321,8 +324,8 @@ def test_folders_of_nothing(tmp_path, class_folders, photo):
     with pytest.raises(MissingDataError) as error:
         load(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path} has no pictures (PNG, JPEG, WebP, BMP or GIF). Give a folder that has one folder of pictures per "
-        f"class."
+        f"{tmp_path} has no pictures (PNG, JPEG, WebP, AVIF, BMP, GIF or TIFF). Give a folder that has one folder of "
+        f"pictures per class."
     )
     photo().save(tmp_path / "loose.png")
     with pytest.raises(MissingDataError) as error:

@@ -56,7 +56,8 @@ def test_a_file_is_no_folder(tmp_path):
     with pytest.raises(FormatError) as error:
         load(str(path))
     assert str(error.value).startswith(
-        f"{path} is a file; data is a folder with one folder of pictures per class, or one"
+        f"{path} is a file; data is a folder with one folder of pictures per class, a table of pictures "
+        "(.csv, .parquet), an archive (.tar), or one of the names"
     )
 
 

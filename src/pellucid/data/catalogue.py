@@ -140,10 +140,13 @@ DATASETS: dict[str, Entry] = {
 
 FORMATS: dict[str, str] = {
     "idx": "pellucid.data.named_idx",
+    "parquet": "pellucid.data.parquet",
+    "table": "pellucid.data.manifest",
+    "tar": "pellucid.data.tar_shards",
     "cifar": "pellucid.data.cifar",
 }
-"""From the name of a format to the module that recognises and reads a folder (or an archive) of it. Whatever none of
-them recognises is read by `pellucid.data.folder`, as a folder of class folders."""
+"""From the name of a format to the module that recognises and reads a folder (or a file) of it; the first one that does
+is taken. Whatever none of them recognises is read by `pellucid.data.folder`, as a folder of class folders."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Picture files become arrays: the one place where they are decoded.
 
-What comes out is what a person sees: turned upright as EXIF says, an animation's first frame, transparency laid over a
-stated background (white), 16 bits scaled to 8, CMYK and palettes turned into RGB. Colour becomes grey by ITU-R 601-2:
-0.299 R + 0.587 G + 0.114 B; grey becomes colour by repeating it. Colour profiles are not applied.
+What comes out is what a person sees: turned upright as EXIF says, the first frame of an animation or page of a TIFF,
+transparency laid over a stated background (white), 16 bits scaled to 8, CMYK and palettes turned into RGB. Colour
+becomes grey by ITU-R 601-2: 0.299 R + 0.587 G + 0.114 B; grey becomes colour by repeating it. Colour profiles are not
+applied.
 
 A truncated or damaged file is refused with a sentence that names it, not half-decoded, and so is one whose header
 declares more pixels than a limit, before they are allocated. One damage goes unseen: a JPEG has no checksum, and when
@@ -11,10 +12,12 @@ its end mark is in place, Pillow does not report that bytes before it are wrong 
 
 from __future__ import annotations
 
+import importlib
 import io
+import os
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,15 +25,18 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from pellucid.errors import DataError, FormatError, MissingDataError
+from pellucid.errors import DataError, FormatError, MissingDataError, PellucidError, UsageError
+from pellucid.records.pictures import Member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FORMATS", "MOST_PIXELS", "SUFFIXES", "decode", "open_upright", "probe", "size_of"]
+__all__ = ["FORMATS", "MOST_PIXELS", "READABLE", "SUFFIXES", "decode", "open_upright", "probe", "size_of"]
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-"""What is read, by content; no other decoder of Pillow is reached."""
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF", "TIFF")
+"""What is read, by content; no other decoder of Pillow is reached, but HEIF where `pillow_heif` is installed."""
+READABLE = "PNG, JPEG, WebP, AVIF, BMP, GIF or TIFF"
+"""The same, for sentences."""
 SUFFIXES = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -41,10 +47,15 @@ SUFFIXES = {
     ".bmp": "BMP",
     ".dib": "BMP",
     ".gif": "GIF",
+    ".avif": "AVIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
 }
 """The names of picture files, in lower case, and the format that each promises."""
 MOST_PIXELS = 100_000_000
-"""A picture of more pixels than this is refused before it is decoded."""
+"""A picture of more pixels than this is refused before it is decoded; `$PELLUCID_MOST_PIXELS` sets another limit."""
 
 VERSION = f"d1-pillow{PIL.__version__}"
 """What pixels of a file depend on besides its bytes: cached ones are decoded anew when it changes."""
@@ -62,7 +73,11 @@ _TURNS = {
 # Pillow's pixel limit and Python's warning filters belong to the whole process: one thread at a time changes them.
 _LOCK = threading.Lock()
 
-Source = Path | str | bytes | Image.Image
+_LARGE = 25_000_000
+# Eight threads with a picture of 100 million pixels each would hold gigabytes: those above `_LARGE` go one by one.
+_LARGE_LOCK = threading.Lock()
+
+Source = Path | str | bytes | Image.Image | Member
 
 
 def decode(
@@ -72,18 +87,18 @@ def decode(
     name: str = "",
     background: tuple[int, int, int] = (255, 255, 255),
     at_least: tuple[int, int] | None = None,
-    most_pixels: int = MOST_PIXELS,
+    most_pixels: int | None = None,
 ) -> np.ndarray:
     """Decodes one picture.
 
     Args:
-        source: a file, the bytes of one, or a Pillow picture.
+        source: a file, a member of a larger file, the bytes of one, or a Pillow picture.
         channels: 1 (grey) or 3 (RGB).
         name: what an error calls it; left out: its path.
         background: what transparent parts lie over, RGB.
         at_least: (height, width) that are enough: a JPEG may then be decoded at a fraction of its size, never below
             twice these.
-        most_pixels: more than this are refused.
+        most_pixels: more than this are refused; left out: `$PELLUCID_MOST_PIXELS`, or 100 million.
 
     Returns:
         uint8 (C, H, W).
@@ -109,7 +124,7 @@ def open_upright(
     name: str = "",
     background: tuple[int, int, int] = (255, 255, 255),
     at_least: tuple[int, int] | None = None,
-    most_pixels: int = MOST_PIXELS,
+    most_pixels: int | None = None,
 ) -> Image.Image:
     """As `decode`, but gives a Pillow picture of mode L (1 channel) or RGB (3 channels)."""
     name = name or _name(source)
@@ -119,55 +134,104 @@ def open_upright(
             # square, because the picture may still be turned.
             side = 2 * max(at_least)
             image.draft(None, (side, side))
-        image.load()
-        turn = _turn(image)
-        flat = _flatten(image, "L" if channels == 1 else "RGB", background, name)
-        return flat if turn is None else flat.transpose(turn)
+        with _LARGE_LOCK if image.width * image.height > _LARGE else nullcontext():
+            image.load()
+            turn = _turn(image)  # Pillow has turned a TIFF by now, and says so
+            flat = _flatten(image, "L" if channels == 1 else "RGB", background, name)
+            return flat if turn is None else flat.transpose(turn)
 
 
-def probe(path: Path, *, name: str = "", most_pixels: int = MOST_PIXELS) -> tuple[str, int, int]:
-    """What a file's header says, without decoding it: (format, width, height), before any EXIF rotation.
+def probe(source: Path | Member | bytes, *, name: str = "", most_pixels: int | None = None) -> tuple[str, int, int]:
+    """What a picture's header says, without decoding it: (format, width, height), before any EXIF rotation.
 
     Raises:
         FormatError: as in `decode`.
     """
-    name = name or str(path)
-    with _format_errors(name), _opened(path, name, most_pixels) as image:
+    name = name or _name(source)
+    with _format_errors(name), _opened(source, name, most_pixels) as image:
         # A JPEG with a second picture behind the first, as phones write them, calls itself MPO.
         return "JPEG" if image.format == "MPO" else str(image.format), *image.size
 
 
-def size_of(path: str | Path) -> tuple[int, int]:
+def size_of(path: str | Path | Member) -> tuple[int, int]:
     """(width, height) of a file, from its header, before any EXIF rotation."""
-    return probe(Path(path))[1:]
+    return probe(Path(path) if isinstance(path, str) else path)[1:]
 
 
-def is_grey(path: str | Path) -> bool:
+def is_grey(path: str | Path | Member) -> bool:
     """Whether a file's header says that it has no colours (mode 1, L, LA, or 16 bits of grey)."""
-    with _format_errors(str(path)), _opened(Path(path), str(path), MOST_PIXELS) as image:
+    with _format_errors(str(path)), _opened(path, str(path), None) as image:
         return image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
 
 
 def _name(source: Source) -> str:
-    if isinstance(source, (str, Path)):
-        return str(source)
-    return "the picture" if isinstance(source, Image.Image) else f"the picture of {len(source):,} bytes"
+    if isinstance(source, bytes):
+        return f"the picture of {len(source):,} bytes"
+    return "the picture" if isinstance(source, Image.Image) else str(source)
 
 
 @contextmanager
-def _opened(source: Source, name: str, most_pixels: int) -> Iterator[Image.Image]:
+def _opened(source: Source, name: str, most_pixels: int | None) -> Iterator[Image.Image]:
     """A picture of which only the header was read; a file is closed at the end, and what was loaded stays."""
+    most_pixels = _limit() if most_pixels is None else most_pixels
     if isinstance(source, Image.Image):
         _check_size(source, name, most_pixels)
         yield source
         return
+    if isinstance(source, Member):
+        source = source.read_bytes()
     if not isinstance(source, bytes):
         _check_kind(Path(source), name)
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     with _quietly():
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+        try:
+            image = Image.open(file, formats=FORMATS)
+        except Image.UnidentifiedImageError:
+            if not _is_heif(source):
+                raise
+            image = Image.open(file, formats=_heif(name))
     with image:
         _check_size(image, name, most_pixels)
         yield image
+
+
+def _limit() -> int:
+    """How many pixels are too many.
+
+    Raises:
+        UsageError: the variable is no number.
+    """
+    given = os.environ.get("PELLUCID_MOST_PIXELS")
+    if given is None:
+        return MOST_PIXELS
+    if not given.isdecimal() or int(given) == 0:
+        raise UsageError(f"PELLUCID_MOST_PIXELS is a whole number such as {MOST_PIXELS}; '{given}' was given.")
+    return int(given)
+
+
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+
+def _is_heif(source: Path | str | bytes) -> bool:
+    """Whether a file is of phones' HEIC, by its first bytes (ISO/IEC 23008-12)."""
+    if isinstance(source, bytes):
+        head = source[:12]
+    else:
+        with Path(source).open("rb") as stream:
+            head = stream.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+
+
+def _heif(name: str) -> tuple[str]:
+    """The format to open a HEIC picture with: Pillow has none of its own."""
+    try:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    except ImportError as error:
+        raise FormatError(
+            f"{name} is a HEIC picture, and what reads these is not installed: run `pip install pillow-heif`, or save "
+            f"it as JPEG."
+        ) from error
+    return ("HEIF",)
 
 
 def _check_kind(path: Path, name: str) -> None:
@@ -218,7 +282,7 @@ def _quietly() -> Iterator[None]:
 def _format_errors(name: str) -> Iterator[None]:
     try:
         yield
-    except DataError:
+    except PellucidError:
         raise
     except FileNotFoundError as error:
         raise MissingDataError(f"There is no picture at {name}.") from error
@@ -228,8 +292,7 @@ def _format_errors(name: str) -> Iterator[None]:
         raise DataError(f"{name} may not be read by this user. Change its permissions, or copy it.") from error
     except Image.UnidentifiedImageError as error:
         raise FormatError(
-            f"{name} is not a picture that can be read: its content is none of PNG, JPEG, WebP, BMP or GIF, whatever "
-            f"its name says."
+            f"{name} is not a picture that can be read: its content is none of {READABLE}, whatever its name says."
         ) from error
     except Exception as error:
         detail = str(error) or type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from pellucid.data.catalogue import DATASETS, FORMATS, lookup
@@ -14,16 +15,21 @@ from pellucid.records import Dataset
 __all__ = ["load"]
 
 
-def load(source: str | Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
+def load(
+    source: str | Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapping[str, str] | None = None
+) -> Dataset:
     """Reads a dataset.
 
     Args:
         source: a name of the catalogue (`pellucid datasets` lists them); or a folder: of class folders of pictures,
-            with or without `train`, `validation` and `test` above them, or of IDX or CIFAR files. A name of the
-            catalogue wins over a folder of that name; `./mnist` is the folder.
+            with or without `train`, `validation` and `test` above them, or of IDX, CIFAR, Parquet or tar files; or a
+            table of pictures (CSV, Parquet). A name of the catalogue wins over a folder of that name; `./mnist` is the
+            folder.
         test_fraction: which part is carved off as the test split where a folder has no splits of its own; 0 carves
             none. Data with splits of its own keeps them.
         seed: of that carving.
+        columns: of a table, or of Parquet: which column is the `path` (or `image`), `label`, `split` or `groups`, where
+            their names do not say it. `scans.csv?label=finding&groups=patient` says the same.
 
     Raises:
         UsageError: the name is empty.
@@ -43,6 +49,8 @@ def load(source: str | Path, *, test_fraction: float = 0.2, seed: int = 0) -> Da
         return importlib.import_module(lookup(source).module).load(source)
     path = Path(source).expanduser()
     with read_errors(path):
+        if "?" in path.name and not path.exists():
+            path, columns = _columns(path, columns)
         there = path.exists()
     if not there:
         if isinstance(source, str) and not _looks_like_a_path(source):
@@ -54,15 +62,34 @@ def load(source: str | Path, *, test_fraction: float = 0.2, seed: int = 0) -> Da
     for module_path in FORMATS.values():
         module = importlib.import_module(module_path)
         if module.recognises(path):
-            return module.read(path, test_fraction=test_fraction, seed=seed)
+            if columns and not hasattr(module, "COLUMNS"):
+                break
+            named = {"columns": columns} if columns else {}
+            return module.read(path, test_fraction=test_fraction, seed=seed, **named)
+    if columns:
+        raise UsageError(f"{path} is no table, so it has no columns to name: {', '.join(columns)}.")
     if not path.is_dir():
         raise FormatError(
-            f"{source} is a file; data is a folder with one folder of pictures per class, or one of the names "
-            f"{', '.join(DATASETS)}."
+            f"{source} is a file; data is a folder with one folder of pictures per class, a table of pictures (.csv, "
+            f".parquet), an archive (.tar), or one of the names {', '.join(DATASETS)}."
         )
     from pellucid.data import folder
 
     return folder.read(path, test_fraction=test_fraction, seed=seed)
+
+
+def _columns(path: Path, given: Mapping[str, str] | None) -> tuple[Path, dict[str, str]]:
+    """`scans.csv?label=finding&groups=patient` as the path and the columns that it names."""
+    name, _, query = path.name.partition("?")
+    columns = {}
+    for part in query.split("&"):
+        role, equals, column = part.partition("=")
+        if not equals or not role or not column:
+            raise UsageError(
+                f"Behind the ? stand columns, as in {name}?label=finding&groups=patient; given: '{query}'."
+            )
+        columns[role] = column
+    return path.with_name(name), columns | dict(given or {})
 
 
 def _looks_like_a_path(source: str) -> bool:

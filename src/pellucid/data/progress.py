@@ -22,7 +22,7 @@ def watched(work: Iterable[T], total: int, title: str, progress: Progress | None
 
     Args:
         work: what is done, in turn.
-        total: how much it is.
+        total: how much it is; 0 where that is not known.
         title: what is being done, for the terminal: "Decoding pictures".
         progress: is told; where it is None, and errors go to a terminal, a bar with the time left appears there.
     """
@@ -71,7 +71,7 @@ class _Bar:
             transient=True,
         )
         self.bar.start()
-        self.task = self.bar.add_task(self.title, total=self.total)
+        self.task = self.bar.add_task(self.title, total=self.total or None)
 
     def end(self) -> None:
         if self.bar is not None:

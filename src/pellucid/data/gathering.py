@@ -1,0 +1,262 @@
+"""Encoded pictures with their labels become a dataset, wherever they lie: folders, tables, Parquet, tar archives.
+
+What cannot be read as a picture is left out and named in the notes. Nothing is replaced or relabelled. Copies of one
+file are kept, and form a group that is never torn apart when a split is carved: else a picture would be both learned
+from and tested on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pellucid.data.decoding import SUFFIXES, probe
+from pellucid.data.files import read_errors
+from pellucid.data.hashing import threads
+from pellucid.data.progress import watched
+from pellucid.data.splitting import GROUPS, SPLIT_NAMES, carve, carved_note, lacking
+from pellucid.data.walk import on_one_line
+from pellucid.errors import DataError, FormatError
+from pellucid.records import Dataset, PictureFiles, Split
+from pellucid.records.pictures import Member, Members
+
+__all__ = ["Checked", "Picture", "as_dataset", "check", "files", "listed", "named_split", "ordered_classes"]
+
+_SHOWN = 20
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One encoded picture.
+
+    Attributes:
+        identity: what it is called, unique within the dataset.
+        path: the file, or the member of a larger one.
+        split: `train`, `validation` or `test`.
+        label: its class.
+        group: what it belongs to (a patient, a day); empty where that is not known.
+    """
+
+    identity: str
+    path: Path | Member
+    split: str
+    label: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is left of the pictures, a sentence on each of the others, and which are of another format than named."""
+
+    readable: list[Picture]
+    unreadable: list[str]
+    misnamed: list[str]
+
+    def notes(self) -> list[str]:
+        """Names each file that was left out."""
+        found = [f"left out: {reason}" for reason in self.unreadable]
+        if found:
+            found.insert(0, f"{files(len(found))} could not be read and left out, each named below")
+        return found
+
+    def misnamed_notes(self) -> list[str]:
+        if not self.misnamed:
+            return []
+        return [f"{files(len(self.misnamed))} of another format than the name says: {listed(self.misnamed)}"]
+
+
+def check(pictures: Sequence[Picture]) -> Checked:
+    """Reads the header of every file."""
+
+    def look(picture: Picture) -> str | DataError:
+        assert isinstance(picture.path, Path)
+        try:
+            return probe(picture.path, name=on_one_line(picture.identity))[0]
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=threads()) as pool:
+        looks = list(watched(pool.map(look, pictures), len(pictures), "Looking at the pictures"))
+    readable, unreadable, misnamed = [], [], []
+    for picture, seen in zip(pictures, looks, strict=True):
+        if isinstance(seen, DataError):
+            unreadable.append(str(seen))
+            continue
+        readable.append(picture)
+        if seen != SUFFIXES.get(picture.path.suffix.lower(), seen):
+            misnamed.append(f"{picture.identity} (is {seen})")
+    return Checked(readable, unreadable, misnamed)
+
+
+def as_dataset(
+    name: str,
+    pictures: Sequence[Picture],
+    classes: Sequence[str],
+    *,
+    root: Path,
+    description: str,
+    notes: Sequence[str],
+    has_splits: bool,
+    test_fraction: float,
+    seed: int,
+    look_for_copies: bool = True,
+) -> Dataset:
+    """Makes the dataset; where it has no splits of its own, a test split is carved off.
+
+    Args:
+        name: what it is called.
+        pictures: all that can be read, one at least.
+        classes: the class names, in their order.
+        root: what the identities are relative to.
+        description: one sentence.
+        notes: what a person should know of it.
+        has_splits: whether the splits are the data's own.
+        test_fraction: which part is carved off where they are not; 0 is none.
+        seed: of that carving.
+        look_for_copies: whether files with the same bytes are looked for.
+    """
+    copies = _copies(pictures) if look_for_copies else []
+    groups = _joined(pictures, copies)
+    splits = {}
+    for split in SPLITS:
+        mine = [i for i, picture in enumerate(pictures) if picture.split == split]
+        if mine:
+            splits[split] = _split(split, [pictures[i] for i in mine], classes, root, name, [groups[i] for i in mine])
+    said = [*notes, *_copies_note(copies)]
+    if not has_splits and test_fraction:
+        try:
+            splits["train"], splits["test"] = carve(splits["train"], test_fraction, seed, name="test")
+            said.append(carved_note(len(splits["test"]), test_fraction, seed))
+        except DataError:
+            said.append("no test split was given, and there are too few pictures to set any apart")
+    said += lacking(splits)
+    return Dataset(name, splits, description, tuple(said))
+
+
+def _split(
+    name: str, pictures: Sequence[Picture], classes: Sequence[str], root: Path, dataset: str, groups: Sequence[str]
+) -> Split:
+    index = {label: i for i, label in enumerate(classes)}
+    return Split(
+        name,
+        PictureFiles(_paths(pictures), root),
+        np.array([index[picture.label] for picture in pictures], dtype=np.int64),
+        tuple(classes),
+        given_ids=np.array([picture.identity for picture in pictures]),
+        columns={GROUPS: np.array(groups)} if any(groups) else {},
+        dataset=dataset,
+    )
+
+
+def _paths(pictures: Sequence[Picture]) -> tuple[Path, ...] | Members:
+    held = [picture.path for picture in pictures]
+    members = [path for path in held if isinstance(path, Member)]
+    if not members:
+        return tuple(path for path in held if isinstance(path, Path))
+    shards = {id(member.shard): member.shard for member in members}
+    number = {key: i for i, key in enumerate(shards)}
+    return Members(
+        tuple(shards.values()),
+        np.array([number[id(member.shard)] for member in members], dtype=np.int32),
+        np.array([member.place for member in members], dtype=np.int64),
+    )
+
+
+def _joined(pictures: Sequence[Picture], copies: Sequence[Sequence[Picture]]) -> list[str]:
+    """The group of each picture: its own, or that of its copies; groups that share a copy become one."""
+    if not copies and not any(picture.group for picture in pictures):
+        return [""] * len(pictures)
+    parent: dict[str, str] = {}
+
+    def top(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    def own(picture: Picture) -> str:
+        return picture.group or picture.identity
+
+    for group in copies:
+        for picture in group[1:]:
+            parent[top(own(picture))] = top(own(group[0]))
+    return [top(own(picture)) for picture in pictures]
+
+
+def _copies(pictures: Sequence[Picture]) -> list[list[Picture]]:
+    """The groups of pictures with exactly the same bytes; of files, only those of equal size are read."""
+    by_content: dict[bytes, list[Picture]] = defaultdict(list)
+    by_size: dict[int, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        if isinstance(picture.path, Member):
+            by_content[picture.path.digest].append(picture)
+        else:
+            with read_errors(picture.path):
+                by_size[picture.path.stat().st_size].append(picture)
+    for alike in by_size.values():
+        if len(alike) > 1:
+            for picture in alike:
+                assert isinstance(picture.path, Path)
+                with read_errors(picture.path), picture.path.open("rb") as stream:
+                    by_content[hashlib.file_digest(stream, "sha256").digest()].append(picture)
+    return sorted((group for group in by_content.values() if len(group) > 1), key=lambda group: group[0].identity)
+
+
+def _copies_note(groups: Sequence[Sequence[Picture]]) -> list[str]:
+    if not groups:
+        return []
+    extra = sum(len(group) - 1 for group in groups)
+    note = f"{files(extra)} with exactly the bytes of another one, kept, and kept together where a split is carved"
+    across = sum(len({picture.split for picture in group}) > 1 for group in groups)
+    if across:
+        note += f"; {across:,} such picture{'s' * (across > 1)} in more than one split"
+    torn = sum(len({picture.label for picture in group}) > 1 for group in groups)
+    if torn:
+        note += f"; {torn:,} such picture{'s' * (torn > 1)} in more than one class"
+    return [f"{note}: {listed([' = '.join(picture.identity for picture in group) for group in groups])}"]
+
+
+def ordered_classes(labels: Sequence[str], path: Path) -> tuple[str, ...]:
+    """The class names that occur: numbers in their order, names in that of the alphabet.
+
+    Raises:
+        DataError: there is only one.
+    """
+    found = set(labels)
+    classes = sorted(found, key=int) if all(one.isdecimal() for one in found) else sorted(found)
+    if len(classes) == 1:
+        raise DataError(
+            f"{path} has pictures of one class only, '{on_one_line(classes[0])}'; a classifier needs two or more."
+        )
+    return tuple(classes)
+
+
+def named_split(given: str, where: str) -> str:
+    """The split that a name means: `val` is `validation`.
+
+    Raises:
+        FormatError: it means none.
+    """
+    if given.strip().lower() not in SPLIT_NAMES:
+        raise FormatError(
+            f"{where} has the split '{on_one_line(given)}'; expected is train, validation (or val) or test."
+        )
+    return SPLIT_NAMES[given.strip().lower()]
+
+
+def files(n: int) -> str:
+    """`1 file`, `2 files`."""
+    return f"{n:,} file" + "s" * (n != 1)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first 20 names, and how many more there are."""
+    shown = ", ".join(f"'{on_one_line(name)}'" for name in names[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")

@@ -1,0 +1,276 @@
+"""Parquet with the pictures inside, as data hubs publish them: one file, or a folder of shards.
+
+Columns: `image`, a struct of `bytes` and `path` or the bytes alone; `label`, a number or a name. The names of numbers
+stand in the schema's metadata `huggingface`, as a feature `ClassLabel`. Splits come from the names of the shards, as in
+`train-00000-of-00004.parquet` or `test/0000.parquet`. Rows are read by row group, of which three are held at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.data.columns import choose
+from pellucid.data.files import read_errors
+from pellucid.data.gathering import Picture, as_dataset, files, listed, ordered_classes
+from pellucid.data.shards import beneath, examine, find, nothing
+from pellucid.data.walk import on_one_line
+from pellucid.errors import FormatError, MissingDataError
+from pellucid.records import Dataset
+from pellucid.records.pictures import Member
+
+__all__ = ["COLUMNS", "ParquetShard", "read", "recognises"]
+
+COLUMNS = ("image", "label", "groups")
+
+
+class _RowGroups:
+    """The pictures of the row groups that were read last, for all shards together; several threads ask for them."""
+
+    HELD = 3
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.groups: OrderedDict[tuple[Path, int, str], Any] = OrderedDict()
+
+    def get(self, shard: ParquetShard, group: int) -> Any:
+        key = (shard.path, group, shard.column)
+        with self.lock:
+            if key not in self.groups:
+                while len(self.groups) >= self.HELD:
+                    self.groups.popitem(last=False)
+                self.groups[key] = shard.load(group)
+            self.groups.move_to_end(key)
+            return self.groups[key]
+
+
+_ROW_GROUPS = _RowGroups()
+
+
+@dataclass
+class ParquetShard:
+    """A Parquet file: its column of pictures, what its rows are called, and where its row groups begin."""
+
+    path: Path
+    column: str
+    nested: bool
+    starts: np.ndarray
+    names: list[str] = field(default_factory=list)
+    digests: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype="S32"))
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def read(self, place: int) -> bytes:
+        group = int(np.searchsorted(self.starts, place, side="right")) - 1
+        content = _ROW_GROUPS.get(self, group)[place - int(self.starts[group])].as_py()
+        assert content is not None, "it was looked at before"
+        return content
+
+    def name(self, place: int) -> str:
+        return self.names[place] if self.names else str(place)
+
+    def load(self, group: int) -> Any:
+        """The bytes of one row group's pictures, an Arrow array."""
+        import pyarrow.parquet as pq
+
+        with _parquet_errors(self.path), pq.ParquetFile(self.path) as file:
+            name = f"{self.column}.bytes" if self.nested else self.column
+            found = file.read_row_group(group, columns=[name], use_threads=False).column(0).combine_chunks()
+        return found.field("bytes") if self.nested else found
+
+    def contents(self) -> Iterator[bytes | None]:
+        """All pictures, in their order; None for a row that has none."""
+        for group in range(len(self.starts) - 1):
+            for value in self.load(group):
+                yield value.as_py()
+
+
+def recognises(path: Path) -> bool:
+    """Whether it is Parquet, or a folder of it, with a column that holds bytes."""
+    if path.is_dir():
+        shards = beneath(path, ".parquet")
+        # Predictions and tables of paths may lie anywhere; a data set has its pictures inside.
+        return bool(shards) and _with_pictures(shards[0])
+    return path.suffix.lower() == ".parquet" and _with_pictures(path)
+
+
+def _with_pictures(path: Path) -> bool:
+    import pyarrow.parquet as pq
+
+    try:
+        with _parquet_errors(path):
+            return bool(_picture_columns(pq.read_schema(path)))
+    except FormatError:
+        return False
+
+
+def _picture_columns(schema: Any) -> dict[str, bool]:
+    """The columns that hold bytes, and whether within a struct."""
+    import pyarrow as pa
+
+    found = {}
+    for column in schema:
+        if pa.types.is_struct(column.type):
+            if column.type.get_field_index("bytes") >= 0:
+                found[column.name] = True
+        elif pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            found[column.name] = False
+    return found
+
+
+def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapping[str, str] | None = None) -> Dataset:
+    """Reads a file, or a folder of shards; the pictures stay there, decoded on demand.
+
+    Args:
+        path: the file or the folder.
+        test_fraction: which part is carved off as the test split where the names say no splits; 0 is none.
+        seed: of that carving.
+        columns: which column is the image, the label, and the groups, where the names do not say it.
+
+    Raises:
+        FormatError: a file is damaged, or has other columns than the first one.
+        MissingDataError: no picture can be read, or a numbered shard is not there.
+        DataError: there is only one class.
+    """
+    found = find(path, ".parquet")
+    top = path if path.is_dir() else path.parent
+    tables = {split: [_Table(one, columns) for one in paths] for split, paths in found.splits.items()}
+    every = [table for held in tables.values() for table in held]
+    for table in every[1:]:
+        if (table.role, table.names) != (every[0].role, every[0].names):
+            raise FormatError(f"{table.path} has other columns or classes than {every[0].path}. Keep one kind.")
+    reasons = examine([table.shard for table in every], len, ParquetShard.contents)
+    unique = _names_are_unique(every)
+    pictures, unlabelled = [], []
+    for (split, table), why in zip(
+        [(split, table) for split, held in tables.items() for table in held], reasons, strict=True
+    ):
+        labels, groups, prefix = table.labels(), table.groups(), table.path.relative_to(top).as_posix()
+        for place, label in enumerate(labels):
+            identity = table.shard.names[place] if unique else f"{prefix}/{place}"
+            if label is None:
+                unlabelled.append(identity)
+            elif place not in why:
+                pictures.append(Picture(identity, Member(table.shard, place), split, label, groups[place]))
+    unreadable = [sentence for one in reasons for sentence in one.values()]
+    notes = list(found.notes)
+    if unreadable:
+        notes.append(f"{files(len(unreadable))} could not be read and left out, each named below")
+        notes += [f"left out: {reason}" for reason in unreadable]
+    if unlabelled:
+        notes.append(f"{files(len(unlabelled))} without a label left out: {listed(unlabelled)}")
+    if not pictures:
+        raise MissingDataError(nothing(path, notes))
+    classes = tuple(every[0].names) or ordered_classes([picture.label for picture in pictures], path)
+    return as_dataset(
+        path.resolve().stem if path.is_file() else path.resolve().name,
+        pictures,
+        classes,
+        root=top,
+        description=f"Pictures within Parquet ({files(len(every))}).",
+        notes=notes,
+        has_splits=found.has_splits,
+        test_fraction=test_fraction,
+        seed=seed,
+    )
+
+
+class _Table:
+    """One file, and what its schema says."""
+
+    def __init__(self, path: Path, columns: Mapping[str, str] | None) -> None:
+        import pyarrow.parquet as pq
+
+        self.path = path
+        with _parquet_errors(path), pq.ParquetFile(path) as file:
+            schema, metadata = file.schema_arrow, file.metadata
+            rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        inside = _picture_columns(schema)
+        others = [name for name in schema.names if name not in inside]
+        if not inside:
+            raise FormatError(f"{path} has no column with pictures, as the other files have. Take it out.")
+        only = {"image": next(iter(inside))} if len(inside) == 1 else {}
+        self.role = choose([*inside, *others], COLUMNS, only | dict(columns or {}), path)
+        column = self.role["image"]
+        if column not in inside:
+            raise FormatError(f"{path}: the column '{column}' holds no bytes of pictures.")
+        self.names = _label_names(schema, self.role["label"], path)
+        self.shard = ParquetShard(path, column, inside[column], np.concatenate([[0], np.cumsum(rows)]).astype(np.int64))
+        if inside[column] and schema.field(column).type.get_field_index("path") >= 0:
+            paths = self._column(f"{column}.path")
+            if all(isinstance(one, dict) and one.get("path") for one in paths):
+                self.shard.names = [on_one_line(one["path"]) for one in paths]
+
+    def _column(self, name: str) -> list[Any]:
+        import pyarrow.parquet as pq
+
+        with _parquet_errors(self.path), pq.ParquetFile(self.path) as file:
+            return file.read(columns=[name], use_threads=False).column(0).to_pylist()
+
+    def labels(self) -> list[str | None]:
+        """The class of each row; None where there is none (of hubs, −1 says so too)."""
+        return [self._called(value, row) for row, value in enumerate(self._column(self.role["label"]))]
+
+    def _called(self, value: Any, row: int) -> str | None:
+        if value is None or value == "" or (value == -1 and self.names):
+            return None
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise FormatError(f"{self.path}, row {row:,}: the label {value!r} is neither a number from 0 nor a name.")
+        if not self.names:
+            return str(value)
+        if value >= len(self.names):
+            raise FormatError(f"{self.path}, row {row:,}: the label {value} is none of the {len(self.names)} classes.")
+        return self.names[value]
+
+    def groups(self) -> list[str]:
+        if "groups" not in self.role:
+            return [""] * len(self.shard)
+        return ["" if value is None else str(value) for value in self._column(self.role["groups"])]
+
+
+def _label_names(schema: Any, column: str, path: Path) -> list[str]:
+    """The class names of a column, as hubs keep them in the metadata; none where they are not there."""
+    content = (schema.metadata or {}).get(b"huggingface")
+    if content is None:
+        return []
+    try:
+        feature = json.loads(content)["info"]["features"][column]
+        names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+    if isinstance(names, dict):  # as older versions wrote it: {"0": "cat", ...}
+        names = [names[key] for key in sorted(names, key=int)] if all(key.isdecimal() for key in names) else None
+    if names is None:
+        return []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise FormatError(f"{path}: the class names of '{column}' in its metadata are not names, each once.")
+    return names
+
+
+def _names_are_unique(tables: list[_Table]) -> bool:
+    if not all(table.shard.names for table in tables):
+        return False
+    return max(Counter(name for table in tables for name in table.shard.names).values(), default=0) == 1
+
+
+@contextlib.contextmanager
+def _parquet_errors(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        with read_errors(path):
+            yield
+    except (pa.ArrowException, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FormatError(f"{path} is no whole Parquet file ({reason}). Copy it again.") from error
