@@ -1,17 +1,25 @@
-"""`pellucid show DATA`."""
+"""`pellucid show DATA`, and `pellucid show operation NAME`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pellucid.cli import completion
 
+if TYPE_CHECKING:
+    from pellucid.records import Figure
+
 EXAMPLES = """  pellucid show digits
   pellucid show photos/ --per-class 6 --out photos.png
-  pellucid show mnist --split test"""
+  pellucid show mnist --split test
+  pellucid show operation
+  pellucid show operation convolution
+  pellucid show operation adam --out adam.png
+
+A folder of yours that is called 'operation' is shown with ./operation."""
 
 
 def show(
@@ -19,30 +27,112 @@ def show(
         str,
         typer.Argument(
             metavar="DATA",
-            help="A data set's name, or a folder.",
+            help="A data set's name, or a folder; or the word 'operation'.",
             show_default=False,
-            autocompletion=completion.datasets,
+            autocompletion=completion.shown,
         ),
     ],
-    *,
-    split: Annotated[str, typer.Option(help="Which part of the data: train, validation or test.")] = "train",
-    per_class: Annotated[int, typer.Option(min=1, help="How many pictures of each class.")] = 10,
-    out: Annotated[
-        Path | None, typer.Option(help="The PNG to write; otherwise DATA-SPLIT.png here.", show_default=False)
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="After 'operation': which; without it they are listed.",
+            show_default=False,
+            autocompletion=completion.operations,
+        ),
     ] = None,
+    *,
+    split: Annotated[
+        str | None, typer.Option(help="Which part of the data: train, validation or test.", show_default="train")
+    ] = None,
+    per_class: Annotated[
+        int | None, typer.Option(min=1, help="How many pictures of each class.", show_default="10")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The PNG to write; otherwise DATA-SPLIT.png or NAME.png here.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
 ) -> None:
-    """Draw some pictures of each class, as one PNG."""
+    """Draw some pictures of each class, or a worked example of an operation, as one PNG."""
+    from pellucid.errors import UsageError
+
+    given = {"--split": split, "--per-class": per_class}
+    if data == "operation":
+        for option, value in given.items():
+            if value is not None:
+                raise UsageError(f"{option} is for data, and an operation has none. Leave it out.")
+        if name is None:
+            _list(out, as_json=as_json)
+        else:
+            _operation(name, out, as_json=as_json)
+        return
+    if name is not None:
+        raise UsageError(
+            f"'{name}' is one argument too many: one data set is shown at a time. Try pellucid show {data}."
+        )
+    _data(data, split or "train", per_class or 10, out, as_json=as_json)
+
+
+def _data(data: str, split: str, per_class: int, out: Path | None, *, as_json: bool) -> None:
+    """The grid of a data set."""
     from pellucid.cli import console
     from pellucid.data import load
     from pellucid.errors import UsageError
+    from pellucid.insight.operations import OPERATIONS
 
     if out is not None and out.suffix.lower() != ".png":
         raise UsageError(f"The grid is written as PNG, and '{out.name}' is another kind. Try --out {out.stem}.png.")
+    if data in OPERATIONS and not Path(data).exists():
+        raise UsageError(f"'{data}' is an operation, not a data set. Try pellucid show operation {data}.")
     dataset = load(data)
     console.notes(dataset.notes)
-    pictures = dataset.split(split)
 
     from pellucid.report import pictures as drawing
 
-    path = drawing.draw(drawing.class_grid(pictures, per_class=per_class), out or Path(f"{dataset.name}-{split}.png"))
-    typer.echo(console.plain(str(path)))
+    figure = drawing.class_grid(dataset.split(split), per_class=per_class)
+    _draw(figure, out or Path(f"{dataset.name}-{split}.png"), as_json=as_json)
+
+
+def _list(out: Path | None, *, as_json: bool) -> None:
+    """The operations that there are."""
+    from pellucid.cli import console
+    from pellucid.errors import UsageError
+    from pellucid.insight.operations import OPERATIONS
+    from pellucid.records import Table
+
+    if out is not None:
+        raise UsageError("Which operation is to be drawn? Give its name: pellucid show operation convolution.")
+    rows = tuple((name, entry.help, entry.code) for name, entry in OPERATIONS.items())
+    note = "`pellucid show operation NAME` writes its formula and an example with numbers, and draws both."
+    console.table(Table("operations", ("name", "what it does", "code"), rows, note), as_json=as_json)
+
+
+def _operation(name: str, out: Path | None, *, as_json: bool) -> None:
+    """The formula, the example with its numbers, and the picture."""
+    from pellucid.errors import UsageError
+    from pellucid.insight.operations import check_name, example
+
+    check_name(name)
+    if out is not None and out.suffix.lower() != ".png":
+        raise UsageError(f"The picture is written as PNG, and '{out.name}' is another kind. Try --out {out.stem}.png.")
+    figure = example(name)
+    if not as_json:
+        from pellucid.report.operation_text import text
+
+        typer.echo(text(figure))
+        typer.echo(f"Code     {figure.data['code']}")
+        typer.echo("Picture  ", nl=False)
+    _draw(figure, out or Path(f"{name}.png"), as_json=as_json)
+
+
+def _draw(figure: Figure, path: Path, *, as_json: bool) -> None:
+    """Draws it, and says where; as JSON the findings stand on standard output, and the place on standard error."""
+    from pellucid.cli import console
+    from pellucid.records import Findings
+    from pellucid.report import pictures as drawing
+
+    where = console.plain(str(drawing.draw(figure, path)))
+    if as_json:
+        console.emit(Findings((figure,)), as_json=True)
+    (console.say if as_json else typer.echo)(where)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pellucid.insight.operations.activations import ACTIVATIONS
 
-PROOF = settings(settings.get_profile("proofs"), max_examples=100)
+PROOF = settings(settings.get_profile("proofs"), max_examples=80)
 THEIRS = {name: getattr(F, name.replace("-", "_")) for name in ACTIVATIONS if name not in ("sigmoid", "tanh")}
 THEIRS |= {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 VALUES = st.lists(st.floats(-1000, 1000, width=32) | st.floats(-6, 6, width=32), min_size=1, max_size=12)

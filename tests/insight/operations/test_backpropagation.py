@@ -11,7 +11,7 @@ from pellucid.insight.operations.activations import ACTIVATIONS
 from pellucid.insight.operations.backpropagation import cnn_step, mlp_step
 from pellucid.insight.operations.dense import dense, dense_backwards
 
-PROOF = settings(settings.get_profile("proofs"), max_examples=200)
+PROOF = settings(settings.get_profile("proofs"), max_examples=150)
 SEEDS = st.integers(0, 2**32 - 1)
 
 

@@ -10,7 +10,7 @@ from pellucid.errors import NetworkError
 from pellucid.insight.operations import convolution
 from pellucid.networks.arithmetic import output_size
 
-PROOF = settings(settings.get_profile("proofs"), max_examples=600)
+PROOF = settings(settings.get_profile("proofs"), max_examples=500)
 
 
 @st.composite

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pellucid.insight.operations import descent
 
-PROOF = settings(settings.get_profile("proofs"), max_examples=120)
+PROOF = settings(settings.get_profile("proofs"), max_examples=90)
 RATES = st.floats(1e-4, 0.5)
 SHARES = st.floats(0, 0.99)
 PAIRS = {

@@ -12,7 +12,7 @@ from pellucid.errors import UsageError
 from pellucid.insight.operations import differentiation
 from pellucid.insight.operations.differentiation import Variable
 
-PROOF = settings(settings.get_profile("proofs"), max_examples=300)
+PROOF = settings(settings.get_profile("proofs"), max_examples=200)
 
 UNARY = {
     "relu": (Variable.relu, torch.relu),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pellucid.errors import UsageError
 from pellucid.insight.operations.dropout import dropout, plain_dropout
 
-PROOF = settings(settings.get_profile("proofs"), max_examples=200)
+PROOF = settings(settings.get_profile("proofs"), max_examples=150)
 
 
 @PROOF

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pellucid.errors import UsageError
 from pellucid.insight.operations import losses
 
-PROOF = settings(settings.get_profile("proofs"), max_examples=400)
+PROOF = settings(settings.get_profile("proofs"), max_examples=250)
 BATCHES = {
     "many": st.integers(1, 5),
     "classes": st.integers(2, 6),

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pellucid.insight.operations.normalisation import BatchNormalisation
 
-PROOF = settings(settings.get_profile("proofs"), max_examples=400)
+PROOF = settings(settings.get_profile("proofs"), max_examples=250)
 
 
 @PROOF

@@ -9,7 +9,7 @@ from pellucid.errors import NetworkError
 from pellucid.insight.operations import pooling
 from pellucid.networks.arithmetic import output_size
 
-PROOF = settings(settings.get_profile("proofs"), max_examples=500)
+PROOF = settings(settings.get_profile("proofs"), max_examples=250)
 
 
 @st.composite

@@ -2,16 +2,17 @@
 
 The derivative of each is a function of the same x that the activation was given.
 
-    relu        max(0, x)                       1 where x > 0, otherwise 0
-    leaky relu  x where x > 0, otherwise a·x    1 where x > 0, otherwise a
-    elu         x where x > 0, otherwise eˣ − 1 1 where x > 0, otherwise eˣ
-    sigmoid     σ(x) = 1 / (1 + e⁻ˣ)            σ(x) (1 − σ(x))
-    tanh        (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)         1 − tanh²(x)
-    softplus    ln(1 + eˣ)                      σ(x)
-    gelu        x · Φ(x)                        Φ(x) + x φ(x)
-    silu        x · σ(x)                        σ(x) (1 + x (1 − σ(x)))
+Formula:
+    relu        max(0, x)                         1 where x > 0, otherwise 0
+    leaky-relu  x where x > 0, otherwise a·x      1 where x > 0, otherwise a
+    elu         x where x > 0, otherwise eˣ − 1   1 where x > 0, otherwise eˣ
+    sigmoid     σ(x) = 1 / (1 + e⁻ˣ)              σ(x) (1 − σ(x))
+    tanh        (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)           1 − tanh²(x)
+    softplus    ln(1 + eˣ)                        σ(x)
+    gelu        x · Φ(x)                          Φ(x) + x φ(x)
+    silu        x · σ(x)                          σ(x) (1 + x (1 − σ(x)))
 
-Φ and φ are the normal distribution's cumulative and density functions. Where x = 0, ReLU has no derivative; 0 is taken.
+    Φ and φ are the normal distribution's cumulative and density functions. At 0 ReLU has no derivative; 0 is taken.
 """
 
 from __future__ import annotations

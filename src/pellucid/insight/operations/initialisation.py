@@ -1,5 +1,12 @@
 """Where weights begin: at random, and by how much, so that numbers keep their size from layer to layer.
 
+Formula:
+    Xavier (tanh):   Var(w) = 2 / (fan in + fan out)
+    He (ReLU):       Var(w) = 2 / fan in
+    LeCun:           Var(w) = 1 / fan in
+    torch's layers:  Var(w) = 1 / (3 · fan in)
+    A normal distribution has it as it is; U(−a, a) has a² / 3.
+
 `fans` says how many inputs an output of a layer sees (fan in), and how many outputs an input reaches (fan out).
 """
 

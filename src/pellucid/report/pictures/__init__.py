@@ -15,7 +15,7 @@ from pellucid.errors import UnknownNameError
 from pellucid.records import Figure, atomic
 from pellucid.report.pictures.sample import class_grid
 
-__all__ = ["DPI", "PICTURES", "class_grid", "draw", "png"]
+__all__ = ["DPI", "FORMATS", "PICTURES", "class_grid", "draw", "formats", "png"]
 
 DPI = 144
 """Dots an inch: 1.5 pixels for each of a page's."""
@@ -28,6 +28,7 @@ PICTURES = {
     "embedding": "pellucid.report.pictures.embedding",
     "exciting": "pellucid.report.pictures.exciting",
     "feature-maps": "pellucid.report.pictures.feature_maps",
+    "film": "pellucid.report.pictures.film",
     "filters": "pellucid.report.pictures.filters",
     "graph": "pellucid.report.pictures.graph",
     "history": "pellucid.report.pictures.history",
@@ -51,13 +52,30 @@ def png(figure: Figure) -> bytes:
     return importlib.import_module(PICTURES[figure.figure]).png(figure)
 
 
+FORMATS = {".png": "png", ".svg": "svg", ".webp": "webp", ".gif": "gif"}
+"""From the end of a file's name to the function that a module of pictures may have; all have `png`."""
+
+
+def formats(figure: Figure) -> list[str]:
+    """The ends of file names that this kind of figure can be written to: `.png` always, then what else it knows."""
+    if figure.figure not in PICTURES:
+        raise UnknownNameError("kind of figure", figure.figure, PICTURES)
+    module = importlib.import_module(PICTURES[figure.figure])
+    return [ending for ending, function in FORMATS.items() if hasattr(module, function)]
+
+
 def draw(figure: Figure, path: str | Path) -> Path:
-    """Writes the figure as a PNG file, and gives its path.
+    """Writes the figure as a file of the kind that its name ends in, and gives its path; PNG for any other end.
 
     Raises:
         UnknownNameError: nothing draws figures of this kind.
         StorageError: the file cannot be written.
     """
     path = Path(path)
-    atomic.write_bytes(path, png(figure))
+    ending = path.suffix.lower()
+    if ending == ".png" or ending not in formats(figure):
+        atomic.write_bytes(path, png(figure))
+        return path
+    content = getattr(importlib.import_module(PICTURES[figure.figure]), FORMATS[ending])(figure)
+    atomic.write_bytes(path, content.encode("utf-8") if isinstance(content, str) else content)
     return path

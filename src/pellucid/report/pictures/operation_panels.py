@@ -1,0 +1,132 @@
+"""The panels of a worked example that are drawn on the sheet itself: numbers in squares, signs, pictures, graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
+
+from pellucid.report.operation_text import number
+from pellucid.report.pictures import canvas, signed
+from pellucid.report.wording import width
+
+Panel = Mapping[str, Any]
+Place = tuple[float, float, float, float]
+"""Left, top, width and height, in inches."""
+
+_CELL, _TITLE, _HEAD, _LETTER, _RADIUS = 0.34, 0.24, 0.2, 0.072, 0.27
+
+
+def grid_size(panel: Panel) -> tuple[float, float]:
+    """Squares as wide as their widest number, and what stands around them."""
+    columns = len(panel["values"][0])
+    across = _beside(panel) + columns * _cell(panel)
+    title = _LETTER * width(panel["title"])
+    return max(across, title), _above(panel) + len(panel["values"]) * _CELL
+
+
+def grid(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:  # noqa: ARG001 (as all panels have it)
+    """Numbers in squares: red above 0, blue below, the darker the larger; thick frames where they are marked."""
+    left, top = place[0] + _beside(panel), place[1] + _above(panel)
+    cell, values = _cell(panel), np.asarray(panel["values"])
+    marked, faint = ({tuple(one) for one in panel[key]} for key in ("marked", "faint"))
+    if panel["title"]:
+        axes.text(place[0], place[1] + 0.08, panel["title"], **canvas.text(8.5, canvas.MUTED, va="center"))
+    for i, text in enumerate(panel["row_heads"]):
+        look = canvas.text(8, canvas.MUTED, va="center", ha="right")
+        axes.text(left - 0.07, top + (i + 0.5) * _CELL, text, **look)
+    for j, text in enumerate(panel["column_heads"]):
+        axes.text(left + (j + 0.5) * cell, top - 0.1, text, **canvas.text(8, canvas.MUTED, va="center", ha="center"))
+    # Lighter than weights are drawn, so that black letters are legible on all of it.
+    tint = 255 - (255 - signed.colours(values, 1.5 * panel["largest"]).astype(float)) * 0.7
+    for i, line in enumerate(values):
+        for j, value in enumerate(line):
+            pale = (i, j) in faint
+            colour = canvas.PAPER if panel["plain"] or pale else tuple(tint[i, j] / 255)
+            x, y = left + j * cell, top + i * _CELL
+            axes.add_patch(Rectangle((x, y), cell, _CELL, facecolor=colour, edgecolor=canvas.FAINT, linewidth=0.7))
+            look = canvas.text(9, canvas.FAINT if pale else canvas.INK, va="center", ha="center")
+            axes.text(x + cell / 2, y + _CELL / 2, number(value), **look)
+    for i, j in marked:
+        corner = left + j * cell + 0.02, top + i * _CELL + 0.02
+        frame = {"fill": False, "edgecolor": canvas.RIGHT, "linewidth": 1.8}
+        axes.add_patch(Rectangle(corner, cell - 0.04, _CELL - 0.04, **frame))
+
+
+def _cell(panel: Panel) -> float:
+    letters = [len(number(value)) for line in panel["values"] for value in line]
+    heads = [width(head) for head in panel["column_heads"]]
+    return max(_CELL, _LETTER * max(letters) + 0.12, *(0.065 * head + 0.1 for head in heads), _CELL)
+
+
+def _beside(panel: Panel) -> float:
+    return max([0.065 * width(head) + 0.14 for head in panel["row_heads"]], default=0.0)
+
+
+def _above(panel: Panel) -> float:
+    return (_TITLE if panel["title"] else 0.0) + (_HEAD if panel["column_heads"] else 0.0)
+
+
+def sign_size(panel: Panel) -> tuple[float, float]:
+    """As wide as its letters."""
+    return 0.1 * max(width(panel["text"]), 1) + 0.04, 0.3
+
+
+def sign(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:  # noqa: ARG001
+    """A sign in the middle."""
+    left, top, across, high = place
+    look = canvas.text(13, canvas.MUTED, ha="center", va="center")
+    axes.text(left + across / 2, top + high / 2 + 0.1, panel["text"], **look)
+
+
+def picture_size(panel: Panel) -> tuple[float, float]:
+    """Its longer side as long as it says."""
+    high, across = panel["shape"][:2]
+    scale = panel["edge"] / max(high, across)
+    return across * scale, high * scale + (_TITLE if panel["title"] else 0)
+
+
+def picture(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:  # noqa: ARG001
+    """The picture, its pixels as squares, with a thin frame."""
+    left, top, across, high = place
+    if panel["title"]:
+        axes.text(left, top + 0.08, panel["title"], **canvas.text(8.5, canvas.MUTED, va="center"))
+        top, high = top + _TITLE, high - _TITLE
+    edge = panel["edge"]
+    corner = left - (edge - across) / 2, top - (edge - high) / 2
+    canvas.place(axes, canvas.decoded(panel["png"]), *corner, edge)
+    signed.frame(axes, *corner, edge, tuple(panel["shape"]))
+
+
+def graph_size(panel: Panel) -> tuple[float, float]:
+    """As it says."""
+    return panel["size"][0], panel["size"][1]
+
+
+def graph(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:  # noqa: ARG001
+    """Circles with their values and, in red, their gradients; arrows from each to what was made from it."""
+    left, top = place[:2]
+    centres = {node["name"]: np.array([left, top]) + node["place"] for node in panel["nodes"]}
+    for start, end, said in panel["edges"]:
+        a, b = centres[start], centres[end]
+        along = (b - a) / np.linalg.norm(b - a)
+        tips = a + along * (_RADIUS + 0.02), b - along * (_RADIUS + 0.04)
+        arrow = {"arrowstyle": "-|>", "mutation_scale": 9, "color": canvas.MUTED, "linewidth": 0.9}
+        axes.add_patch(FancyArrowPatch(*tips, shrinkA=0, shrinkB=0, **arrow))
+        where = a + (b - a) * panel["along"]
+        look = canvas.text(7.5, canvas.MUTED, ha="center", va="center")
+        box = {"facecolor": canvas.PAPER, "edgecolor": "none", "pad": 1.0}
+        axes.text(float(where[0]), float(where[1]), said.replace("-", "−"), bbox=box, **look)
+    for node in panel["nodes"]:
+        x, y = centres[node["name"]]
+        axes.add_patch(Circle((x, y), _RADIUS, facecolor="#eef3f7", edgecolor=canvas.INK, linewidth=1.0, zorder=3))
+        middle = {"ha": "center", "va": "center", "zorder": 4}
+        axes.text(x, y, node["label"], **canvas.text(9, weight="bold", **middle))
+        axes.text(x, y + _RADIUS + 0.1, number(node["value"]), **canvas.text(8.5, **middle))
+        if node["gradient"] is not None:
+            slope = number(node["gradient"])
+            axes.text(x, y + _RADIUS + 0.25, slope, **canvas.text(8.5, canvas.WRONG, **middle))
