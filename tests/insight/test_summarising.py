@@ -45,7 +45,13 @@ def test_lenet5_layer_by_layer(untrained):
         "output": "16×10×10",
         "parameters": 2_416,
         "multiply-adds": 240_000,
+        "sees": "14×14",
+        "kB": 6.4,
     }
+    assert table["c5"]["sees"] is None, "the whole picture"
+    assert found["parameter_memory"].value == pytest.approx(61_706 * 4 / 1e6)
+    outputs = 784 + 2 * 4704 + 1176 + 2 * 1600 + 400 + 2 * 120 + 2 * 84 + 10
+    assert found["output_memory"].value == pytest.approx(outputs * 4 / 1e6, rel=1e-3)
     assert found["parameters"].value == 61_706
     assert found["multiply_adds"].value == 416_520
     assert "pads the pictures with zeros, from 28×28 to 32×32" in found["layers"].note
@@ -57,8 +63,10 @@ def test_lenet5_layer_by_layer(untrained):
 def test_every_network_gives_a_table_whose_sums_are_right(untrained, name):
     entry = NETWORKS[name]
     found = insight.summary(untrained(name, entry.shape, entry.classes))
-    assert found["parameters"].value == entry.parameters == sum(row["parameters"] for row in rows(found).values())
     module = create(name, entry.shape, entry.classes).eval()
+    fixed = sum(one.numel() for one in module.parameters() if not one.requires_grad)
+    assert found["parameters"].value == sum(row["parameters"] for row in rows(found).values())
+    assert found["parameters"].value == entry.parameters + fixed
     with torch.no_grad(), FlopCounterMode(display=False) as mode:
         module(torch.zeros(1, *entry.shape))
     norms = sum(row["multiply-adds"] for row in rows(found).values() if row["kind"] == "batch norm")
@@ -125,6 +133,8 @@ def test_what_is_unusual_is_counted_once_and_nothing_is_lost(own):
         "output": None,
         "parameters": 64,
         "multiply-adds": None,
+        "sees": None,
+        "kB": None,
     }
     assert table["pair"]["output"] == "64"
     assert found["parameters"].value == sum(one.numel() for one in network.parameters())

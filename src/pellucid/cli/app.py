@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from pellucid.cli import home
 from pellucid.cli.commands import COMMANDS
+from pellucid.cli.grouping import Grouped
 from pellucid.errors import PellucidError, UnknownNameError
 from pellucid.version import __version__
 
@@ -141,7 +142,9 @@ def _load(name: str) -> Any:
     function, examples = COMMANDS[name].load(name)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-    app.command(name, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(home.expanding(function))
+    app.command(name, cls=Grouped, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(
+        home.expanding(function)
+    )
     return typer.main.get_command(app)
 
 

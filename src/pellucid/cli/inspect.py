@@ -2,79 +2,241 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from pellucid.cli import completion, views
 
 if TYPE_CHECKING:
     from pellucid.records import Figure
 
 EXAMPLES = """  pellucid inspect runs/mnist-lenet5-001
   pellucid inspect model.safetensors --sizes
+  pellucid inspect model.safetensors --graph
   pellucid inspect model.safetensors --filters c1
   pellucid inspect model.safetensors --filters 2 --limit 8 --scale layer
   pellucid inspect model.safetensors --feature-maps c1 --picture mnist:17
-  pellucid inspect model.safetensors --feature-maps 2 --picture scan.png --out maps.png
+  pellucid inspect model.safetensors --activations --data mnist
+  pellucid inspect model.safetensors --excite c3 --data mnist
+  pellucid inspect model.safetensors --why --picture scan.png --data mnist
+  pellucid inspect model.safetensors --separate 4,9 --data mnist
+  pellucid inspect model.safetensors --embedding --data mnist
+  pellucid inspect runs/mnist-lenet5-001 --film c1 --picture mnist:17
 
 LAYER is a layer's name, or a number among the convolutions, from 1: the table has both.
 A picture is a file, or a data set and the number of a test picture: mnist:17, digits:train/3."""
+
+_LAYERS = "The layers (none of these: the table of layers)"
+_ANSWERS = "What it does with pictures"
+_WITH = "With which pictures"
+_HOW = "How"
 
 
 def inspect(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a run folder.", show_default=False)],
     *,
-    sizes: Annotated[bool, typer.Option("--sizes", help="Work out O = (W − F + 2P) / S + 1 for each layer.")] = False,
+    sizes: Annotated[
+        bool, typer.Option("--sizes", help="Work out O = (W − F + 2P) / S + 1 for each layer.", rich_help_panel=_LAYERS)
+    ] = False,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Draw the computation, as SVG and PNG.", rich_help_panel=_LAYERS)
+    ] = False,
+    backward: Annotated[
+        bool,
+        typer.Option("--backward", help="With --graph: draw the gradients of one loss.", rich_help_panel=_LAYERS),
+    ] = False,
     filters: Annotated[
-        str | None, typer.Option(metavar="LAYER", help="Draw the kernels of a convolution.", show_default=False)
+        str | None,
+        typer.Option(metavar="LAYER", help="Draw the kernels.", show_default=False, rich_help_panel=_LAYERS),
+    ] = None,
+    film: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYER",
+            help="Film how it learned (a run of train --snapshots); needs --picture.",
+            show_default=False,
+            rich_help_panel=_LAYERS,
+        ),
     ] = None,
     feature_maps: Annotated[
         str | None,
         typer.Option(
-            metavar="LAYER", help="Draw what a layer makes of a picture; needs --picture.", show_default=False
+            metavar="LAYER",
+            help="Draw what a layer makes of a picture; needs --picture.",
+            show_default=False,
+            rich_help_panel=_ANSWERS,
         ),
     ] = None,
+    activations: Annotated[
+        bool,
+        typer.Option(
+            "--activations", help="Draw how active each layer is; dead units; needs --data.", rich_help_panel=_ANSWERS
+        ),
+    ] = False,
+    excite: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYER",
+            help="Draw the pictures that excite each unit most; needs --data.",
+            show_default=False,
+            rich_help_panel=_ANSWERS,
+        ),
+    ] = None,
+    why: Annotated[
+        bool,
+        typer.Option(
+            "--why",
+            help="Draw why it answers so; needs --picture. With --data also what it looks like.",
+            rich_help_panel=_ANSWERS,
+        ),
+    ] = False,
+    attention: Annotated[
+        bool,
+        typer.Option("--attention", help="Draw where a transformer looks; needs --picture.", rich_help_panel=_ANSWERS),
+    ] = False,
+    separate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Draw which layer tells two classes apart; needs --data.",
+            show_default=False,
+            rich_help_panel=_ANSWERS,
+        ),
+    ] = None,
+    embedding: Annotated[
+        bool,
+        typer.Option(
+            "--embedding", help="Draw a map of the data, errors ringed; needs --data.", rich_help_panel=_ANSWERS
+        ),
+    ] = False,
     picture: Annotated[
-        str | None, typer.Option(metavar="P", help="A picture file, or DATA:NUMBER.", show_default=False)
+        str | None,
+        typer.Option(metavar="P", help="A picture file, or DATA:NUMBER.", show_default=False, rich_help_panel=_WITH),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="A data set's name, or a folder.",
+            show_default=False,
+            autocompletion=completion.datasets,
+            rich_help_panel=_WITH,
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Which part of the data; test for --separate and --embedding, else train.",
+            show_default=False,
+            rich_help_panel=_WITH,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Which pictures are drawn, where not all are.", show_default=False, rich_help_panel=_WITH
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How many kernels, maps or layers are drawn, or pictures looked at, at most.",
+            show_default=False,
+            rich_help_panel=_HOW,
+        ),
     ] = None,
     scale: Annotated[
         str | None,
         typer.Option(
-            help="What shares one scale of colours: filter or layer; for maps, map or layer.", show_default=False
+            help="What shares one scale of colours: filter or layer; for maps, map or layer.",
+            show_default=False,
+            rich_help_panel=_HOW,
         ),
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="How many kernels or maps are drawn, at most.", show_default=False)
+    unit: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="With --excite: the number of a unit, from 1. Repeatable.", show_default=False, rich_help_panel=_HOW
+        ),
+    ] = None,
+    about: Annotated[
+        str | None,
+        typer.Option(
+            "--class",
+            metavar="NAME",
+            help="With --why: which class is explained; the predicted one if not given.",
+            show_default=False,
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="With --embedding: tsne or pca.", show_default=False, rich_help_panel=_HOW)
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The PNG to write; otherwise one beside the model.", show_default=False)
+        Path | None, typer.Option(help="The file to write; otherwise beside the model.", show_default=False)
     ] = None,
     network: Annotated[
         str | None, typer.Option(help="For a model of your own network: file.py:Class.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
 ) -> None:
-    """Look inside a model: its layers, the arithmetic of their sizes, kernels and feature maps as PNG."""
-    from pellucid.records import Findings, Model
+    """Look inside a model: its layers and how they are joined, kernels, maps, what excites it, why it answers so."""
+    from pellucid.records import Figure, Findings, Model
 
-    drawing = filters is not None or feature_maps is not None
-    _check(filters, feature_maps, picture, scale, limit, out)
+    asked: dict[str, Any] = {
+        "graph": graph or backward,
+        "filters": filters,
+        "feature_maps": feature_maps,
+        "activations": activations,
+        "excite": excite,
+        "why": why,
+        "attention": attention,
+        "separate": separate,
+        "embedding": embedding,
+        "film": film,
+    }
+    further: dict[str, Any] = {
+        "limit": limit,
+        "scale": scale,
+        "split": split,
+        "seed": seed,
+        "unit": unit or None,
+        "about": about,
+        "method": method,
+        "backward": backward or None,
+    }
+    wanted = [name for name, value in asked.items() if value not in (None, False)]
+    views.check(wanted, further, picture, data, out)
     loaded = Model.load(model)
 
     from pellucid import insight
     from pellucid.cli import console
 
-    chosen: dict[str, Any] = {"limit": limit, "network": network} | ({} if scale is None else {"scale": scale})
+    tables = Findings()
     figures: list[Figure] = []
-    if filters is not None:
-        figures.append(insight.filters(loaded, filters, **chosen))
-    if feature_maps is not None:
-        figures.append(insight.feature_maps(loaded, feature_maps, picture, **chosen))
-    for figure in figures:
-        path = _draw(figure, out or _beside(model) / _name(figure))
-        (console.say if as_json else typer.echo)(console.plain(str(path)))
-    tables = Findings() if drawing else insight.summary(loaded, network)
+    source = None if data is None else _load(data)
+    for name in wanted:
+        arguments = {key: value for key, value in further.items() if key in views.VIEWS[name].takes}
+        if "unit" in arguments:
+            arguments["units"] = arguments.pop("unit")
+        arguments["network"] = network
+        if views.VIEWS[name].picture != "no":
+            arguments["picture"] = picture
+        if views.VIEWS[name].data != "no":
+            arguments["data"] = source
+        with console.progress(views.VIEWS[name].option.strip("-"), quiet=as_json) as advance:
+            if name in ("activations", "excite", "why", "separate", "embedding", "film"):
+                arguments["progress"] = advance
+            found = views.look(name, loaded, asked[name], arguments, model)
+        tables += [item for item in found if not isinstance(item, Figure)]
+        for figure in [item for item in found if isinstance(item, Figure)]:
+            figures.append(figure)
+            for path in views.files(name, figure, model, out):
+                (console.say if as_json else typer.echo)(console.plain(str(_draw(figure, path))))
+    if not wanted:
+        tables = insight.summary(loaded, network)
     if sizes:
         tables += insight.sizes(loaded, network)
     if as_json:
@@ -83,40 +245,14 @@ def inspect(
         console.emit(tables, as_json=False)
 
 
-def _check(
-    filters: str | None,
-    feature_maps: str | None,
-    picture: str | None,
-    scale: str | None,
-    limit: int | None,
-    out: Path | None,
-) -> None:
-    """Refuses options that do not go together, before anything heavy is imported."""
-    from pellucid.errors import UnknownNameError, UsageError
+def _load(data: str) -> Any:
+    """The data set, with what there is to say of it."""
+    from pellucid.cli import console
+    from pellucid.data import load
 
-    if feature_maps is not None and picture is None:
-        raise UsageError(
-            f"Feature maps of which picture? Give --picture FILE, or one of a data set: "
-            f"--feature-maps {feature_maps} --picture mnist:17."
-        )
-    if picture is not None and feature_maps is None:
-        raise UsageError("--picture is for --feature-maps LAYER, which was not given. Try --feature-maps 1.")
-    if filters is None and feature_maps is None:
-        for option, given in (("--out", out), ("--limit", limit), ("--scale", scale)):
-            if given is not None:
-                raise UsageError(f"{option} is for pictures: give --filters LAYER or --feature-maps LAYER too.")
-    if filters is not None and feature_maps is not None and out is not None:
-        raise UsageError("--filters and --feature-maps are two pictures, and --out names one. Draw them one by one.")
-    own = "filter" if feature_maps is None else "map"
-    both = filters is not None and feature_maps is not None
-    known = ["layer"] if both else ["layer", own]
-    if scale in ("filter", "map") and scale not in known:
-        what = "kernels and maps in one go take" if both else f"{'maps' if own == 'map' else 'kernels'} take"
-        raise UsageError(f"--scale {scale} does not fit here: {what} --scale {' or --scale '.join(known)}.")
-    if scale is not None and scale not in known:
-        raise UnknownNameError("scale", scale, known)
-    if out is not None and out.suffix.lower() != ".png":
-        raise UsageError(f"The picture is written as PNG, and '{out.name}' is another kind. Try --out {out.stem}.png.")
+    dataset = load(data)
+    console.notes(dataset.notes)
+    return dataset
 
 
 def _draw(figure: Figure, path: Path) -> Path:
@@ -127,15 +263,3 @@ def _draw(figure: Figure, path: Path) -> Path:
     if draw is None:
         raise UsageError("Nothing here draws pictures. --json with no drawing option prints the layers.")
     return draw(figure, path)
-
-
-def _beside(model: Path) -> Path:
-    return model if model.is_dir() else model.parent
-
-
-def _name(figure: Figure) -> str:
-    """`lenet5-c1-filters.png`, `lenet5-c1-maps-mnist-test-17.png`."""
-    data = figure.data
-    what = "filters" if figure.figure == "filters" else f"maps-{Path(data['picture']['id']).with_suffix('')}"
-    parts = re.sub(r"[^\w.]+", "-", f"{data['network']}-{data['layer']}-{what}").strip("-.")
-    return f"{parts.lower()[:100]}.png"

@@ -1,9 +1,17 @@
-"""A look inside a model: its layers, the arithmetic of their sizes, their kernels, their feature maps.
+"""A look inside a model: its layers and how they are joined, its kernels, what excites it, and why it answers so.
 
-    pellucid.insight.summary(model)                             layers, shapes, parameters, multiply-adds
+    pellucid.insight.summary(model)                             layers, shapes, parameters, multiply-adds, what they see
     pellucid.insight.sizes(model)                               O = (W − F + 2P) / S + 1, with the numbers
-    pellucid.insight.filters(model, "c1")                       the kernels of a convolution, as a figure
-    pellucid.insight.feature_maps(model, "c1", "mnist:17")      its maps for one picture, as a figure
+    pellucid.insight.graph(model)                               the computation; backward=True for its gradients
+    pellucid.insight.filters(model, "c1")                       the kernels of a convolution
+    pellucid.insight.feature_maps(model, "c1", "mnist:17")      its maps for one picture
+    pellucid.insight.activations(model, "mnist")                the distribution of what layers give; dead units
+    pellucid.insight.exciting(model, "c3", "mnist")             the pictures that excite each unit most
+    pellucid.insight.reasons(model, "mnist:17")                 why this answer, and how far the reasons can be trusted
+    pellucid.insight.attention(model, "photo.jpg")              where a transformer looks
+    pellucid.insight.separation(model, ("4", "9"), "mnist")     which layer tells two classes apart
+    pellucid.insight.embedding(model, "mnist")                  a map of the data, as the network sees them
+    pellucid.insight.film("runs/mnist-lenet5-001", "mnist:17")  how it learned, from the snapshots of a run
 
 Findings come out; the report draws them. Importing this package imports no torch.
 """
@@ -15,18 +23,47 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pellucid.insight.activity import feature_maps as feature_maps
+    from pellucid.insight.attending import attention as attention
+    from pellucid.insight.distributions import activations as activations
+    from pellucid.insight.filming import film as film
+    from pellucid.insight.graphing import graph as graph
     from pellucid.insight.kernels import filters as filters
+    from pellucid.insight.mapping import embedding as embedding
+    from pellucid.insight.peaks import exciting as exciting
+    from pellucid.insight.reasoning import reasons as reasons
+    from pellucid.insight.separating import separation as separation
     from pellucid.insight.sizing import sizes as sizes
     from pellucid.insight.summarising import summary as summary
 
 _PUBLIC = {
+    "activations": "pellucid.insight.distributions",
+    "attention": "pellucid.insight.attending",
+    "embedding": "pellucid.insight.mapping",
+    "exciting": "pellucid.insight.peaks",
     "feature_maps": "pellucid.insight.activity",
+    "film": "pellucid.insight.filming",
     "filters": "pellucid.insight.kernels",
+    "graph": "pellucid.insight.graphing",
+    "reasons": "pellucid.insight.reasoning",
+    "separation": "pellucid.insight.separating",
     "sizes": "pellucid.insight.sizing",
     "summary": "pellucid.insight.summarising",
 }
 
-__all__ = ["feature_maps", "filters", "sizes", "summary"]
+__all__ = [
+    "activations",
+    "attention",
+    "embedding",
+    "exciting",
+    "feature_maps",
+    "film",
+    "filters",
+    "graph",
+    "reasons",
+    "separation",
+    "sizes",
+    "summary",
+]
 
 
 def __getattr__(name: str) -> Any:

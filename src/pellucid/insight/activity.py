@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +13,7 @@ from pellucid.errors import NetworkError, UnknownNameError, UsageError
 from pellucid.inference.building import build
 from pellucid.inference.probabilities import probabilities
 from pellucid.insight import choosing, kinds
-from pellucid.insight.numbers import rounded
+from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.picking import pick
 from pellucid.insight.summarising import name_of
 from pellucid.insight.tracing import Layer, tensor_of, trace
@@ -59,7 +57,7 @@ def feature_maps(
     said = model.specification
     chosen = choosing.with_maps(trace(module, said.preprocessing.shape), str(layer), name_of(model))
     split, name = pick(picture, said)
-    pixels = preparing.prepare(split, said.preprocessing)
+    pixels = np.asarray(preparing.prepare(split, said.preprocessing))
     values, outputs = _run(module, chosen, preparing.normalise(torch.from_numpy(pixels), said.preprocessing))
     found = probabilities(said.probabilities, outputs, said.temperature).numpy()[0]
     if not (np.isfinite(values).all() and np.isfinite(found).all()):
@@ -79,7 +77,7 @@ def feature_maps(
         "largest": rounded(np.abs(values).max()),
         "lowest": rounded(values.min()),
         "picture": {
-            "png": _png(pixels[0]),
+            "png": as_png(pixels[0]),
             "id": name,
             "given": given,
             "predicted": model.classes[int(found.argmax())],
@@ -110,16 +108,6 @@ def _run(module: nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarr
         hook.remove()
     time = int(layer.name.rpartition(":")[2]) if ":" in layer.name else 1
     return given[time - 1], outputs
-
-
-def _png(picture: np.ndarray) -> str:
-    """A picture, uint8 (C, H, W), as a PNG in base64."""
-    from PIL import Image
-
-    stream = io.BytesIO()
-    pixels = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
-    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG", optimize=True)
-    return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def _count(maps: int) -> str:

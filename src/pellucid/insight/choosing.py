@@ -79,6 +79,18 @@ def with_maps(found: Trace, given: str, network: str) -> Layer:
     )
 
 
+def any_layer(found: Trace, given: str) -> Layer:
+    """The layer of that name, or of that number among the convolutions, whatever its kind.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    layer = _named(found, given, found.convolutions)
+    if layer is None or not layer.output_shape:
+        raise _unknown("layer", given, [one.name for one in found.layers if one.output_shape], len(found.convolutions))
+    return layer
+
+
 def reading(module: nn.Module, found: Trace, shape: tuple[int, int, int]) -> Layer | None:
     """The dense layer that reads the picture itself, pixel by pixel in the order (C, H, W); None if there is none."""
     picture = torch.linspace(-1, 1, shape[0] * shape[1] * shape[2]).view(1, *shape)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pellucid.errors import UsageError
 from pellucid.records import Model
 
 
@@ -49,15 +50,30 @@ class Callback:
         It comes before that epoch's `on_epoch`.
         """
 
+    def on_model(self, epoch: int, model: Model) -> None:
+        """Before the first step (epoch 0) and after each epoch, kept or not: the model of that moment."""
+
     def on_end(self, summary: dict[str, Any]) -> None:
         """After the last step, also when it was stopped: chosen_epoch, interrupted, seconds."""
+
+
+def _listens(callback: Any) -> bool:
+    """Whether it has a method for any event."""
+    return any(name.startswith("on_") for name in dir(callback))
 
 
 class Callbacks:
     """Several callbacks as one."""
 
     def __init__(self, callbacks: Iterable[Any]) -> None:
-        self.callbacks = list(callbacks)
+        listed = isinstance(callbacks, Iterable) and not isinstance(callbacks, str)
+        self.callbacks = list(callbacks) if listed else []
+        wrong = [one for one in self.callbacks if not _listens(one)] if listed else [callbacks]
+        if wrong:
+            raise UsageError(
+                f"Callbacks are a list of objects with methods such as on_epoch(row); given: {wrong[0]!r}. Its events "
+                f"are those of pellucid.training.callbacks.Callback."
+            )
 
     def tell(self, event: str, *values: Any) -> None:
         """Calls the method `on_EVENT` of all that have it."""

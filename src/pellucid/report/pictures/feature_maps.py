@@ -29,7 +29,7 @@ def png(figure: Figure) -> bytes:
     high = _HEAD + max(rows * (edge + _TEXT), _PICTURE + 0.75) + 0.1
     drawing, axes = canvas.sheet(wide, high)
     _head(axes, figure)
-    _picture(axes, data["picture"])
+    given(axes, data["picture"], _MARGIN, _HEAD)
     for index, one in enumerate(maps):
         row, column = divmod(index, columns)
         left, top = start + column * (edge + _GAP), _HEAD + row * (edge + _TEXT)
@@ -44,11 +44,11 @@ def png(figure: Figure) -> bytes:
     return canvas.finish(drawing)
 
 
-def _picture(axes: Axes, shown: Mapping[str, Any]) -> None:
+def given(axes: Axes, shown: Mapping[str, Any], left: float, top: float) -> None:
     """The picture as the network was given it, and what the model says of it."""
     pixels = canvas.decoded(shown["png"])
-    canvas.place(axes, pixels, _MARGIN, _HEAD, _PICTURE)
-    signed.frame(axes, _MARGIN, _HEAD, _PICTURE, pixels.shape)
+    canvas.place(axes, pixels, left, top, _PICTURE)
+    signed.frame(axes, left, top, _PICTURE, pixels.shape)
     size = f"{pixels.shape[0]}×{pixels.shape[1]}"
     lines = [
         (f"{short(shown['id'], 26)}, {size}", canvas.text(8.5, va="center", weight="bold")),
@@ -60,7 +60,7 @@ def _picture(axes: Axes, shown: Mapping[str, Any]) -> None:
     if shown["given"] is not None:
         lines.append((f"given: {short(shown['given'], 24)}", canvas.text(8.5, canvas.MUTED, va="center")))
     for line, (said, look) in enumerate(lines):
-        axes.text(_MARGIN, _HEAD + _PICTURE + 0.14 + 0.19 * line, said, **look)
+        axes.text(left, top + _PICTURE + 0.14 + 0.19 * line, said, **look)
 
 
 def _head(axes: Axes, figure: Figure) -> None:

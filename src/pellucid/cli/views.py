@@ -1,0 +1,249 @@
+"""What `pellucid inspect` can draw: for each view what it needs, which options it takes, and what calls it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pellucid.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from pellucid.records import Figure, Findings
+
+Wanted = Literal["no", "can", "must"]
+
+
+@dataclass(frozen=True)
+class View:
+    """A view.
+
+    Attributes:
+        option: of the command line.
+        picture, data: whether it takes them.
+        takes: the further options that mean something to it.
+        formats: the ends of file names that it can be written to, the ones that it is written to by itself first.
+        usual: how many of these are written where `--out` does not choose.
+        names: what stands in the file's name, from the figure's data.
+    """
+
+    option: str
+    picture: Wanted = "no"
+    data: Wanted = "no"
+    takes: frozenset[str] = frozenset()
+    formats: tuple[str, ...] = (".png",)
+    usual: int = 1
+    names: Callable[[Mapping[str, Any]], str] = lambda _: ""
+
+
+def _id(data: Mapping[str, Any]) -> str:
+    return str(Path(str(data["picture"]["id"])).with_suffix(""))
+
+
+_DATA = frozenset({"limit", "split", "seed"})
+
+VIEWS: dict[str, View] = {
+    "graph": View(
+        "--graph",
+        picture="can",
+        takes=frozenset({"backward"}),
+        formats=(".svg", ".png"),
+        usual=2,
+        names=lambda data: "graph-backward" if data["backward"] else "graph",
+    ),
+    "filters": View(
+        "--filters",
+        takes=frozenset({"scale", "limit"}),
+        names=lambda data: f"{data['layer']}-filters",
+    ),
+    "feature_maps": View(
+        "--feature-maps",
+        picture="must",
+        takes=frozenset({"scale", "limit"}),
+        names=lambda data: f"{data['layer']}-maps-{_id(data)}",
+    ),
+    "activations": View(
+        "--activations",
+        data="must",
+        takes=_DATA,
+        names=lambda _: "activations",
+    ),
+    "excite": View(
+        "--excite",
+        data="must",
+        takes=_DATA | {"unit"},
+        names=lambda data: f"{data['layer']}-excited-by",
+    ),
+    "why": View(
+        "--why",
+        picture="must",
+        data="can",
+        takes=_DATA | {"about"},
+        names=lambda data: f"why-{_id(data)}",
+    ),
+    "attention": View(
+        "--attention",
+        picture="must",
+        takes=frozenset({"limit"}),
+        names=lambda data: f"attention-{_id(data)}",
+    ),
+    "separate": View(
+        "--separate",
+        data="must",
+        takes=_DATA,
+        names=lambda data: "separation-" + "-".join(data["classes"]),
+    ),
+    "embedding": View(
+        "--embedding",
+        data="must",
+        takes=_DATA | {"method"},
+        names=lambda data: f"embedding-{data['method']}",
+    ),
+    "film": View(
+        "--film",
+        picture="must",
+        takes=frozenset({"limit"}),
+        formats=(".webp", ".png", ".gif"),
+        usual=2,
+        names=lambda _: "film",
+    ),
+}
+"""From what is asked for to what it needs, in the order in which it is drawn."""
+
+_OPTIONS = {
+    "limit": "--limit",
+    "scale": "--scale",
+    "split": "--split",
+    "seed": "--seed",
+    "unit": "--unit",
+    "about": "--class",
+    "method": "--method",
+    "backward": "--backward",
+}
+
+SCALES = {"filters": ("layer", "filter"), "feature_maps": ("layer", "map")}
+METHODS = ("tsne", "pca")
+
+
+def check(wanted: list[str], given: Mapping[str, Any], picture: str | None, data: str | None, out: Path | None) -> None:
+    """Refuses options that do not go together, before anything heavy is imported.
+
+    Args:
+        wanted: the views that are asked for.
+        given: the further options, None where one was not given.
+        picture: --picture.
+        data: --data.
+        out: --out.
+
+    Raises:
+        UsageError: with what to type.
+        UnknownNameError: a scale or a method that there is not.
+    """
+    for name in wanted:
+        view = VIEWS[name]
+        if view.picture == "must" and picture is None:
+            raise UsageError(
+                f"{view.option} of which picture? Give --picture FILE, or one of a data set: --picture mnist:17."
+            )
+        if view.data == "must" and data is None:
+            raise UsageError(
+                f"{view.option} of which pictures? Give --data DATA: a data set's name, or a folder of class folders."
+            )
+    for option, value, takers in (
+        ("--picture", picture, [view for view in VIEWS.values() if view.picture != "no"]),
+        ("--data", data, [view for view in VIEWS.values() if view.data != "no"]),
+        *(
+            (_OPTIONS[key], value, [view for view in VIEWS.values() if key in view.takes])
+            for key, value in given.items()
+        ),
+    ):
+        if value in (None, False) or any(VIEWS[name] in takers for name in wanted):
+            continue
+        names = [view.option for view in takers]
+        listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        raise UsageError(f"{option} is for {listed}, which {'was' if len(names) == 1 else 'were'} not given.")
+    _check_scale(wanted, given.get("scale"))
+    if (method := given.get("method")) is not None and method not in METHODS:
+        raise UnknownNameError("method", method, METHODS)
+    if out is not None:
+        _check_out(wanted, out)
+
+
+def _check_scale(wanted: list[str], scale: str | None) -> None:
+    if scale is None:
+        return
+    fits = [SCALES[name] for name in wanted if name in SCALES]
+    known = [one for one in fits[0] if all(one in other for other in fits)]
+    if scale in ("filter", "map") and scale not in known:
+        what = (
+            "kernels and maps in one go take" if len(fits) > 1 else f"{'kernels' if 'filter' in known else 'maps'} take"
+        )
+        raise UsageError(f"--scale {scale} does not fit here: {what} --scale {' or --scale '.join(known)}.")
+    if scale not in known:
+        raise UnknownNameError("scale", scale, known)
+
+
+def _check_out(wanted: list[str], out: Path) -> None:
+    if not wanted:
+        raise UsageError("--out is for pictures: say which one too, for example --graph or --filters LAYER.")
+    if len(wanted) > 1:
+        options = [VIEWS[name].option for name in wanted]
+        raise UsageError(f"{' and '.join(options)} are several pictures, and --out names one. Draw them one by one.")
+    formats = VIEWS[wanted[0]].formats
+    if out.suffix.lower() not in formats:
+        kinds = " or ".join(one[1:].upper() for one in formats)
+        raise UsageError(
+            f"The picture is written as {kinds}, and '{out.name}' is another kind. Try --out {out.stem}{formats[0]}."
+        )
+
+
+def files(name: str, figure: Figure, model: Path, out: Path | None) -> list[Path]:
+    """Where a view's picture goes: `--out`, or files beside the model, `lenet5-c1-maps-mnist-test-17.png`."""
+    if out is not None:
+        return [out]
+    view = VIEWS[name]
+    beside = model if model.is_dir() else model.parent
+    stem = re.sub(r"[^\w.]+", "-", f"{figure.data['network']}-{view.names(figure.data)}").strip("-.").lower()[:100]
+    return [beside / f"{stem}{ending}" for ending in view.formats[: view.usual]]
+
+
+def look(name: str, model: Any, asked: Any, arguments: Mapping[str, Any], folder: Path) -> Findings:
+    """The findings of a view; `asked` is what its option was given, `arguments` what `insight` takes."""
+    from pellucid import insight
+    from pellucid.records import Findings, Model
+
+    assert isinstance(model, Model)
+    given = {key: value for key, value in arguments.items() if value is not None}
+    picture, data = given.pop("picture", None), given.pop("data", None)
+    if name == "graph":
+        return Findings((insight.graph(model, picture=picture, **given),))
+    if name == "filters":
+        return Findings((insight.filters(model, asked, **given),))
+    if name == "feature_maps":
+        return Findings((insight.feature_maps(model, asked, picture, **given),))
+    if name == "activations":
+        return insight.activations(model, data, **given)
+    if name == "excite":
+        return Findings((insight.exciting(model, asked, data, **given),))
+    if name == "why":
+        return insight.reasons(model, picture, data=data, **given)
+    if name == "attention":
+        return Findings((insight.attention(model, picture, **given),))
+    if name == "separate":
+        return insight.separation(model, _two(asked), data, **given)
+    if name == "embedding":
+        return insight.embedding(model, data, **given)
+    assert name == "film"
+    return Findings((insight.film(folder, picture, layer=asked, **given),))
+
+
+def _two(given: str) -> tuple[str, str]:
+    """`4,9` as two names."""
+    names = [one.strip() for one in given.split(",")]
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise UsageError(
+            f"Two classes are told apart, with a comma between them; given: --separate {given}. Try --separate 4,9."
+        )
+    return names[0], names[1]

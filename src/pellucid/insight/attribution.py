@@ -1,0 +1,196 @@
+"""Which pixels speak for an answer: Grad-CAM, integrated gradients, occlusion; each a map with a sign.
+
+Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) weighs the maps of the last convolution by the gradients of the
+answer; it is shown with its negative part, which the paper cuts off. Integrated gradients (Sundararajan, Taly and Yan
+2017, arXiv:1703.01365) add up the gradients on the way from a blank picture. Occlusion (Zeiler and Fergus 2014,
+arXiv:1311.2901) covers a part, and looks how much the answer falls. Captum computes them; only where a transformer has
+no maps, Grad-CAM over its patches is worked out here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from pellucid.errors import UsageError
+from pellucid.insight.flow import Node, flow
+from pellucid.insight.tracing import Layer, Trace
+
+LARGE = 100
+"""A picture of more pixels on a side is dealt with in fewer, larger steps."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is explained: the output for a class, or by how much it lies above that of a rival."""
+
+    target: int
+    rival: int | None = None
+
+    def of(self, outputs: torch.Tensor) -> torch.Tensor:
+        """(N, K) → (N,)."""
+        score = outputs[:, self.target]
+        return score if self.rival is None else score - outputs[:, self.rival]
+
+
+Explain = Callable[[nn.Module, torch.Tensor, torch.Tensor, Answer], np.ndarray]
+"""A method: (network, input (1, C, H, W), blank input of the same shape, answer) → float32 (H, W)."""
+
+
+class _Scored(nn.Module):
+    """A network that gives one number a picture: its answer."""
+
+    def __init__(self, network: nn.Module, answer: Answer) -> None:
+        super().__init__()
+        self.network = network
+        self.answer = answer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.answer.of(self.network(x))
+
+
+def require_captum() -> None:
+    """Says so where captum is not installed.
+
+    Raises:
+        UsageError: with what to type.
+    """
+    if importlib.util.find_spec("captum") is None:
+        raise UsageError(
+            'Explanations need captum, which is not installed. Install it with: pip install "pellucid[explain]".'
+        )
+
+
+def methods(module: nn.Module, found: Trace, blank: torch.Tensor) -> tuple[dict[str, Explain], str]:
+    """The methods that this network allows, by their names, and a sentence on one that it does not."""
+    last = last_maps(found)
+    if last is not None:
+        return {"Grad-CAM": partial(_grad_cam, last.name), **_EITHER}, ""
+    tokens = _last_tokens(module, blank)
+    if tokens is not None:
+        return {"Grad-CAM": partial(_grad_cam_of_patches, tokens.name), **_EITHER}, (
+            f"A transformer has no late maps: Grad-CAM weighs the patches as '{tokens.name}' gives them."
+        )
+    return dict(_EITHER), "There is no Grad-CAM: no layer of this network gives maps."
+
+
+def last_maps(found: Trace) -> Layer | None:
+    """The last convolution whose maps have places, and that is not the first layer of a transformer."""
+    sized = [layer for layer in found.convolutions if layer.spatial and min((layer.output_shape or (0, 0, 0))[1:]) > 1]
+    tokens = any(layer.output_shape is not None and len(layer.output_shape) == 2 for layer in found.layers)
+    return None if not sized or tokens else sized[-1]
+
+
+def grid_of(tokens: int) -> tuple[int, int] | None:
+    """How many tokens stand before the patches, and how many patches a side has; None where they are no square."""
+    for before in (0, 1, 2, 5):
+        side = math.isqrt(max(tokens - before, 0))
+        if side > 1 and side * side == tokens - before:
+            return before, side
+    return None
+
+
+def _last_tokens(module: nn.Module, blank: torch.Tensor) -> Node | None:
+    """The normalisation before the last attention: the last place where every patch still has a say."""
+    nodes = flow(module, blank).nodes
+    attending = [node for node in nodes if "attention" in node.kind.lower() or node.kind == "softmax"]
+    waiting = list(attending[-1].sources) if attending else []
+    while waiting:
+        node = nodes[waiting.pop()]
+        if node.layer is not None and len(node.shape) == 2 and "norm" in node.kind and grid_of(node.shape[0]):
+            return node
+        waiting += node.sources
+    return None
+
+
+def _grad_cam(layer: str, module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, answer: Answer) -> np.ndarray:  # noqa: ARG001 (all methods take the same)
+    from captum.attr import LayerAttribution, LayerGradCam
+
+    explaining = LayerGradCam(_Scored(module, answer), _part(module, layer))
+    found = explaining.attribute(inputs, relu_attributions=False)
+    assert isinstance(found, torch.Tensor)
+    whole = LayerAttribution.interpolate(found, tuple(inputs.shape[2:]), "bilinear")
+    return whole[0, 0].detach().numpy()
+
+
+def _grad_cam_of_patches(
+    layer: str,
+    module: nn.Module,
+    inputs: torch.Tensor,
+    blank: torch.Tensor,  # noqa: ARG001 (all methods take the same)
+    answer: Answer,
+) -> np.ndarray:
+    held: list[torch.Tensor] = []
+    hook = _part(module, layer).register_forward_hook(lambda _, __, output: held.append(output))
+    try:
+        score = answer.of(module(inputs.clone().requires_grad_()))[0]
+        (gradient,) = torch.autograd.grad(score, [held[-1]])
+    finally:
+        hook.remove()
+    grid = grid_of(held[-1].shape[1])
+    assert grid is not None
+    before, side = grid
+    weights = gradient[0, before:].mean(dim=0)
+    patches = (held[-1][0, before:] @ weights).view(1, 1, side, side)
+    whole = nn.functional.interpolate(patches, tuple(inputs.shape[2:]), mode="bilinear", align_corners=False)
+    return whole[0, 0].detach().numpy()
+
+
+def _integrated_gradients(module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, answer: Answer) -> np.ndarray:
+    from captum.attr import IntegratedGradients
+
+    steps, batch = (20, 5) if inputs.shape[-1] > LARGE else (64, 64)
+    found = IntegratedGradients(_Scored(module, answer)).attribute(
+        inputs, baselines=blank, n_steps=steps, internal_batch_size=batch
+    )
+    return found[0].sum(dim=0).detach().float().numpy()
+
+
+def _occlusion(module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, answer: Answer) -> np.ndarray:
+    from captum.attr import Occlusion
+
+    channels, height, width = inputs.shape[1:]
+    side, step = window(height, width)
+    with torch.no_grad():
+        found = Occlusion(_Scored(module, answer)).attribute(
+            inputs,
+            sliding_window_shapes=(channels, side, side),
+            strides=(channels, step, step),
+            baselines=blank,
+            perturbations_per_eval=8 if height > LARGE else 64,
+        )
+    return found[0].mean(dim=0).float().numpy()
+
+
+def window(height: int, width: int) -> tuple[int, int]:
+    """The side of the square that covers a part, and its step, in pixels."""
+    side = max(2, round(min(height, width) / 7))
+    return side, side if min(height, width) > LARGE else max(1, side // 2)
+
+
+_EITHER: dict[str, Explain] = {"Integrated gradients": _integrated_gradients, "Occlusion": _occlusion}
+
+
+def _part(module: nn.Module, layer: str) -> nn.Module:
+    name = layer.partition(":")[0]
+    parts = dict(module.named_modules())
+    return parts.get(name, module)
+
+
+def shuffled(module: nn.Module, seed: int) -> nn.Module:
+    """A copy in which each layer's weights are the same numbers in another order: nothing that was learned is left."""
+    import copy
+
+    generator = torch.Generator().manual_seed(seed)
+    other = copy.deepcopy(module)
+    with torch.no_grad():
+        for one in other.parameters():
+            one.copy_(one.flatten()[torch.randperm(one.numel(), generator=generator)].view_as(one))
+    return other.eval()

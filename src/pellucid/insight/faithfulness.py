@@ -1,0 +1,77 @@
+"""How far a map of reasons can be trusted: is it what the model goes by, and does it come from what was learned?
+
+Deletion and insertion (Petsiuk, Das and Saenko 2018, arXiv:1806.07421): pixels are taken away, or put into a blank
+picture, those that the map holds for the most important first. The score is the mean of the probability of the class on
+the way: deletion is better the lower it is, insertion the higher. Beside them stand the scores of maps of smooth noise.
+
+Shuffled weights (Adebayo et al. 2018, arXiv:1810.03292): a map that looks alike for a network whose weights were
+shuffled shows the picture, and not what was learned. Measured as the rank correlation of the two maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+STEPS = 12
+NOISE = 9
+"""So many parts are taken away or put in one after the other; so many maps of noise are compared with."""
+
+Probability = Callable[[torch.Tensor], np.ndarray]
+"""(N, C, H, W) → the probability of the class, (N,)."""
+
+
+def deletion_and_insertion(
+    values: np.ndarray, inputs: torch.Tensor, blank: torch.Tensor, probability: Probability
+) -> tuple[float, float]:
+    """Both scores of a map.
+
+    Args:
+        values: the map, (H, W).
+        inputs: the picture as the network takes it, (1, C, H, W).
+        blank: what stands where nothing is left, of the same shape.
+        probability: of the class that is explained.
+
+    Returns:
+        Deletion and insertion: the means of the probability over 0, 1/12 ... 12/12 of the pixels, by the trapezoidal
+        rule.
+    """
+    height, width = values.shape
+    order = np.argsort(-values.ravel(), kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    shares = np.round(np.linspace(0, 1, STEPS + 1) * len(order)).astype(np.int64)
+    masks = torch.from_numpy(rank[np.newaxis] < shares[:, np.newaxis]).view(-1, 1, height, width)
+    with torch.no_grad():
+        without = probability(torch.where(masks, blank, inputs))
+        within = probability(torch.where(masks, inputs, blank))
+    return _mean(without), _mean(within)
+
+
+def noise_maps(height: int, width: int, seed: int = 0) -> list[np.ndarray]:
+    """Maps of smooth noise, as coarse as an explanation is: 7×7 random numbers each, made larger."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(NOISE, 1, 7, 7, generator=generator)
+    fine = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=False)
+    return [one[0].numpy() for one in fine]
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's ρ of two maps, −1 to 1; 0 where one of them is the same everywhere."""
+    ranks = [_ranks(one.ravel()) for one in (first, second)]
+    centred = [one - one.mean() for one in ranks]
+    size = float(np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
+    return float(centred[0] @ centred[1]) / size if size > 0 else 0.0
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Their ranks; equal ones share the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[inverse]
+
+
+def _mean(probabilities: np.ndarray) -> float:
+    return float(((probabilities[1:] + probabilities[:-1]) / 2).mean())

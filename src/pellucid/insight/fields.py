@@ -1,0 +1,155 @@
+"""Receptive fields: the part of the picture that a number of a layer depends on, worked out operation by operation.
+
+A unit of a map that began at pixel `start`, reaches over `reach` pixels, and stands `jump` pixels beside its neighbour,
+seen through a kernel of F = D·(F₀ − 1) + 1 with stride S and padding P, gives
+
+    reach' = reach + (F − 1)·jump        jump' = S·jump        start' = start − P·jump
+
+(Araujo, Norris and Sim, "Computing receptive fields of convolutional neural networks", Distill 2019,
+doi:10.23915/distill.00021). Where branches meet it is the smallest rectangle that holds all of theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+_SAME = {
+    "relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "hardswish", "hardtanh", "hardsigmoid", "sigmoid", "tanh",
+    "mish", "selu", "celu", "prelu", "softplus", "add", "sub", "mul", "div", "iadd", "imul", "isub", "radd", "rmul",
+    "truediv", "rsub", "pow", "abs", "square", "sqrt", "exp", "neg", "dropout", "dropout2d", "feature_dropout",
+    "alpha_dropout", "batch_norm", "cat", "concat", "clamp", "maximum", "minimum", "contiguous", "to", "float",
+    "channel_shuffle", "chunk", "split", "type", "type_as", "detach", "clone", "local_response_norm",
+}  # fmt: skip
+"""Operations that mix no places, as long as the maps keep their size."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """In both directions (height, width), in pixels of the picture.
+
+    Attributes:
+        start: where the field of the first unit, at the upper left, begins; below 0 where it begins in the padding.
+        reach: how many pixels the field of a unit reaches over, padding included.
+        jump: how far apart the fields of two neighbours begin.
+    """
+
+    start: tuple[int, int]
+    reach: tuple[int, int]
+    jump: tuple[int, int]
+
+    @classmethod
+    def of_a_pixel(cls) -> Field:
+        return cls((0, 0), (1, 1), (1, 1))
+
+    def of(self, row: int, column: int) -> tuple[int, int, int, int]:
+        """What the unit at a place sees: (top, left, bottom, right) in pixels, the last two not included."""
+        top, left = (
+            begin + place * step for begin, place, step in zip(self.start, (row, column), self.jump, strict=True)
+        )
+        return top, left, top + self.reach[0], left + self.reach[1]
+
+    def through(self, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Field:
+        """The field of what slides over the maps with these settings."""
+        start, reach, jump = [], [], []
+        for place, (f, s, p, d) in enumerate(zip(*map(_pair, (kernel, stride, padding, dilation)), strict=True)):
+            start.append(self.start[place] - p * self.jump[place])
+            reach.append(self.reach[place] + d * (f - 1) * self.jump[place])
+            jump.append(self.jump[place] * s)
+        return Field((start[0], start[1]), (reach[0], reach[1]), (jump[0], jump[1]))
+
+
+def after(
+    operation: str,
+    args: Any,
+    kwargs: Any,
+    given: list[Field | None],
+    shapes: list[tuple[int, ...]],
+    output: tuple[int, ...],
+) -> Field | None:
+    """The field of what an operation gives; None where that is the whole picture, or is not known.
+
+    Args:
+        operation: torch's name of it.
+        args: what it was called with.
+        kwargs: the same, by name.
+        given: the fields of the tensors that it was given.
+        shapes: their shapes, with the batch.
+        output: the shape of what it gives, with the batch.
+    """
+    if any(one is None for one in given) or len(output) != 4:
+        return None
+    field = given[0]
+    assert field is not None
+    name = operation.strip("_")
+    if name == "conv2d":
+        set_by = _bound(("input", "weight", "bias", "stride", "padding", "dilation", "groups"), args, kwargs)
+        kernel, dilation = tuple(set_by["weight"].shape[2:]), set_by.get("dilation", 1)
+        padding = set_by.get("padding", 0)
+        if isinstance(padding, str):
+            same = padding == "same"
+            padding = tuple(d * (f - 1) // 2 if same else 0 for f, d in zip(kernel, _pair(dilation), strict=True))
+        return field.through(kernel, set_by.get("stride", 1), padding, dilation)
+    if name.startswith("max_pool2d"):
+        set_by = _bound(("input", "kernel_size", "stride", "padding", "dilation"), args, kwargs)
+        return _pooled(field, set_by, set_by.get("dilation", 1))
+    if name in ("avg_pool2d", "lp_pool2d"):
+        second = ("norm_type",) if name == "lp_pool2d" else ()
+        set_by = _bound(("input", *second, "kernel_size", "stride", "padding"), args, kwargs)
+        if name == "lp_pool2d":
+            set_by.pop("padding", None)
+        return _pooled(field, set_by, 1)
+    if name == "pad":
+        left, _, top, _ = [*_bound(("input", "pad"), args, kwargs)["pad"], 0, 0][:4]
+        return Field(
+            (field.start[0] - top * field.jump[0], field.start[1] - left * field.jump[1]), field.reach, field.jump
+        )
+    if name == "getitem":
+        return _sliced(field, args[1])
+    if name in _SAME:
+        # A branch of one place for all, as squeeze-and-excitation has it, lets every place see the whole picture.
+        if any(len(shape) == 4 and shape[2:] != output[2:] for shape in shapes):
+            return None
+        return _together([one for one in given if one is not None])
+    return None
+
+
+def _pooled(field: Field, set_by: dict[str, Any], dilation: Any) -> Field:
+    kernel = set_by["kernel_size"]
+    stride = set_by.get("stride")
+    return field.through(
+        kernel, kernel if stride is None or stride == [] else stride, set_by.get("padding", 0), dilation
+    )
+
+
+def _sliced(field: Field, index: Any) -> Field | None:
+    """`x[:, :, ::2, ::2]` begins where it did, with twice the steps."""
+    index = index if isinstance(index, tuple) else (index,)
+    if len(index) > 4 or not all(isinstance(one, slice) for one in index):
+        return None
+    start, jump = list(field.start), list(field.jump)
+    for place, one in enumerate(index[2:]):
+        if (one.start or 0) < 0:
+            return None
+        start[place] += (one.start or 0) * jump[place]
+        jump[place] *= one.step or 1
+    return Field((start[0], start[1]), field.reach, (jump[0], jump[1]))
+
+
+def _together(fields: list[Field]) -> Field | None:
+    """The smallest field that holds all of them; None where they do not keep step."""
+    if len({one.jump for one in fields}) > 1:
+        return None
+    top, left = (min(one.start[place] for one in fields) for place in (0, 1))
+    bottom, right = (max(one.start[place] + one.reach[place] for one in fields) for place in (0, 1))
+    return Field((top, left), (bottom - top, right - left), fields[0].jump)
+
+
+def _bound(names: tuple[str, ...], args: Any, kwargs: Any) -> dict[str, Any]:
+    return dict(zip(names, args, strict=False)) | {key: value for key, value in kwargs.items() if key in names}
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    if isinstance(value, (tuple, list)):
+        return (int(value[0]), int(value[-1]))
+    return (int(value), int(value))

@@ -1,0 +1,213 @@
+"""What a network computes, as a graph: every operation on one picture, and where its numbers come from.
+
+The operations are watched while they happen (a `TorchFunctionMode`), so that any network will do, whatever its
+`forward` decides. What a layer does inside is one node; what a `forward` does between its layers (`+`, `cat`,
+`flatten`) are nodes of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field as default
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from pellucid.insight import fields, kinds
+from pellucid.insight.fields import Field
+
+_NO_OPERATIONS = {
+    "__get__", "__set__", "size", "dim", "numel", "is_floating_point", "is_complex", "stride", "storage_offset",
+    "data_ptr", "requires_grad_", "register_hook", "is_contiguous", "__len__", "__bool__", "item", "tolist",
+}  # fmt: skip
+"""Questions to a tensor, and not what a network computes."""
+
+_HIDDEN = {
+    "contiguous", "to", "float", "type", "type_as", "detach", "clone", "expand", "expand_as", "__getitem__", "view",
+    "reshape", "flatten", "unbind", "chunk", "split", "permute", "transpose", "unsqueeze", "squeeze", "dropout",
+    "movedim", "unflatten",
+}  # fmt: skip
+"""Operations that move numbers and change none. They are passed through, and not drawn where a layer follows."""
+
+
+@dataclass
+class Node:
+    """An operation, or all the operations of one layer in one run.
+
+    Attributes:
+        index: its place in the order in which they ran; the picture is 0.
+        name: the layer's, as the network calls it (`activation:2` for its second run); for what is no layer the
+            operation's: `add`.
+        kind: in words.
+        path: the modules that it runs within, from the outside: ((name, class, which run), ...), without the layer.
+        layer: the layer itself; None for what is none.
+        shape: what it gives, without the batch.
+        sources: the indices of the nodes whose numbers it takes.
+        field: its receptive field; None where that is the whole picture, or is not known.
+        moves: whether it only moves numbers, and changes none.
+        made: the gradient functions that it left, in torch's words (`ConvolutionBackward0`).
+    """
+
+    index: int
+    name: str
+    kind: str
+    path: tuple[tuple[str, str, int], ...] = ()
+    layer: nn.Module | None = None
+    shape: tuple[int, ...] = ()
+    sources: list[int] = default(default_factory=list)
+    field: Field | None = None
+    moves: bool = False
+    made: list[str] = default(default_factory=list)
+    output: torch.Tensor | None = None
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the layer has."""
+        return 0 if self.layer is None else sum(one.numel() for one in self.layer.parameters())
+
+
+@dataclass
+class Flow:
+    """The graph: its nodes in the order in which they ran, the picture first; and the outputs, (1, K)."""
+
+    nodes: list[Node]
+    output: torch.Tensor
+
+
+def flow(module: nn.Module, batch: torch.Tensor, *, gradients: bool = False) -> Flow:
+    """Runs one picture, (1, C, H, W), through a network in evaluation mode, and notes what happens to it.
+
+    With `gradients`, the outputs can be differentiated afterwards, and each node says which gradient functions it left.
+    """
+    watching = _Watching(batch)
+    hooks = []
+    names = {part: name or type(part).__name__ for name, part in module.named_modules()}
+    for part, name in names.items():
+        hooks += [
+            part.register_forward_pre_hook(lambda part, _, name=name: watching.enter(part, name)),
+            part.register_forward_hook(lambda *_: watching.leave()),
+        ]
+    try:
+        with contextlib.nullcontext() if gradients else torch.no_grad(), watching:
+            output = module(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Flow(_without_loose_ends(watching), output)
+
+
+def receptive_fields(module: nn.Module, shape: tuple[int, int, int]) -> dict[str, Field]:
+    """The receptive field of every layer that has one, by its name."""
+    with torch.random.fork_rng(devices=[]):
+        found = flow(module, torch.zeros(1, *shape))
+    return {node.name: node.field for node in found.nodes if node.layer is not None and node.field is not None}
+
+
+class _Watching(TorchFunctionMode):
+    """Notes each operation, and from which tensors it takes its numbers."""
+
+    def __init__(self, picture: torch.Tensor) -> None:
+        super().__init__()
+        start = Node(0, "picture", "input", shape=tuple(picture.shape[1:]), field=Field.of_a_pixel(), output=picture)
+        self.nodes = [start]
+        self.origin: dict[int, tuple[int, Field | None]] = {id(picture): (0, start.field)}
+        self.alive: list[torch.Tensor] = [picture]  # an id is that of one tensor for as long as it lives
+        self.stack: list[tuple[nn.Module, str, int, Node | None]] = []
+        self.runs: dict[str, int] = {}
+
+    def enter(self, part: nn.Module, name: str) -> None:
+        """A module begins to run; one that is a layer becomes a node when it does its first operation."""
+        within = next((node for *_, node in self.stack if node is not None), None)
+        self.runs[name] = self.runs.get(name, 0) + 1
+        node = None
+        if within is None and kinds.is_layer(part):
+            again = f":{self.runs[name]}" if self.runs[name] > 1 else ""
+            node = Node(-1, name + again, kinds.kind(part), self._path(), part)
+        self.stack.append((part, name, self.runs[name], node))
+
+    def leave(self) -> None:
+        """The module that began last has ended."""
+        self.stack.pop()
+
+    def _path(self) -> tuple[tuple[str, str, int], ...]:
+        return tuple((name, type(part).__name__, run) for part, name, run, _ in self.stack)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        inputs = list(_tensors((args, kwargs)))
+        given = [one for one in inputs if id(one) in self.origin]
+        # Before it runs: what works in place takes the place of what it was given.
+        came = [self.origin[id(one)] for one in given]
+        shapes = [tuple(one.shape) for one in given]
+        result = func(*args, **kwargs)
+        operation = getattr(func, "__name__", str(func))
+        if given and operation not in _NO_OPERATIONS:
+            outputs = list(_tensors(result))
+            if outputs:
+                self._note(operation, args, kwargs, came, shapes, outputs)
+        return result
+
+    def _note(
+        self,
+        operation: str,
+        args: Any,
+        kwargs: Any,
+        came: list[tuple[int, Field | None]],
+        shapes: list[tuple[int, ...]],
+        outputs: list[torch.Tensor],
+    ) -> None:
+        layer = next((node for *_, node in self.stack if node is not None), None)
+        node = layer if layer is not None else Node(-1, _plain(operation), _plain(operation), self._path())
+        if node.index < 0:
+            node.index = len(self.nodes)
+            # To lay the maps out as one row of numbers is worth a line; other rearrangements are not.
+            laid_out = len(outputs[0].shape) == 2 and any(len(shape) == 4 for shape in shapes)
+            node.moves = layer is None and _plain(operation) in _HIDDEN and not laid_out
+            self.nodes.append(node)
+        for source, _ in came:
+            if source != node.index and source not in node.sources:
+                node.sources.append(source)
+        node.shape = tuple(outputs[0].shape[1:])
+        node.output = outputs[0]
+        node.field = fields.after(operation, args, kwargs, [one for _, one in came], shapes, tuple(outputs[0].shape))
+        made = outputs[0].grad_fn
+        if made is not None and made.name() not in node.made:
+            node.made.append(made.name())
+        for one in outputs:
+            self.origin[id(one)] = (node.index, node.field)
+            self.alive.append(one)
+
+
+def _without_loose_ends(watching: _Watching) -> list[Node]:
+    """The nodes, without those that lead nowhere, as questions of size do, and numbered anew."""
+    nodes = watching.nodes
+    wanted = {len(nodes) - 1}
+    for node in reversed(nodes):
+        if node.index in wanted:
+            wanted |= set(node.sources)
+    kept = [node for node in nodes if node.index in wanted or node.index == 0]
+    number = {node.index: place for place, node in enumerate(kept)}
+    for node in kept:
+        node.index, node.sources = number[node.index], sorted(number[one] for one in node.sources)
+    return kept
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _tensors(one)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+
+
+def _plain(operation: str) -> str:
+    """`__add__`, `add_` and `iadd` are all `add`."""
+    name = operation.strip("_")
+    name = {"iadd": "add", "radd": "add", "imul": "mul", "rmul": "mul", "isub": "sub", "truediv": "div"}.get(name, name)
+    return "__getitem__" if name == "getitem" else name

@@ -1,0 +1,146 @@
+"""What layers give for many pictures: they run in batches, and every layer that is asked for hands on what it made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pellucid.data import load
+from pellucid.data import preprocessing as preparing
+from pellucid.errors import NetworkError, UsageError
+from pellucid.inference.predicting import as_tensor
+from pellucid.insight.tracing import Layer, Trace, tensor_of
+from pellucid.records import Dataset, Preprocessing, Split
+
+Progress = Callable[[int, int], None]
+"""Told after each batch: (how many pictures are done, of how many)."""
+
+_PIXELS = 1_500_000
+"""So many pixel values go through the network at once: large pictures in small batches."""
+
+
+def sample(data: Any, split: str, most: int, *, seed: int = 0) -> tuple[Split, str]:
+    """Some pictures of a data set, and a sentence on which.
+
+    Args:
+        data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
+        split: which split of a data set.
+        most: so many at most, drawn by seed, in the order in which they stand.
+        seed: of the drawing.
+    """
+    if most < 1:
+        raise UsageError(f"At least one picture is looked at; given: --limit {most}.")
+    whole = data if isinstance(data, (Dataset, Split)) else load(data)
+    held = whole if isinstance(whole, Split) else whole.split(split)
+    of = f"{held.dataset}, {held.name} split" if held.dataset else f"{held.name} split"
+    if len(held) <= most:
+        return held, f"{len(held):,} pictures: {of}."
+    chosen = np.sort(np.random.default_rng((seed, len(held))).permutation(len(held))[:most])
+    return held.take(chosen), f"{most:,} of {len(held):,} pictures, drawn at random: {of}."
+
+
+def prepared(split: Split, preprocessing: Preprocessing) -> tuple[Split, np.ndarray]:
+    """The pictures that can be read, as the network takes them: uint8 (N, C, H, W)."""
+    pixels, kept, _ = preparing.prepare_readable(split, preprocessing)
+    if not len(kept):
+        raise UsageError(f"None of the {len(split):,} pictures of the {split.name} split can be read.")
+    return (split if len(kept) == len(split) else split.take(kept)), np.asarray(pixels)
+
+
+def record(
+    module: nn.Module,
+    pixels: np.ndarray,
+    preprocessing: Preprocessing,
+    layers: Sequence[Layer],
+    take: Callable[[Layer, torch.Tensor, int], None],
+    *,
+    progress: Progress | None = None,
+) -> torch.Tensor:
+    """Runs pictures through a network, and hands each layer's output to `take`; gives the outputs, (N, K).
+
+    Args:
+        module: in evaluation mode.
+        pixels: uint8 (N, C, H, W).
+        preprocessing: how they become inputs.
+        layers: of `trace`; `activation:2` is the second run of `activation`.
+        take: called with a layer, its output for a batch, (B, ...) float32, and the number of the batch's first
+            picture. The output may be overwritten later: what is kept has to be copied.
+        progress: told how far it is.
+    """
+    batch = max(1, min(256, _PIXELS // max(pixels[0].size, 1)))
+    wanted: dict[int, dict[int, Layer]] = {}
+    for layer in layers:
+        time = int(layer.name.rpartition(":")[2]) if ":" in layer.name else 1
+        wanted.setdefault(id(layer.module), {})[time] = layer
+    runs: Counter[int] = Counter()
+    first = 0
+
+    def hook(part: nn.Module, _: Any, output: Any) -> None:
+        runs[id(part)] += 1
+        layer = wanted[id(part)].get(runs[id(part)])
+        found = tensor_of(output)
+        if layer is not None and isinstance(found, torch.Tensor):
+            take(layer, found.float(), first)
+
+    hooks = [part.register_forward_hook(hook) for part in {id(one.module): one.module for one in layers}.values()]
+    outputs = []
+    try:
+        with torch.no_grad():
+            for first in range(0, len(pixels), batch):
+                runs.clear()
+                given = preparing.normalise(as_tensor(pixels[first : first + batch]), preprocessing)
+                outputs.append(module(given).float())
+                if progress is not None:
+                    progress(min(first + batch, len(pixels)), len(pixels))
+    finally:
+        for one in hooks:
+            one.remove()
+    found = torch.cat(outputs)
+    if not torch.isfinite(found).all():
+        raise NetworkError(
+            "The network's outputs are infinite or not numbers, so there is nothing to see in it: its weights were "
+            "spoilt while it learned. Train again with a lower learning rate."
+        )
+    return found
+
+
+def last_dense(found: Trace) -> Layer:
+    """The layer that gives the answer: the last one with parameters. What it is given are the network's features."""
+    weighted = [layer for layer in found.layers if layer.parameters and isinstance(layer.module, nn.Linear)]
+    weighted = weighted or [layer for layer in found.layers if layer.parameters]
+    if not weighted:
+        raise UsageError("This network has no layer with parameters, so it has no features to compare pictures by.")
+    return weighted[-1]
+
+
+def features(
+    module: nn.Module,
+    found: Trace,
+    pixels: np.ndarray,
+    preprocessing: Preprocessing,
+    *,
+    progress: Progress | None = None,
+) -> tuple[np.ndarray, torch.Tensor]:
+    """What the last layer is given for each picture, float32 (N, D), and the network's outputs, (N, K).
+
+    Maps are averaged over their places.
+    """
+    last = last_dense(found)
+    kept: list[np.ndarray] = []
+
+    def keep(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+        given = inputs[0].detach().float()
+        given = given.mean(dim=(2, 3)) if given.ndim == 4 else given.flatten(1)
+        kept.append(given.numpy().copy())
+
+    hook = last.module.register_forward_pre_hook(keep)
+    try:
+        outputs = record(module, pixels, preprocessing, (), lambda *_: None, progress=progress)
+    finally:
+        hook.remove()
+    return np.concatenate(kept), outputs

@@ -1,0 +1,100 @@
+"""How active each layer is: one row a layer with the histogram of its values, its zeros and its dead units."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from pellucid.records import Figure
+from pellucid.report.pictures import canvas, signed
+from pellucid.report.wording import count, percent, short
+
+_MARGIN, _ROW, _NAME, _BARS, _ZEROS, _WORDS = 0.25, 0.5, 2.35, 3.2, 1.5, 1.9
+MOST = 60
+"""So many layers are drawn; of more, the first ones of each kind with dead units, and then evenly."""
+
+
+def png(figure: Figure) -> bytes:
+    """Draws `layers`, each with `counts`, `edges`, `zeros`, `dead` and `silent`."""
+    layers = _chosen(figure.data["layers"])
+    left_out = len(figure.data["layers"]) - len(layers)
+    wide = _MARGIN * 2 + _NAME + _BARS + _ZEROS + _WORDS + 0.6
+    lines = [
+        f"Each histogram: the layer's values that are not 0, the outermost 0.4 % at the ends. {figure.note}",
+        "A dead unit gave one and the same value for every picture. A unit that is never above 0 is dead after a ReLU.",
+        f"{count(left_out, 'layer')} not drawn; the table has all." if left_out else "",
+    ]
+    lines = [part for line in lines if line for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
+    head = 0.95 + 0.19 * len(lines)
+    drawing, axes = canvas.sheet(wide, head + len(layers) * _ROW + 0.15)
+    signed.head(axes, figure.title, lines)
+    for text, left in (
+        ("values", _MARGIN + _NAME),
+        ("zeros", _MARGIN + _NAME + _BARS + 0.3),
+        ("units", _MARGIN + _NAME + _BARS + _ZEROS + 0.6),
+    ):
+        axes.text(left, head - 0.12, text, **canvas.text(8.5, canvas.MUTED, va="center"))
+    for row, layer in enumerate(layers):
+        _row(axes, layer, head + row * _ROW)
+    return canvas.finish(drawing, colours=64)
+
+
+def _chosen(layers: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """All of them, or those with dead units and others evenly over the depth."""
+    if len(layers) <= MOST:
+        return layers
+    dead = [i for i, layer in enumerate(layers) if layer["dead"]][: MOST // 2]
+    rest = [i for i in range(len(layers)) if i not in dead]
+    even = [rest[int(i)] for i in np.linspace(0, len(rest) - 1, MOST - len(dead)).round()]
+    return [layers[i] for i in sorted({*dead, *even})]
+
+
+def _row(axes: Axes, layer: Mapping[str, Any], top: float) -> None:
+    middle = top + _ROW / 2 - 0.05
+    axes.text(_MARGIN, middle - 0.08, short(layer["layer"], 27), **canvas.text(9, va="center", weight="bold"))
+    axes.text(_MARGIN, middle + 0.1, short(layer["kind"], 32), **canvas.text(7.5, canvas.MUTED, va="center"))
+    left, high = _MARGIN + _NAME, _ROW - 0.18
+    counts = np.asarray(layer["counts"], float)
+    shares = np.sqrt(counts / counts.max()) if counts.max() else counts
+    step = _BARS / len(counts)
+    bottom = top + _ROW - 0.1
+    low, highest = layer["edges"]
+    for index, share in enumerate(shares):
+        if share > 0:
+            above = low + (index + 0.5) / len(counts) * (highest - low) >= 0
+            colour = "#cf7a62" if above else "#5b8fc4"
+            axes.add_patch(
+                Rectangle(
+                    (left + index * step, bottom - share * high), step, share * high, facecolor=colour, linewidth=0
+                )
+            )
+    zero = left + _BARS * (0 - low) / (highest - low)
+    axes.plot([zero, zero], [bottom - high, bottom + 0.03], color=canvas.INK, linewidth=0.9)
+    axes.plot([left, left + _BARS], [bottom, bottom], color=canvas.FAINT, linewidth=0.7)
+    if zero > left + 0.4:
+        axes.text(left, bottom - high + 0.02, f"{low:.3g}", **canvas.text(7, canvas.MUTED, va="center"))
+    axes.text(
+        left + _BARS, bottom - high + 0.02, f"{highest:.3g}", **canvas.text(7, canvas.MUTED, va="center", ha="right")
+    )
+    left += _BARS + 0.3
+    axes.add_patch(Rectangle((left, middle - 0.07), _ZEROS - 0.55, 0.14, facecolor="#eef1f4", linewidth=0))
+    axes.add_patch(
+        Rectangle((left, middle - 0.07), (_ZEROS - 0.55) * layer["zeros"], 0.14, facecolor="#9aa5b1", linewidth=0)
+    )
+    axes.text(left + _ZEROS - 0.5, middle, percent(layer["zeros"], 0), **canvas.text(8, va="center"))
+    left += _ZEROS + 0.3
+    dead, silent = layer["dead"], layer["silent"]
+    said = f"✗ {dead:,} of {layer['units']:,} dead" if dead else f"{layer['units']:,}, none dead"
+    axes.text(
+        left,
+        middle - (0.08 if silent and not dead else 0),
+        said,
+        **canvas.text(8.5, canvas.WRONG if dead else canvas.INK, va="center", weight="bold" if dead else "normal"),
+    )
+    if silent and not dead:
+        axes.text(left, middle + 0.1, f"{silent:,} never above 0", **canvas.text(7.5, canvas.MUTED, va="center"))

@@ -1,0 +1,75 @@
+"""The attention of a transformer: a row a layer; the mean of its heads over the picture, then head by head."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+
+from pellucid.records import Figure
+from pellucid.report.pictures import canvas, feature_maps, signed
+from pellucid.report.pictures.blend import enlarged
+
+_MARGIN, _PICTURE, _EDGE, _GAP, _HEAD = 0.25, 1.9, 1.2, 0.14, 1.5
+
+
+def png(figure: Figure) -> bytes:
+    """Draws `rows`, each with the `mean` over its heads, and `heads`."""
+    data = figure.data
+    heads = max(len(row["heads"]) for row in data["rows"])
+    start = _MARGIN + _PICTURE + 1.15
+    wide = max(start + (heads + 1) * (_EDGE + _GAP) + 0.2, 8.0)
+    lines = [
+        f"{figure.note} The darker, the more; each map has its own scale.",
+        "Reach: how many patches lie between a patch and what it looks at, on average.",
+        "Attention shows where numbers come from, not why the answer is what it is.",
+    ]
+    lines = [part for line in lines for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
+    head = 1.0 + 0.19 * len(lines)
+    drawing, axes = canvas.sheet(wide, head + max(len(data["rows"]) * (_EDGE + 0.2), _PICTURE + 0.8) + 0.1)
+    signed.head(axes, figure.title, lines)
+    feature_maps.given(axes, data["picture"], _MARGIN, head)
+    picture = canvas.decoded(data["picture"]["png"])
+    axes.text(start, head - 0.12, "mean of all heads", **canvas.text(8, canvas.MUTED, va="center"))
+    for number in range(heads):
+        axes.text(
+            start + (number + 1) * (_EDGE + _GAP) + 0.1,
+            head - 0.12,
+            f"head {number + 1}",
+            **canvas.text(8, canvas.MUTED, va="center"),
+        )
+    for place, row in enumerate(data["rows"]):
+        top = head + place * (_EDGE + 0.2)
+        axes.text(
+            start - 0.1,
+            top + _EDGE / 2 - 0.1,
+            f"layer {row['layer']}",
+            **canvas.text(9, va="center", ha="right", weight="bold"),
+        )
+        axes.text(
+            start - 0.1,
+            top + _EDGE / 2 + 0.1,
+            f"reach {row['reach']:.1f}",
+            **canvas.text(7.5, canvas.MUTED, va="center", ha="right"),
+        )
+        canvas.place(axes, _lit(picture, np.asarray(row["mean"])), start, top, _EDGE)
+        signed.frame(axes, start, top, _EDGE, picture.shape)
+        for number, values in enumerate(row["heads"]):
+            left = start + (number + 1) * (_EDGE + _GAP) + 0.1
+            shown = signed.colours(_stretched(np.asarray(values)) * 0.9, 1.0)
+            canvas.place(axes, shown, left, top, _EDGE)
+            signed.frame(axes, left, top, _EDGE, shown.shape)
+    return canvas.finish(drawing)
+
+
+def _lit(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The picture, bright where it is looked at."""
+    light = enlarged(_stretched(values), (picture.shape[0], picture.shape[1]))[..., np.newaxis].clip(0, 1)
+    colours = picture if picture.ndim == 3 else np.repeat(picture[..., np.newaxis], 3, axis=2)
+    return (colours * (0.15 + 0.85 * light)).round().astype(np.uint8)
+
+
+def _stretched(values: np.ndarray) -> np.ndarray:
+    """From 0 to 1."""
+    low, high = values.min(), values.max()
+    return (values - low) / (high - low) if high > low else np.zeros_like(values)

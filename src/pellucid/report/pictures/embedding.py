@@ -1,0 +1,128 @@
+"""A map of a data set: every point is a small picture in the colour of its class, errors ringed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import defaultdict
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, Rectangle
+
+from pellucid.records import Figure
+from pellucid.report.pictures import canvas, signed
+from pellucid.report.wording import count, percent, short
+
+_MARGIN, _SIDE, _KEY = 0.25, 9.2, 1.75
+_COLOURS = (
+    "#1f77b4", "#d9730d", "#2a9134", "#a01c8c", "#7a5230", "#0f8b8d", "#c2185b", "#5b5ea6", "#8a8a00", "#444444",
+    "#4aa3df", "#f2a65a", "#7bc67e", "#d58ad0", "#b58d6b", "#6fc7c9", "#ee8db2", "#9c9fd6", "#c7c745", "#9a9a9a",
+)  # fmt: skip
+
+
+def png(figure: Figure) -> bytes:
+    """Draws `points`, each with `x`, `y`, its picture, its class and what the model says."""
+    data = figure.data
+    points = data["points"]
+    shown = [point["given"] if data["labelled"] else point["predicted"] for point in points]
+    names = list(dict.fromkeys([*(name for name in data["classes"] if name in set(shown)), *shown]))
+    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
+    wrong = [data["labelled"] and point["given"] != point["predicted"] for point in points]
+    wide = 2 * _MARGIN + _SIDE + _KEY
+    share = (
+        f"The plane holds {percent(data['explained'], 0)} of the variance."
+        if data["explained"] is not None
+        else "Distances between groups mean nothing here."
+    )
+    kept = f"Of each picture's {data['near']} nearest among these numbers {percent(data['kept'], 0)} are nearest here."
+    what = "Colours: what the model says."
+    if data["labelled"]:
+        what = f"Ringed: {count(sum(wrong), 'error')}; beside the ring what the model said."
+    lines = [
+        f"Each picture stands where the last layer's numbers put it. {share} {kept}",
+        f"Those that would hide each other are moved apart a little. {what} {figure.note}",
+    ]
+    lines = [part for line in lines for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
+    head = 0.7 + 0.19 * len(lines)
+    drawing, axes = canvas.sheet(wide, head + _SIDE + 0.25)
+    signed.head(axes, figure.title, lines)
+    edge = 0.3 if len(points) <= 300 else 0.22 if len(points) <= 1000 else 0.16
+    places = np.array([(point["x"], point["y"]) for point in points], float)
+    low, high = places.min(axis=0), places.max(axis=0)
+    places = _apart((places - low) / np.where(high > low, high - low, 1.0) * (_SIDE - edge), 0.75 * edge)
+    axes.add_patch(Rectangle((_MARGIN, head), _SIDE, _SIDE, fill=False, edgecolor=canvas.LINE, linewidth=0.8))
+    for i in np.argsort(wrong, kind="stable"):  # errors last, so that nothing hides them
+        point, (x, y) = points[i], places[i]
+        left, top = _MARGIN + x, head + _SIDE - edge - y
+        _point(axes, canvas.decoded(point["png"]), colours[shown[i]], (left, top, edge))
+        if wrong[i]:
+            axes.add_patch(
+                Circle(
+                    (left + edge / 2, top + edge / 2), edge * 0.72, fill=False, edgecolor=canvas.WRONG, linewidth=1.6
+                )
+            )
+            axes.text(
+                left + edge * 1.25,
+                top + edge / 2,
+                short(point["predicted"], 10),
+                **canvas.text(7.5, canvas.WRONG, va="center", weight="bold"),
+            )
+    _key(axes, shown, wrong, names, colours, head, labelled=data["labelled"])
+    return canvas.finish(drawing)
+
+
+def _apart(places: np.ndarray, least: float) -> np.ndarray:
+    """The places, moved until hardly two are nearer than `least`: pictures upon each other cannot be told apart."""
+    places = places + np.random.default_rng(0).normal(0, least / 50, places.shape)  # none exactly upon another
+    end = _SIDE - least / 0.75
+    for _ in range(60):
+        towards = places[:, np.newaxis] - places
+        distance = np.sqrt(np.square(towards).sum(axis=2)) + np.eye(len(places)) * 1e9
+        near = distance < least
+        if not near.any():
+            break
+        push = np.where(near, (least - distance) / np.maximum(distance, 1e-9), 0.0)
+        places = (places + 0.4 * (push[..., np.newaxis] * towards).sum(axis=1)).clip(0, end)
+    return places
+
+
+def _point(axes: Axes, picture: np.ndarray, colour: str, place: tuple[float, float, float]) -> None:
+    """A grey picture in its class's colour, with its dark ground left out; a photo with a frame in that colour."""
+    left, top, edge = place
+    rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+    limits = axes.get_xlim(), axes.get_ylim()
+    extent = (left, left + edge, top + edge, top)
+    if picture.ndim == 2:
+        ink = picture / 255 if picture.mean() < 127 else 1 - picture / 255
+        shown = np.concatenate([np.broadcast_to(rgb / 255, (*picture.shape, 3)), ink[..., np.newaxis]], axis=2)
+        axes.imshow(shown, extent=extent, interpolation="bilinear", zorder=2, aspect="auto")
+    else:
+        axes.imshow(picture, extent=extent, interpolation="hanning", zorder=2, aspect="auto")
+        axes.add_patch(Rectangle((left, top), edge, edge, fill=False, edgecolor=colour, linewidth=1.6, zorder=3))
+    axes.set_xlim(limits[0])
+    axes.set_ylim(limits[1])
+
+
+def _key(
+    axes: Axes,
+    shown: list[str],
+    wrong: list[bool],
+    names: list[str],
+    colours: dict[str, str],
+    top: float,
+    *,
+    labelled: bool,
+) -> None:
+    """The classes with their colours, how many pictures each has, and how many of them are errors."""
+    numbers: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for name, error in zip(shown, wrong, strict=True):
+        numbers[name][0] += 1
+        numbers[name][1] += error
+    left = _MARGIN + _SIDE + 0.2
+    for row, name in enumerate(names[:40]):
+        place = top + 0.12 + row * 0.22
+        axes.add_patch(Rectangle((left, place - 0.065), 0.13, 0.13, facecolor=colours[name], linewidth=0))
+        axes.text(left + 0.2, place, short(name, 11), **canvas.text(8.5, va="center", weight="bold"))
+        many, errors = numbers[name]
+        said = f"{many}" + (f", ✗ {errors}" if labelled and errors else "")
+        axes.text(left + 1.5, place, said, **canvas.text(8, canvas.MUTED, va="center", ha="right"))

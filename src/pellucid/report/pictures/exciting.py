@@ -1,0 +1,80 @@
+"""What excites units: a row for each, with the pictures for which its value is the largest, and what it sees framed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from pellucid.records import Figure
+from pellucid.report.pictures import canvas, signed
+from pellucid.report.wording import short
+
+_MARGIN, _SIDE, _GAP, _EDGE, _TEXT = 0.25, 1.45, 0.1, 0.8, 0.22
+_FRAME = "#e8590c"
+
+
+def png(figure: Figure) -> bytes:
+    """Draws `rows`, each with its `cells`: the picture, its class, the value, and the frame of what the unit sees."""
+    rows = figure.data["rows"]
+    columns = max(len(row["cells"]) for row in rows)
+    wide = max(2 * _MARGIN + _SIDE + columns * (_EDGE + _GAP), 7.6)
+    framed = any(cell["frame"] and _part(cell) for row in rows for cell in row["cells"])
+    lines = [
+        "Each row: one unit, and the pictures for which its value is the largest; beneath each: class, value.",
+        "The frame: what the unit sees (its receptive field) where it was excited most." if framed else "",
+        figure.note,
+    ]
+    lines = [part for line in lines if line for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
+    head = 0.75 + 0.19 * len(lines)
+    step = _EDGE + _TEXT + 0.08
+    drawing, axes = canvas.sheet(wide, head + len(rows) * step + 0.1)
+    signed.head(axes, figure.title, lines)
+    for index, row in enumerate(rows):
+        top = head + index * step
+        name = f"{row['unit']}  {short(row['label'], 9)}" if row["label"] else str(row["unit"])
+        axes.text(_MARGIN, top + 0.28, name, **canvas.text(11, va="center", weight="bold"))
+        if row["dead"]:
+            axes.text(_MARGIN, top + 0.5, "✗ dead", **canvas.text(8.5, canvas.WRONG, va="center", weight="bold"))
+            axes.text(
+                _MARGIN + _SIDE,
+                top + 0.4,
+                f"Gave {row['highest']:g} for every picture.",
+                **canvas.text(9, canvas.MUTED, va="center"),
+            )
+            continue
+        if row["commonest"]:
+            name, number = row["commonest"]
+            said = f"{number} of {len(row['cells'])}: {short(str(name), 9)}"
+            axes.text(_MARGIN, top + 0.5, said, **canvas.text(8.5, canvas.MUTED, va="center"))
+        for column, cell in enumerate(row["cells"]):
+            _cell(axes, cell, _MARGIN + _SIDE + column * (_EDGE + _GAP), top)
+    return canvas.finish(drawing)
+
+
+def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
+    canvas.place(axes, canvas.decoded(cell["png"]), left, top, _EDGE)
+    signed.frame(axes, left, top, _EDGE, tuple(cell["size"]))
+    height, width = cell["size"]
+    scale = _EDGE / max(height, width)
+    if cell["frame"] and _part(cell):
+        y1, x1, y2, x2 = cell["frame"]
+        corner = left + (_EDGE - width * scale) / 2, top + (_EDGE - height * scale) / 2
+        place = (corner[0] + x1 * scale, corner[1] + y1 * scale)
+        axes.add_patch(
+            Rectangle(place, (x2 - x1) * scale, (y2 - y1) * scale, fill=False, linewidth=1.5, edgecolor=_FRAME)
+        )
+    if cell["given"] is not None:
+        axes.text(left, top + _EDGE + 0.1, short(str(cell["given"]), 8), **canvas.text(7.5, va="center", weight="bold"))
+    axes.text(
+        left + _EDGE, top + _EDGE + 0.1, f"{cell['value']:.3g}", **canvas.text(7, canvas.MUTED, va="center", ha="right")
+    )
+
+
+def _part(cell: Mapping[str, Any]) -> bool:
+    """Whether the unit sees less than the whole picture."""
+    y1, x1, y2, x2 = cell["frame"]
+    return (y2 - y1) * (x2 - x1) < 0.95 * cell["size"][0] * cell["size"][1]

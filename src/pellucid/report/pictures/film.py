@@ -1,0 +1,215 @@
+"""The film of a training: kernels, maps and probabilities, epoch by epoch; as a strip (PNG), or moving (WebP, GIF)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from pellucid.records import Figure
+from pellucid.report.pictures import canvas, signed
+from pellucid.report.wording import percent, short
+
+_MARGIN, _EDGE, _GAP = 0.25, 0.72, 0.09
+_STRIP = 12
+"""So many epochs at most stand in the strip, evenly from the first to the last."""
+
+_SECONDS = 8.0
+"""About how long the film lasts."""
+
+
+def png(figure: Figure) -> bytes:
+    """A strip: one row an epoch."""
+    data = figure.data
+    frames = data["frames"]
+    rows = [
+        frames[i] for i in sorted({int(i) for i in np.linspace(0, len(frames) - 1, min(_STRIP, len(frames))).round()})
+    ]
+    many = len(frames[0]["kernels"])
+    block = many * (_EDGE * 0.72 + _GAP)
+    wide = max(1.35 + block * (2 if frames[0]["maps"] else 1) + 0.6 + 2.2, 8.0)
+    lines = [*_meaning(data), f"{len(rows)} of {len(frames)} moments." if len(rows) < len(frames) else ""]
+    head = 1.28 + 0.19 * len([line for line in lines if line])
+    step = _EDGE * 0.72 + 0.2
+    drawing, axes = canvas.sheet(wide, head + len(rows) * step + 0.1)
+    signed.head(axes, figure.title, lines)
+    lefts = [1.3, 1.3 + block + 0.25, 1.3 + block * (2 if frames[0]["maps"] else 1) + 0.5]
+    picture = canvas.decoded(data["picture"]["png"])
+    canvas.place(axes, picture, wide - 0.95, 0.15, 0.7)
+    axes.text(
+        lefts[0],
+        head - 0.14,
+        "mean of each kernel" if data["mean_kernels"] else "kernels",
+        **canvas.text(8.5, canvas.MUTED, va="center"),
+    )
+    if frames[0]["maps"]:
+        axes.text(lefts[1], head - 0.14, "their maps for the picture", **canvas.text(8.5, canvas.MUTED, va="center"))
+    axes.text(lefts[2], head - 0.14, "what it says of the picture", **canvas.text(8.5, canvas.MUTED, va="center"))
+    for row, frame in enumerate(rows):
+        top = head + row * step
+        axes.text(_MARGIN, top + 0.2, _epoch(frame), **canvas.text(9.5, va="center", weight="bold"))
+        if frame["accuracy"] is not None:
+            axes.text(
+                _MARGIN, top + 0.38, f"{percent(frame['accuracy'])} right", **canvas.text(8, canvas.MUTED, va="center")
+            )
+        _squares(axes, data, frame, lefts, top, _EDGE * 0.72)
+        _answers(axes, data, frame, lefts[2], top, 1.9, most=3, high=0.17)
+    return canvas.finish(drawing)
+
+
+def webp(figure: Figure) -> bytes:
+    """The film as an animated WebP."""
+    return _moving(figure, "WEBP", quality=85, method=4)
+
+
+def gif(figure: Figure) -> bytes:
+    """The film as an animated GIF."""
+    return _moving(figure, "GIF", optimize=True)
+
+
+def _moving(figure: Figure, kind: str, **how: Any) -> bytes:
+    from PIL import Image
+
+    pages = []
+    for number in range(len(figure.data["frames"])):
+        with Image.open(io.BytesIO(_frame(figure, number))) as image:
+            pages.append(
+                image.convert("RGB").resize((image.width * 2 // 3, image.height * 2 // 3), Image.Resampling.LANCZOS)
+            )
+    each = int(1000 * min(max(_SECONDS / len(pages), 0.12), 1.2))
+    times = [each] * (len(pages) - 1) + [max(each, 2500)]  # the last one stays, to be looked at
+    stream = io.BytesIO()
+    pages[0].save(stream, kind, save_all=True, append_images=pages[1:], duration=times, loop=0, **how)
+    return stream.getvalue()
+
+
+def _frame(figure: Figure, number: int) -> bytes:
+    """One moment of the film."""
+    data = figure.data
+    frame = data["frames"][number]
+    many = len(frame["kernels"])
+    edge = min(_EDGE, 6.2 / many)
+    wide, high = 9.6, 5.6
+    drawing, axes = canvas.sheet(wide, high)
+    signed.head(axes, figure.title, _meaning(data))
+    axes.text(wide - _MARGIN, 0.33, _epoch(frame), **canvas.text(15, va="center", ha="right", weight="bold"))
+    top = 1.35
+    picture = canvas.decoded(data["picture"]["png"])
+    canvas.place(axes, picture, _MARGIN, top, 1.9)
+    signed.frame(axes, _MARGIN, top, 1.9, picture.shape)
+    _answers(axes, data, frame, _MARGIN, top + 2.05, 1.9, most=10, high=0.2)
+    left = _MARGIN + 2.3
+    axes.text(
+        left,
+        top - 0.12,
+        "mean of each kernel" if data["mean_kernels"] else "kernels",
+        **canvas.text(9, canvas.MUTED, va="center"),
+    )
+    if frame["maps"]:
+        axes.text(left, top + edge + 0.18, "their maps for the picture", **canvas.text(9, canvas.MUTED, va="center"))
+    step = edge + _GAP
+    for place, kernel in enumerate(frame["kernels"]):
+        _square(axes, np.asarray(kernel), data["largest_weight"], left + place * step, top, edge)
+    for place, values in enumerate(frame["maps"] or ()):
+        _square(axes, np.asarray([values]), data["largest_map"], left + place * step, top + edge + 0.3, edge)
+    _curve(
+        axes, data["frames"], number, (left, top + 2 * edge + 0.75, wide - left - 0.55, high - top - 2 * edge - 1.15)
+    )
+    return canvas.finish(drawing)
+
+
+def _meaning(data: Mapping[str, Any]) -> list[str]:
+    picture = data["picture"]
+    given = f", given as '{short(picture['given'], 16)}'" if picture["given"] is not None else ""
+    return [
+        f"White is 0, red above, blue below; one scale over all epochs. The picture: {short(picture['id'], 30)}{given}."
+    ]
+
+
+def _epoch(frame: Mapping[str, Any]) -> str:
+    return "untrained" if frame["epoch"] == 0 else f"epoch {frame['epoch']}"
+
+
+def _squares(
+    axes: Axes, data: Mapping[str, Any], frame: Mapping[str, Any], lefts: list[float], top: float, edge: float
+) -> None:
+    for place, kernel in enumerate(frame["kernels"]):
+        _square(axes, np.asarray(kernel), data["largest_weight"], lefts[0] + place * (edge + _GAP), top, edge)
+    for place, values in enumerate(frame["maps"] or ()):
+        _square(axes, np.asarray([values]), data["largest_map"], lefts[1] + place * (edge + _GAP), top, edge)
+
+
+def _square(axes: Axes, values: np.ndarray, largest: float, left: float, top: float, edge: float) -> None:
+    """Values (1, H, W) in signed colours, (3, H, W) mixed."""
+    picture = signed.mixed(values, largest) if len(values) == 3 else signed.colours(values[0], largest)
+    canvas.place(axes, picture, left, top, edge)
+    signed.frame(axes, left, top, edge, picture.shape)
+
+
+def _answers(
+    axes: Axes,
+    data: Mapping[str, Any],
+    frame: Mapping[str, Any],
+    left: float,
+    top: float,
+    wide: float,
+    *,
+    most: int,
+    high: float,
+) -> None:
+    """The probabilities as bars; where all have room they keep their places, so that they can be followed."""
+    shares = frame["probabilities"]
+    shown = data["shown"] if most >= len(data["shown"]) else sorted(data["shown"], key=lambda i: -shares[i])[:most]
+    for row, index in enumerate(shown):
+        name, right = data["classes"][index], data["classes"][index] == data["picture"]["given"]
+        y = top + row * high
+        colour = "#7fb0d6" if right else "#dfe4e9"
+        axes.add_patch(
+            Rectangle((left, y), max(shares[index], 0.004) * wide, high * 0.82, facecolor=colour, linewidth=0)
+        )
+        axes.text(
+            left + 0.05, y + high * 0.42, f"{short(name, 12)}{' ✓' if right else ''}", **canvas.text(7.5, va="center")
+        )
+        axes.text(
+            left + wide,
+            y + high * 0.42,
+            percent(shares[index], 0),
+            **canvas.text(7.5, canvas.MUTED, va="center", ha="right"),
+        )
+
+
+def _curve(axes: Axes, frames: list[Mapping[str, Any]], number: int, place: tuple[float, float, float, float]) -> None:
+    """Accuracy on the validation pictures up to this moment."""
+    left, top, wide, high = place
+    known = [(frame["epoch"], frame["accuracy"]) for frame in frames if frame["accuracy"] is not None]
+    if not known:
+        return
+    low = min(0.9, *(value for _, value in known)) - 0.02
+    low = max(0.0, np.floor(low * 10) / 10)
+    last = max(frames[-1]["epoch"], 1)
+
+    def at(epoch: float, value: float) -> tuple[float, float]:
+        return left + 0.4 + epoch / last * (wide - 0.4), top + high - (value - low) / (1 - low) * high
+
+    axes.text(left, top - 0.14, "right answers on the validation pictures", **canvas.text(9, canvas.MUTED, va="center"))
+    for value in (low, 1.0):
+        (x1, y), (x2, _) = at(0, value), at(last, value)
+        axes.plot([x1, x2], [y, y], color=canvas.LINE, linewidth=0.8)
+        axes.text(x1 - 0.06, y, percent(value, 0), **canvas.text(8, canvas.MUTED, va="center", ha="right"))
+    done = [at(epoch, value) for epoch, value in known if epoch <= frames[number]["epoch"]]
+    if done:
+        axes.plot(*zip(*done, strict=True), color=canvas.RIGHT, linewidth=1.8, marker="o", markersize=4)
+        axes.text(
+            done[-1][0],
+            done[-1][1] + 0.16,
+            percent(known[len(done) - 1][1]),
+            **canvas.text(8.5, canvas.RIGHT, va="center", ha="right", weight="bold"),
+        )
+    for epoch in {0, last}:
+        axes.text(
+            at(epoch, low)[0], top + high + 0.14, f"{epoch}", **canvas.text(8, canvas.MUTED, va="center", ha="center")
+        )

@@ -1,0 +1,206 @@
+"""The computation of a network as boxes and arrows: forward downwards; backward in red, upwards."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pellucid.records import Figure
+from pellucid.report.pictures import canvas
+from pellucid.report.pictures.layering import Layout, layout
+from pellucid.report.pictures.scene import Box, Line, Scene, Words, fitting, inches
+from pellucid.report.wording import short
+
+_MARGIN, _APART = 0.3, 0.7
+_ROWS, _DETAIL_ROWS = 30, 26
+
+_FILLS = (
+    ("block", "#fffdf5", "#5a6672"),
+    ("convolution", "#dcebf7", "#7fb0d6"),
+    ("dense", "#e4e2f4", "#a49fd1"),
+    ("attention", "#e4e2f4", "#a49fd1"),
+    ("pooling", "#e3f2e6", "#93c4a0"),
+    ("norm", "#f2f2f2", "#c3cad1"),
+    ("add", "#fdeeda", "#e0b878"),
+    ("cat", "#fdeeda", "#e0b878"),
+    ("input", "#ffffff", "#5a6672"),
+    ("", "#f9f3f4", "#dcc3c8"),
+)
+"""The colours of a box by a word in its kind; never by colour alone, as the kind stands in it."""
+
+
+def png(figure: Figure) -> bytes:
+    """Draws `boxes` and `edges`, and beside them `details`, each with boxes and edges of its own."""
+    return _scene(figure).png()
+
+
+def svg(figure: Figure) -> str:
+    """The same as SVG."""
+    return _scene(figure).svg()
+
+
+def _scene(figure: Figure) -> Scene:
+    data = figure.data
+    backward = bool(data["backward"])
+    high = 0.62 if backward else 0.45
+    panels = [("", data["boxes"], data["edges"], _ROWS)]
+    panels += [(one["title"], one["boxes"], one["edges"], _DETAIL_ROWS) for one in data["details"]]
+    placed = []
+    for title, boxes, edges, rows in panels:
+        wide = _width(boxes, backward=backward)
+        gap = 0.26 if len(boxes) < 40 else 0.2
+        placed.append((title, boxes, wide, layout(len(boxes), edges, wide=wide, high=high, gap=gap, rows=rows)))
+    columns = _columns(placed)
+    across = sum(max(_wide(one) for one in column) for column in columns) + _APART * (len(columns) - 1)
+    across = max(across + 2 * _MARGIN, 6.4, min(inches(figure.title, 13) * 1.1 + 2 * _MARGIN, 9.5))
+    lines = _head(figure, across - 2 * _MARGIN)
+    head = 0.65 + 0.19 * len(lines)
+    tall = max(sum(one[3].height + (0.72 if one[0] else 0.4) for one in column) for column in columns)
+    scene = Scene(across, head + tall - 0.1, figure.title)
+    _words(scene, lines)
+    left = _MARGIN
+    for column in columns:
+        top = head
+        for title, boxes, wide, found in column:
+            if title:
+                scene.parts.append(Words(left, top + 0.06, title, 9.5, bold=True))
+                top += 0.32
+            _panel(scene, boxes, found, (left, top, wide, high), backward=backward)
+            top += found.height + 0.4
+        left += max(_wide(one) for one in column) + _APART
+    return scene
+
+
+def _columns(placed: Sequence[Any]) -> list[list[Any]]:
+    """The graph itself, then the details beneath each other as far as they are not longer than it."""
+    columns = [[placed[0]]]
+    limit = max(placed[0][3].height, 7.0)
+    for one in placed[1:]:
+        last = columns[-1]
+        if len(columns) > 1 and sum(each[3].height + 0.75 for each in last) + one[3].height <= limit:
+            last.append(one)
+        else:
+            columns.append([one])
+    return columns
+
+
+def _wide(one: Any) -> float:
+    return max(one[3].width, inches(one[0], 9.5) + 0.1)
+
+
+def _width(boxes: Sequence[Mapping[str, Any]], *, backward: bool) -> float:
+    texts = [line for box in boxes for line in _lines(box, backward=backward)]
+    return min(max([inches(text, 8.0) + 0.22 for text in texts] + [1.5]), 3.1)
+
+
+def _lines(box: Mapping[str, Any], *, backward: bool) -> list[str]:
+    """What stands in a box."""
+    name = box["title"] if box["title"] == box["kind"] else f"{box['title']}  {box['kind']}"
+    below = [box["shape"]] if box["shape"] else []
+    below += [f"{box['parameters']:,} parameters"] if box["parameters"] else []
+    below += [f"sees {box['field']}"] if box["field"] and box["field"] != "1×1" and not backward else []
+    lines = [name, ", ".join(below)]
+    if backward:
+        lines.append(_gradient(box))
+    return lines
+
+
+def _gradient(box: Mapping[str, Any]) -> str:
+    found = box.get("gradient") or {}
+    said = [found["function"]] if found.get("function") else []
+    said += [f"∂out {found['output']:.2g}"] if found.get("output") is not None else []
+    said += [f"∂W {found['parameters']:.2g}"] if found.get("parameters") is not None else []
+    return "  ".join(said)
+
+
+def _panel(
+    scene: Scene,
+    boxes: Sequence[Mapping[str, Any]],
+    found: Layout,
+    place: tuple[float, float, float, float],
+    *,
+    backward: bool,
+) -> None:
+    left, top, wide, high = place
+    for name, (x1, y1, x2, y2) in _groups(boxes, found, wide, high):
+        scene.parts.append(Box(left + x1, top + y1, x2 - x1, y2 - y1, "#f6f8fa", canvas.LINE))
+        scene.parts.append(Words(left + x1 + 0.06, top + y1 + 0.085, name, 7, canvas.MUTED))
+    for route in found.routes:
+        points = [(left + x, top + y) for x, y in route]
+        scene.parts.append(Line(points[::-1] if backward else points, canvas.WRONG if backward else canvas.MUTED))
+    for box, (x, y) in zip(boxes, found.centres, strict=True):
+        fill, edge = next(
+            (fill, edge) for word, fill, edge in _FILLS if word in ("block" if box["block"] else box["kind"].lower())
+        )
+        x1, y1 = left + x - wide / 2, top + y - high / 2
+        scene.parts.append(Box(x1, y1, wide, high, fill, edge, 1.6 if box["block"] else 0.9))
+        lines = [line for line in _lines(box, backward=backward) if line]
+        step = high / (len(lines) + 0.6)
+        for number, line in enumerate(lines):
+            size = 8.0 if number == 0 else 7.0
+            colour = (
+                canvas.INK
+                if number == 0
+                else canvas.WRONG
+                if backward and number == len(lines) - 1 and _gradient(box)
+                else canvas.MUTED
+            )
+            cut = short(line, fitting(line, size, wide - 0.1))
+            scene.parts.append(
+                Words(x1 + wide / 2, y1 + step * (number + 0.8), cut, size, colour, bold=number == 0, anchor="middle")
+            )
+
+
+def _groups(
+    boxes: Sequence[Mapping[str, Any]], found: Layout, wide: float, high: float
+) -> list[tuple[str, tuple[float, float, float, float]]]:
+    """A frame around boxes of one module that follow each other, two of them at least."""
+    runs: list[tuple[str, list[int]]] = []
+    for index, box in enumerate(boxes):
+        if runs and runs[-1][0] == box["group"]:
+            runs[-1][1].append(index)
+        else:
+            runs.append((box["group"], [index]))
+    frames = []
+    for name, which in runs:
+        if name and len(which) > 1:
+            columns, rows = zip(*(found.centres[one] for one in which), strict=True)
+            if max(columns) - min(columns) > 3 * wide:
+                continue  # it goes on in the next column
+            frame = (
+                min(columns) - wide / 2 - 0.13,
+                min(rows) - high / 2 - 0.16,
+                max(columns) + wide / 2 + 0.13,
+                max(rows) + high / 2 + 0.05,
+            )
+            frames.append((name, frame))
+    return frames
+
+
+def _words(scene: Scene, lines: Sequence[tuple[str, float]]) -> None:
+    """The title and what explains the drawing, already broken into lines."""
+    top = 0.33
+    for number, (said, size) in enumerate(lines):
+        scene.parts.append(
+            Words(_MARGIN, top, said, size, canvas.INK if number == 0 else canvas.MUTED, bold=number == 0)
+        )
+        top += 0.27 if number == 0 else 0.19
+
+
+def _head(figure: Figure, room: float) -> list[tuple[str, float]]:
+    """The title and the sentences beneath, as lines that fit."""
+    if figure.data["backward"]:
+        first = (
+            "Arrows upwards: where gradients go. ∂out: gradient of what a box gives; ∂W: of its parameters, in a block "
+            "the largest."
+        )
+    else:
+        first = (
+            "Each box: what it is called and does; the size of what it gives (channels × height × width); how much of "
+            "the picture one number sees."
+        )
+    title = [(short(figure.title, int(room * 9.3)), 13.0)]
+    return title + [
+        (line, 8.5) for said in (first, figure.note) if said for line in textwrap.wrap(said, int(room * 14))
+    ]

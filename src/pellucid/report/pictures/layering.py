@@ -1,0 +1,187 @@
+"""A layout for graphs that flow downwards: nodes in rows, each below what it comes from, with few crossings.
+
+After Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system structures", IEEE Trans. SMC
+11(2), 1981: rows by the longest way, places within a row by the mean of the neighbours' places, and corners on long
+edges so that they go around what lies between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+_SWEEPS = 8
+_LANE = 0.34
+"""Width of the lane that a long edge keeps free, as a part of a node's width unit (inches)."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything stands, in inches, from the upper left.
+
+    Attributes:
+        centres: the middle of each node: (x, y).
+        routes: for each edge, in the order given, its corners from the lower edge of one node to the upper of the next.
+        width, height: of the whole.
+    """
+
+    centres: list[tuple[float, float]]
+    routes: list[list[tuple[float, float]]]
+    width: float
+    height: float
+
+
+def layout(
+    count: int,
+    edges: Sequence[Sequence[int]],
+    *,
+    wide: float,
+    high: float,
+    gap: float = 0.28,
+    apart: float = 0.3,
+    rows: int = 40,
+) -> Layout:
+    """Places `count` nodes of one size, given in an order in which every edge goes forward.
+
+    Args:
+        count: how many nodes.
+        edges: (from, to).
+        wide: of a node, in inches.
+        high: the same.
+        gap: between two rows.
+        apart: between two nodes of a row.
+        rows: after so many rows a new column begins.
+    """
+    assert all(source < target for source, target in edges), "every edge goes forward"
+    rank = [0] * count
+    for source, target in sorted(edges, key=lambda edge: edge[1]):
+        rank[target] = max(rank[target], rank[source] + 1)
+    # Long edges get a corner in every row that they pass.
+    owner: list[int] = list(range(count))
+    ranks = list(rank)
+    widths = [wide] * count
+    paths: list[list[int]] = []
+    for source, target in edges:
+        path = [source]
+        for between in range(rank[source] + 1, rank[target]):
+            owner.append(-1)
+            ranks.append(between)
+            widths.append(_LANE)
+            path.append(len(ranks) - 1)
+        paths.append([*path, target])
+    levels: list[list[int]] = [[] for _ in range(max(ranks, default=0) + 1)]
+    for node, level in enumerate(ranks):
+        levels[level].append(node)
+    above: list[list[int]] = [[] for _ in ranks]
+    below: list[list[int]] = [[] for _ in ranks]
+    for path in paths:
+        for source, target in pairwise(path):
+            below[source].append(target)
+            above[target].append(source)
+    _order(levels, above, below)
+    x = _across(levels, above, below, widths, apart)
+    return _folded(levels, ranks, paths, x, widths, count, (high, gap, rows))
+
+
+def _order(levels: list[list[int]], above: list[list[int]], below: list[list[int]]) -> None:
+    """Sorts each row by the mean place of its neighbours, downwards and upwards in turn."""
+    place = {node: float(i) for level in levels for i, node in enumerate(level)}
+    for sweep in range(_SWEEPS):
+        near, order = (above, levels) if sweep % 2 == 0 else (below, levels[::-1])
+        for level in order:
+            mean = {
+                node: sum(place[one] for one in near[node]) / len(near[node]) if near[node] else place[node]
+                for node in level
+            }
+            level.sort(key=lambda node: mean[node])
+            place.update({node: float(i) for i, node in enumerate(level)})
+
+
+def _across(
+    levels: list[list[int]], above: list[list[int]], below: list[list[int]], widths: list[float], apart: float
+) -> list[float]:
+    """The x of each node: near the mean of its neighbours, and none upon another."""
+    x = [0.0] * len(widths)
+    for level in levels:
+        left = 0.0
+        for node in level:
+            x[node] = left + widths[node] / 2
+            left += widths[node] + apart
+        for node in level:
+            x[node] -= (left - apart) / 2
+    for sweep in range(2 * _SWEEPS):
+        near, order = (above, levels) if sweep % 2 == 0 else (below, levels[::-1])
+        for level in order:
+            # Where there are boxes, corners of edges do not pull: the chain stays straight, and edges go around it.
+            wanted = [_pull(node, near[node], x, widths) for node in level]
+            _spread(level, wanted, x, widths, apart)
+    return x
+
+
+def _pull(node: int, near: list[int], x: list[float], widths: list[float]) -> float:
+    widest = max((widths[one] for one in near), default=0.0)
+    heavy = [one for one in near if widths[one] == widest]
+    return sum(x[one] for one in heavy) / len(heavy) if heavy else x[node]
+
+
+def _spread(level: list[int], wanted: list[float], x: list[float], widths: list[float], apart: float) -> None:
+    """Gives each node the x that it wants, or the nearest that keeps the order and the distances; boxes go first."""
+    heavy = max(range(len(level)), key=lambda i: (widths[level[i]], -i))
+    x[level[heavy]] = wanted[heavy]
+    for i in range(heavy + 1, len(level)):
+        least = x[level[i - 1]] + (widths[level[i - 1]] + widths[level[i]]) / 2 + apart
+        x[level[i]] = max(wanted[i], least)
+    for i in range(heavy - 1, -1, -1):
+        most = x[level[i + 1]] - (widths[level[i + 1]] + widths[level[i]]) / 2 - apart
+        x[level[i]] = min(wanted[i], most)
+
+
+def _folded(
+    levels: list[list[int]],
+    ranks: list[int],
+    paths: list[list[int]],
+    x: list[float],
+    widths: list[float],
+    count: int,
+    sizes: tuple[float, float, int],
+) -> Layout:
+    """Cuts a long graph into columns side by side."""
+    high, gap, rows = sizes
+    columns = -(-len(levels) // rows)
+    rows = -(-len(levels) // columns)  # columns of about one length
+    spans = []
+    for column in range(columns):
+        within = [node for level in levels[column * rows : (column + 1) * rows] for node in level]
+        spans.append((min(x[one] - widths[one] / 2 for one in within), max(x[one] + widths[one] / 2 for one in within)))
+    left, shifts = 0.0, []
+    gutter = 0.55
+    for low, high_end in spans:
+        shifts.append(left - low)
+        left += high_end - low + gutter
+    where = []
+    for node, level in enumerate(ranks):
+        column, row = divmod(level, rows)
+        where.append((x[node] + shifts[column], high / 2 + row * (high + gap) + (gap if columns > 1 else 0.0)))
+    routes = []
+    for path in paths:
+        route: list[tuple[float, float]] = []
+        for source, target in pairwise(path):
+            (x1, y1), (x2, y2) = where[source], where[target]
+            start = (x1, y1 + (high / 2 if source < count else 0.0))
+            end = (x2, y2 - (high / 2 if target < count else 0.0))
+            if source >= count:
+                route.append((x1, y1 + high / 2))
+                start = route[-1]
+            else:
+                route.append(start)
+            if ranks[source] // rows != ranks[target] // rows:
+                # To the next column: down, up through the gutter, and in from above.
+                column = ranks[source] // rows
+                lane = spans[column][1] + shifts[column] + gutter / 2
+                foot, top = start[1] + gap / 2, end[1] - gap / 2
+                route += [(start[0], foot), (lane, foot), (lane, top), (end[0], top)]
+            route.append((x2, y2 - high / 2))
+        routes.append(route)
+    height = min(len(levels), rows) * (high + gap) - gap + (2 * gap if columns > 1 else 0.0)
+    return Layout(where[:count], routes, left - gutter, height)
