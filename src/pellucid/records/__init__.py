@@ -1,7 +1,7 @@
 """The records that the parts hand each other: NumPy arrays and plain values, no torch."""
 
 from pellucid.records.dataset import Dataset, Split
-from pellucid.records.finding import Figure, Finding, Findings, Metric, Table
+from pellucid.records.finding import Figure, Finding, Findings, Metric, Remark, Table
 from pellucid.records.model import Model, NetworkSpecification, Preprocessing, Specification
 from pellucid.records.pictures import MappedPictures, PictureFiles
 from pellucid.records.predictions import Predictions
@@ -19,6 +19,7 @@ __all__ = [
     "PictureFiles",
     "Predictions",
     "Preprocessing",
+    "Remark",
     "RunFolder",
     "Specification",
     "Split",

@@ -5,7 +5,8 @@ The JSON form is versioned:
     {"version": 1, "findings": [{"name": "accuracy", "value": 0.989, "low": 0.987, "high": 0.991, "n": 10000}, ...]}
 
 A finding is a metric (`value`, where known with `low`, `high` and `n`), a table (`columns`, `rows`), or a figure
-(`figure`: what kind of picture, `data`: what it is drawn from). `notes` are sentences that belong to it.
+(`figure`: what kind of picture, `data`: what it is drawn from), or a remark (`level`, `text`, `advice`). `note` is a
+sentence that belongs to it.
 """
 
 from __future__ import annotations
@@ -112,7 +113,43 @@ class Figure:
         return self.title or self.name.replace("_", " ")
 
 
-Finding = Metric | Table | Figure
+LEVELS = ("info", "warning", "error")
+"""Of remarks, from the least to the most serious."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that a person should know, and what to do about it.
+
+    Attributes:
+        name: what was looked at, as in JSON: `duplicates`, `class_missing`.
+        level: `error` (a result would be wrong), `warning` (it may mislead), or `info`.
+        text: what is so, in one or two sentences.
+        advice: what to do.
+        n: how many pictures it is about; 0 where it is about none in particular.
+        pictures: the ids of those.
+    """
+
+    name: str
+    level: str
+    text: str
+    advice: str = ""
+    n: int = 0
+    pictures: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.level in LEVELS
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"name": self.name, "level": self.level, "text": self.text}
+        found |= {"advice": self.advice} if self.advice else {}
+        return found | ({"n": self.n, "pictures": list(self.pictures)} if self.n else {})
+
+    def __str__(self) -> str:
+        return f"{self.level}: {self.text}"
+
+
+Finding = Metric | Table | Figure | Remark
 
 
 @dataclass(frozen=True)
@@ -143,8 +180,8 @@ class Findings:
         return Findings((*self.items, *more), self.title)
 
     def __str__(self) -> str:
-        """The metrics, one a line."""
-        return "\n".join(str(item) for item in self.items if isinstance(item, Metric))
+        """The remarks and the metrics, one a line."""
+        return "\n".join(str(item) for item in self.items if isinstance(item, Metric | Remark))
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
@@ -181,4 +218,6 @@ def _finding(item: Mapping[str, Any]) -> Finding:
     if "columns" in item:
         rows = tuple(tuple(row) for row in item["rows"])
         return Table(item["name"], tuple(item["columns"]), rows, item.get("note", ""))
+    if "level" in item:
+        return Remark(**{**item, "pictures": tuple(item.get("pictures", ()))})
     return Figure(**item) if "figure" in item else Metric(**item)
