@@ -3,7 +3,9 @@ from __future__ import annotations
 import io
 import os
 import struct
+import sys
 import threading
+import types
 import warnings
 import zlib
 
@@ -11,13 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from pellucid.data import decoding
 from pellucid.data.decoding import decode, is_grey, probe, size_of
-from pellucid.errors import DataError, FormatError, MissingDataError
+from pellucid.errors import DataError, FormatError, MissingDataError, UsageError
 
-LOSSLESS = [("png", {}), ("bmp", {}), ("webp", {"lossless": True})]
+LOSSLESS = [("png", {}), ("bmp", {}), ("webp", {"lossless": True}), ("tiff", {}), ("tiff", {"compression": "tiff_lzw"})]
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
@@ -36,7 +38,7 @@ def test_colour_comes_back(photo, kind, options):
 
 def test_jpeg_and_gif_come_near(photo, tmp_path):
     truth = np.asarray(photo()).transpose(2, 0, 1).astype(int)
-    for kind, tolerance in (("jpeg", 12), ("gif", 40)):
+    for kind, tolerance in (("jpeg", 12), ("gif", 40), ("avif", 30)):
         path = tmp_path / f"a.{kind}"
         photo().save(path)
         assert np.abs(decode(path, 3).astype(int) - truth).max() <= tolerance
@@ -133,6 +135,102 @@ def test_sixteen_bits_of_colour_and_alpha():
     assert decode(grey_alpha, 1)[0, 0].tolist() == [255, 100]
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bit_tiffs(order):
+    values = np.linspace(0, 65535, 256).reshape(16, 16).round().astype(np.uint16)
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order]
+    entries = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 1, 16), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8)]
+    entries += [(277, 3, 1, 1), (278, 3, 1, 16), (279, 4, 1, 512)]
+    packed = b"".join(
+        struct.pack(f"{order}HHI", tag, kind, n) + struct.pack(f"{order}HH" if kind == 3 else f"{order}I", *value)
+        for tag, kind, n, one in entries
+        for value in [(one, 0) if kind == 3 else (one,)]
+    )
+    content = head + struct.pack(f"{order}I", 520) + values.astype(f"{order}u2").tobytes()
+    content += struct.pack(f"{order}H", len(entries)) + packed + bytes(4)
+    np.testing.assert_array_equal(decode(content, 1)[0], GREY)
+
+
+def test_tiffs_of_several_pages_cmyk_and_floats(photo):
+    pages = encoded(photo(), "tiff", save_all=True, append_images=[photo(seed=5)])
+    np.testing.assert_array_equal(decode(pages, 3), np.asarray(photo()).transpose(2, 0, 1))
+    truth = np.asarray(photo()).transpose(2, 0, 1).astype(int)
+    assert np.abs(decode(encoded(photo().convert("CMYK"), "tiff"), 3).astype(int) - truth).max() <= 1
+    fractions = Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32))
+    assert decode(encoded(fractions, "tiff"), 1)[0, 0].tolist() == [0, 128, 255]
+
+
+def heic(brand: bytes = b"heic") -> bytes:
+    return struct.pack(">I", 24) + b"ftyp" + brand + bytes(4) + b"mif1heic" + bytes(40)
+
+
+def test_heic_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = tmp_path / "a.heic"
+    path.write_bytes(heic())
+    for look in (lambda: decode(path, 3), lambda: probe(path), lambda: is_grey(path)):
+        with pytest.raises(FormatError) as error:
+            look()
+        assert str(error.value) == (
+            f"{path} is a HEIC picture, and what reads these is not installed: run `pip install pillow-heif`, or save "
+            f"it as JPEG."
+        )
+    with pytest.raises(FormatError, match="is not a picture that can be read"):
+        decode(heic(b"mp42"), 3)
+
+
+def test_heic_is_opened_where_its_reader_is_installed(monkeypatch):
+    calls = []
+
+    class Reader(ImageFile.ImageFile):
+        format = "HEIF"
+
+        def _open(self):
+            self._mode, self._size = "L", (4, 3)
+
+        def load(self):
+            self.im = Image.new("L", (4, 3), 7).im
+            return super().load()
+
+    def register():
+        calls.append(1)
+        Image.register_open("HEIF", Reader, lambda head: head[4:8] == b"ftyp")
+
+    monkeypatch.setitem(sys.modules, "pillow_heif", types.SimpleNamespace(register_heif_opener=register))
+    monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
+    monkeypatch.setattr(Image, "ID", list(Image.ID))
+    assert decode(heic(), 1).tolist() == [[[7] * 4] * 3]
+    assert probe(heic()) == ("HEIF", 4, 3)
+    assert calls
+
+
+def test_the_limit_is_a_setting(monkeypatch):
+    monkeypatch.setenv("PELLUCID_MOST_PIXELS", "5")
+    with pytest.raises(FormatError, match="the picture declares 3×2 pixels; more than 5 are refused"):
+        decode(Image.new("L", (3, 2)), 1)
+    monkeypatch.setenv("PELLUCID_MOST_PIXELS", "many")
+    with pytest.raises(UsageError, match="PELLUCID_MOST_PIXELS is a whole number such as 100000000; 'many' was given"):
+        decode(Image.new("L", (3, 2)), 1)
+
+
+def test_large_pictures_are_decoded_one_by_one(photo, monkeypatch):
+    held = []
+
+    class Lock:
+        def __enter__(self) -> None:
+            held.append(1)
+
+        def __exit__(self, *_: object) -> None:
+            held.append(-1)
+
+    monkeypatch.setattr(decoding, "_LARGE", 100)
+    monkeypatch.setattr(decoding, "_LARGE_LOCK", Lock())
+    decode(encoded(photo(), "png"), 3)
+    assert held == [1, -1]
+    decode(encoded(photo(8, 8), "png"), 3)
+    assert held == [1, -1]
+
+
 def test_floats():
     fractions = Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32))
     assert decode(fractions, 1)[0, 0].tolist() == [0, 128, 255]
@@ -161,7 +259,7 @@ def test_cmyk_jpeg(photo):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff", "avif"])
 def test_exif_rotation(photo, orientation, kind):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -199,7 +297,7 @@ def test_phones_write_two_pictures_in_one_jpeg(photo, tmp_path):
     assert decode(content, 3).shape == (3, 30, 40)
 
 
-@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "bmp", "gif"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "bmp", "gif", "tiff", "avif"])
 def test_a_truncated_picture_is_never_half_decoded(photo, kind):
     content = encoded(photo(60, 50), kind)
     whole = decode(content, 3)

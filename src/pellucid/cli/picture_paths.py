@@ -12,8 +12,11 @@ from pathlib import Path
 from pellucid.cli import home
 from pellucid.errors import DataError, MissingDataError
 
-_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"RIFF")
-"""How files of pictures begin."""
+_SIGNATURES = (
+    *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"RIFF"),
+    *(b"II*\0", b"MM\0*", b"\0\0\0"),
+)
+"""How files of pictures begin; AVIF and HEIC with the length of their first part, in four bytes."""
 
 _EXPECTED = "Give files, folders, or a pattern such as 'scans/*.png'."
 

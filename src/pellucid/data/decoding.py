@@ -135,8 +135,10 @@ def open_upright(
             side = 2 * max(at_least)
             image.draft(None, (side, side))
         with _LARGE_LOCK if image.width * image.height > _LARGE else nullcontext():
+            if image.format == "TIFF":
+                _turn(image)  # reads its EXIF quietly: Pillow turns a TIFF itself when it loads it, and says so
             image.load()
-            turn = _turn(image)  # Pillow has turned a TIFF by now, and says so
+            turn = _turn(image)
             flat = _flatten(image, "L" if channels == 1 else "RGB", background, name)
             return flat if turn is None else flat.transpose(turn)
 
