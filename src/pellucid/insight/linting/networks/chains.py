@@ -95,8 +95,7 @@ def _on_purpose(first: Call, second: Call) -> bool:
 
 
 def _units(call: Call) -> tuple[int, int]:
-    """How many numbers a unit takes, and how many units there are."""
+    """How many numbers, or channels, it takes, and how many units it has."""
     if walking.is_dense(call):
         return call.inputs[0].shape[-1] if call.inputs[0].shape else 0, call.shape[-1]
-    weight = call.given(1, "weight")
-    return math.prod(weight.shape[1:]), call.shape[1]
+    return call.inputs[0].shape[1], call.shape[1]

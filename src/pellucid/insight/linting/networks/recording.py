@@ -139,7 +139,7 @@ class _Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         inputs, parameters = self._sources(args, kwargs)
-        before = self._spread(args) if self.measure and inputs else None
+        before = _spread_of_input(args) if self.measure and parameters else None
         result = func(*args, **kwargs)
         function = _name(func)
         results = [args[0]] if function == "setitem" else list(_tensors(result))
@@ -212,10 +212,6 @@ class _Recorder(TorchFunctionMode):
             return type(one)(self._described(part) for part in one) if type(one) in (list, tuple) else one
         return one
 
-    def _spread(self, args: Any) -> float | None:
-        first = next(_tensors(args), None)
-        return None if first is None else _spread(first)
-
 
 def _measure(call: Call, result: torch.Tensor) -> None:
     call.spread = _spread(result)
@@ -223,6 +219,11 @@ def _measure(call: Call, result: torch.Tensor) -> None:
         return
     units = result.detach().movedim(1 if result.dim() == 4 and call.function.startswith("conv") else -1, 0)
     call.alike = len(units) > 1 and bool((units == units[:1]).all())
+
+
+def _spread_of_input(args: Any) -> float | None:
+    first = next((one for one in _tensors(args) if hasattr(one, _MARK)), None)
+    return None if first is None else _spread(first)
 
 
 def _spread(tensor: torch.Tensor) -> float | None:

@@ -32,7 +32,7 @@ def normalised_on_test(script: Script) -> Iterator[Flaw]:
             "The scaling is measured on all pictures before they are split, the test pictures among them, so the "
             "test is no longer of pictures that nobody has seen."
             if mixed
-            else "The scaling is measured on the test pictures: these are no longer pictures that nobody has seen, and a "
-            "single new picture could not be scaled like that.",
+            else "The scaling is measured on the test pictures: these are no longer pictures that nobody has seen, "
+            "and a single new picture could not be scaled like that.",
             "Measure mean and scale on the training pictures alone, and apply these numbers to all others.",
         )

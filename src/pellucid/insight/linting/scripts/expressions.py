@@ -300,7 +300,8 @@ class Expressions:
             held_out = bool(found & {"test", "validation"}) and "train" not in found
             training = learns and not (held_out and not (splits(over) & found))
             evaluating = held_out or naming.means_evaluating(self.function)
-            if training or evaluating:
+            part_of_one = bool(self.stack) and self.stack[-1].name == "forward"
+            if (training or evaluating) and not part_of_one:
                 off = frozenset({"no-grad"}) if self.no_grad else NOTHING
                 mode = self.modes.get(tag, self._unknown) | off
                 self.note("model", node, found | {tag}, mode, learns=training)
@@ -334,7 +335,8 @@ class Expressions:
         said = naming.snake(dotted(node.func))
         stops = "early" in said or "stopp" in said
         own = any(tag.startswith("object:") for tag in receiver)
-        if ((name == "step" and not own) or stops) and "test" in splits(given):
+        steps = name == "step" and isinstance(node.func, ast.Attribute) and not own
+        if (steps or stops) and "test" in splits(given):
             self.note("choose", node, given)
         if name in ("fit", "fit_transform") and "test" in splits(given) and naming.means_scaler(said):
             self.note("scale", node, given)

@@ -69,13 +69,6 @@ def missing_no_grad(script: Script) -> Iterator[Flaw]:
 
 
 def _differs(script: Script, tags: frozenset[str]) -> bool:
-    """Whether the network may behave differently in the two modes: it has such layers, or comes from elsewhere."""
-    source = script.source
-    own = all(tag.split(":")[1] in (*source.classes, "Sequential") for tag in models(tags))
-    foreign = any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in ("create_model", "load")
-        for node in ast.walk(source.tree)
-    )
-    return source.mentions(*_DIFFERENT) or not (own or (source.classes and not foreign))
+    """Whether the network may behave differently in the two modes: it has such layers, or nobody here knows them."""
+    makers = [script.source.maker(tag) for tag in models(tags)]
+    return any(maker is None or script.source.mentions(*_DIFFERENT, part=maker) for maker in makers)

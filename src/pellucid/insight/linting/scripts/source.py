@@ -53,9 +53,32 @@ class Source:
         bases = {last(base) for base in self.classes[kind].bases}
         return "Module" in bases or self.method(kind, "forward") is not None
 
-    def mentions(self, *names: str) -> bool:
-        """Whether one of these names stands anywhere, also as the last part of another, as in `nn.Dropout`."""
-        return any(last(node) in names for node in ast.walk(self.tree) if isinstance(node, (ast.Name, ast.Attribute)))
+    def mentions(self, *names: str, part: ast.AST | None = None) -> bool:
+        """Whether one of these names stands in a part or in what it calls on, also as the last part of another."""
+        methods = {id(one) for kind in self.classes.values() for one in kind.body}
+        known = {**self.functions, **self.classes} if part is not None else {}
+        waiting: list[ast.AST] = [part or self.tree]
+        seen: set[ast.AST] = set()
+        while waiting:
+            if (top := waiting.pop()) in seen:
+                continue
+            seen.add(top)
+            found = {last(node) for node in ast.walk(top) if isinstance(node, (ast.Name, ast.Attribute))}
+            if found & set(names):
+                return True
+            waiting += [known[name] for name in found if name in known and id(known[name]) not in methods]
+        return False
+
+    def maker(self, model: str) -> ast.AST | None:
+        """Where the layers of a network stand: its class, or the call of `Sequential`; None for what is not known."""
+        _, kind, line = model.split(":", 2)
+        if kind in self.classes:
+            return self.classes[kind]
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call) and last(node.func) == kind == "Sequential" and str(node.lineno) == line:
+                plain = not any(isinstance(one, ast.Starred) for one in node.args)
+                return node if plain else self.tree
+        return None
 
 
 def parse(path: Path) -> Source:
