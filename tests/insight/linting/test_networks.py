@@ -25,7 +25,7 @@ def found(network: nn.Module, **options: object) -> dict[str, set[str]]:
     torch.manual_seed(0)
     options = {"shape": SHAPE, "classes": 5} | options
     rules: dict[str, set[str]] = {}
-    for level, rule, *_ in lint(network, **options: object)["flaws"].rows:
+    for level, rule, *_ in lint(network, **options)["flaws"].rows:
         rules.setdefault(rule, set()).add(level)
     return rules
 
