@@ -314,7 +314,7 @@ def test_label_smoothing_for_another_loss(few):
 def scripted(monkeypatch, accuracies: list[float]) -> None:
     """Makes validation say what the test wants it to say."""
     left = iter(accuracies)
-    monkeypatch.setattr(loop, "measure", lambda *_: (1.0, next(left)))
+    monkeypatch.setattr(loop, "measure", lambda *_, **__: (1.0, next(left)))
 
 
 def test_the_best_epoch_is_kept(few, monkeypatch):

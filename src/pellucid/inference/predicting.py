@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
 from torch import nn
 
 from pellucid.data import preprocessing as preparing
+from pellucid.data.progress import watched
 from pellucid.errors import DataError, NetworkError, UsageError
+from pellucid.inference import fused
 from pellucid.inference.building import build
 from pellucid.inference.pictures import as_split
+from pellucid.inference.precision import computing
 from pellucid.inference.probabilities import probabilities
-from pellucid.records import Model, Predictions, Preprocessing, Split
+from pellucid.inference.streaming import chunks
+from pellucid.inference.views import look_again
+from pellucid.records import MappedPictures, Model, Predictions, Preprocessing, Specification, Split
 
 Progress = Callable[[int, int], None]
 """Called with (how many are done, how many there are)."""
+
+_MOST_VALUES = 4_000_000
+"""How many values of pictures go through a network at once on a processor: 256 photos of 224×224 would take gigabytes,
+and be no faster."""
 
 
 def predict(
@@ -51,19 +61,19 @@ def predict(
         NetworkError: the network's outputs are not numbers.
         UsageError: a batch size below 1.
     """
-    if batch_size < 1:
-        raise UsageError(f"A batch has at least one picture; given: --batch-size {batch_size}.")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, SupportsIndex) or batch_size.__index__() < 1:
+        raise UsageError(f"A batch size is a whole number of pictures, at least 1; given: {batch_size!r}.")
     if not isinstance(model, Model):
         raise UsageError(f"A model is what pellucid.train gives, or pellucid.Model.load(path); given: {model!r}.")
     specification = model.specification
     split = pictures if isinstance(pictures, Split) else as_split(pictures, specification)
+    names = split.ids
     if not len(split):
         raise DataError("There is no picture to predict. Give a file, a folder with pictures, or a dataset.")
-    arrays, kept, unreadable = preparing.prepare_readable(split, specification.preprocessing)
-    split = split if len(kept) == len(split) else split.take(kept)
-    outputs = forward(
-        build(model, network), arrays, specification.preprocessing, batch_size=batch_size, progress=progress
-    )
+    module = build(model, network)
+    outputs, unreadable = _outputs(module, split, specification, batch_size, progress)
+    if unreadable:
+        split = split.take([place for place in range(len(split)) if place not in unreadable])
     if not torch.isfinite(outputs).all():
         raise NetworkError(
             "The network's outputs are infinite or not numbers, so they say nothing: its weights were spoilt while it "
@@ -84,30 +94,75 @@ def predict(
         dataset=split.dataset,
         split=split.name,
         model=model.sha256,
-        unreadable=unreadable,
+        unreadable={str(names[place]): reason for place, reason in sorted(unreadable.items())},
     )
+
+
+def _outputs(
+    module: nn.Module, split: Split, specification: Specification, batch_size: int, progress: Progress | None
+) -> tuple[torch.Tensor, dict[int, str]]:
+    """The outputs (M, K) of all pictures that can be read, in order; and why others cannot: {place: sentence}."""
+    found: list[torch.Tensor] = []
+    reasons: dict[int, str] = {}
+    preprocessing = specification.preprocessing
+
+    def run(pictures: np.ndarray | torch.Tensor | MappedPictures, told: Progress | None = None) -> torch.Tensor:
+        return forward(module, pictures, preprocessing, batch_size=batch_size, progress=told)
+
+    def work() -> Iterator[None]:
+        for chunk in chunks(split.pictures, preprocessing):
+            reasons.update(chunk.reasons)
+            before = sum(map(len, found)) + len(reasons)
+            if len(chunk.pictures):
+                told = None if progress is None else _after(before, len(split), progress)
+                outputs = run(chunk.pictures, told)
+                if specification.views:
+                    held = gather(_held(chunk.pictures), slice(None))
+                    mapping = partial(probabilities, specification.probabilities, temperature=specification.temperature)
+                    outputs = look_again(outputs, held, run, mapping, specification.views, specification.views_below)
+                found.append(outputs)
+            yield from [None] * (len(chunk.pictures) + len(chunk.reasons))
+
+    for _ in work() if progress is not None else watched(work(), len(split), "Looking at the pictures"):
+        pass
+    return (torch.cat(found) if found else torch.zeros(0, len(split.classes))), reasons
+
+
+def _after(before: int, total: int, progress: Progress) -> Progress:
+    """Told of a part, it tells of the whole."""
+    return lambda done, _: progress(before + done, total)
 
 
 def forward(
     module: nn.Module,
-    pictures: np.ndarray | torch.Tensor,
+    pictures: np.ndarray | torch.Tensor | MappedPictures,
     preprocessing: Preprocessing,
     *,
     batch_size: int = 256,
     progress: Progress | None = None,
+    precision: str = "full",
 ) -> torch.Tensor:
-    """The outputs (N, K) of a module for uint8 pictures (N, C, H, W), in evaluation mode, without gradients."""
+    """The outputs (N, K) of a module for uint8 pictures (N, C, H, W), in evaluation mode, without gradients.
+
+    They are float32, whatever `precision` the module computes in (see `pellucid.inference.precision`).
+    """
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
-    tensor = as_tensor(pictures) if isinstance(pictures, np.ndarray) else pictures
+    held = _held(pictures)
     mode = module.training
     module.eval()
     outputs = []
+    run, most = module, _MOST_VALUES
+    if precision == "full" and fused.can_be_fused(module):
+        run, most = fused.FusedLite0(module), fused.AT_ONCE
+    if device.type == "cpu" and len(held):
+        batch_size = min(batch_size, max(1, most // int(np.prod(held.shape[1:]))))
     try:
-        with torch.inference_mode():
-            for batch in tensor.split(batch_size):
-                outputs.append(module(preparing.normalise(batch.to(device), preprocessing)))
+        with torch.inference_mode(), computing(precision, device):
+            for start in range(0, len(held), batch_size):
+                batch = gather(held, slice(start, start + batch_size))
+                outputs.append(run(preparing.normalise(batch.to(device), preprocessing)).float())
                 if progress is not None:
-                    progress(sum(map(len, outputs)), len(tensor))
+                    progress(sum(map(len, outputs)), len(held))
     except (RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise NetworkError(
@@ -117,6 +172,17 @@ def forward(
     finally:
         module.train(mode)
     return torch.cat(outputs).cpu() if outputs else torch.zeros(0, 0)
+
+
+def _held(pictures: np.ndarray | torch.Tensor | MappedPictures) -> torch.Tensor | MappedPictures:
+    return as_tensor(pictures) if isinstance(pictures, np.ndarray) else pictures
+
+
+def gather(pictures: torch.Tensor | MappedPictures, which: torch.Tensor | slice) -> torch.Tensor:
+    """Some of the pictures, in that order, uint8 (B, C, H, W); of mapped ones these alone come into memory."""
+    if isinstance(pictures, torch.Tensor):
+        return pictures[which]
+    return torch.from_numpy(pictures[which if isinstance(which, slice) else which.cpu().numpy()])
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:

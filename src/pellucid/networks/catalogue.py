@@ -51,11 +51,13 @@ NETWORKS: dict[str, Entry] = {
     "deep-convnet": Entry("pellucid.networks.deep_convnet:DeepConvNet", 2020, "a course's network of four convolutions and three dense layers", "the best accuracy on small grey pictures", 965_632),
     "lenet5": Entry("pellucid.networks.lenet5:LeNet5", 1998, "LeCun, Bottou, Bengio, Haffner 1998, with ReLU and max pooling", "handwritten digits; the classic to learn from", 61_706),
     "lenet5-1998": Entry("pellucid.networks.lenet5_1998:LeNet5Of1998", 1998, "LeCun, Bottou, Bengio, Haffner 1998, as in the paper", "handwritten digits as in 1998", 60_000),
+    "lite0": Entry("pellucid.networks.lite0:Lite0", 2019, "Tan and Le 2019, in Google's Lite form of 2020", "photos; comes with what it learned on ImageNet", 4_652_008, (3, 224, 224), 1000),
     "logistic-regression": Entry("pellucid.networks.logistic_regression:LogisticRegression", 1958, "Cox 1958; multinomial form", "a base line: what can be had without hidden units", 7_850),
     "mlp": Entry("pellucid.networks.mlp:MLP", 1986, "Rumelhart, Hinton, Williams 1986, with ReLU", "small pictures, when training must be quick", 397_510),
     "perceptron": Entry("pellucid.networks.perceptron:Perceptron", 1958, "Rosenblatt 1958; averaged after Freund and Schapire 1999", "history; classes that a plane can separate", 7_850),
     "resnet20": Entry("pellucid.networks.resnet20:ResNet20", 2015, "He, Zhang, Ren, Sun 2015, for CIFAR", "small colour pictures, when accuracy matters more than time", 269_722, (3, 32, 32)),
     "sigmoid-neuron": Entry("pellucid.networks.sigmoid_neuron:SigmoidNeuron", 1986, "Rumelhart, Hinton, Williams 1986; one layer", "seeing why smooth units can learn", 7_850),
+    "whitened-convnet": Entry("pellucid.networks.whitened_convnet:WhitenedConvNet", 2024, "Jordan 2024, after Page 2018", "small pictures, the best accuracy in the shortest time", 1_971_362, (3, 32, 32)),
 }
 # fmt: on
 
@@ -73,6 +75,21 @@ def check_name(name: str) -> None:
     if name not in NETWORKS and not name.startswith(TIMM) and not is_file_reference(name):
         hint = f"Others: {TIMM}NAME for any network of timm, file.py:Class for your own."
         raise UnknownNameError("network", name, NETWORKS, hint)
+
+
+BACKBONES: dict[str, str] = {"lite0": "EfficientNet-Lite0, learned on ImageNet; comes along"}
+"""The networks that come with what they have learned. Others: `timm:NAME`."""
+
+
+def check_backbone(name: str) -> None:
+    """Refuses what cannot be the name of a network that has learned before.
+
+    Raises:
+        UnknownNameError: it is none of these, nor `timm:NAME`.
+    """
+    if name not in BACKBONES and not name.startswith(TIMM):
+        hint = f"Others: {TIMM}NAME for any network of timm whose weights are at hand."
+        raise UnknownNameError("backbone", name, BACKBONES, hint)
 
 
 def is_file_reference(name: str) -> bool:

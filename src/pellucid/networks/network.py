@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 
 
@@ -31,6 +32,9 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.notes: tuple[str, ...] = ()
+
+    def look_at(self, inputs: torch.Tensor) -> None:
+        """Takes a look at some training inputs, float32 (N, C, H, W), before the first step; most need none."""
 
 
 @dataclass(frozen=True)

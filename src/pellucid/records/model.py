@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pellucid.errors import ModelFileError
 from pellucid.records import atomic, display
+from pellucid.records.paths import expanded
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "pellucid"
@@ -99,6 +100,8 @@ class Specification(Record):
         probabilities: how its outputs become probabilities: a key of `pellucid.inference.probabilities`.
         temperature: what the logits are divided by before that (calibration; 1 is none).
         abstain_below: the probability below which it should say that it does not know; None never abstains.
+        views, views_below: how a prediction looks again (see `pellucid.inference.views`) where the probability of its
+            first look is below that.
         training: how it was trained: settings, seed, versions, the data's name and fingerprint.
         metrics: what was measured while it was trained, each with its n.
     """
@@ -111,6 +114,8 @@ class Specification(Record):
     probabilities: str = "softmax"
     temperature: float = Field(default=1.0, gt=0)
     abstain_below: float | None = None
+    views: tuple[Literal["flip", "shift"], ...] = ()
+    views_below: float = Field(default=1.0, ge=0, le=1)
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
 
@@ -181,7 +186,7 @@ class Model:
         # Not np.ascontiguousarray, which makes (1,) of (): the counters of batch normalisation have no dimension.
         arrays = {name: np.asarray(array, order="C") for name, array in self.weights.items()}
         header = _json(document)
-        path = Path(path)
+        path = expanded(path)
         atomic.write_bytes(path, save(arrays, metadata={_METADATA_KEY: header}))
         return path
 
@@ -192,7 +197,7 @@ class Model:
         Raises:
             ModelFileError: it is missing, truncated, damaged, foreign, or newer than this version.
         """
-        path = Path(path)
+        path = expanded(path)
         if path.is_dir():
             if not (path / "model.safetensors").is_file():
                 if (path / "checkpoint" / "model.safetensors").is_file():

@@ -33,6 +33,7 @@ class Augmentation:
         amount: the usual amount.
         meaning: what the amount is, with its unit.
         most: the largest amount that makes sense.
+        alternates: whether it is drawn once for the whole training, as truth values, and negated every other epoch.
     """
 
     draw: Draw
@@ -40,6 +41,7 @@ class Augmentation:
     amount: float
     meaning: str
     most: float = math.inf
+    alternates: bool = False
 
 
 def _shift(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
@@ -53,6 +55,22 @@ def _shift(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
     columns = torch.arange(width, device=pictures.device) + offsets[:, 1:]
     which = torch.arange(n, device=pictures.device)[:, None, None]
     return padded[which, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+
+
+def _shift_mirrored(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    """Moves by whole pixels; what comes in at the edge is the picture, mirrored there."""
+    n, _, height, width = pictures.shape
+    which = torch.arange(n, device=pictures.device)[:, None, None]
+    rows = _mirrored(torch.arange(height, device=pictures.device) + drawn[:, :1].long(), height)
+    columns = _mirrored(torch.arange(width, device=pictures.device) + drawn[:, 1:].long(), width)
+    return pictures[which, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+
+
+def _mirrored(positions: torch.Tensor, length: int) -> torch.Tensor:
+    """Positions beyond an edge, brought back as in a mirror that stands on the outermost pixel."""
+    period = max(2 * (length - 1), 1)
+    folded = positions.remainder(period)
+    return torch.minimum(folded, period - folded).clamp(max=length - 1)
 
 
 def _flip(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
@@ -96,6 +114,15 @@ def _lighten(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
+    "alternating-flip": Augmentation(
+        # In each pair of epochs every picture is seen as it is, and mirrored (Jordan 2024, arXiv:2404.00498).
+        draw=lambda g, n, a: g.uniform(size=(n, 1)) < a,
+        apply=_flip,
+        amount=0.5,
+        meaning="the share of pictures that begin mirrored, up to 1",
+        most=1,
+        alternates=True,
+    ),
     "brightness": Augmentation(
         draw=lambda g, n, a: 1 + g.uniform(-a, a, (n, 1)),
         apply=_lighten,
@@ -127,6 +154,12 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         apply=_shift,
         amount=2,
         meaning="the largest shift in each direction, in pixels",
+    ),
+    "shift-mirrored": Augmentation(
+        draw=lambda g, n, a: g.integers(-int(a), int(a), (n, 2), endpoint=True),
+        apply=_shift_mirrored,
+        amount=2,
+        meaning="the largest shift in each direction, in pixels; the picture goes on mirrored at its edges",
     ),
     "zoom": Augmentation(
         draw=lambda g, n, a: np.exp(g.uniform(-math.log1p(a), math.log1p(a), (n, 1))),
@@ -176,7 +209,12 @@ class Augmenter:
         """Draws what every picture will be changed by in this epoch."""
         self._drawn = []
         for name, amount in self.steps:
-            numbers = AUGMENTATIONS[name].draw(generator(self.seed, "augmentation", name, epoch), self.n, amount)
+            kind = AUGMENTATIONS[name]
+            numbers = kind.draw(
+                generator(self.seed, "augmentation", name, 0 if kind.alternates else epoch), self.n, amount
+            )
+            if kind.alternates and epoch % 2 == 0:
+                numbers = ~numbers
             self._drawn.append(torch.from_numpy(np.asarray(numbers, dtype=np.float32)))
 
     def __call__(self, pictures: torch.Tensor, which: torch.Tensor) -> torch.Tensor:

@@ -89,7 +89,9 @@ def find_batch_size(
     from pellucid.data.splitting import with_validation
     from pellucid.training.choice import choose_network, plan_for
     from pellucid.training.device import choose
+    from pellucid.training.transfer.choice import settle as settle_network
 
+    network, recipe, changes = settle_network(data, network, recipe, started=start is not None, changes=changes)
     choice = choose_network(network, settings, start)
     plan = plan_for(choice, recipe, changes)
     pictures = len(with_validation(data, plan.validation_fraction, plan.split_seed).train)

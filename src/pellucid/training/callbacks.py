@@ -57,9 +57,9 @@ class Callback:
         """After the last step, also when it was stopped: chosen_epoch, interrupted, seconds."""
 
 
-def _listens(callback: Any) -> bool:
-    """Whether it has a method for any event."""
-    return any(name.startswith("on_") for name in dir(callback))
+def _is_plain_function(callback: Any) -> bool:
+    """Whether it can be called, but has no method for any event: it would never be told of anything."""
+    return callable(callback) and not any(name.startswith("on_") for name in dir(callback))
 
 
 class Callbacks:
@@ -68,7 +68,7 @@ class Callbacks:
     def __init__(self, callbacks: Iterable[Any]) -> None:
         listed = isinstance(callbacks, Iterable) and not isinstance(callbacks, str)
         self.callbacks = list(callbacks) if listed else []
-        wrong = [one for one in self.callbacks if not _listens(one)] if listed else [callbacks]
+        wrong = [one for one in self.callbacks if _is_plain_function(one)] if listed else [callbacks]
         if wrong:
             raise UsageError(
                 f"Callbacks are a list of objects with methods such as on_epoch(row); given: {wrong[0]!r}. Its events "

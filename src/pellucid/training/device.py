@@ -24,5 +24,5 @@ def choose(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
     if not there[name]:
-        raise UsageError(f"This machine has no {name} device that torch can use. Leave --device out, or give cpu.")
+        raise UsageError(f"This machine has no {name} device that torch can use. Leave the device out, or give cpu.")
     return torch.device(name)

@@ -16,8 +16,8 @@ from torch import nn
 from pellucid.data.preprocessing import normalise
 from pellucid.errors import TrainingError
 from pellucid.inference.building import load_weights, weights_of
-from pellucid.inference.predicting import forward
-from pellucid.records import Preprocessing
+from pellucid.inference.predicting import forward, gather
+from pellucid.records import MappedPictures, Preprocessing
 from pellucid.training.augmentation import Augmenter
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints, Position, State
@@ -31,13 +31,18 @@ from pellucid.training.schedules import learning_rate
 
 _MOST_PIXELS = 4_000_000
 """How many pixel values are measured at once."""
+_LOOK = 50
+"""After so many steps it is looked whether the loss is still a number: an epoch may take hours."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Pictures that are learned from, or validated on: uint8 (N, C, H, W) with labels int64 (N,), on the device."""
+    """Pictures that are learned from, or validated on: uint8 (N, C, H, W) with labels int64 (N,), on the device.
 
-    pictures: torch.Tensor
+    Those that are larger than memory stay mapped; their batches are brought to the device when they are needed.
+    """
+
+    pictures: torch.Tensor | MappedPictures
     labels: torch.Tensor
 
     def __len__(self) -> int:
@@ -106,6 +111,8 @@ def fit(
     """
     batches = Batches(train, preprocessing, recipe, seed)
     outcome, position = _begin(network, rule, checkpoints, callbacks)
+    if position == Position():
+        callbacks.tell("weights", outcome, outcome.weights)
 
     def keep(position: Position) -> None:
         """Writes down where the training is."""
@@ -118,7 +125,8 @@ def fit(
 
             def stop(epoch: _Epoch = epoch) -> bool:
                 """Between two batches: writes down where the training is, when it is time, and says whether to stop."""
-                if interruption.requested or (checkpoints is not None and checkpoints.due()):
+                wanted = interruption.requested or (checkpoints is not None and checkpoints.due())
+                if wanted and not epoch.is_lost():  # where it is, the last good state stays
                     keep(epoch.position())
                 return interruption.requested
 
@@ -126,23 +134,32 @@ def fit(
             if row is None:
                 outcome.interrupted = True
                 break
-            row["validation_loss"], row["validation_accuracy"] = measure(network, validation, preprocessing, loss)
-            if not (math.isfinite(row["train_loss"]) and math.isfinite(row["validation_loss"])):
+            if not math.isfinite(row["train_loss"]):
+                outcome.stopped = _divergence(outcome, epoch.number, recipe)
+                break
+            with rule.evaluated():
+                row["validation_loss"], row["validation_accuracy"] = measure(
+                    network, validation, preprocessing, loss, precision=recipe.precision
+                )
+                weights = weights_of(network)
+            if not math.isfinite(row["validation_loss"]):
                 outcome.stopped = _divergence(outcome, epoch.number, recipe)
                 break
             outcome.history.rows.append(row)
             outcome.seconds.append(epoch.seconds)
             if recipe.keep == "last" or outcome.history.best() is row:
-                outcome.weights, outcome.chosen_epoch = weights_of(network), epoch.number
+                outcome.weights, outcome.chosen_epoch = weights, epoch.number
                 callbacks.tell("kept", outcome)
             position = Position(epoch.number + 1)
             keep(position)
             callbacks.tell("epoch", row)
+            callbacks.tell("weights", outcome, weights)
             if interruption.requested:
                 outcome.interrupted = epoch.number < recipe.epochs
                 break
     if outcome.chosen_epoch == 0:
-        outcome.weights = weights_of(network)
+        with rule.evaluated():
+            outcome.weights = weights_of(network)
     return outcome
 
 
@@ -176,7 +193,8 @@ class Batches:
         for i, (first, last) in list(enumerate(pairwise(self.bounds)))[done:]:
             step = (epoch - 1) * self.per_epoch + i
             which = order[first:last]
-            inputs = normalise(self.augment(self.examples.pictures[which], which), self.preprocessing)
+            pictures = gather(self.examples.pictures, which).to(device)
+            inputs = normalise(self.augment(pictures, which), self.preprocessing)
             torch.manual_seed(named_seed(self.seed, "dropout", step))
             yield step + 1, inputs, self.examples.labels[which], learning_rate(self.recipe, step, self.per_epoch)
 
@@ -224,6 +242,10 @@ class _Epoch:
     def seconds(self) -> float:
         return time.perf_counter() - self.started
 
+    def is_lost(self) -> bool:
+        """Whether the loss has stopped being a number; then so has the sum, for good. Waits for the device."""
+        return not math.isfinite(self.total_loss.item())
+
     def position(self) -> Position:
         return Position(self.number, self.batches, self.total_loss.item(), int(self.correct.item()), self.seconds)
 
@@ -250,6 +272,8 @@ def _learn_epoch(
         epoch.correct += hits
         epoch.batches += 1
         callbacks.tell("step", step, loss, hits / len(labels))
+        if epoch.batches % _LOOK == 0 and epoch.is_lost():
+            break
         if epoch.batches < batches.per_epoch and stop():
             return None
     return {
@@ -269,22 +293,27 @@ def _step(rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, rate: float) -
         if n == 1 and "more than 1 value per channel" in str(error):
             raise TrainingError(
                 "This network's batch normalisation takes averages over a batch, which one picture alone has not. "
-                "Give a larger --batch-size, or more pictures."
+                "Give a larger batch size (--batch-size), or more pictures."
             ) from error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise TrainingError(
             f"The network failed while it learned from a batch of {n} pictures: {reason}. "
-            f"If memory is short, try a smaller --batch-size."
+            f"If memory is short, try a smaller batch size (--batch-size)."
         ) from error
 
 
 def measure(
-    network: nn.Module, examples: Examples, preprocessing: Preprocessing, loss: LossFunction
+    network: nn.Module,
+    examples: Examples,
+    preprocessing: Preprocessing,
+    loss: LossFunction,
+    *,
+    precision: str = "full",
 ) -> tuple[float, float]:
     """(mean loss, accuracy) of a network on some pictures, in evaluation mode."""
     # Large pictures go through in small batches: a thousand photos of 224×224 would take gigabytes.
-    batch_size = max(1, min(1000, _MOST_PIXELS // examples.pictures[0].numel()))
-    outputs = forward(network, examples.pictures, preprocessing, batch_size=batch_size)
+    batch_size = max(1, min(1000, _MOST_PIXELS // math.prod(examples.pictures.shape[1:])))
+    outputs = forward(network, examples.pictures, preprocessing, batch_size=batch_size, precision=precision)
     labels = examples.labels.cpu()
     return loss(outputs, labels).item(), (outputs.argmax(dim=1) == labels).double().mean().item()
 
@@ -297,7 +326,10 @@ def _patience_is_over(history: History, recipe: Recipe) -> bool:
 
 def _divergence(outcome: Outcome, epoch: int, recipe: Recipe) -> str:
     """What there is to say of a loss that is no longer a number: it ends the training; what was good before is kept."""
-    advice = f"Try a lower learning rate, for example {recipe.learning_rate / 10:g}, or a gradient clip of 1."
+    advice = (
+        f"Try a lower learning rate, for example {recipe.learning_rate / 10:g}, or a gradient clip of 1; the range test "
+        f"(--find-lr) says which rates it bears."
+    )
     if outcome.chosen_epoch == 0:
         raise TrainingError(f"The loss stopped being a number in epoch {epoch}, so nothing was learned. {advice}")
     return (

@@ -20,6 +20,7 @@ import torch
 from pellucid.errors import PellucidError
 from pellucid.records import Dataset, Split
 from pellucid.training import memory
+from pellucid.training.recipes import Recipe
 from pellucid.training.rehearsal import rehearsal
 
 STEPS = 2
@@ -54,12 +55,12 @@ def _train(request: dict[str, Any], batch: int) -> None:
     data = _random_pictures(
         request["shape"], request["classes"], min(STEPS * batch, request["pictures"]), request["validation"]
     )
-    recipe = request["recipe"] | {"batch_size": batch}
+    recipe = Recipe.model_validate(request["recipe"]).but(batch_size=batch)
     with rehearsal(
-        data, request["network"], settings=request["settings"] or None, device="cpu", changes=recipe
+        data, request["network"], recipe=recipe, settings=request["settings"] or None, device="cpu"
     ) as training:
         for _ in range(STEPS):
-            training.step(recipe["learning_rate"] / 1000)
+            training.step(recipe.learning_rate / 1000)
         training.validate(_VALIDATED)
 
 

@@ -16,7 +16,7 @@ from pellucid.data.splitting import with_validation
 from pellucid.errors import DataError, UsageError
 from pellucid.inference.building import load_weights, try_out
 from pellucid.inference.predicting import as_tensor
-from pellucid.networks.network import Declaration, declaration
+from pellucid.networks.network import Declaration, Network, declaration
 from pellucid.records import Dataset, Model, NetworkSpecification, Preprocessing, Specification
 from pellucid.training.callbacks import Plan
 from pellucid.training.choice import Choice
@@ -28,6 +28,9 @@ from pellucid.training.recipes import Recipe
 from pellucid.training.rules import Rule, find_rule
 from pellucid.training.shape import input_shape
 from pellucid.version import __version__
+
+_LOOKED_AT = 5000
+"""How many training pictures a network may look at before its first step."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def prepare(
     module, specified = _network(choice, preprocessing.shape, len(data.classes), recipe, seed, start)
     declared = declaration(module)
     examples = {name: _examples(data, name, pictures[name], device) for name in ("train", "validation")}
+    if start is None and isinstance(module, Network):
+        module.look_at(_sample(pictures["train"], preprocessing))
     loss = recipe.loss or declared.loss
     module = module.to(device)
     if specified.name != "custom":
@@ -110,7 +115,9 @@ def prepare(
             preprocessing=preprocessing,
             loss=loss,
             probabilities=find_loss(loss).probabilities if recipe.loss else declared.probabilities,
-            training=_provenance(data, recipe, seed, start),
+            views=recipe.views,
+            views_below=recipe.views_below,
+            training=provenance(data, recipe, seed, start),
         ),
         notes=(*data.notes, *declared.notes, *notes),
     )
@@ -147,7 +154,7 @@ def _as_the_model(
     if size is not None and (size, size) != (height, width) and size != (height, width):
         raise UsageError(
             f"The model to start from takes pictures of {height}×{width} pixels, so the size cannot be {size}. "
-            f"Leave --size out."
+            f"Leave the size out."
         )
     kept = {"scaling": preprocessing.scaling, "fit": preprocessing.fit}
     notes = tuple(
@@ -160,7 +167,7 @@ def _as_the_model(
 
 def _pictures(
     data: Dataset, recipe: Recipe, size: int | tuple[int, int] | None, start: Model | None
-) -> tuple[dict[str, np.ndarray], Preprocessing]:
+) -> tuple[dict[str, preparing.Decoded], Preprocessing]:
     """The pictures of train and validation as uint8 (N, C, H, W), and the preprocessing, measured on train alone."""
     if start is not None:
         preprocessing = start.specification.preprocessing
@@ -175,9 +182,16 @@ def _pictures(
     return pictures, preprocessing
 
 
-def _examples(data: Dataset, split: str, pictures: np.ndarray, device: torch.device) -> Examples:
+def _examples(data: Dataset, split: str, pictures: preparing.Decoded, device: torch.device) -> Examples:
     labels = as_tensor(data.split(split).known_labels()).long()
-    return Examples(as_tensor(pictures).to(device), labels.to(device))
+    held = as_tensor(pictures).to(device) if isinstance(pictures, np.ndarray) else pictures
+    return Examples(held, labels.to(device))
+
+
+def _sample(pictures: preparing.Decoded, preprocessing: Preprocessing) -> torch.Tensor:
+    """Some training inputs from everywhere in the split, which may be sorted by class."""
+    which = np.linspace(0, len(pictures) - 1, min(len(pictures), _LOOKED_AT)).astype(np.int64)
+    return preparing.normalise(as_tensor(pictures[which]), preprocessing)
 
 
 def _network(
@@ -202,13 +216,20 @@ def _rule(
     return find_rule(declared.learning_rule)(module, recipe, training_loss)
 
 
-def _provenance(data: Dataset, recipe: Recipe, seed: int, start: Model | None) -> dict[str, Any]:
+def provenance(
+    data: Dataset,
+    recipe: Recipe,
+    seed: int,
+    start: Model | None,
+    names: tuple[str, ...] = ("train", "validation"),
+) -> dict[str, Any]:
     """How a model was trained: what goes into its file, and nothing that differs between equal runs.
 
-    The data are those that were learned from and validated on: nothing of the test split is looked at.
+    The data are those that were learned from and validated on, the splits of these names: nothing of the test split is
+    looked at.
     """
-    used: Mapping[str, Any] = {name: data.split(name) for name in ("train", "validation")}
-    provenance: dict[str, Any] = {
+    used: Mapping[str, Any] = {name: data.split(name) for name in names}
+    told: dict[str, Any] = {
         "recipe": recipe.model_dump(mode="json"),
         "seed": seed,
         "data": {
@@ -223,4 +244,4 @@ def _provenance(data: Dataset, recipe: Recipe, seed: int, start: Model | None) -
             "numpy": np.__version__,
         },
     }
-    return provenance if start is None else provenance | {"started_from": start.sha256}
+    return told if start is None else told | {"started_from": start.sha256}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pellucid.errors import UnknownNameError, UsageError
 
@@ -19,9 +19,13 @@ class Recipe(BaseModel):
     Attributes:
         epochs: how often every training picture is seen.
         batch_size: how many pictures one step learns from, at most; an epoch is cut into batches of nearly equal size.
-        optimizer: a key of `pellucid.training.optimizers`: sgd, adagrad, rmsprop, adam, adamw.
+        optimizer: a key of `pellucid.training.optimizers`: sgd, adagrad, rmsprop, adam, adamw, muon.
         learning_rate: the highest one; the schedule lowers it.
-        momentum: of sgd (Nesterov's); for adam and adamw the first of the two averages.
+        bias_rate, output_rate: what the learning rate is multiplied by for biases and normalisation layers, and for the
+            weights of the output layer.
+        momentum: of sgd and muon (Nesterov's); for adam and adamw the first of the two averages.
+        other_momentum: with muon, the momentum of what is no hidden weight.
+        unit_kernels: with muon, whether hidden weights are kept at one norm.
         weight_decay: how strongly weights are drawn to zero; biases and normalisation layers are left alone.
         schedule: a key of `pellucid.training.schedules`: constant, step, cosine, one-cycle.
         warm_up: the share of all steps in which the learning rate rises from near zero.
@@ -32,12 +36,22 @@ class Recipe(BaseModel):
         class_weights: `balanced` weighs each class by the inverse of how often it occurs; None weighs all alike.
         initialisation: a key of `pellucid.training.initialisation`; None for the network's own.
         augmentation: what is done to training pictures, each as `name` or `name:amount`: shift:2, flip, rotate:10 ...
+        precision: `full` computes in float32; `mixed` in bfloat16 where the device is faster in it, with weights and
+            sums kept in float32, and as `full` elsewhere.
+        averaging: the share of the past that an average of the weights keeps at each step; the average is what is
+            measured and kept. None keeps the weights themselves.
+        views, views_below: how a prediction looks again, mirrored (`flip`) or moved by a pixel (`shift`), where the
+            probability of its first look is below that; the model remembers it.
         early_stopping: stop when validation has not got better for so many epochs; None never stops early.
         keep: `best` keeps the epoch with the best validation accuracy, `last` the last one.
         scaling: `unit`, `symmetric` or `standard`, of the preprocessing.
         fit: `stretch`, `crop` or `pad`, for pictures of another size.
         validation_fraction: the share of the training split that validation is carved from, where none is given.
         split_seed: the seed of that carving; apart from the training's own, so that seeds are compared on one split.
+        backbone: a network that has learned before, whose weights are begun with: lite0, timm:NAME; None for none.
+        frozen: whether only the last layer learns, from what the backbone says of the pictures.
+        balance_from: with `frozen`, classes count alike where the most frequent is so many times as frequent as the
+            rarest; None for never.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,7 +60,11 @@ class Recipe(BaseModel):
     batch_size: int = Field(default=64, ge=1)
     optimizer: str = "adamw"
     learning_rate: float = Field(default=2e-3, gt=0, allow_inf_nan=False)
+    bias_rate: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    output_rate: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     momentum: float = Field(default=0.9, ge=0, lt=1)
+    other_momentum: float = Field(default=0.85, ge=0, lt=1)
+    unit_kernels: bool = False
     weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
     schedule: str = "one-cycle"
     warm_up: float = Field(default=0.2, ge=0, lt=1)
@@ -58,12 +76,27 @@ class Recipe(BaseModel):
     class_weights: Literal["balanced"] | None = None
     initialisation: str | None = None
     augmentation: tuple[str, ...] = ()
+    precision: Literal["full", "mixed"] = "full"
+    averaging: float | None = Field(default=None, gt=0, lt=1)
+    views: tuple[Literal["flip", "shift"], ...] = ()
+    views_below: float = Field(default=1.0, ge=0, le=1)
     early_stopping: int | None = Field(default=None, ge=1)
     keep: Literal["best", "last"] = "best"
     scaling: Literal["unit", "symmetric", "standard"] = "standard"
     fit: Literal["stretch", "crop", "pad"] = "stretch"
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)
     split_seed: int = Field(default=0, ge=0)
+    backbone: str | None = None
+    frozen: bool = False
+    balance_from: float | None = Field(default=3.0, ge=1, allow_inf_nan=False)
+
+    @field_validator("augmentation", mode="before")
+    @classmethod
+    def _as_list(cls, given: Any) -> Any:
+        """`flip`, and `flip,shift:2` in one word, are lists too; `none` is an empty one."""
+        if given is None or given in ("", "none"):
+            return ()
+        return tuple(word.strip() for word in given.split(",")) if isinstance(given, str) else given
 
     def but(self, **changes: Any) -> Recipe:
         """This recipe with some settings changed.
@@ -92,9 +125,17 @@ def _sentence(error: ValidationError) -> str:
     return f"{name.replace('_', ' ')} was given as {first['input']!r}, but should be {expected}."
 
 
+NO_NETWORK = (
+    "Which network? Give --network NAME (`pellucid networks` lists them), for example --network convnet. Only photos, "
+    "which are files in colour of more than 64 pixels, need none: they start from a backbone."
+)
+"""What is said where a training lacks its network."""
+
 RECIPES: dict[str, dict[str, Any]] = {
     # The network's own recipe: what it declares as its difference from Recipe().
     "default": {},
+    # Photos: a backbone that stays as it is, and a last layer on what it says. See training/transfer/frozen.py.
+    "features": {"backbone": "lite0", "frozen": True, "fit": "crop", "scaling": "symmetric"},
     # What a first tutorial does: Adam at a constant rate, pixels from 0 to 1, the last epoch.
     "plain": {
         "batch_size": 100,

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from pellucid.errors import TrainingError
+from pellucid.errors import TrainingError, UsageError
 from pellucid.inference.predicting import gather
 from pellucid.records import Dataset, Model
 from pellucid.training.choice import NetworkLike, choose_network, plan_for
@@ -20,6 +20,7 @@ from pellucid.training.device import choose
 from pellucid.training.loop import Batches, measure
 from pellucid.training.preparation import Prepared, prepare
 from pellucid.training.recipes import Recipe
+from pellucid.training.transfer.choice import settle
 
 
 class Rehearsal:
@@ -64,7 +65,7 @@ class Rehearsal:
         examples = self.prepared.validation
         if at_most is not None and at_most < len(examples):
             examples = type(examples)(gather(examples.pictures, slice(at_most)), examples.labels[:at_most])
-        measure(self.prepared.module, examples, self.prepared.specification.preprocessing, self.prepared.loss)
+    XX
         return len(examples)
 
 
@@ -97,8 +98,14 @@ def rehearsal(
     Raises:
         PellucidError: something that the user can mend; its text says how.
     """
+    network, recipe, changed = settle(data, network, recipe, started=start is not None, changes=changes or {})
     choice = choose_network(network, settings, start)
-    plan = plan_for(choice, recipe, changes or {})
+    plan = plan_for(choice, recipe, changed)
+    if plan.frozen:
+        raise UsageError(
+            "This plan solves for the last layer at once: it has no steps, so there is no learning rate, batch size or "
+            "number of epochs to find. Train it as it is, or the whole network with the recipe finetune."
+        )
     with torch.random.fork_rng(devices=[]):
         prepared = prepare(data, choice, plan, seed=seed, start=start, size=size, device=choose(device))
         yield Rehearsal(prepared, seed)

@@ -6,6 +6,7 @@ A network declares its rule. Most learn by gradient descent; a rule of another k
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,9 @@ from torch import nn
 from torch.nn import functional
 
 from pellucid.errors import UnknownNameError, UsageError
+from pellucid.inference.precision import computing
 from pellucid.networks.perceptron import Perceptron
+from pellucid.training.averaging import Average
 from pellucid.training.losses import LossFunction
 from pellucid.training.optimizers import make_optimizer
 from pellucid.training.recipes import Recipe
@@ -29,6 +32,10 @@ class Rule(Protocol):
         self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Learns from one batch, preprocessed (N, C, H, W), and gives (the mean loss, the outputs (N, K)) before it."""
+        ...
+
+    def evaluated(self) -> AbstractContextManager[None]:
+        """Within it, the network has the weights that are measured and kept: an average, for some rules."""
         ...
 
     def state(self) -> dict[str, np.ndarray]:
@@ -47,42 +54,54 @@ class Gradient:
         self.network = network
         self.loss = loss
         self.clip = recipe.gradient_clip
+        self.precision = recipe.precision
         self.optimizer = make_optimizer(network, recipe)
+        self.average = None if recipe.averaging is None else Average(network, recipe.averaging)
 
     def step(
         self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        outputs = self.network(inputs)
+        with computing(self.precision, inputs.device):
+            outputs = self.network(inputs)
+        outputs = outputs.float()
         loss = self.loss(outputs, labels)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.network.parameters():
+            parameter.grad = None
         loss.backward()
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
-        self.optimizer.step()
+        self.optimizer.step(learning_rate)
+        if self.average is not None:
+            self.average.update()
         return loss.detach(), outputs.detach()
 
-    def _parameters(self) -> list[nn.Parameter]:
-        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+    def evaluated(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.average is None else self.average.in_place()
 
     def state(self) -> dict[str, np.ndarray]:
-        return {
-            f"{number}/{key}": value.detach().cpu().numpy().copy()
-            for number, parameter in enumerate(self._parameters())
+        found = {
+            f"{number}/{key}": value
+            for number, parameter in enumerate(self.optimizer.parameters)
             for key, value in self.optimizer.state.get(parameter, {}).items()
-            if isinstance(value, torch.Tensor)
         }
+        if self.average is not None:
+            found |= {f"average/{name}": value for name, value in self.average.weights.items()}
+        return {name: value.detach().cpu().numpy().copy() for name, value in found.items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        parameters = self._parameters()
+        parameters = self.optimizer.parameters
         for name, array in state.items():
             number, _, key = name.partition("/")
-            parameter, value = parameters[int(number)], torch.from_numpy(np.array(array))
+            value = torch.from_numpy(np.array(array))
+            if number == "average":
+                assert self.average is not None
+                self.average.weights[key].copy_(value)
+                continue
+            parameter = parameters[int(number)]
             if value.shape == parameter.shape:
                 # In the memory order of the parameter, which fused steps rely on.
                 value = torch.empty_like(parameter, requires_grad=False, dtype=value.dtype).copy_(value)
-            self.optimizer.state[parameter][key] = value
+            self.optimizer.state.setdefault(parameter, {})[key] = value.to(parameter.device)
 
 
 class PerceptronRule:
@@ -127,6 +146,9 @@ class PerceptronRule:
         self.network.units.bias.copy_(self.total_bias / self.steps if averaged else self.bias)
         outputs = z if units > 1 else torch.cat([-z, z], dim=1)
         return self.loss(outputs, labels), outputs
+
+    def evaluated(self) -> AbstractContextManager[None]:
+        return nullcontext()  # the network's weights are the average already
 
     def state(self) -> dict[str, np.ndarray]:
         tensors = (self.weight, self.bias, self.total_weight, self.total_bias, torch.tensor(self.steps))

@@ -39,7 +39,7 @@ class TensorBoard(Callback):
     def __init__(self, folder: str | Path | None = None) -> None:
         if importlib.util.find_spec("tensorboard") is None:
             raise UsageError(
-                "--log tensorboard needs TensorBoard, which is not installed. "
+                "Curves for TensorBoard need TensorBoard, which is not installed. "
                 'Install it with: pip install "pellucid[tensorboard]".'
             )
         self.folder = None if folder is None else Path(folder)

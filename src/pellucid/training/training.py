@@ -8,8 +8,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -30,6 +31,7 @@ from pellucid.training.loop import Outcome, fit
 from pellucid.training.losses import find_loss
 from pellucid.training.preparation import Prepared, prepare, require_classes
 from pellucid.training.recipes import Recipe
+from pellucid.training.transfer.choice import settle
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,22 @@ def learn(
     Raises:
         PellucidError: something that you can mend; its text says how.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, SupportsIndex) or seed.__index__() < 0:
         raise UsageError(f"A seed is a whole number of at least 0; given: {seed!r}.")
+    seed = seed.__index__()  # NumPy's whole numbers too
+    callbacks = Callbacks(callbacks).callbacks
     require_classes(data)
     if isinstance(start, (str, Path)):
         start = Model.load(start)
+    network, recipe, changes = settle(data, network, recipe, started=start is not None, changes=changes)
     place = choose(device)
     choice = choose_network(network, settings, start)
     plan = plan_for(choice, recipe, changes)
+    if plan.frozen:
+        from pellucid.training.transfer import frozen
+
+        told = Callbacks([*([displays.suitable()] if progress else []), *callbacks])
+        return frozen.learn(data, plan, seed=seed, callbacks=told, size=size)
     # What is drawn here is a function of the seed, and leaves the caller's own generator as it was.
     with torch.random.fork_rng(devices=[]):
         prepared = prepare(data, choice, plan, seed=seed, start=start, size=size, device=place)
@@ -160,21 +170,25 @@ class _Models:
 
     def of(self, outcome: Outcome) -> Model:
         """The model of the epoch that is kept."""
+        return self.at(outcome, outcome.chosen_epoch, outcome.weights)
+
+    def at(self, outcome: Outcome, epoch: int, weights: dict[str, np.ndarray]) -> Model:
+        """The model of an epoch; 0 is before the first."""
         metrics = {}
-        if outcome.chosen_epoch:
-            row = outcome.history.rows[outcome.chosen_epoch - 1]
+        if epoch:
+            row = outcome.history.rows[epoch - 1]
             metrics = {
                 name: {"value": row[name], "n": self.pictures} for name in ("validation_accuracy", "validation_loss")
             }
         if self.untrained is not None:
-            custom.remember(outcome.weights, self.untrained)
-        training = self.specification.training | {"chosen_epoch": outcome.chosen_epoch}
+            custom.remember(weights, self.untrained)
+        training = self.specification.training | {"chosen_epoch": epoch}
         specification = self.specification.model_copy(update={"metrics": metrics, "training": training})
-        return Model(specification, outcome.weights)
+        return Model(specification, weights)
 
 
 class _BestModel:
-    """Turns the loop's word that an epoch is kept into a model for those who listen for it."""
+    """Turns the loop's word of weights into a model for those who listen for it."""
 
     def __init__(self, told: Callbacks, models: _Models) -> None:
         self.told = told
@@ -183,12 +197,16 @@ class _BestModel:
     def on_kept(self, outcome: Outcome) -> None:
         self.told.tell("best", self.models.of(outcome))
 
+    def on_weights(self, outcome: Outcome, weights: dict[str, np.ndarray]) -> None:
+        if self.told.listening("model"):
+            self.told.tell("model", len(outcome.history), self.models.at(outcome, len(outcome.history), weights))
+
 
 def _fit(
     prepared: Prepared, models: _Models, told: Callbacks, checkpoints: Checkpoints | None, *, seed: int, network: str
 ) -> Outcome:
     """Trains, and tells those who watch; that it ended is told however it ends."""
-    if told.listening("best"):
+    if told.listening("best") or told.listening("model"):
         told.callbacks.append(_BestModel(told, models))
     started = time.perf_counter()
     summary: dict[str, Any] = {"chosen_epoch": 0, "interrupted": True}
@@ -213,9 +231,13 @@ def _fit(
 
 
 def _calibrated(model: Model, prepared: Prepared) -> Model:
-    """The model with a temperature that makes its probabilities right on validation, where its loss did not."""
+    """The model with a temperature that makes its probabilities right on validation, where its loss did not.
+
+    Margins say nothing of probabilities, and smoothed labels teach a network to be less sure than it could be.
+    """
     specification = model.specification
-    if find_loss(specification.loss).likelihood or specification.probabilities != "softmax":
+    likelihood = find_loss(specification.loss).likelihood and not prepared.recipe.label_smoothing
+    if likelihood or specification.probabilities != "softmax":
         return model
     load_weights(prepared.module, model.weights)
     outputs = forward(prepared.module, prepared.validation.pictures, specification.preprocessing)

@@ -1,0 +1,70 @@
+"""Looking again: where a first look at a picture leaves a doubt, the outputs of several views of it are averaged.
+
+Views are mirrored, or moved by a pixel along the diagonal with the edge mirrored (Jordan 2024, arXiv:2404.00498). They
+cost a forward pass each, so only the pictures whose first look is unsure are seen again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+View = Callable[[torch.Tensor], torch.Tensor]
+
+
+def looks(views: Sequence[str]) -> list[tuple[float, View]]:
+    """What is seen of a picture: (weight, from uint8 (N, C, H, W) to a view of the same shape). Weights add up to 1.
+
+    `flip` halves every weight and adds the mirror image; `shift` adds the two pictures that are moved by a pixel, which
+    together weigh as much as the one that is not.
+    """
+    found: list[tuple[float, View]] = [(1.0, lambda pictures: pictures)]
+    if "shift" in views:
+        found = [(0.5, found[0][1]), (0.25, lambda pictures: _moved(pictures, 1)), (0.25, lambda x: _moved(x, -1))]
+    if "flip" in views:
+        found = [(weight / 2, look) for weight, look in found] + [
+            (weight / 2, lambda pictures, look=look: look(pictures).flip(-1)) for weight, look in found
+        ]
+    return found
+
+
+def look_again(
+    outputs: torch.Tensor,
+    pictures: torch.Tensor,
+    forward: Callable[[torch.Tensor], torch.Tensor],
+    probabilities: Callable[[torch.Tensor], torch.Tensor],
+    views: Sequence[str],
+    below: float,
+) -> torch.Tensor:
+    """The outputs (N, K), with those of unsure pictures replaced by the weighted mean over their views.
+
+    Args:
+        outputs: of the first look.
+        pictures: uint8 (N, C, H, W).
+        forward: from pictures to outputs.
+        probabilities: from outputs to probabilities (N, K).
+        views: `flip`, `shift`.
+        below: pictures whose largest probability is less than that are seen again.
+    """
+    unsure = torch.nonzero(probabilities(outputs).amax(dim=1) < below)[:, 0]
+    if not views or not len(unsure):
+        return outputs
+    chosen = pictures[unsure]
+    (first, _), *others = looks(views)
+    seen = first * outputs[unsure]
+    for weight, look in others:
+        seen = seen + weight * forward(look(chosen))
+    outputs = outputs.clone()
+    outputs[unsure] = seen
+    return outputs
+
+
+def _moved(pictures: torch.Tensor, step: int) -> torch.Tensor:
+    """Moved by `step` pixels down and to the right; what comes in at the edge is its mirror image."""
+    height, width = pictures.shape[-2:]
+    rows = (torch.arange(height, device=pictures.device) - step).abs()
+    columns = (torch.arange(width, device=pictures.device) - step).abs()
+    rows = torch.where(rows >= height, 2 * (height - 1) - rows, rows).clamp(min=0)
+    columns = torch.where(columns >= width, 2 * (width - 1) - columns, columns).clamp(min=0)
+    return pictures[..., rows, :][..., columns]

@@ -1,0 +1,123 @@
+"""A convolutional network with a whitening first layer, after the speed records on CIFAR-10."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from pellucid.errors import UsageError
+from pellucid.networks.arithmetic import require_size
+from pellucid.networks.network import Network
+
+_KERNEL = 2
+_LEAST_VARIANCE = 5e-4
+"""What is added to a variance before it is divided by: directions that hardly occur are not blown up to noise."""
+
+
+class WhitenedConvNet(Network):
+    """Three groups of two convolutions behind a layer that is not learned, but computed: it whitens 2×2 patches.
+
+    Layers, on CIFAR-10, with C = 3:
+
+        whitening   2·4·C kernels 2×2, GELU           (N,   3, 32, 32) → (N,  24, 31, 31)      24 (the biases)
+        group 1     64 kernels 3×3, pooling, 64 3×3                    → (N,  64, 15, 15)  50,688 +   128
+        group 2    256 kernels 3×3, pooling, 256 3×3                   → (N, 256,  7,  7) 737,280 +   512
+        group 3    256 kernels 3×3, pooling, 256 3×3             → (N, 256,  3,  3) 1,179,648 +   512
+        output     maximum over the picture, dense                     → (N,   K)           2,570   1,971,362 in all
+
+    Formula of the first layer: the patches' covariance is V Λ Vᵀ; the kernels are the columns of V (Λ + ε)^−½ and their
+        negatives, so that what comes out has unit variance in every direction, and no sign is lost in the activation.
+        It is computed from training pictures before the first step; only its biases are learned.
+
+    Behind each convolution stands a batch normalisation that learns a shift and no scale, then GELU; in the first
+    convolution of a group, pooling comes before it. Convolutions begin as the identity on their first channels (Dirac),
+    so that the network begins by handing its input through.
+
+    Args:
+        shape: (C, H, W) of the pictures, at least 9×9 pixels.
+        classes: K.
+        widths: how many kernels each group has.
+
+    Source: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024 (arXiv:2404.00498), after Page, "How to
+        train your ResNet", 2018 (whitening), and Balsam, hlb-CIFAR10, 2023. Ours has a bias in the output layer, and
+        takes the maximum over whatever is left of the picture.
+    Good for: small pictures, the best accuracy in the shortest time; made for the optimiser muon.
+    """
+
+    recipe: ClassVar[Mapping[str, Any]] = {
+        "batch_size": 500,
+        "optimizer": "muon",
+        "unit_kernels": True,
+        "learning_rate": 0.12,
+        "momentum": 0.6,
+        "other_momentum": 0.85,
+        "bias_rate": 220.0,
+        "output_rate": 0.04,
+        "weight_decay": 0.007,
+        "warm_up": 0.0,
+        "label_smoothing": 0.2,
+        "keep": "last",
+        "precision": "mixed",
+    }
+
+    def __init__(self, shape: tuple[int, int, int], classes: int, widths: Sequence[int] = (64, 256, 256)) -> None:
+        super().__init__()
+        require_size("whitened-convnet", shape, 9)
+        if len(widths) != 3 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in widths):
+            raise UsageError(f"The widths are three numbers of kernels, for example [64, 256, 256]; given: {widths!r}.")
+        patch = shape[0] * _KERNEL**2
+        self.whitening = nn.Conv2d(shape[0], 2 * patch, _KERNEL)
+        self.whitening.weight.requires_grad = False
+        assert self.whitening.bias is not None
+        nn.init.zeros_(self.whitening.bias)
+        first, second, third = widths
+        self.group1 = _group(2 * patch, first)
+        self.group2 = _group(first, second)
+        self.group3 = _group(second, third)
+        self.activation = nn.GELU()
+        self.output = nn.Linear(third, classes)
+        nn.init.normal_(self.output.weight, std=1 / third)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.activation(self.whitening(x))
+        x = self.group3(self.group2(self.group1(x)))
+        return self.output(x.amax(dim=(2, 3)))
+
+    @torch.no_grad()
+    def look_at(self, inputs: torch.Tensor) -> None:
+        """Computes the whitening from training inputs, float32 (N, C, H, W)."""
+        channels = inputs.shape[1]
+        patches = inputs.unfold(2, _KERNEL, 1).unfold(3, _KERNEL, 1).permute(0, 2, 3, 1, 4, 5)
+        patches = patches.reshape(-1, channels * _KERNEL**2).double()
+        variances, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
+        kernels = (directions / (variances + _LEAST_VARIANCE).sqrt()).T.reshape(-1, channels, _KERNEL, _KERNEL)
+        self.whitening.weight.copy_(torch.cat([kernels, -kernels]))
+
+
+def _group(channels: int, kernels: int) -> nn.Sequential:
+    return nn.Sequential(
+        _convolution(channels, kernels),
+        nn.MaxPool2d(2),
+        _normalisation(kernels),
+        nn.GELU(),
+        _convolution(kernels, kernels),
+        _normalisation(kernels),
+        nn.GELU(),
+    )
+
+
+def _convolution(channels: int, kernels: int) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, kernels, 3, padding=1, bias=False)
+    nn.init.dirac_(layer.weight.data[:channels])
+    return layer
+
+
+def _normalisation(kernels: int) -> nn.BatchNorm2d:
+    # Few steps are made, so its running averages follow quickly.
+    layer = nn.BatchNorm2d(kernels, momentum=0.4)
+    layer.weight.requires_grad = False
+    return layer
