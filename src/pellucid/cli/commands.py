@@ -35,6 +35,8 @@ COMMANDS: dict[str, Command] = {
     "tune": Command("pellucid.cli.tune", "Search the settings of a training."),
     "evaluate": Command("pellucid.cli.evaluate", "Score a model on labelled pictures."),
     "predict": Command("pellucid.cli.predict", "Say what a model sees in pictures."),
+    "label": Command("pellucid.cli.label", "Suggest labels for photos, the most useful first."),
+    "sort": Command("pellucid.cli.sort", "Copy photos into one folder per class."),
     "info": Command("pellucid.cli.info", "Print what a model file says of itself."),
     "inspect": Command("pellucid.cli.inspect", "Look inside a model: layers, kernels, maps."),
     "lint": Command("pellucid.cli.lint", "Find what makes a network or a training script quietly worse."),

@@ -79,6 +79,8 @@ def _as_learned(dataset: Dataset, model: Model) -> Dataset | None:
     plan = model.specification.training.get("recipe")
     if "train" not in dataset.splits or not isinstance(plan, dict):
         return None
+    if plan.get("frozen"):  # all of train taught it; nothing was carved
+        return dataset
     try:
         return with_validation(dataset, plan["validation_fraction"], plan["split_seed"])
     except (KeyError, TypeError, PellucidError):  # a plan of another kind, or data from which none can be carved
@@ -90,6 +92,7 @@ def _cautions(split: str, dataset: Dataset, learned: Dataset | None, model: Mode
     then = model.specification.training.get("data")
     named_the_same = isinstance(then, dict) and then.get("name") == dataset.name
     same = (split != "test" or named_the_same) and learned is not None and _is_what_it_learned_from(learned, then)
+    used = then.get("sizes", {}) if isinstance(then, dict) else {}
     if carved and learned is not None:
         yield (
             f"'{dataset.name}' has no validation split of its own; these are the {len(learned.validation):,} pictures "
@@ -97,7 +100,7 @@ def _cautions(split: str, dataset: Dataset, learned: Dataset | None, model: Mode
         )
     if same and split == "train":
         yield "the model learned from these pictures, or its epoch was chosen by them, so the numbers are too good."
-    if same and split == "validation":
+    if same and split == "validation" and split in used:
         yield "by these pictures the model's epoch was chosen, so the numbers are somewhat too good."
     if named_the_same and not same:
         yield (
@@ -115,7 +118,10 @@ def _is_what_it_learned_from(data: Dataset, then: Any) -> bool:
 
     if not isinstance(then, dict) or "train" not in data.splits:
         return False
-    used = {name: data.split(name) for name in ("train", "validation")}
+    names = [name for name in ("train", "validation") if name in then.get("sizes", {})]
+    if not set(names) <= set(data.splits):
+        return False
+    used = {name: data.split(name) for name in names}
     if then.get("sizes") != {name: len(split) for name, split in used.items()}:
         return False  # without reading all of them
     try:

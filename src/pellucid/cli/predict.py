@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pellucid.records import Findings, Predictions
+    from pellucid.records import Findings, Model, Predictions
 
 EXAMPLES = """  pellucid predict model.safetensors scan.png
+  pellucid predict lite0 photo.jpg
   pellucid predict model.safetensors scans/ --top 3
   pellucid predict model.safetensors 'scans/*.jpg' --out found.csv
   ls scans/*.png | pellucid predict model.safetensors -
@@ -24,7 +25,10 @@ Exit codes: 0 all pictures were read; 1 some could not be read, and each is name
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a run folder.", show_default=False)],
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A model file, a run folder, or a backbone: lite0.", show_default=False),
+    ],
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -34,7 +38,10 @@ def predict(
         ),
     ],
     *,
-    top: Annotated[int, typer.Option(min=1, help="How many classes to name for each picture.")] = 1,
+    top: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many classes to name for each picture; 1, or 5 of hundreds.", show_default=False),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write them to this file too: .csv, .jsonl or .parquet.", show_default=False)
     ] = None,
@@ -49,11 +56,11 @@ def predict(
     A picture that cannot be read is named, and the others go on.
     """
     from pellucid.cli import console, picture_paths, prediction_files
-    from pellucid.records import Model
 
     if out is not None:
         prediction_files.writer(out)  # a name that makes no sense is said before the work, not after
-    loaded = Model.load(model)
+    loaded = backbone_or_model(model)
+    top = top or (5 if len(loaded.classes) >= _HUNDREDS else 1)
     with tempfile.TemporaryDirectory() as folder:
         gathered = picture_paths.gather(paths, spool=Path(folder))
         console.notes(gathered.notes)
@@ -76,6 +83,26 @@ def predict(
     if found.unreadable:
         console.say(f"{len(found.unreadable)} of {len(found) + len(found.unreadable)} pictures could not be read.")
         raise typer.Exit(1)
+
+
+_HUNDREDS = 100
+"""Of so many classes the first guess alone says little."""
+
+
+def backbone_or_model(name: Path) -> Model:
+    """The model in a file or a run folder; or that which a backbone is, where its name and no file is given.
+
+    Raises:
+        ModelFileError: it is neither.
+    """
+    from pellucid.networks.catalogue import BACKBONES
+    from pellucid.records import Model
+
+    if str(name) not in BACKBONES or name.exists():
+        return Model.load(name)
+    from pellucid.inference.pretrained import pretrained
+
+    return pretrained(str(name))
 
 
 def _renamed(found: Predictions, names: Mapping[str, str], problems: Mapping[str, str]) -> Predictions:

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.errors import DataError
+from pellucid.errors import DataError, UsageError
 from pellucid.evaluation.thumbnails import thumbnail
 from pellucid.records import Figure, Finding, Findings, Metric, Predictions, Split, Table
 from pellucid.statistics import metrics
-from pellucid.statistics.intervals import wilson
+from pellucid.statistics.intervals import mean_of_shares, wilson
 
 SAMPLE = 24
 """How many pictures the sample of right and wrong predictions shows."""
+
+UNEQUAL = 2
+"""From this ratio of the largest to the smallest class on, the balanced accuracy is said too."""
 
 CONFUSIONS = 50
 """How many kinds of confusion the table lists."""
@@ -22,8 +25,8 @@ CONFUSIONS = 50
 def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistakes: int = 24) -> Findings:
     """Scores predictions against the given labels.
 
-    The findings, in this order: the metrics `accuracy` (with its 95 % Wilson interval), `base_rate`, `top_5_accuracy`
-    (where there are more than five classes) and `loss`; the tables `per_class` and `confusions`; the figures
+    The findings, in this order: the metrics `accuracy` (with its 95 % Wilson interval), `balanced_accuracy` (where the
+    classes are of unequal size), `base_rate`, `top_5_accuracy` (where there are more than five classes) and `loss`; the tables `per_class` and `confusions`; the figures
     `confusion_matrix`, `mistakes` (the most confident ones first) and `predictions` (a seeded sample).
 
     Args:
@@ -35,6 +38,10 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
         DataError: the labels are not known, there is nothing to score, the probabilities are not numbers, or a
             predicted picture is not among `pictures`.
     """
+    if not isinstance(predictions, Predictions):
+        raise UsageError(f"evaluate takes predictions, evaluate(predict(model, pictures)); given: {predictions!r}.")
+    if pictures is not None and not isinstance(pictures, Split):
+        raise UsageError(f"The pictures are the split that was predicted, for example data.test; given: {pictures!r}.")
     labels = _known(predictions)
     cells = _Cells(predictions, labels, pictures)
     confusion = metrics.confusion_matrix(labels, predictions.predicted, len(predictions.classes))
@@ -77,6 +84,7 @@ def _metrics(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
     left_out = len(predictions.unreadable)
     note = f"{left_out:,} that could not be read {'is' if left_out == 1 else 'are'} not counted" if left_out else ""
     found = [_share("accuracy", int((predictions.predicted == labels).sum()), n, note)]
+    found += _balanced(predictions, labels)
     share, most = metrics.base_rate(labels, classes)
     found.append(Metric("base_rate", share, n, unit="fraction", note=f"always saying '{predictions.classes[most]}'"))
     if classes > 5:
@@ -85,6 +93,19 @@ def _metrics(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
     note = "the mean of −log p of the given class; a p below 1.2e-07 counts as that"
     found.append(Metric("loss", loss, n, unit="nats", note=note))
     return found
+
+
+def _balanced(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
+    """The balanced accuracy, where one class has at least twice as many pictures as another."""
+    given = np.bincount(labels, minlength=len(predictions.classes))
+    right = np.bincount(labels[predictions.predicted == labels], minlength=len(predictions.classes))[given > 0]
+    given = given[given > 0]
+    if len(given) < 2 or given.max() < UNEQUAL * given.min():
+        return []
+    low, high = mean_of_shares(right, given)
+    note = f"the mean of the recalls of {len(given):,} classes, each of which counts alike"
+    value = float((right / given).mean())
+    return [Metric("balanced_accuracy", value, len(labels), low, high, unit="fraction", note=note)]
 
 
 def _share(name: str, right: int, n: int, note: str = "") -> Metric:

@@ -30,6 +30,7 @@ def pretrained(name: str = "lite0", *, weights: str | Path | None = None, downlo
             network=NetworkSpecification(name=name, settings=dict(backbone.settings)),
             classes=backbone.classes,
             preprocessing=backbone.preprocessing,
+            temperature=backbone.temperature,
             training={"backbone": {"name": name, "sha256": backbone.sha256}},
         ),
         backbone.weights,

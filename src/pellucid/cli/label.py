@@ -1,0 +1,82 @@
+"""`pellucid label MODEL FOLDER`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pellucid.records import Table
+    from pellucid.workflows.label import Suggestions
+
+EXAMPLES = """  pellucid label model.safetensors new-photos/
+  pellucid label runs/photos-lite0-001 new-photos/ --count 50 --out to-label.csv
+
+Fill in the column `label` of the table, from the top, for as many as you like, and train with it:
+  pellucid train to-label.csv"""
+
+
+def label(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a run folder.", show_default=False)],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FOLDER...", help="Photos without labels: folders, files, patterns.", show_default=False
+        ),
+    ],
+    *,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="How many to suggest; all where not given.", show_default=False)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The table to fill in.")] = Path("to-label.csv"),
+    network: Annotated[
+        str | None, typer.Option(help="For a model of your own network: file.py:Class.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+) -> None:
+    """Suggest labels for photos, the most useful first: those that the model is unsure of, and unlike each other."""
+    from pellucid.cli import console, picture_paths
+    from pellucid.errors import StorageError
+    from pellucid.records import Findings, Model
+
+    if out.exists():  # said before the work, not after
+        raise StorageError(f"{out} is there already, perhaps with labels in it. Choose another name with --out.")
+    loaded = Model.load(model)
+    with tempfile.TemporaryDirectory() as folder:
+        gathered = picture_paths.gather([path for path in paths if path != "-"], spool=Path(folder))
+    console.notes(gathered.notes)
+    for sentence in gathered.problems.values():
+        console.say(sentence)
+    if not gathered.pictures:
+        raise typer.Exit(1)
+
+    from pellucid.workflows import label as workflow
+
+    found = workflow.suggest(loaded, list(gathered.pictures), count=count, network=network)
+    workflow.write(found, out)
+    for name, reason in found.predictions.unreadable.items():
+        console.say(reason if name in reason else f"{name}: {reason}")
+    console.emit(Findings((_table(found),)), as_json=as_json)
+    say = console.say if as_json else typer.echo
+    say(console.plain(f"Table  {out}: fill in the column label, from the top, and train with: pellucid train {out}"))
+    if found.predictions.unreadable or gathered.problems:
+        raise typer.Exit(1)
+
+
+_SHOWN = 20
+
+
+def _table(found: Suggestions) -> Table:
+    from pellucid.records import Table
+
+    said = found.predictions
+    rows = tuple(
+        (rank, str(said.ids[place]), said.classes[said.predicted[place]], float(said.confidence[place]))
+        for rank, place in enumerate(found.order[:_SHOWN].tolist(), start=1)
+    )
+    more = len(found.order) - len(rows)
+    note = f"And {more:,} more in the table." if more else ""
+    return Table("to_label", ("rank", "photo", "suggestion", "probability %"), rows, note)

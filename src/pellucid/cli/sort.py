@@ -1,0 +1,83 @@
+"""`pellucid sort MODEL FOLDER --into OUT`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pellucid.workflows.sort import Sorted
+
+EXAMPLES = """  pellucid sort model.safetensors new-photos/ --into sorted/
+  pellucid sort runs/photos-lite0-001 new-photos/ --into sorted/ --threshold 0.95
+  pellucid sort lite0 holiday/ --into by-thing/ --threshold 0.5
+
+OUT/sorted.csv says what went where. Interrupted, the same command goes on. Nothing is overwritten."""
+
+
+def sort(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A model file, a run folder, or a backbone: lite0.", show_default=False),
+    ],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="FOLDER...", help="Photos: folders, files, patterns.", show_default=False),
+    ],
+    *,
+    into: Annotated[Path, typer.Option(help="The folder that the class folders are made in.", show_default=False)],
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Less probable ones go to the folder unsure; 0.8, or the model's own.",
+            show_default=False,
+        ),
+    ] = None,
+    move: Annotated[bool, typer.Option("--move", help="Take the photos away from where they are.")] = False,
+    network: Annotated[
+        str | None, typer.Option(help="For a model of your own network: file.py:Class.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+) -> None:
+    """Copy photos into one folder per class, the unsure ones apart, with a table of what went where."""
+    from pellucid.cli import console, picture_paths
+    from pellucid.cli.predict import backbone_or_model
+    from pellucid.records import Findings, Table
+
+    loaded = backbone_or_model(model)
+    with tempfile.TemporaryDirectory() as folder:
+        gathered = picture_paths.gather([path for path in paths if path != "-"], spool=Path(folder))
+    console.notes(gathered.notes)
+    for sentence in gathered.problems.values():
+        console.say(sentence)
+    if not gathered.pictures:
+        raise typer.Exit(1)
+
+    from pellucid.workflows import sort as workflow
+
+    found = workflow.sort(loaded, list(gathered.pictures), into, threshold=threshold, move=move, network=network)
+    for name, reason in found.unreadable.items():
+        console.say(reason if name in reason else f"{name}: {reason}")
+    if found.counts or as_json:
+        rows = tuple(found.counts.most_common())
+        console.emit(Findings((Table("sorted", ("folder", "photos"), rows),)), as_json=as_json)
+    say = console.say if as_json else typer.echo
+    say(_said(found, moved=move))
+    say(console.plain(f"Sorted  {into}, and what went where: {into / workflow.LOG}"))
+    if found.unreadable or gathered.problems:
+        raise typer.Exit(1)
+
+
+def _said(found: Sorted, *, moved: bool) -> str:
+    done, share = f"{'Moved' if moved else 'Copied'}: {sum(found.counts.values()):,}", 100 * found.threshold
+    notes = [f"{done}. Photos whose class is less probable than {share:g} % are in unsure."]
+    if found.before:
+        notes.append(f"{found.before:,} had been sorted before.")
+    if found.unreadable:
+        notes.append(f"{len(found.unreadable):,} could not be read, and stayed where they are.")
+    return " ".join(notes)

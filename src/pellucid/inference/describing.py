@@ -1,0 +1,81 @@
+"""What a model says of pictures together with how it sees them: predictions, and the features before its last layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pellucid.errors import UsageError
+from pellucid.inference.features import features
+from pellucid.inference.predicting import predict
+from pellucid.inference.probabilities import probabilities
+from pellucid.networks.backbones import Backbone
+from pellucid.records import Model, Predictions, Split
+
+# Where the last, dense layer of these networks is; what comes before it gives the features.
+_LAST = {"lite0": "classifier"}
+
+
+@dataclass(frozen=True)
+class Described:
+    """N pictures.
+
+    Attributes:
+        predictions: what the model says of them.
+        features: what it says that from, float32 (N, D); the probabilities, where its network has no features.
+    """
+
+    predictions: Predictions
+    features: np.ndarray
+
+
+def backbone_of(model: Model) -> Backbone | None:
+    """The backbone within a model; None where it has none that is known.
+
+    Where the training left it as it was, its hash is the same as before, and so are the features in the cache.
+    """
+    named = model.specification.network
+    if named.name not in _LAST:
+        return None
+    return Backbone(
+        named.name, model.weights, _LAST[named.name], model.classes, model.specification.preprocessing, named.settings
+    )
+
+
+def describe(model: Model, pictures: Split, **settings: Any) -> Described:
+    """Predicts pictures, and keeps what it was predicted from.
+
+    Of a model on a backbone the features come from the cache, where they were computed before: for an earlier training
+    on the same backbone, or an earlier look at the same pictures.
+
+    Raises:
+        DataError: there is nothing to predict.
+    """
+    backbone = backbone_of(model)
+    if backbone is None or not len(pictures):
+        found = predict(model, pictures, **settings)
+        return Described(found, found.probabilities)
+    if settings.get("network") is not None:
+        raise UsageError(f"The network '{backbone.name}' is known; leave --network out.")
+    values, reasons = features(pictures.pictures, backbone)
+    kept = [place for place in range(len(values)) if place not in reasons]
+    names, split, values = pictures.ids, pictures.take(kept), values[kept]
+    weight, bias = (model.weights[f"{backbone.classifier}.{name}"] for name in ("weight", "bias"))
+    outputs = torch.from_numpy(values @ weight.T + bias)
+    specification = model.specification
+    said = probabilities(specification.probabilities, outputs, specification.temperature).numpy()
+    unreadable = {str(names[place]): reason for place, reason in reasons.items()}
+    found = Predictions(
+        split.ids,
+        said,
+        model.classes,
+        columns=split.columns,
+        dataset=split.dataset,
+        split=split.name,
+        model=model.sha256,
+        unreadable=unreadable,
+    )
+    return Described(found, values)
