@@ -102,8 +102,9 @@ def class_folders(tmp_path, photo) -> Callable[..., Path]:
         for label, n in counts.items():
             (folder / label).mkdir(parents=True, exist_ok=True)
             for i in range(n):
-                # All of them differ in size, so in content.
-                photo(20 + seed, 16).save(folder / label / f"{i:02}.png")
+                # All of them differ in size and in what they show: none is a copy of another.
+                spots = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+                Image.fromarray(spots).resize((20 + seed, 16)).save(folder / label / f"{i:02}.png")
                 seed += 1
         return folder
 

@@ -30,5 +30,5 @@ def load(name: str = "digits") -> Dataset:
         given_ids=np.array([f"{name}/{i}" for i in range(len(pictures))]),
         dataset=name,
     )
-    train, test = carve(whole, 0.2, 0, name="test")
+    train, test = carve(whole, 0.2, 0, name="test", copies=False)
     return Dataset(name, {"train": train, "test": test}, "Handwritten digits of 8×8 pixels, from scikit-learn.")

@@ -3,9 +3,12 @@
 A class of n pictures gives floor or ceiling of n × fraction of them, so that the whole is ceil(N × fraction) where that
 is possible; a class of two or more keeps at least one picture on each side; a class of one stays in the rest.
 
-Each picture has a random key, and the smallest keys of a class are carved. The key of a file is a hash of its id, so a
-file keeps its side when others are added, removed or unreadable; only at the edge, where a class's count changes, may
-one go over. Pictures in memory have no names of their own: their keys go by their places.
+Each picture has a random key, and the smallest keys of a class are carved. The key of a file is a hash of its content,
+so a file keeps its side when it is moved or renamed, and when others are added, removed or unreadable; only at the
+edge, where a class's count changes, may one go over. Pictures in memory go by their places.
+
+No copy crosses: pictures that are copies of each other, exact or nearly so (`data/checking/likeness.py`), and those of
+one declared group stay on one side.
 """
 
 from __future__ import annotations
@@ -51,17 +54,18 @@ def check_fraction(fraction: float, name: str = "fraction") -> None:
         raise UsageError(f"{name} is {fraction}; it must lie between 0 and 1, for example 0.2 for a fifth.")
 
 
-def carve(split: Split, fraction: float, seed: int, *, name: str) -> tuple[Split, Split]:
+def carve(split: Split, fraction: float, seed: int, *, name: str, copies: bool = True) -> tuple[Split, Split]:
     """Carves a part off a split, class by class.
 
-    Where the split has a column `groups`, the pictures of one group stay together, and the counts are as near to the
-    stratified ones as whole groups allow.
+    Copies of one picture stay together, and so do the pictures of one group where the split has a column `groups`; the
+    counts are then as near to the stratified ones as that allows.
 
     Args:
         split: what to carve from; its labels must be known.
         fraction: which part is carved off, between 0 and 1.
         seed: which pictures; the same seed, name and labels give the same pictures (of files: the same ids).
         name: what the carved part is called, for example `validation`.
+        copies: whether copies are looked for; without, only declared groups stay together.
 
     Returns:
         (rest, carved), both in the order of `split`.
@@ -72,14 +76,15 @@ def carve(split: Split, fraction: float, seed: int, *, name: str) -> tuple[Split
     check_fraction(fraction)
     labels = split.known_labels()
     keys = _keys(split, seed, name)
-    if GROUPS in split.columns:
-        chosen = _choose_groups(labels, split.columns[GROUPS], len(split.classes), fraction, keys)
+    groups = _together(split, copies=copies)
+    if groups is not None:
+        chosen = _choose_groups(labels, groups, len(split.classes), fraction, keys)
     else:
         chosen = _choose(labels, len(split.classes), fraction, keys)
     if not chosen.any() or chosen.all():
         raise DataError(
             f"The {split.name} split has {len(split):,} pictures, too few to carve a {name} split from it: some class "
-            f"needs at least two{' groups' if GROUPS in split.columns else ''}."
+            f"needs at least two{'' if groups is None else ', of different groups and not copies of each other'}."
         )
     return split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen), name=name)
 
@@ -109,17 +114,35 @@ def lacking(splits: Mapping[str, Split]) -> list[str]:
     return notes
 
 
+def _together(split: Split, *, copies: bool) -> np.ndarray | None:
+    """A number for each picture that those have in common which stay together, int64 (N,); None where all are alone."""
+    from pellucid.data.checking.kinship import components, families
+
+    everyone = np.arange(len(split))
+    kin = families(split) if copies else everyone
+    if GROUPS in split.columns:
+        _, first, group = np.unique(split.columns[GROUPS], return_index=True, return_inverse=True)
+        kin = components(len(split), np.concatenate([everyone, everyone]), np.concatenate([kin, first[group]]))
+    return None if np.array_equal(kin, everyone) else kin
+
+
 def _keys(split: Split, seed: int, name: str) -> np.ndarray:
     """One random key a picture, the same on every platform for ever: uint64 (N,).
 
-    For files a hash of the id. For arrays the raw output of the bit generator, which NumPy promises not to change.
+    For files a hash of the content, or of the id where there is nothing to read. For arrays the raw output of the bit
+    generator, which NumPy promises not to change.
     """
     if seed < 0:
         raise UsageError(f"The seed is {seed}; it must be 0 or more.")
     if isinstance(split.pictures, PictureFiles):
+        from pellucid.data.hashing import content_hashes
+
+        contents = content_hashes(split.pictures).tolist()
         hashes = (
-            hashlib.sha256(f"{seed}/{name}/{identity}".encode("utf-8", "backslashreplace")).digest()[:8]
-            for identity in split.ids
+            hashlib.sha256(
+                f"{seed}/{name}/".encode() + (content or str(identity).encode("utf-8", "backslashreplace"))
+            ).digest()[:8]
+            for identity, content in zip(split.ids, contents, strict=True)
         )
         return np.array([int.from_bytes(one, "little") for one in hashes], dtype=np.uint64)
     return np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])).random_raw(len(split))

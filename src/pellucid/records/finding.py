@@ -219,5 +219,6 @@ def _finding(item: Mapping[str, Any]) -> Finding:
         rows = tuple(tuple(row) for row in item["rows"])
         return Table(item["name"], tuple(item["columns"]), rows, item.get("note", ""))
     if "level" in item:
-        return Remark(**{**item, "pictures": tuple(item.get("pictures", ()))})
+        concerned = tuple(item.get("pictures", ()))
+        return Remark(item["name"], item["level"], item["text"], item.get("advice", ""), item.get("n", 0), concerned)
     return Figure(**item) if "figure" in item else Metric(**item)

@@ -1,0 +1,135 @@
+"""Pictures that are far from the rest in size, shape, brightness or sharpness, and those that show nothing.
+
+How far is said by a robust z-score: the distance from the median, divided by 1.4826 times the median of all such
+distances (which is the standard deviation, where values are spread normally). Sizes and shapes are compared by their
+logarithms. What lies farther than 5 is named; of normal values that would be one in two million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pellucid.data.checking.evidence import Evidence
+from pellucid.data.checking.kinship import FLATTEST
+from pellucid.data.checking.looking import Looks
+from pellucid.data.checking.showing import cell
+from pellucid.records import Figure, Finding, Remark, Table
+
+__all__ = ["check", "robust_scores"]
+
+BOUND = 5.0
+_FEWEST, _SHOWN, _ROWS = 20, 6, 1000
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """Something to be far from the rest in.
+
+    Attributes:
+        values: what of the looks is compared.
+        least: a difference that is never remarkable: the standard deviation is taken to be at least a fifth of it.
+        low, high: what a picture is that lies below, and above.
+        said: the value in words, of one picture.
+    """
+
+    values: Callable[[Looks], np.ndarray]
+    least: float
+    low: str
+    high: str
+    said: Callable[[Looks, int], str]
+
+
+def _area(looks: Looks) -> np.ndarray:
+    return np.log(looks.width.astype(np.float64) * looks.height)
+
+
+def _aspect(looks: Looks) -> np.ndarray:
+    return np.log(looks.width / looks.height.astype(np.float64))
+
+
+def _pixels(looks: Looks, index: int) -> str:
+    return f"{looks.width[index]}×{looks.height[index]} pixels"
+
+
+MEASURES: dict[str, _Measure] = {
+    "size": _Measure(_area, np.log(2), "smaller", "larger", _pixels),
+    "shape": _Measure(_aspect, np.log(1.5), "narrower", "wider", _pixels),
+    "brightness": _Measure(
+        lambda looks: looks.brightness.astype(np.float64),
+        25.0,
+        "darker",
+        "brighter",
+        lambda looks, i: f"mean grey level {looks.brightness[i]:.0f} of 255",
+    ),
+    "sharpness": _Measure(
+        lambda looks: looks.sharpness.astype(np.float64),
+        1.0,
+        "more blurred",
+        "more grainy or sharp",
+        lambda looks, i: f"log sharpness {looks.sharpness[i]:.1f}",
+    ),
+}
+
+
+def check(evidence: Evidence) -> list[Finding]:
+    """A remark for each measure; a table of what was named; a figure of the farthest of each."""
+    looks = evidence.looks
+    found: list[Finding] = _flat(evidence)
+    which = np.flatnonzero(looks.readable & (looks.contrast >= FLATTEST))
+    rows: list[tuple[Any, ...]] = []
+    groups: list[dict[str, Any]] = []
+    for name, measure in MEASURES.items() if len(which) >= _FEWEST else ():
+        with np.errstate(divide="ignore"):
+            scores = robust_scores(measure.values(looks)[which], measure.least / BOUND)
+        far = np.flatnonzero(np.abs(scores) > BOUND)
+        if not len(far):
+            continue
+        far = far[np.argsort(-np.abs(scores[far]), kind="stable")]
+        found.append(_remark(evidence, name, measure, which[far], scores[far]))
+        rows += [
+            (evidence.name(int(which[i])), name, measure.said(looks, int(which[i])), round(float(scores[i]), 1))
+            for i in far.tolist()[:_ROWS]
+        ]
+        cells = [cell(evidence, int(which[i]), measure.said(looks, int(which[i]))) for i in far[:_SHOWN].tolist()]
+        groups.append({"caption": f"{name}: the {len(cells)} farthest of {len(far):,}", "cells": cells})
+    if rows:
+        columns = ("picture", "in", "value", "robust z")
+        found.append(Table("extreme_pictures", columns, tuple(rows)))
+        found.append(Figure("extremes", "picture-rows", {"groups": groups}, title="Pictures far from the rest"))
+    return found
+
+
+def robust_scores(values: np.ndarray, least: float) -> np.ndarray:
+    """Robust z-scores of values, float64 (N,); `least` is the smallest standard deviation that is believed."""
+    middle = np.median(values)
+    spread = 1.4826 * np.median(np.abs(values - middle))
+    return (values - middle) / max(spread, least)
+
+
+def _remark(evidence: Evidence, name: str, measure: _Measure, far: np.ndarray, scores: np.ndarray) -> Remark:
+    n, low = len(far), int((scores < 0).sum())
+    sides = [f"{count:,} {word}" for count, word in ((low, measure.low), (n - low, measure.high)) if count]
+    text = (
+        f"{n:,} picture{'s are' if n > 1 else ' is'} far from the rest in {name} ({', '.join(sides)}; robust z beyond "
+        f"{BOUND:g}): {evidence.named(far, 3)}."
+    )
+    return Remark(
+        f"extreme_{name}", "info", text, "Look at them: some may be of something else.", n, evidence.all_names(far)
+    )
+
+
+def _flat(evidence: Evidence) -> list[Finding]:
+    looks = evidence.looks
+    flat = np.flatnonzero(looks.readable & (looks.contrast < FLATTEST))
+    if not len(flat):
+        return []
+    n = len(flat)
+    text = (
+        f"{n:,} picture{'s show' if n > 1 else ' shows'} nothing: all of it is one colour (contrast below {FLATTEST:g} "
+        f"grey levels): {evidence.named(flat, 3)}."
+    )
+    return [Remark("blank", "warning", text, "Remove what holds nothing to learn from.", n, evidence.all_names(flat))]

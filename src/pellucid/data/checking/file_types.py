@@ -1,0 +1,81 @@
+"""File types: those that differ by class, which a network may learn instead of what is shown; strays; false names."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.data.checking.evidence import Evidence
+from pellucid.data.decoding import SUFFIXES
+from pellucid.records import Finding, PictureFiles, Remark, Table
+
+__all__ = ["check"]
+
+_GAIN = 0.05
+"""How much better the class may be guessed from the file type alone than without it, before that is named."""
+_STRAY = 0.02
+"""A type that fewer than this share of the pictures have is named picture by picture."""
+
+
+def check(evidence: Evidence) -> list[Finding]:
+    """Remarks, and a table of the types of each class, where pictures come from files of several types."""
+    if not evidence.files:
+        return []
+    which = np.flatnonzero(evidence.looks.readable & (evidence.looks.kinds != ""))
+    types, kind = np.unique(evidence.looks.kinds[which], return_inverse=True)
+    found = _misnamed(evidence)
+    if len(types) < 2:
+        return found
+    counts = np.bincount(kind)
+    for index in np.flatnonzero((counts <= max(1, _STRAY * len(which))) & (counts < counts.max())).tolist():
+        strays, n = which[kind == index], int(counts[index])
+        text = (
+            f"{n:,} picture{'s are' if n > 1 else ' is'} of the type {types[index]}, where most are "
+            f"{types[np.argmax(counts)]}: {evidence.named(strays)}."
+        )
+        advice = (
+            "Look at them: a stray type often comes from another source, or is a placeholder for a missing picture."
+        )
+        found.append(Remark("stray_file_type", "warning", text, advice, n, evidence.all_names(strays)))
+    labelled = evidence.labels[which] >= 0
+    if labelled.any():
+        table = np.zeros((len(evidence.data.classes), len(types)), dtype=np.int64)
+        np.add.at(table, (evidence.labels[which][labelled], kind[labelled]), 1)
+        found += _by_class(evidence.data.classes, types.tolist(), table)
+    return found
+
+
+def _by_class(classes: tuple[str, ...], types: list[str], table: np.ndarray) -> list[Finding]:
+    n = int(table.sum())
+    guessed, blind = table.max(axis=0).sum() / n, table.sum(axis=1).max() / n
+    found: list[Finding] = []
+    if guessed - blind >= _GAIN:
+        text = (
+            f"The file type tells the class: by it alone {100 * guessed:.0f} % of the pictures would be given the right "
+            f"one, against {100 * blind:.0f} % without looking at all."
+        )
+        advice = (
+            "Bring all pictures to one type from their originals, or gather each class the same way: else a network "
+            "may learn the traces of compression."
+        )
+        found.append(Remark("file_type_by_class", "warning", text, advice))
+    rows = tuple((name, *(int(count) for count in row)) for name, row in zip(classes, table, strict=True))
+    return [*found, Table("file_types", ("class", *types), rows)]
+
+
+def _misnamed(evidence: Evidence) -> list[Finding]:
+    wrong = []
+    for number, split in enumerate(evidence.data):
+        if not isinstance(split.pictures, PictureFiles):
+            continue
+        start = int(np.argmax(evidence.split == number))
+        for place, path in enumerate(split.pictures.paths):
+            promised = SUFFIXES.get(path.suffix.lower())
+            seen = evidence.looks.kinds[start + place]
+            if promised and seen not in ("", "other", promised):
+                wrong.append(start + place)
+    if not wrong:
+        return []
+    which, n = np.array(wrong), len(wrong)
+    first = f"{evidence.name(wrong[0])} is {evidence.looks.kinds[wrong[0]]}"
+    text = f"{n:,} file{'s are' if n > 1 else ' is'} of another type than the name says: {first}."
+    return [Remark("misnamed", "info", text, "They are read by their content.", n, evidence.all_names(which))]

@@ -1,0 +1,92 @@
+"""Which pictures belong together because they are copies of each other: the families that no split may tear apart."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+
+import numpy as np
+
+from pellucid.data import cache
+from pellucid.data.checking.likeness import Pairs, likenesses
+from pellucid.data.checking.looking import Looks, look
+from pellucid.data.hashing import content_hashes
+from pellucid.errors import StorageError
+from pellucid.records import Split, atomic
+
+__all__ = ["VERSION", "components", "copies", "families"]
+
+VERSION = 1
+"""Of the method: what was remembered of another one is not used."""
+FLATTEST = 2.0
+"""Grey levels: a picture of less contrast shows nothing, and is nobody's copy."""
+
+
+def copies(looks: Looks) -> tuple[Pairs, np.ndarray]:
+    """The pairs of copies among pictures, and which of them are exact, bool (P,).
+
+    Of n equal pictures each is paired with the first of them: n − 1 pairs, and not n² / 2.
+    """
+    able = np.flatnonzero(looks.readable & (looks.contrast >= FLATTEST))
+    _, first, which = np.unique(looks.digests[able], return_index=True, return_inverse=True)
+    alone = np.sort(first)
+    near = likenesses(looks.thumbnails[able[alone]])
+    leader = able[first[which]]
+    again = able[leader != able]
+    exact = leader[leader != able]
+    joined = [
+        (exact, again, np.ones(len(again), dtype=np.float32), *[np.zeros(len(again), dtype=bool)] * 2),
+        (able[alone[near.first]], able[alone[near.second]], near.likeness, near.mirrored, near.cropped),
+    ]
+    columns = [np.concatenate(parts) for parts in zip(*joined, strict=True)]
+    same = np.arange(len(columns[0])) < len(again)
+    low, high = np.minimum(columns[0], columns[1]), np.maximum(columns[0], columns[1])
+    order = np.lexsort((high, low))
+    found = Pairs(low[order], high[order], *(column[order] for column in columns[2:]))
+    return found, same[order]
+
+
+def components(n: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of n things of which some are paired: the least index in each one's family, int64 (n,)."""
+    family = np.arange(n)
+    while len(first):
+        least = np.minimum(family[first], family[second])
+        before = family.copy()
+        np.minimum.at(family, first, least)
+        np.minimum.at(family, second, least)
+        family = family[family]
+        if np.array_equal(family, before):
+            break
+    return family
+
+
+def families(split: Split) -> np.ndarray:
+    """The family of each picture: the least index among its copies, int64 (N,). Remembered in the cache by content."""
+    if len(split) < 2:
+        return np.arange(len(split))
+    digests = content_hashes(split.pictures)
+    key = hashlib.sha256(f"{VERSION} {len(digests)} ".encode() + digests.tobytes()).hexdigest()[:32]
+    known = _recalled(key, len(split))
+    if known is None:
+        pairs, _ = copies(look(split.pictures, [str(one) for one in split.ids]))
+        known = components(len(split), pairs.first, pairs.second)
+        _remember(key, known)
+    return known
+
+
+def _recalled(key: str, n: int) -> np.ndarray | None:
+    place = cache.cache_root() / "families" / f"{key}.npy"
+    try:
+        known = np.load(place, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    cache.used(place)
+    return known.astype(np.int64) if known.shape == (n,) else None
+
+
+def _remember(key: str, known: np.ndarray) -> None:
+    """Keeps it where the cache can be written to; without one it is found anew every time."""
+    with contextlib.suppress(StorageError):
+        place = cache.folder("families") / f"{key}.npy"
+        with atomic.replacing(place) as temporary, temporary.open("wb") as stream:
+            np.save(stream, known.astype(np.int32))

@@ -1,0 +1,193 @@
+"""One look at every picture: it is decoded once, and everything that the checks need is taken from it in that pass.
+
+What is kept of a picture is a grey thumbnail of 32×32 and some numbers, about a kilobyte, so that memory is bounded by
+that and by what is being decoded. JPEGs are decoded at a fraction of their size where they are large.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.data import decoding
+from pellucid.data.checking.descriptors import SIDE, resampling
+from pellucid.data.checking.headers import jpeg_size, kind_of
+from pellucid.data.files import read_errors
+from pellucid.data.hashing import threads
+from pellucid.data.progress import Progress, watched
+from pellucid.errors import DataError
+from pellucid.records import PictureFiles
+
+__all__ = ["Looks", "look"]
+
+_AT_LEAST = (96, 96)
+"""Height and width that are enough to see brightness and sharpness by; a JPEG is decoded at twice these or more."""
+_MOST = 256
+"""A longer side in pixels is reduced to this before sharpness is measured, so that it is that of what is seen."""
+_FILES_AT_ONCE, _ROWS_AT_ONCE = 64, 2048
+_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""ITU-R 601-2, as in decoding."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What was seen of N pictures.
+
+    Attributes:
+        readable: bool (N,); of the others, everything below but the reasons is zero.
+        thumbnails: grey, stretched, uint8 (N, 32, 32).
+        digests: of the pixels: equal pictures have equal ones, S16 (N,).
+        width, height: in pixels, upright, int32 (N,).
+        kinds: the formats by content (`JPEG`); empty where pictures did not come from files, str (N,).
+        brightness: the mean grey level, 0 to 255, float32 (N,).
+        contrast: the standard deviation of the grey levels, float32 (N,).
+        sharpness: the logarithm of the ratio of the variances of the Laplacian and of the grey levels, float32 (N,).
+        reasons: why a picture cannot be read, by its index.
+    """
+
+    readable: np.ndarray
+    thumbnails: np.ndarray
+    digests: np.ndarray
+    width: np.ndarray
+    height: np.ndarray
+    kinds: np.ndarray
+    brightness: np.ndarray
+    contrast: np.ndarray
+    sharpness: np.ndarray
+    reasons: dict[int, str]
+
+    @classmethod
+    def empty(cls, n: int) -> Looks:
+        return cls(
+            readable=np.zeros(n, dtype=bool),
+            thumbnails=np.zeros((n, SIDE, SIDE), dtype=np.uint8),
+            digests=np.zeros(n, dtype="S16"),
+            width=np.zeros(n, dtype=np.int32),
+            height=np.zeros(n, dtype=np.int32),
+            kinds=np.zeros(n, dtype="U8"),
+            brightness=np.zeros(n, dtype=np.float32),
+            contrast=np.zeros(n, dtype=np.float32),
+            sharpness=np.zeros(n, dtype=np.float32),
+            reasons={},
+        )
+
+    def __len__(self) -> int:
+        return len(self.readable)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Looks]) -> Looks:
+        """The looks at several sets of pictures, one after the other."""
+        starts = np.cumsum([0, *(len(part) for part in parts)])
+        reasons = {
+            int(start) + i: reason
+            for start, part in zip(starts[:-1], parts, strict=True)
+            for i, reason in part.reasons.items()
+        }
+        names = [field.name for field in fields(cls) if field.name != "reasons"]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}, reasons=reasons)
+
+
+def look(pictures: Any, names: Sequence[str], progress: Progress | None = None) -> Looks:
+    """Looks at N pictures, files or an array (in memory or mapped); `names` are what their errors call them.
+
+    What cannot be read is named in the reasons, and stops nothing.
+    """
+    seen = Looks.empty(len(pictures))
+    if isinstance(pictures, PictureFiles):
+        _look_at_files(seen, pictures.paths, names, progress)
+    else:
+        for start in watched(_starts(len(pictures), _ROWS_AT_ONCE), len(pictures), "Looking at pictures", progress):
+            _look_at_arrays(seen, start, np.asarray(pictures[start : start + _ROWS_AT_ONCE]))
+    return seen
+
+
+def _starts(n: int, step: int) -> Iterable[int]:
+    return range(0, n, step)
+
+
+def _look_at_files(seen: Looks, paths: Sequence[Any], names: Sequence[str], progress: Progress | None) -> None:
+    def chunk(start: int) -> int:
+        greys: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
+        places = range(start, min(start + _FILES_AT_ONCE, len(paths)))
+        for place in places:
+            try:
+                grey = _look_at_file(seen, place, paths[place], names[place])
+                greys.setdefault(grey.shape, []).append((place, grey))
+            except DataError as error:
+                seen.reasons[place] = str(error)
+        for same in greys.values():
+            _measure(seen, np.array([place for place, _ in same]), np.stack([grey for _, grey in same]))
+        return len(places)
+
+    with ThreadPoolExecutor(max_workers=threads()) as pool:
+        try:
+            done = (1 for count in pool.map(chunk, _starts(len(paths), _FILES_AT_ONCE)) for _ in range(count))
+            for _ in watched(done, len(paths), "Looking at pictures", progress):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _look_at_file(seen: Looks, place: int, path: Any, name: str) -> np.ndarray:
+    """Decodes a file, notes what is seen of it, and gives it in grey, uint8 (h, w), at most 256 pixels long."""
+    if isinstance(path, Path) and path.exists() and not path.is_file():
+        raise DataError(f"{name} is no regular file.")
+    with read_errors(Path(str(path))):
+        content = path.read_bytes()
+    if not content:
+        raise DataError(f"{name} is empty: it has 0 bytes.")
+    image = decoding.open_upright(content, 3, name=name, at_least=_AT_LEAST)
+    seen.readable[place] = True
+    seen.kinds[place] = kind_of(content)
+    width, height = image.size
+    if seen.kinds[place] == "JPEG":
+        full = jpeg_size(content) or image.size
+        # What the file says of itself is before EXIF turns it.
+        turned = (full[0] > full[1]) != (width > height) and full[0] != full[1]
+        width, height = full[::-1] if turned else full
+    seen.width[place], seen.height[place] = width, height
+    shape = f"{image.size} ".encode()
+    seen.digests[place] = hashlib.blake2b(shape + image.tobytes(), digest_size=16).digest()
+    grey = image.convert("L")
+    from PIL import Image
+
+    seen.thumbnails[place] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    factor = -(-max(grey.size) // _MOST)
+    return np.asarray(grey if factor == 1 else grey.reduce(factor))
+
+
+def _look_at_arrays(seen: Looks, start: int, pictures: np.ndarray) -> None:
+    """Notes what is seen of some pictures, uint8 (B, C, H, W)."""
+    here = slice(start, start + len(pictures))
+    channels, height, width = pictures.shape[1:]
+    grey = pictures[:, 0] if channels == 1 else np.tensordot(pictures.astype(np.float32), _GREY, axes=(1, 0))
+    grey = grey.astype(np.float32)
+    seen.readable[here] = True
+    seen.width[here], seen.height[here] = width, height
+    small = resampling(height) @ grey @ resampling(width).T
+    seen.thumbnails[here] = np.clip(np.rint(small), 0, 255).astype(np.uint8)
+    shape = f"{(width, height)} ".encode()
+    seen.digests[here] = [hashlib.blake2b(shape + one.tobytes(), digest_size=16).digest() for one in pictures]
+    factor = -(-max(height, width) // _MOST)
+    _measure(seen, np.arange(start, start + len(pictures)), grey[:, ::factor, ::factor])
+
+
+def _measure(seen: Looks, places: np.ndarray, grey: np.ndarray) -> None:
+    """Brightness, contrast and sharpness of grey pictures of one size, (B, h, w)."""
+    levels = grey.astype(np.float32)
+    seen.brightness[places] = levels.mean(axis=(1, 2))
+    variance = levels.var(axis=(1, 2))
+    seen.contrast[places] = np.sqrt(variance)
+    if min(levels.shape[1:]) < 3:
+        return
+    middle = levels[:, 1:-1, 1:-1]
+    around = levels[:, :-2, 1:-1] + levels[:, 2:, 1:-1] + levels[:, 1:-1, :-2] + levels[:, 1:-1, 2:]
+    # One is added so that noise in a flat picture is not taken for sharpness.
+    seen.sharpness[places] = np.log(((around - 4 * middle).var(axis=(1, 2)) + 1) / (variance + 1))
