@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -29,8 +30,8 @@ from pellucid.training.rules import Rule, find_rule
 from pellucid.training.shape import input_shape
 from pellucid.version import __version__
 
-_LOOKED_AT = 5000
-"""How many training pictures a network may look at before its first step."""
+_LOOKED_AT, _MOST_VALUES = 5000, 20_000_000
+"""How many training pictures a network may look at before its first step, and how many values of them."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,9 @@ def _as_the_model(
     notes = tuple(
         f"The {key} is '{value}', as in the model to start from, and not the plan's '{getattr(recipe, key)}'."
         for key, value in kept.items()
-        if value != getattr(recipe, key)
+        if value != getattr(recipe, key) and value != "given"
     )
-    return recipe.but(**kept), notes
+    return recipe.but(**{key: value for key, value in kept.items() if value != "given"}), notes
 
 
 def _pictures(
@@ -190,7 +191,8 @@ def _examples(data: Dataset, split: str, pictures: preparing.Decoded, device: to
 
 def _sample(pictures: preparing.Decoded, preprocessing: Preprocessing) -> torch.Tensor:
     """Some training inputs from everywhere in the split, which may be sorted by class."""
-    which = np.linspace(0, len(pictures) - 1, min(len(pictures), _LOOKED_AT)).astype(np.int64)
+    most = max(1, min(len(pictures), _LOOKED_AT, _MOST_VALUES // math.prod(pictures.shape[1:])))
+    which = np.linspace(0, len(pictures) - 1, most).astype(np.int64)
     return preparing.normalise(as_tensor(pictures[which]), preprocessing)
 
 
