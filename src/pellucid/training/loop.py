@@ -263,6 +263,10 @@ def _learn_epoch(
     `stop` is asked between two batches; where it says so, the epoch ends there, and None is given.
     """
     network.train()
+    if batches.recipe.frozen_statistics:
+        for part in network.modules():
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 (what all kinds of it derive from)
+                part.eval()
     n = len(batches.examples)
     step, rate = 0, 0.0
     for step, inputs, labels, rate in batches.epoch(epoch.number, epoch.batches):

@@ -50,6 +50,7 @@ class Recipe(BaseModel):
         split_seed: the seed of that carving; apart from the training's own, so that seeds are compared on one split.
         backbone: a network that has learned before, whose weights are begun with: lite0, timm:NAME; None for none.
         frozen: whether only the last layer learns, from what the backbone says of the pictures.
+        frozen_statistics: whether batch normalisation keeps the means and deviations that it begins with.
         balance_from: with `frozen`, classes count alike where the most frequent is so many times as frequent as the
             rarest; None for never.
     """
@@ -89,6 +90,7 @@ class Recipe(BaseModel):
     backbone: str | None = None
     frozen: bool = False
     balance_from: float | None = Field(default=3.0, ge=1, allow_inf_nan=False)
+    frozen_statistics: bool = False
 
     @field_validator("augmentation", mode="before")
     @classmethod
@@ -136,6 +138,20 @@ RECIPES: dict[str, dict[str, Any]] = {
     "default": {},
     # Photos: a backbone that stays as it is, and a last layer on what it says. See training/transfer/frozen.py.
     "features": {"backbone": "lite0", "frozen": True, "fit": "crop", "scaling": "symmetric"},
+    # The same, and then all of the network at a low rate. See training/transfer/finetune.py.
+    "finetune": {
+        "backbone": "lite0",
+        "fit": "crop",
+        "scaling": "symmetric",
+        "epochs": 4,
+        "batch_size": 16,
+        "learning_rate": 1e-4,
+        "augmentation": ("flip",),
+        "frozen_statistics": True,
+        "validation_fraction": 0.2,
+    },
+    # Nothing learned before: what a backbone is worth, to compare with.
+    "scratch": {"fit": "crop", "epochs": 30, "batch_size": 32, "augmentation": ("flip",)},
     # What a first tutorial does: Adam at a constant rate, pixels from 0 to 1, the last epoch.
     "plain": {
         "batch_size": 100,

@@ -136,6 +136,13 @@ def learn(
 
         told = Callbacks([*([displays.suitable()] if progress else []), *callbacks])
         return frozen.learn(data, plan, seed=seed, callbacks=told, size=size)
+    if plan.backbone is not None:
+        from pellucid.training.transfer import finetune
+
+        return finetune.learn(
+            data, plan, seed=seed, callbacks=callbacks, progress=progress, size=size, device=device,
+            checkpoints=checkpoints,
+        )  # fmt: skip
     # What is drawn here is a function of the seed, and leaves the caller's own generator as it was.
     with torch.random.fork_rng(devices=[]):
         prepared = prepare(data, choice, plan, seed=seed, start=start, size=size, device=place)
