@@ -104,7 +104,7 @@ def test_missing_split(pellucid, model_file):
     assert done.code == 1
     assert done.sentence == (
         "The dataset 'digits' has no holdout split; it has train and test. "
-        "Choose one of them, for example with --split train."
+        "Choose one of them, for example train."
     )
 
 
@@ -269,6 +269,6 @@ def test_no_write_permission_as_an_ordinary_user(class_folders):
     assert done.returncode == 1
     said = done.stderr.partition("now\n")[2].splitlines()
     assert [line for line in said if not line.startswith("Note: ")] == [
-        "runs may not be written by this user. Choose a folder of your own, for example with --out."
+        "runs may not be written by this user. Choose a folder of your own (--out)."
     ]
     assert left == []

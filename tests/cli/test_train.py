@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.cli import train as command
-from pellucid.records import Model
+from pellucid.records import Model, display
 from pellucid.training.callbacks import Callback
 
 QUICK = ["--network", "logistic-regression", "--epochs", 2]
@@ -138,3 +138,84 @@ def test_an_unknown_log_is_refused_before_anything_is_made(pellucid):
     assert done.code == 2
     assert done.sentence == "There is no log named 'tensorbord'. Did you mean 'tensorboard'? Known: tensorboard."
     assert not Path("runs").exists()
+
+
+def test_find_lr_prints_a_suggestion_and_the_curve_and_trains_nothing(pellucid):
+    done = pellucid("train", "digits", "--network", "mlp", "--find-lr", "--threads", 1)
+    assert done.code == 0, done.err
+    assert done.err == ""
+    lines = done.out.splitlines()
+    assert lines[0] == "Which learning rates mlp bears on digits (training pictures alone)"
+    drawn = lines[1:9]
+    assert all(set(line[9:]) <= set(" ▁▂▃▄▅▆▇█") for line in drawn)
+    assert any("█" in line for line in drawn)
+    assert "▲" in lines[9]
+    assert lines[10].split()[0] == "1e-07"
+    assert lines[11].startswith("Suggested: --learning-rate 0.00")
+    folder = Path("runs/digits-mlp-learning-rates-001")
+    draws = display.view("figure") is not None  # the report is a capability that can be deleted
+    assert (lines[-1] == f"Curve   {folder / 'learning-rates.png'}") is draws
+    if draws:
+        assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "learning-rates.png"]
+    assert list(Path("runs").iterdir()) == [folder] * draws
+    assert pellucid("runs").out.strip() == "There are no runs in runs."
+
+
+def test_find_lr_as_json_into_a_file(pellucid):
+    done = pellucid("train", "digits", "--network", "mlp", "--find-lr", "--json", "--out", "curve.png")
+    found = done.findings
+    assert 1e-4 < found["suggested_learning_rate"]["value"] < 0.1
+    assert len(found["learning_rate_range"]["data"]["rates"]) == found["suggested_learning_rate"]["n"]
+    if display.view("figure") is not None:
+        assert done.err == "Curve   curve.png\n"
+        assert Path("curve.png").read_bytes().startswith(b"\x89PNG")
+    assert not Path("runs").exists()
+
+
+def test_find_lr_where_the_loss_falls_nowhere(pellucid):
+    plan = ["--recipe-set", "momentum=0", "--optimizer", "sgd", "--recipe-set", "gradient_clip=1e-30"]
+    done = pellucid("train", "digits", "--network", "mlp", "--find-lr", *plan, "--out", "curve.png")
+    assert done.code == 0
+    assert "The loss of mlp fell at no rate from 1e-07 to 10, so none can be suggested." in done.out
+    assert "▲" not in done.out
+
+
+def test_a_folder_that_is_there_is_refused_before_the_rates_are_tried(pellucid):
+    Path("mine").mkdir()
+    done = pellucid("train", "digits", "--network", "mlp", "--find-lr", "--out", "mine")
+    assert done.sentence.startswith("mine is there already, and a run is never overwritten.")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--batch-size", "many"], "--batch-size was given 'many', but should be a whole number of pictures, for"),
+        (["--memory-limit", "2GB"], "A memory limit is for the batch size 'auto', which was not given."),
+        (["--batch-size", "auto", "--memory-limit", "2"], "A memory limit is a size with its unit,"),
+        (["--budget", "5"], "A budget is a time with its unit, for example 90s, 5m or 1h30m; given: '5'."),
+        (["--budget", "5m", "--epochs", 2], "A budget settles how many epochs there are; give the one or the other"),
+        (["--budget", "5m", "--find-lr"], "--find-lr trains nothing, so that it needs no --budget."),
+        (["--batch-size", "auto", "--find-lr"], "--find-lr takes the batch size as a number."),
+        (["--budget", "10s", "--resume", "runs/x"], "--resume goes on with a run as it was begun;"),
+    ],
+)
+def test_what_cannot_be_measured(pellucid, words, sentence):
+    data = [] if "--resume" in words else ["digits", "--network", "mlp"]
+    done = pellucid("train", *data, *words)
+    assert done.code == 2
+    assert done.sentence.startswith(sentence)
+    assert not Path("runs").exists()
+
+
+def test_a_budget_on_the_command_line(pellucid, monkeypatch):
+    monkeypatch.setattr("pellucid.training.budget.epochs_within", lambda *_: (2, "2 epochs fit into 5 min"))
+    done = pellucid("train", "digits", "--network", "logistic-regression", "--budget", "5m", "--no-report")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == "2 epochs fit into 5 min"
+    assert "epoch 2/2" in done.out
+
+
+def test_augmentation_in_one_word_of_the_plan(pellucid):
+    words = ["--recipe-set", "augmentation=flip,shift:1", "--epochs", 1, "--quiet", "--no-report", "--out", "mine"]
+    assert pellucid("train", "digits", "--network", "logistic-regression", *words).code == 0
+    assert Model.load("mine").specification.training["recipe"]["augmentation"] == ["flip", "shift:1"]

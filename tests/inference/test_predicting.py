@@ -89,8 +89,9 @@ def test_they_do_not_depend_on_the_batch(grey, batch_size):
 
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_of_nothing(grey, batch_size):
-    with pytest.raises(UsageError, match="at least one picture"):
+    with pytest.raises(UsageError) as caught:
         predict(grey, split(random_pictures(2, 1)), batch_size=batch_size)
+    assert str(caught.value) == f"A batch size is a whole number of pictures, at least 1; given: {batch_size!r}."
 
 
 FORMS = {

@@ -413,6 +413,6 @@ def test_what_is_no_file_and_class(reference):
     with pytest.raises(UsageError) as caught:
         custom.load_class(reference)
     assert str(caught.value) == (
-        f"A network of your own is given as file.py:Class, for example --network mynet.py:Net; given: '{reference}'. "
-        f"For a model of a network that Pellucid knows, leave --network out."
+        f"A network of your own is given as file.py:Class, for example mynet.py:Net; given: '{reference}'. "
+        f"For a model of a network that Pellucid knows, leave the network out."
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.errors import FormatError, StorageError
+from pellucid.errors import FormatError, StorageError, UsageError
 from pellucid.records import Findings, Metric, RunFolder
 
 
@@ -86,4 +86,10 @@ def test_a_tilde_is_the_persons_own_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "me"))
     assert RunFolder.create("digits", "mlp", "~/x").path == tmp_path / "me" / "x"
-    assert RunFolder.create("digits", "mlp", "~nobody-at-all/x").path == Path("~nobody-at-all/x")
+    assert RunFolder.create("digits", "mlp", "~draft").path == Path("~draft")
+    with pytest.raises(UsageError) as caught:
+        RunFolder.create("digits", "mlp", "~nobody-at-all/x")
+    assert str(caught.value) == (
+        "~nobody-at-all/x begins with the folder of a user 'nobody-at-all', and this machine has none. For a file that "
+        "is called so, write ./~nobody-at-all/x."
+    )

@@ -93,6 +93,6 @@ def test_where_tensorboard_is_missing_the_command_that_installs_it_is_said(monke
     with pytest.raises(UsageError) as caught:
         TensorBoard()
     assert str(caught.value) == (
-        "--log tensorboard needs TensorBoard, which is not installed. "
+        "Curves for TensorBoard need TensorBoard, which is not installed. "
         'Install it with: pip install "pellucid[tensorboard]".'
     )

@@ -126,6 +126,9 @@ def train(
         list[str] | None,
         typer.Option(help="Also write the curves into the run folder, for: tensorboard.", show_default=False),
     ] = None,
+    snapshots: Annotated[
+        bool, typer.Option("--snapshots", help="Keep the model of every epoch, for `pellucid inspect RUN --film`.")
+    ] = False,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report and its pictures.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress while it trains.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
@@ -147,7 +150,7 @@ def train(
             )
         from pellucid.workflows.train import resume as go_on
 
-        watching = () if quiet else (_display(as_json=as_json),)
+        watching = [*([] if quiet else [_display(as_json=as_json)]), *_snapshots(wanted=_kept(resume) or snapshots)]
         _finish(go_on(resume, progress=False, callbacks=watching), as_json=as_json)
         return
     if data is None:
@@ -170,6 +173,10 @@ def train(
     _check(network, recipe, changes, budget, memory_limit)
     if find_lr and budget is not None:
         raise UsageError("--find-lr trains nothing, so that it needs no --budget. Leave it out.")
+    if find_lr and changes.get("batch_size") == "auto":
+        raise UsageError(
+            "--find-lr takes the batch size as a number. Find it first: --batch-size auto without --find-lr."
+        )
     loggers = [_logger(name) for name in dict.fromkeys(log or ())]
     network_changes = settings.parse(network_settings or (), "--set")
 
@@ -219,7 +226,7 @@ def train(
         device=device,
         report=report,
         progress=False,
-        callbacks=[*([] if quiet else [_display(as_json=as_json)]), *loggers],
+        callbacks=[*([] if quiet else [_display(as_json=as_json)]), *loggers, *_snapshots(wanted=snapshots)],
         source=data if data in DATASETS else str(home.expand(Path(data)).resolve()),
         command=shlex.join(["pellucid", *context.find_root().obj]),
         budget=budget,
@@ -250,6 +257,18 @@ def _logger(name: str) -> Any:
     return TensorBoard()
 
 
+def _snapshots(*, wanted: bool) -> list[Any]:
+    """What keeps the model of every epoch, where that is wanted."""
+    from pellucid.training.snapshots import Snapshots
+
+    return [Snapshots()] if wanted else []
+
+
+def _kept(run: Path) -> bool:
+    """Whether a run that goes on has kept snapshots so far."""
+    return (run / "snapshots").is_dir()
+
+
 def _finish(done: Run, *, as_json: bool) -> None:
     """Prints what was found, on which pictures, and where everything lies."""
     from pellucid.cli import console
@@ -267,9 +286,8 @@ def _finish(done: Run, *, as_json: bool) -> None:
         raise typer.Exit(130)
     say = console.say if as_json else typer.echo
     if done.scored != "test":
-        console.notes(
-            [f"there is no test split; these findings are of the {done.scored} split, which chose the epoch."]
-        )
+        chose = "nothing was chosen by it" if done.training.recipe.frozen else "it chose the epoch"
+        console.notes([f"there is no test split; these findings are of the {done.scored} split; {chose}."])
     console.emit(done.findings, as_json=as_json)
     say(console.plain(f"Model   {done.folder.model}"))
     if done.report is not None:
@@ -306,6 +324,7 @@ def _check(
     network: str | None, recipe: str, changes: dict[str, Any], budget: str | None, memory_limit: str | None
 ) -> None:
     """Refuses names that do not exist and values that cannot be."""
+    from pellucid.errors import UsageError
     from pellucid.networks.catalogue import check_name
     from pellucid.training.recipes import named
 
@@ -319,6 +338,10 @@ def _check(
         from pellucid.training.budget import parse_time
 
         parse_time(budget)
+    if budget is not None and "epochs" in changes:
+        raise UsageError("A budget settles how many epochs there are; give the one or the other (--budget, --epochs).")
+    if memory_limit is not None and changes.get("batch_size") != "auto":
+        raise UsageError("A memory limit is for the batch size 'auto', which was not given. Try --batch-size auto.")
     if memory_limit is not None:
         from pellucid.training.memory import parse_size
 

@@ -11,6 +11,7 @@ from pellucid.data.files import read_errors
 from pellucid.data.splitting import check_fraction
 from pellucid.errors import FormatError, MissingDataError, UsageError
 from pellucid.records import Dataset
+from pellucid.records.paths import expanded
 
 __all__ = ["load"]
 
@@ -39,6 +40,11 @@ def load(
     """
     if test_fraction != 0:
         check_fraction(test_fraction, "test_fraction")
+    if not isinstance(source, (str, Path)):
+        raise UsageError(
+            f"Data are loaded by a name or a path, for example 'mnist' or 'photos/'; given: {source!r}. Arrays become "
+            f"data with pellucid.from_arrays."
+        )
     if isinstance(source, str) and not source.strip():
         # As a path it would be the folder that one stands in: more often it is a variable that was never set.
         raise UsageError(
@@ -47,7 +53,7 @@ def load(
         )
     if isinstance(source, str) and source in DATASETS:
         return importlib.import_module(lookup(source).module).load(source)
-    path = Path(source).expanduser()
+    path = expanded(source)
     with read_errors(path):
         if "?" in path.name and not path.exists():
             path, columns = _columns(path, columns)

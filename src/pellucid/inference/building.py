@@ -151,7 +151,7 @@ def try_out(module: nn.Module, shape: tuple[int, int, int], classes: int) -> Non
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise NetworkError(
             f"The network {name} does not run on pictures of shape (C, H, W) = {shape}: {reason.rstrip('.')}. "
-            f"It may be too deep for their size; give larger pictures, for example with --size."
+            f"It may be too deep for their size; give larger pictures (--size)."
         ) from error
     finally:
         module.train(mode)

@@ -29,5 +29,5 @@ def require_size(network: str, shape: tuple[int, int, int], smallest: int) -> No
     if min(height, width) < smallest:
         raise NetworkError(
             f"The network '{network}' is too deep for pictures of {height}×{width} pixels: it needs at least "
-            f"{smallest}×{smallest}. Give larger pictures, for example with --size {smallest}, or a smaller network."
+            f"{smallest}×{smallest}. Give larger pictures (--size {smallest}), or a smaller network."
         )

@@ -21,6 +21,7 @@ from torch import nn
 
 from pellucid.errors import NetworkError, PellucidError, UsageError
 from pellucid.networks.catalogue import is_file_reference
+from pellucid.records.paths import expanded
 
 _REMEMBERED: OrderedDict[str, nn.Module] = OrderedDict()
 _MOST_REMEMBERED = 64
@@ -31,7 +32,7 @@ def full_reference(name: str) -> str:
     if not is_file_reference(name):
         return name
     file, _, attribute = name.rpartition(":")
-    return f"{Path(file).resolve()}:{attribute}"
+    return f"{expanded(file).resolve()}:{attribute}"
 
 
 def load_class(reference: str) -> type[nn.Module]:
@@ -42,11 +43,11 @@ def load_class(reference: str) -> type[nn.Module]:
     """
     if not is_file_reference(reference):
         raise UsageError(
-            f"A network of your own is given as file.py:Class, for example --network mynet.py:Net; given: "
-            f"'{reference}'. For a model of a network that Pellucid knows, leave --network out."
+            f"A network of your own is given as file.py:Class, for example mynet.py:Net; given: '{reference}'. For a "
+            f"model of a network that Pellucid knows, leave the network out."
         )
     file, _, attribute = reference.rpartition(":")
-    path = Path(file)
+    path = expanded(file)
     if not path.is_file():
         raise UsageError(f"There is no file {path} to take the network '{attribute}' from.")
     # A name of its own: a file called json.py must not stand in for Python's, nor one folder's net.py for another's.
@@ -90,7 +91,7 @@ def instantiate(
     except Exception as error:
         raise NetworkError(
             f"{kind.__name__}({', '.join(arguments)}) cannot be made: {type(error).__name__}: {error}. Its constructor "
-            f"may take shape=(C, H, W), classes=K, and settings that have defaults or are given with --set."
+            f"may take shape=(C, H, W), classes=K, and settings that have defaults or are given (--set in the shell)."
         ) from error
 
 

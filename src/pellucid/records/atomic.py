@@ -82,7 +82,7 @@ def storage_errors(path: Path) -> Iterator[None]:
             ) from error
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
             raise StorageError(
-                f"{path} may not be written by this user. Choose a folder of your own, for example with --out."
+                f"{path} may not be written by this user. Choose a folder of your own (--out)."
             ) from error
         if isinstance(error, IsADirectoryError):
             raise StorageError(f"{path} cannot be written: it is a folder. Give the name of a file.") from error

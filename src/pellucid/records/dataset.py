@@ -211,7 +211,7 @@ class Dataset:
         if name not in self.splits:
             raise MissingDataError(
                 f"The dataset '{self.name}' has no {name} split; it has {' and '.join(self.splits)}. "
-                f"Choose one of them, for example with --split {next(iter(self.splits))}."
+                f"Choose one of them, for example {next(iter(self.splits))}."
             )
         return self.splits[name]
 

@@ -14,6 +14,7 @@ import numpy as np
 from pellucid.errors import DataError, FormatError
 from pellucid.records import atomic, display
 from pellucid.records.dataset import require_unique
+from pellucid.records.paths import expanded
 
 _METADATA_KEY = b"pellucid"
 
@@ -59,7 +60,8 @@ class Predictions:
 
     def __repr__(self) -> str:
         known = "labels known" if self.labels is not None else "labels not known"
-        return f"Predictions({len(self):,} pictures, {len(self.classes)} classes, {known})"
+        left_out = f", {len(self.unreadable):,} more could not be read" if self.unreadable else ""
+        return f"Predictions({len(self):,} pictures, {len(self.classes)} classes, {known}{left_out})"
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
@@ -106,7 +108,7 @@ class Predictions:
         metadata = self._about() | {"sha256": self._sha256()}
         arrow = pa.table(table).replace_schema_metadata({_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
         # A file object: of a path, Arrow would take what stands before a colon for a kind of storage.
-        with atomic.replacing(path) as temporary, temporary.open("wb") as stream:
+        with atomic.replacing(expanded(path)) as temporary, temporary.open("wb") as stream:
             parquet.write_table(arrow, stream)
 
     def _valid_text(self) -> Predictions:
@@ -147,7 +149,7 @@ class Predictions:
         import pyarrow as pa
         import pyarrow.parquet as parquet
 
-        path = Path(path)
+        path = expanded(path)
         if not path.is_file():
             raise FormatError(f"There is no predictions file at {path}.")
         try:

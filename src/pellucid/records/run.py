@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict
 from pellucid.errors import FormatError, MissingDataError, StorageError
 from pellucid.records import atomic
 from pellucid.records.finding import Findings
+from pellucid.records.paths import expanded
 
 
 class RunPlan(BaseModel):
@@ -187,15 +188,12 @@ def next_folder(within: str, data: str, network: str, out: str | Path | None = N
         StorageError: `out` is there already, or nothing may be written.
     """
     if out is not None:
-        place = Path(out)
-        with contextlib.suppress(RuntimeError):  # a name that begins with ~, and is nobody's folder
-            place = place.expanduser()
         try:
-            return atomic.make_folder(place, exist_ok=False)
+            return atomic.make_folder(expanded(out), exist_ok=False)
         except FileExistsError as error:
             what = "a run" if within == "runs" else "what was found before"
             raise StorageError(
-                f"{out} is there already, and {what} is never overwritten. Choose another name with --out, or leave "
+                f"{out} is there already, and {what} is never overwritten. Choose another name (--out), or leave "
                 f"it out to get the next number in {within}/."
             ) from error
     base = Path(within)

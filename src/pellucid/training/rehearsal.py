@@ -65,7 +65,15 @@ class Rehearsal:
         examples = self.prepared.validation
         if at_most is not None and at_most < len(examples):
             examples = type(examples)(gather(examples.pictures, slice(at_most)), examples.labels[:at_most])
-    XX
+        prepared = self.prepared
+        with prepared.rule.evaluated():
+            measure(
+                prepared.module,
+                examples,
+                prepared.specification.preprocessing,
+                prepared.loss,
+                precision=prepared.recipe.precision,
+            )
         return len(examples)
 
 

@@ -47,7 +47,7 @@ def wish(
     if memory_limit is not None and not fill:
         raise UsageError("A memory limit is for the batch size 'auto', which was not given. Try --batch-size auto.")
     if time_budget is not None and "epochs" in changes:
-        raise UsageError("A budget settles how many epochs there are; give --budget or --epochs, not both.")
+        raise UsageError("A budget settles how many epochs there are; give the one or the other (--budget, --epochs).")
     return Wish(
         budget=None if time_budget is None else budget.parse_time(time_budget),
         fill_memory=fill,

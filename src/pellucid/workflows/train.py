@@ -18,6 +18,7 @@ from pellucid.evaluation import evaluate
 from pellucid.inference import predict
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Metric, Model, RunFolder, atomic, display
+from pellucid.records.paths import expanded
 from pellucid.records.run import RunPlan, held
 from pellucid.training.callbacks import Callback, Callbacks
 from pellucid.training.checkpoint import Checkpoints
@@ -199,7 +200,7 @@ def resume(
     Raises:
         PellucidError: it is finished, in use, or cannot go on; its text says what to do.
     """
-    folder = RunFolder(Path(path))
+    folder = RunFolder(expanded(path))
     plan = folder.read_plan()
     with held(folder):
         if data is None:

@@ -24,6 +24,7 @@ import torch
 from pellucid.errors import TrainingError, UnknownNameError, UsageError
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model
+from pellucid.records.paths import expanded
 from pellucid.records.tune import Trial, TuneFolder, TunePlan
 from pellucid.training.budget import parse_time
 from pellucid.training.callbacks import Callback
@@ -34,6 +35,7 @@ from pellucid.training.randomness import named_seed
 from pellucid.training.recipes import Recipe
 from pellucid.training.rehearsal import rehearsal
 from pellucid.training.training import learn
+from pellucid.training.transfer.choice import settle
 from pellucid.workflows import search_space, tune_findings
 from pellucid.workflows.search_space import Choices, Space
 
@@ -134,7 +136,8 @@ def tune(
     require_classes(data)
     from_file = str(start) if isinstance(start, (str, Path)) else ""
     start = Model.load(start) if isinstance(start, (str, Path)) else start
-    base = plan_for(choose_network(network, settings, start), recipe, changes)
+    network, recipe, settled = settle(data, network, recipe, started=start is not None, changes=changes)
+    base = plan_for(choose_network(network, settings, start), recipe, settled)
     if threads is not None:
         torch.set_num_threads(threads)
     with rehearsal(
@@ -194,7 +197,7 @@ def resume(
         PellucidError: it is in use, or cannot go on; its text says what to do.
     """
     _optuna()
-    folder = TuneFolder(Path(path))
+    folder = TuneFolder(expanded(path))
     plan = folder.read_plan()
     seconds = None if budget is None else parse_time(budget)
     if trials is not None:

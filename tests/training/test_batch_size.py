@@ -1,0 +1,269 @@
+"""The largest batch that memory holds: the search, and real steps in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pellucid
+from pellucid.errors import TrainingError, UsageError
+from pellucid.training import batch_size, memory, memory_trial
+from pellucid.training.batch_size import FEWEST_STEPS, Child, find_batch_size, is_auto, search, settle
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 64))
+def test_what_is_found_fits_and_is_nearly_the_largest(most, bound, first):
+    asked: list[int] = []
+
+    def fits(batch: int) -> bool:
+        assert 1 <= batch <= bound, "nothing larger is ever tried"
+        asked.append(batch)
+        return batch <= most
+
+    found = search(fits, min(first, bound), bound)
+    assert found in asked
+    assert found <= min(most, bound)
+    assert found >= min(most, bound) * 0.8 - 8
+    assert len(asked) <= 20
+
+
+def test_where_nothing_fits():
+    assert search(lambda _: False, 16, 1000) == 0
+
+
+def linear(batch: int) -> int:
+    return 10**8 + 10**6 * batch
+
+
+def test_the_choice_is_explained():
+    found = settle(linear, 200_000_000, 1000, 32_000)
+    assert 90 <= found.chosen <= 100
+    above = min(batch for batch in found.tried if batch > found.chosen)
+    assert found.reason == (
+        f"it takes {100 + found.chosen} MB of 200 MB, and {above} would take {memory.size(10**8 + 10**6 * above)}"
+    )
+    assert settle(linear, 10**12, 1000, 32_000).reason == (
+        "it takes 1.1 GB of 1000.0 GB, and a larger one would leave an epoch of 32,000 pictures too few steps"
+    )
+    killed = settle(lambda batch: linear(batch) if batch <= 32 else None, 10**12, 1000, 32_000)
+    assert killed.chosen == 32
+    assert killed.reason.endswith("would take more than there is")
+
+
+@pytest.mark.parametrize(("takes", "said"), [(linear, "101 MB"), (lambda _: None, "more than there is")])
+def test_not_even_one_picture(takes, said):
+    with pytest.raises(UsageError) as error:
+        settle(takes, 50_000_000, 100, 3200)
+    assert str(error.value) == (
+        f"A batch of one picture takes {said}, and the limit is 50 MB. Give a higher memory limit (--memory-limit), "
+        f"smaller pictures or a smaller network."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("2GB", 2 * 10**9), ("500 mb", 5 * 10**8), ("1.5GiB", 3 * 2**29), ("2g", 2 * 10**9), ("800000B", 800_000), (7, 7)],
+)
+def test_sizes(text, count):
+    assert memory.parse_size(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "2", "GB", "-2GB", "2XB", "two", "0GB", 0, True, None])
+def test_what_is_no_size(text):
+    with pytest.raises(UsageError) as error:
+        memory.parse_size(text)
+    assert str(error.value).startswith("A memory limit is a size ")
+
+
+@given(st.text(max_size=10))
+def test_any_text_is_a_size_or_refused(text):
+    with contextlib.suppress(UsageError):
+        assert memory.parse_size(text) > 0
+
+
+def test_this_machine_has_memory():
+    assert 10**6 < memory.taken() <= memory.peak() * 1.01
+    assert memory.free() > 10**7
+
+
+def test_a_container_has_a_limit_of_its_own(tmp_path):
+    assert memory._left_in_container(tmp_path) == sys.maxsize
+    (tmp_path / "memory.max").write_text("max\n", encoding="ascii")
+    (tmp_path / "memory.current").write_text("1000\n", encoding="ascii")
+    assert memory._left_in_container(tmp_path) == sys.maxsize
+    (tmp_path / "memory.max").write_text("5000\n", encoding="ascii")
+    assert memory._left_in_container(tmp_path) == 4000
+
+
+def test_which_word_is_auto():
+    assert is_auto(" Auto")
+    assert not is_auto(64)
+    assert not is_auto("64")
+
+
+def few():
+    digits = pellucid.load("digits")
+    return replace(digits, splits={"train": digits.train.take(np.arange(500))})
+
+
+WIDE = {"widths": [3000, 10]}
+
+
+def test_real_steps_in_a_process_of_its_own():
+    """An MLP of 64 × 3000 weights: what a batch adds is known from below, since its activations are kept to go back."""
+    found = find_batch_size(few(), "mlp", settings=WIDE, batch_size=450)
+    assert found.chosen == 450, "all that there is to learn from, since the plan says so"
+    sizes = {batch: taken for batch, taken in found.tried.items() if taken is not None}
+    assert list(sizes) == [16, 32, 64, 128, 256, 450]
+    # Two layers' outputs before and after the activation, float32.
+    assert sizes[450] - sizes[16] > 0.9 * 2 * 4 * 3000 * (450 - 16)
+    assert sizes[450] < found.limit
+
+    between = (sizes[64] + sizes[450]) // 2
+    less = find_batch_size(few(), "mlp", settings=WIDE, batch_size=450, memory_limit=between)
+    assert 32 <= less.chosen < 450
+    assert less.tried[less.chosen] <= between == less.limit
+
+
+def test_what_the_process_answers(capsys):
+    request = {
+        "network": "mlp", "settings": {}, "shape": [1, 8, 8], "classes": 10, "pictures": 300, "validation": 30,
+        "threads": torch.get_num_threads(), "recipe": pellucid.Recipe().model_dump(mode="json"),
+    }  # fmt: skip
+    answers = io.StringIO()
+    lines = [json.dumps(request), '{"batch_size": 8}', '{"batch_size": 16}']
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory_trial, "_offer_to_be_killed", lambda: None)  # these tests are not to be killed first
+        memory_trial.serve(io.StringIO("\n".join(lines) + "\n"), answers)
+        assert [set(json.loads(line)) for line in answers.getvalue().splitlines()] == [{"bytes"}, {"bytes"}]
+
+        answers = io.StringIO()
+        wrong = json.dumps(request | {"network": "no-such-network"})
+        memory_trial.serve(io.StringIO(f"{wrong}\n{lines[1]}\n"), answers)
+        assert "error" in json.loads(answers.getvalue())
+
+        for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")):
+            patch.setattr(memory_trial, "_train", lambda *_, error=error: (_ for _ in ()).throw(error))
+            answers = io.StringIO()
+            memory_trial.serve(io.StringIO("\n".join(lines) + "\n"), answers)
+            assert answers.getvalue() == "", "it ends, and its end is the answer"
+
+
+FALSE_CHILD = """
+import json, os, sys
+sys.stdin.readline()
+for line in sys.stdin:
+    batch = json.loads(line)["batch_size"]
+    if batch > 100:
+        os._exit(9)
+    print(json.dumps({"bytes": 10**6 * batch} if batch != 7 else {"error": "It failed."}), flush=True)
+"""
+
+
+@pytest.fixture
+def child(monkeypatch):
+    """Tries batch sizes in a process that ends, as one that the system kills, above a hundred pictures."""
+    begun: list[subprocess.Popen] = []
+    real = subprocess.Popen
+
+    def begin(_command: list[str], **more: Any):
+        begun.append(real([sys.executable, "-c", FALSE_CHILD], **more))
+        return begun[-1]
+
+    monkeypatch.setattr(batch_size.subprocess, "Popen", begin)
+    monkeypatch.setattr(memory, "taken", lambda: 0)
+    with Child({"pictures_bytes": 5}) as found:
+        yield found, begun
+    assert all(process.poll() is not None for process in begun)
+
+
+def test_a_process_that_is_killed_is_an_answer(child):
+    trials, begun = child
+    assert trials.takes(16) == 16_000_005
+    assert trials.takes(32) == 32_000_005
+    assert len(begun) == 1, "rising sizes share a process"
+    assert trials.takes(128) is None
+    assert trials.takes(64) == 64_000_005
+    assert trials.takes(48) == 48_000_005
+    assert len(begun) == 3, "a peak that is to go down needs a new one"
+    with pytest.raises(TrainingError) as error:
+        trials.takes(7)
+    assert str(error.value) == "It failed."
+
+
+def test_a_process_that_is_gone_before_it_is_asked(child):
+    trials, begun = child
+    trials.takes(16)
+    begun[0].kill()
+    begun[0].wait()
+    assert trials.takes(32) is None
+
+
+def test_a_network_that_cannot_be_named():
+    with pytest.raises(UsageError) as error:
+        find_batch_size(few(), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)))
+    assert str(error.value).startswith(
+        "On a CPU a batch size is found in a process of its own, which needs the network"
+    )
+
+
+def test_apples_processor_does_not_say(monkeypatch):
+    monkeypatch.setattr("pellucid.training.device.choose", lambda _: torch.device("mps"))
+    with pytest.raises(UsageError) as error:
+        find_batch_size(few(), "mlp")
+    assert str(error.value) == (
+        "How much memory a batch takes cannot be told on mps. Give the batch size as a number, for example 100."
+    )
+
+
+def test_the_bound_leaves_an_epoch_some_steps(monkeypatch):
+    monkeypatch.setattr(Child, "takes", lambda self, batch: 1)
+    monkeypatch.setattr(Child, "available", lambda self: 100)
+    data = pellucid.load("digits")
+    found = find_batch_size(data, "mlp", batch_size=8)
+    assert found.chosen == 1293 // FEWEST_STEPS == 40
+    assert found.limit == 100
+
+
+def test_a_model_to_start_from_says_its_network_and_shape(monkeypatch):
+    asked: list[dict] = []
+    monkeypatch.setattr(Child, "takes", lambda self, batch: asked.append(self.request) or 1)
+    model = pellucid.train(few(), "mlp", settings={"widths": [20]}, epochs=1, progress=False)
+    find_batch_size(few(), start=model, memory_limit="1GB")
+    assert (asked[0]["network"], asked[0]["settings"], asked[0]["shape"]) == ("mlp", {"widths": [20]}, [1, 8, 8])
+
+
+def test_on_a_card(monkeypatch):
+    """There is no graphics card here: what torch says of one is played."""
+    monkeypatch.setattr("pellucid.training.device.choose", lambda _: torch.device("cuda"))
+    monkeypatch.setattr("pellucid.training.rehearsal.choose", lambda _: torch.device("cpu"))
+    sizes: list[int] = []
+    original = memory_trial.rehearsal
+
+    def trying(*arguments: Any, **more: Any):
+        sizes.append(more["changes"]["batch_size"])
+        if sizes[-1] > 200:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(memory_trial, "rehearsal", trying)
+    for name, value in {
+        "empty_cache": None, "reset_peak_memory_stats": None, "mem_get_info": (10**6, 10**9),
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 1000 * sizes[-1])
+    found = find_batch_size(few(), "mlp", batch_size=450)
+    assert found.limit == 900_000
+    assert 160 <= found.chosen <= 200
+    assert found.reason.endswith("would take more than there is")

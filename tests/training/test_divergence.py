@@ -1,0 +1,77 @@
+"""A loss that stops being a number ends the training soon, also within an epoch, and what was good before is kept."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pellucid
+from pellucid.errors import TrainingError
+from pellucid.training import loop
+from pellucid.training.callbacks import Callback
+from pellucid.training.checkpoint import Checkpoints
+from pellucid.training.training import learn
+
+SMALL: dict[str, Any] = {"progress": False, "batch_size": 2, "epochs": 2, "optimizer": "sgd", "momentum": 0.0}
+
+
+class Steps(Callback):
+    """Remembers the losses."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def on_step(self, step: int, loss: Any, accuracy: Any) -> None:
+        self.losses.append(float(loss))
+
+
+def test_it_ends_within_the_epoch_and_says_what_to_try():
+    watch = Steps()
+    with pytest.raises(TrainingError) as error:
+        learn(pellucid.load("digits"), "mlp", learning_rate=1e6, callbacks=[watch], **SMALL)
+    assert str(error.value) == (
+        "The loss stopped being a number in epoch 1, so nothing was learned. Try a lower learning rate, for example "
+        "100000, or a gradient clip of 1; the range test (--find-lr) says which rates it bears."
+    )
+    first = next(i for i, loss in enumerate(watch.losses) if not math.isfinite(loss))
+    assert len(watch.losses) - first <= loop._LOOK, "an epoch has 647 steps"
+
+
+def test_no_checkpoint_holds_what_is_no_number(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoint", every=0)  # due after every step
+    with pytest.raises(TrainingError, match="stopped being a number"):
+        learn(pellucid.load("digits"), "mlp", learning_rate=1e6, checkpoints=checkpoints, **SMALL)
+    again = Checkpoints(tmp_path / "checkpoint", resume=True)
+    again.plan = checkpoints.plan
+    state = again.latest()
+    assert state is not None
+    assert math.isfinite(state.position.total_loss)
+    assert all(np.isfinite(array).all() for array in state.kept.values())
+
+
+def test_the_epoch_before_is_kept():
+    """After the first epoch the weights are spoilt, as a rate that is too high spoils them."""
+
+    class Spoil(Callback):
+        def on_epoch(self, row: dict[str, Any]) -> None:
+            if row["epoch"] == 1:
+                for module in spoilt:
+                    for parameter in module.parameters():
+                        parameter.data.fill_(math.nan)
+
+    spoilt: list[Any] = []
+    original = loop.fit
+
+    def fit(network: Any, *arguments: Any, **more: Any) -> Any:
+        spoilt.append(network)
+        return original(network, *arguments, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pellucid.training.training.fit", fit)
+        done = learn(pellucid.load("digits"), "mlp", epochs=3, progress=False, callbacks=[Spoil()])
+    assert done.chosen_epoch == 1
+    assert done.stopped.startswith("The loss stopped being a number in epoch 2, which ended the training;")
+    assert all(np.isfinite(array).all() for array in done.model.weights.values())
