@@ -117,8 +117,16 @@ def test_what_cannot_be_compared(pellucid, two, tmp_path, what):
     assert done.code == 1
     expected = {
         "nothing": "There is nothing at",
-        "empty folder": "has no predictions.parquet: it is no run folder, or its training is not over",
+        "empty folder": "has neither a model nor predictions.parquet: it is no run folder, or its training is not over",
         "no predictions": f"pellucid evaluate {place} DATA --out FOLDER",
     }
     assert expected.get(what, "is not a predictions file of Pellucid") in done.sentence
     assert str(place) in done.sentence
+
+
+def test_a_table_for_other_programs_is_not_compared(pellucid, two, tmp_path):
+    (tmp_path / "p.csv").write_text("id,rank,class,probability", encoding="utf-8")
+    done = pellucid("compare", two[0], tmp_path / "p.csv")
+    assert done.code == 2
+    assert "p.csv is for other programs to read; predictions are compared as Parquet." in done.sentence
+    assert "pellucid evaluate MODEL DATA --out FOLDER" in done.sentence

@@ -107,3 +107,16 @@ def test_info_keeps_a_metric_with_its_interval_on_one_line(model_file):
 @pytest.mark.parametrize("given", ["nonsense", "foo"])
 def test_no_name_is_suggested_that_is_far_off(pellucid, given):
     assert "Did you mean" not in pellucid("networks", given).sentence
+
+
+def test_numbers_of_a_model_are_short_and_nothing_is_said_as_none(pellucid, model_file):
+    rows = dict(pellucid("info", model_file, "--json").findings["model"]["rows"])
+    assert len(rows["preprocessing mean"]) <= len("[0.123456]")
+    assert "null" not in rows.values()
+    assert "none" in rows.values()
+
+
+def test_what_may_be_left_out_has_one_pair_of_brackets(pellucid):
+    for command in ("networks", "runs"):
+        assert "[[" not in pellucid(command, "--help").out
+    assert "`pellucid lint mine.py:Net` looks at it" in pellucid("networks", "mine.py:Net").out

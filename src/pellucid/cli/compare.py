@@ -49,8 +49,9 @@ def _predictions_of(path: Path) -> Path:
 
     Raises:
         MissingDataError: it is neither.
+        UsageError: it is a table for other programs.
     """
-    from pellucid.errors import MissingDataError
+    from pellucid.errors import MissingDataError, UsageError
     from pellucid.records import RunFolder
 
     if not path.is_dir():
@@ -59,8 +60,18 @@ def _predictions_of(path: Path) -> Path:
                 f"There is nothing at {path}: expected is a run folder or a predictions file. "
                 f"`pellucid runs` lists runs."
             )
+        if path.suffix.lower() in (".csv", ".jsonl"):
+            raise UsageError(
+                f"{path} is for other programs to read; predictions are compared as Parquet. "
+                f"Try: pellucid evaluate MODEL DATA --out FOLDER, and compare that folder."
+            )
         return path
     place = RunFolder(path).predictions
+    if not place.is_file() and not RunFolder(path).model.is_file():
+        raise MissingDataError(
+            f"{path} has neither a model nor {place.name}: it is no run folder, or its training is not over. "
+            f"`pellucid runs FOLDER` lists runs."
+        )
     if not place.is_file():
         raise MissingDataError(
             f"{path} has no {place.name}: it is no run folder, or its training is not over or was interrupted. "

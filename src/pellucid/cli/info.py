@@ -80,4 +80,13 @@ def _text(value: Any) -> str:
     """A value on one line."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}" if value >= 10_000 else str(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(_short(value), ensure_ascii=False)
+
+
+def _short(value: Any) -> Any:
+    """Numbers to six digits: what is measured of the pictures has sixteen, and nobody reads them."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    return [_short(one) for one in value] if isinstance(value, list) else value

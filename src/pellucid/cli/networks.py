@@ -20,7 +20,7 @@ def networks(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             help="Print the page of this network: formula, layers, source.",
             show_default=False,
             autocompletion=completion.networks,

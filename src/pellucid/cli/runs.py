@@ -19,7 +19,7 @@ EXAMPLES = """  pellucid runs
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where the run folders lie.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the run folders lie.")] = Path("runs"),
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
 ) -> None:

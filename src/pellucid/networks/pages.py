@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pellucid.networks.catalogue import NETWORKS, check_name
+from pellucid.networks.catalogue import NETWORKS, check_name, is_file_reference
 
 _BEGIN = """# Networks
 
@@ -30,6 +30,8 @@ def page(name: str) -> str:
     """
     if name not in NETWORKS:
         check_name(name)  # timm's and the user's own have names, but no pages
+        if is_file_reference(name):
+            return f"{name} is a network of your own, and has no page here; `pellucid lint {name}` looks at it."
         return f"{name} has no page here: its own project describes it."
     docstring = ast.get_docstring(_class_of(name))
     assert docstring is not None, f"{NETWORKS[name].path} has no docstring"

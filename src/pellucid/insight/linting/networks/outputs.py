@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -27,9 +28,10 @@ def softmax_before_loss(evidence: Evidence) -> Iterator[Flaw]:
     if bool((outputs >= 0).all()) and torch.allclose(outputs.sum(dim=1), ones, atol=1e-4):
         yield Flaw(
             _place(evidence, {"softmax"}),
-            "The outputs are probabilities already, and the cross-entropy takes the softmax of what it is given: of "
-            "numbers between 0 and 1 that lie close together. With ten classes the loss cannot fall below 1.46, and "
-            "gradients are small, so the network learns slowly and stays unsure.",
+            f"The outputs are probabilities already, and the cross-entropy takes the softmax of what it is given: of "
+            f"numbers between 0 and 1 that lie close together. With {outputs.shape[1]:,} classes the loss cannot fall "
+            f"below {math.log(1 + (outputs.shape[1] - 1) / math.e):.2f}, and gradients are small, so the network "
+            f"learns slowly and stays unsure.",
             "Give the logits: leave the softmax out of the network, and take it where probabilities are shown.",
         )
     elif bool((outputs <= 0).all()) and torch.allclose(outputs.exp().sum(dim=1), ones, atol=1e-4):
