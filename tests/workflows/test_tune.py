@@ -1,0 +1,252 @@
+"""A search: on validation alone, the same after a kill as if it had never stopped, and honest about what it found."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import pellucid
+from pellucid.errors import MissingDataError, StorageError, TrainingError, UsageError
+from pellucid.records import Findings
+from pellucid.records.tune import Trial, TuneFolder
+from pellucid.workflows import search_space, tune_findings
+from pellucid.workflows import tune as workflow
+from pellucid.workflows.tune import Watcher, resume, tune
+
+RATES = ["learning_rate=1e-5..1e-1"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def few():
+    digits = pellucid.load("digits")
+    return replace(digits, splits={"train": digits.train.take(np.arange(300)), "test": digits.test.take(np.arange(60))})
+
+
+def quick(data: Any, network: Any = "logistic-regression", **more: Any) -> workflow.Tuning:
+    return tune(data, network, **({"trials": 3, "epochs": 2, "search": RATES} | more))
+
+
+def without_times(trials: list[Trial]) -> list[Trial]:
+    return [trial.model_copy(update={"seconds": 0.0}) for trial in trials]
+
+
+def test_a_search_finds_a_rate_that_learns(few):
+    found = quick(few, trials=6, source="digits")
+    assert [trial.number for trial in found.trials] == [1, 2, 3, 4, 5, 6]
+    assert found.trials[0].chosen == {"learning_rate": 0.002}, "first the plan as it is"
+    assert not found.interrupted
+    best = max((trial for trial in found.trials if trial.state == "finished"), key=lambda trial: trial.accuracy)
+    assert found.best == best.chosen
+    assert found.best["learning_rate"] > 1e-3
+    accuracy = found.findings["validation_accuracy"]
+    assert accuracy.value == best.accuracy
+    assert accuracy.n == len(few.train) - 270 == 30
+    assert accuracy.low < accuracy.value <= accuracy.high
+    assert "chosen on these very pictures" in accuracy.note
+    assert found.findings["as_planned"].value == found.trials[0].accuracy
+    assert found.findings["best_settings"].rows == (("learning_rate", f"{found.best['learning_rate']:g}", "0.002"),)
+    assert len(found.findings["trials"].rows) == 6
+    assert found.command == (
+        f"pellucid train digits --network logistic-regression --epochs 2 --learning-rate "
+        f"{found.best['learning_rate']:g}"
+    )
+    stored = Findings.from_json(json.loads(found.folder.findings.read_text(encoding="utf-8")))
+    assert stored["command"].rows == ((found.command,),)
+    assert sorted(path.name for path in found.folder.path.iterdir()) == ["findings.json", "plan.json", "trials.json"]
+
+
+def test_the_best_settings_give_the_accuracy_that_was_found(few):
+    found = quick(few)
+    again = pellucid.train(few, "logistic-regression", epochs=2, progress=False, **found.best)
+    assert again.specification.metrics["validation_accuracy"]["value"] == found.findings["validation_accuracy"].value
+
+
+def test_the_test_split_is_not_looked_at(few):
+    without = replace(few, splits={"train": few.train})
+    assert without_times(quick(few).trials) == without_times(quick(without).trials)
+
+
+class CtrlC(Watcher):
+    """Presses Ctrl-C within a trial, or fails as a machine does that loses its power."""
+
+    def __init__(self, trial: int, error: BaseException | None = None) -> None:
+        self.trial, self.error = trial, error
+
+    def on_epoch(self, trial: int, row: Any) -> None:
+        if trial == self.trial:
+            if self.error is not None:
+                raise self.error
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_it_goes_on_as_if_it_had_never_stopped(few):
+    straight = quick(few, trials=8)
+    stopped = quick(few, trials=8, watcher=CtrlC(3))
+    assert stopped.interrupted
+    assert len(stopped.trials) == 2, "the third had not ended"
+    with pytest.raises(RuntimeError):
+        resume(stopped.folder.path, data=few, watcher=CtrlC(7, RuntimeError("the power is gone")))
+    ended = resume(stopped.folder.path, data=few)
+    assert not ended.interrupted
+    assert without_times(ended.trials) == without_times(straight.trials)
+    assert ended.findings["validation_accuracy"] == straight.findings["validation_accuracy"]
+    assert {trial.state for trial in ended.trials} > {"finished"}, "some fell behind, and were ended early"
+    more = resume(stopped.folder.path, data=few, trials=9)
+    assert without_times(more.trials)[:8] == without_times(straight.trials)
+    assert len(more.trials) == 9
+
+
+def test_a_second_process_is_kept_out(few):
+    found = quick(few, trials=1)
+    with found.folder.held(), pytest.raises(StorageError) as error:
+        resume(found.folder.path, data=few, trials=2)
+    assert str(error.value) == f"{found.folder.path} is in use by another process. Wait for it, or start a new search."
+
+
+def test_data_that_have_changed_are_refused(few):
+    found = quick(few, trials=1)
+    other = replace(few, splits={"train": few.train.take(np.arange(200))})
+    with pytest.raises(UsageError, match="have changed since, so its trials cannot be compared"):
+        resume(found.folder.path, data=other, trials=2)
+
+
+def test_a_loss_that_becomes_no_number_is_a_trial_too(few):
+    found = quick(few, "mlp", trials=2, search=["learning_rate=1e7,1e8"], optimizer="sgd", momentum=0.0)
+    assert [(trial.state, trial.accuracy, trial.epoch) for trial in found.trials] == [("diverged", None, 0)] * 2
+    assert found.best == {}
+    assert found.command == ""
+    assert found.findings["trials"].note == "0 finished, 2 whose loss became no number."
+
+
+def test_another_failure_is_none_of_the_searchs_business(few, monkeypatch):
+    monkeypatch.setattr(workflow, "learn", lambda *_, **__: (_ for _ in ()).throw(TrainingError("The disk broke.")))
+    with pytest.raises(TrainingError, match="The disk broke"):
+        quick(few)
+
+
+def test_a_time_is_kept(few):
+    found = quick(few, trials=50, budget=1e-6)
+    assert len(found.trials) == 1, "one is made in any case"
+    assert found.notes == (
+        f"The time is over after 1 of 50 trials. `pellucid tune --resume {found.folder.path}` makes the others.",
+    )
+
+
+def test_what_mattered(few):
+    """Thirty trials whose accuracy the learning rate alone decides."""
+    found = quick(few, trials=1, search=["learning_rate=1e-4..1e-1", "label_smoothing=0..0.2"])
+    assert "importance" not in found.findings, "one trial cannot say"
+    drawn = np.random.default_rng(0).uniform(size=(30, 2))
+    trials = [
+        found.trials[0].model_copy(
+            update={
+                "number": number,
+                "chosen": {"learning_rate": float(1e-4 * 1000**rate), "label_smoothing": float(0.2 * smoothing)},
+                "accuracy": 0.2 + 0.7 * float(rate),
+            }
+        )
+        for number, (rate, smoothing) in enumerate(drawn, start=1)
+    ]
+    space = search_space.space(found.plan.space, pellucid.Recipe())
+    shares = workflow._importance(found.plan, space, trials)
+    assert shares["learning_rate"] > 0.9
+    assert sum(shares.values()) == pytest.approx(1)
+    said = tune_findings.findings(found.plan, trials, space, shares, 30, "few")["importance"]
+    assert [row[0] for row in said.rows] == ["learning_rate", "label_smoothing"]
+    assert said.note.endswith("(fANOVA over finished trials).")
+    hint = tune_findings.findings(found.plan, trials[:7], space, shares, 30, "few")["importance"]
+    assert hint.note.endswith("With 7 trials this is a hint at most.")
+
+
+def test_a_network_that_was_built_and_settings_of_ones_own(few):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    found = quick(few, network, trials=1, threads=torch.get_num_threads())
+    assert found.command.startswith("pellucid train DATA --epochs 2")
+    with pytest.raises(UsageError, match=r"data of .* were not loaded by name"):
+        resume(found.folder.path)
+    with pytest.raises(UsageError, match=r"network of .* was handed over built"):
+        resume(found.folder.path, data=few)
+    assert len(resume(found.folder.path, data=few, network=network, trials=2).trials) == 2
+
+
+def test_a_model_to_start_from(few, tmp_path):
+    path = pellucid.train(few, "mlp", settings={"widths": [20]}, epochs=1, progress=False).save(
+        tmp_path / "m.safetensors"
+    )
+    found = quick(few, None, start=path, trials=1, size=8, seed=3, recipe="plain")
+    assert found.command.split()[:5] == ["pellucid", "train", "DATA", "--from", str(path)]
+    assert found.command.endswith("--size 8 --seed 3")
+    assert "--recipe plain" in found.command
+    assert len(resume(found.folder.path, data=few, trials=2).trials) == 2
+
+
+def test_the_command_says_every_setting(few):
+    found = quick(
+        few, "mlp", trials=1, search=["augmentation=none,flip+shift:1"], settings={"widths": [20]}, batch_size=50
+    )
+    space = search_space.space(found.plan.space, pellucid.Recipe())
+    trial = found.trials[0].model_copy(update={"chosen": {"augmentation": "flip+shift:1"}})
+    assert tune_findings.command(found.plan, trial, space) == (
+        "pellucid train DATA --network mlp --set 'widths=[20]' --epochs 2 --batch-size 50 --augment flip --augment shift:1"
+    )
+    assert found.command.endswith("--recipe-set augmentation=none")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"trials": 0}, "A search has at least one trial; given: 0."),
+        ({"pruner": "median!"}, "There is no pruner named 'median!'. Did you mean 'median'?"),
+        ({"learning_rate": 0.1}, "learning_rate was given, and is to be searched too. Give one of the two."),
+        ({"budget": "later"}, "A budget is a time with its unit"),
+    ],
+)
+def test_what_makes_no_sense(few, given, sentence):
+    with pytest.raises(UsageError) as error:
+        quick(few, **given)
+    assert str(error.value).startswith(sentence)
+    assert not Path("tunes").exists()
+
+
+def test_hyperband(few):
+    assert len(quick(few, pruner="hyperband", trials=2).trials) == 2
+
+
+def test_what_is_given_is_not_searched(few):
+    found = quick(few, search=(), trials=1, batch_size=64)
+    assert "batch_size" not in found.plan.space
+    assert "--batch-size 64" in found.command
+
+
+def test_without_the_library(few, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UsageError) as error:
+        quick(few)
+    assert str(error.value) == (
+        'A search for settings needs optuna, which is not installed. Install it with: pip install "pellucid[tune]".'
+    )
+
+
+def test_folders_that_are_none_or_damaged(tmp_path):
+    with pytest.raises(MissingDataError, match="is no folder of a search"):
+        resume(tmp_path)
+    folder = TuneFolder(tmp_path)
+    folder.plan.write_text("{", encoding="utf-8")
+    folder.trials.write_text("[{}]", encoding="utf-8")
+    for read in (folder.read_plan, folder.read_trials):
+        with pytest.raises(pellucid.PellucidError, match="is damaged, so the search cannot go on"):
+            read()
