@@ -201,7 +201,8 @@ def test_the_command_says_every_setting(few):
     space = search_space.space(found.plan.space, pellucid.Recipe())
     trial = found.trials[0].model_copy(update={"chosen": {"augmentation": "flip+shift:1"}})
     assert tune_findings.command(found.plan, trial, space) == (
-        "pellucid train DATA --network mlp --set 'widths=[20]' --epochs 2 --batch-size 50 --augment flip --augment shift:1"
+        "pellucid train DATA --network mlp --set 'widths=[20]' --epochs 2 --batch-size 50 --augment flip "
+        "--augment shift:1"
     )
     assert found.command.endswith("--recipe-set augmentation=none")
 
