@@ -15,6 +15,7 @@ import torch
 from pellucid.data import load
 from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
+from pellucid.evaluation.counting import counted
 from pellucid.inference import predict
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Metric, Model, RunFolder, atomic, display
@@ -28,6 +29,7 @@ from pellucid.training.preparation import require_classes
 from pellucid.training.recipes import Recipe
 from pellucid.training.training import Training, learn
 from pellucid.training.transfer.choice import settle as settle_transfer
+from pellucid.workflows.looking import beside, looked_at, obeyed
 from pellucid.workflows.planning import Wish, settle, wish
 
 _MEASURED = ("value", "low", "high", "n")
@@ -77,6 +79,7 @@ def run(
     source: str = "",
     budget: str | float | None = None,
     memory_limit: str | int | None = None,
+    check: bool = True,
     since: float | None = None,
     **changes: Any,
 ) -> Run:
@@ -101,6 +104,7 @@ def run(
         source: what the data were loaded from, a name or a path, so that the training can be resumed by itself.
         budget: the time that all of it may take, `5m` or seconds: as many epochs are trained as fit.
         memory_limit: what the batch size "auto" may fill, `2GB` or bytes; None takes what is free, less a tenth.
+        check: whether the data are looked at first: pictures that cannot be read are left out and named.
         since: the moment from which the budget counts, of `time.perf_counter`; None for now.
 
     Raises:
@@ -128,6 +132,7 @@ def run(
     folder = RunFolder.create(data.name, name, out)
     try:
         with held(folder):
+            data = looked_at(data, folder, Callbacks(callbacks)) if check else data
             plan = _settled(plan, wished, folder, data, network, start)
             for sentence in plan.planned.values():
                 Callbacks(callbacks).tell("planned", sentence)
@@ -207,6 +212,7 @@ def resume(
             if not plan.source:
                 raise UsageError(f"The data of {path} were not loaded by name; give them: resume(path, data=...).")
             data = load(plan.source)
+        data = obeyed(data, folder)
         _require_scorable(data)
         start = Model.load(folder.start) if folder.start.is_file() else None
         chosen = network if network is not None else plan.network
@@ -265,9 +271,10 @@ def _score(
     """Predicts and scores once, and writes what comes of it; the findings, and the page where one is written."""
     split = training.data.split(scored)
     found = predict(model, split)
-    findings = evaluate(found, split)
+    findings = beside(evaluate(found, split), found, scored, folder)
     model = _with_metrics(model, findings, scored)
     model.save(folder.model)
+    findings = counted(findings, split, model.sha256) if scored == "test" else findings
     replace(found, model=model.sha256).save(folder.predictions)
     folder.write_findings(findings)
     show = display.view("run") if plan.report else None

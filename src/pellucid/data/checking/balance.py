@@ -36,8 +36,8 @@ def check(evidence: Evidence) -> list[Finding]:
     )
     advice = (
         f"Always saying '{names[most]}' would be right on {100 * share:.0f} % of such pictures, so look at the recall "
-        f"of each class beside the accuracy. Pictures of '{names[least]}' are worth most; --recipe-set class_weights=true "
-        f"lets each class count the same."
+        f"of each class beside the accuracy. Pictures of '{names[least]}' are worth most; "
+        f"--recipe-set class_weights=true lets each class count the same."
     )
     level = "warning" if ratio >= _MISLEADING else "info"
     return [*found, Remark("imbalance_of_classes", level, text, advice)]

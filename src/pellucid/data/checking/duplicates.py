@@ -94,7 +94,7 @@ def _within(evidence: Evidence, within: np.ndarray) -> list[Finding]:
         f"{evidence.name(int(first[0]))} and {evidence.name(int(second[0]))}."
     )
     advice = "Each counts double. Where splits are made for you, copies stay on one side; else remove what is too much."
-    return [Remark("copies", "warning", text, advice, len(which), evidence.all_names(which))]
+    return [Remark("copies_within", "warning", text, advice, len(which), evidence.all_names(which))]
 
 
 def _exactly(evidence: Evidence, which: np.ndarray) -> str:

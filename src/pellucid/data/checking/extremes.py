@@ -83,7 +83,7 @@ def check(evidence: Evidence) -> list[Finding]:
     rows: list[tuple[Any, ...]] = []
     groups: list[dict[str, Any]] = []
     for name, measure in MEASURES.items() if len(which) >= _FEWEST else ():
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # of unreadable ones, which are left out
             scores = robust_scores(measure.values(looks)[which], measure.least / BOUND)
         far = np.flatnonzero(np.abs(scores) > BOUND)
         if not len(far):

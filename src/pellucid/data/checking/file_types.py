@@ -50,8 +50,8 @@ def _by_class(classes: tuple[str, ...], types: list[str], table: np.ndarray) -> 
     found: list[Finding] = []
     if guessed - blind >= _GAIN:
         text = (
-            f"The file type tells the class: by it alone {100 * guessed:.0f} % of the pictures would be given the right "
-            f"one, against {100 * blind:.0f} % without looking at all."
+            f"The file type tells the class: by it alone {100 * guessed:.0f} % of the pictures would be given the "
+            f"right one, against {100 * blind:.0f} % without looking at all."
         )
         advice = (
             "Bring all pictures to one type from their originals, or gather each class the same way: else a network "
