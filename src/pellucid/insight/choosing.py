@@ -70,12 +70,14 @@ def with_maps(found: Trace, given: str, network: str) -> Layer:
             f"No layer of the network '{network}' gives maps: what they give has no place in the picture. "
             f"`pellucid inspect MODEL` lists them."
         )
+    tokens = any(one.output_shape is not None and len(one.output_shape) == 2 for one in found.layers)
+    hint = " Of a transformer's later layers --attention shows where they look." if tokens else ""
     if layer is None:
-        raise _unknown("layer with maps", given, [one.name for one in spatial], len(found.convolutions))
+        raise _unknown("layer with maps", given, [one.name for one in spatial], len(found.convolutions), hint)
     what = kinds.times(layer.output_shape) if layer.output_shape is not None else "no"
     raise UsageError(
         f"'{layer.name}' ({layer.kind}) gives {what} numbers that have no place in the picture, so it has no maps. "
-        f"Layers that have: {_listed([one.name for one in spatial])}."
+        f"Layers that have: {_listed([one.name for one in spatial])}.{hint}"
     )
 
 
@@ -118,7 +120,7 @@ def _named(found: Trace, given: str, numbered: Sequence[Layer]) -> Layer | None:
     return None
 
 
-def _unknown(what: str, given: str, names: Iterable[str], convolutions: int) -> UnknownNameError:
+def _unknown(what: str, given: str, names: Iterable[str], convolutions: int, further: str = "") -> UnknownNameError:
     names = list(names)
     hint = (
         f"Or give the number of a convolution, 1{f' to {convolutions}' if convolutions > 1 else ''}."
@@ -129,7 +131,7 @@ def _unknown(what: str, given: str, names: Iterable[str], convolutions: int) -> 
         # The nearest, wherever they are, and then the first ones.
         names = [*dict.fromkeys([*difflib.get_close_matches(given.lower(), names, _MOST // 2, 0.4), *names])][:_MOST]
         hint = f"There are more: `pellucid inspect MODEL` lists all. {hint}"
-    return UnknownNameError(what, given, names, hint.strip())
+    return UnknownNameError(what, given, names, f"{hint.strip()}{further}".strip())
 
 
 def _listed(names: list[str]) -> str:

@@ -1,0 +1,244 @@
+"""Why an answer: the maps, what they are worth, and the pictures that look alike."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from torch import nn
+
+import pellucid
+from pellucid import insight
+from pellucid.data.preprocessing import normalise, prepare
+from pellucid.errors import NetworkError, UnknownNameError, UsageError
+from pellucid.insight import attribution, faithfulness
+from pellucid.insight.attribution import Answer
+from pellucid.insight.tracing import trace
+from pellucid.records import Findings
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return pellucid.load("digits")
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    return pellucid.train(digits, "lenet5", epochs=3, progress=False)
+
+
+@pytest.fixture(scope="module")
+def parts(model, digits):
+    """The network, its layers, a picture as its input, and a blank one."""
+    module = pellucid.build(model)
+    said = model.specification.preprocessing
+    x = normalise(torch.from_numpy(np.asarray(prepare(digits.test.take([3]), said))), said)
+    return module, trace(module, said.shape), x, torch.full_like(x, float(x.min()))
+
+
+def test_integrated_gradients_add_up_to_the_answer(parts):
+    module, found, x, blank = parts
+    methods, note = attribution.methods(module, found, blank)
+    assert (list(methods), note) == (["Grad-CAM", "Integrated gradients", "Occlusion"], "")
+    with torch.no_grad():
+        outputs, nothing = module(x)[0], module(blank)[0]
+    values = methods["Integrated gradients"](module, x, blank, Answer(3))
+    assert values.shape == (8, 8)
+    assert values.sum() == pytest.approx((outputs[3] - nothing[3]).item(), abs=0.05)
+    against = methods["Integrated gradients"](module, x, blank, Answer(3, 5))
+    difference = (outputs[3] - outputs[5]) - (nothing[3] - nothing[5])
+    assert against.sum() == pytest.approx(difference.item(), abs=0.1)
+
+
+def test_occlusion_is_by_how_much_the_answer_falls(parts):
+    module, found, x, blank = parts
+    values = attribution.methods(module, found, blank)[0]["Occlusion"](module, x, blank, Answer(3))
+    assert attribution.window(8, 8) == (2, 1)
+    covered = x.clone()
+    covered[:, :, :2, :2] = blank[:, :, :2, :2]
+    with torch.no_grad():
+        fall = (module(x) - module(covered))[0, 3].item()
+    assert values[0, 0] == pytest.approx(fall, abs=1e-4)
+
+
+def test_grad_cam_weighs_maps_by_their_gradients(parts):
+    module, found, x, blank = parts
+    values = attribution.methods(module, found, blank)[0]["Grad-CAM"](module, x, blank, Answer(3))
+    maps = module.c3(module.pool(module.activation(module.c1(nn.functional.pad(x, module.padding)))))
+    maps.retain_grad()
+    hidden = module.pool(module.activation(maps)).flatten(1)
+    module.output(module.activation(module.f6(module.activation(module.c5(hidden)))))[0, 3].backward()
+    by_hand = (maps.grad.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1, keepdim=True)
+    expected = nn.functional.interpolate(by_hand, (8, 8), mode="bilinear")[0, 0].detach().numpy()
+    np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-4)
+
+
+class Attends(nn.Module):
+    """The smallest transformer: sixteen patches, one head, and a shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(1, 6, 2, stride=2)
+        self.norm = nn.LayerNorm(6)
+        self.qkv = nn.Linear(6, 18)
+        self.head = nn.Linear(6, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        q, k, v = self.qkv(self.norm(x)).unsqueeze(1).chunk(3, dim=-1)
+        x = x + nn.functional.scaled_dot_product_attention(q, k, v).squeeze(1)
+        return self.head(x.mean(dim=1))
+
+
+def test_a_transformer_is_explained_by_its_patches(own, digits):
+    torch.manual_seed(0)
+    network = Attends().eval()
+    x = torch.rand(1, 1, 8, 8)
+    methods, note = attribution.methods(network, trace(network, (1, 8, 8)), torch.zeros_like(x))
+    assert note == "A transformer has no late maps: Grad-CAM weighs the patches as 'norm' gives them."
+    values = methods["Grad-CAM"](network, x, torch.zeros_like(x), Answer(2))
+    tokens = network.norm(network.patches(x).flatten(2).transpose(1, 2)).detach().requires_grad_()
+    q, k, v = network.qkv(tokens).unsqueeze(1).chunk(3, dim=-1)
+    kept = network.patches(x).flatten(2).transpose(1, 2).detach()
+    after = kept + nn.functional.scaled_dot_product_attention(q, k, v).squeeze(1)
+    network.head(after.mean(dim=1))[0, 2].backward()
+    by_hand = (tokens @ tokens.grad[0].mean(dim=0)).view(1, 1, 4, 4)
+    expected = nn.functional.interpolate(by_hand, (8, 8), mode="bilinear")[0, 0].detach().numpy()
+    np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-6)
+    found = insight.attention(own(network), digits.test.take([0]), network=network)
+    assert (found.data["side"], found.data["token"], found.data["layers"]) == (4, False, 1)
+    with torch.no_grad():
+        said = own(network).specification.preprocessing
+        given = normalise(torch.from_numpy(digits.test.pictures[:1]), said)
+        q, k, _ = network.qkv(network.norm(network.patches(given).flatten(2).transpose(1, 2))).chunk(3, dim=-1)
+        weights = torch.softmax(q @ k.transpose(1, 2) / 6**0.5, dim=-1)
+    np.testing.assert_allclose(found.data["rows"][0]["mean"], weights[0].mean(dim=0).view(4, 4).numpy(), rtol=1e-3)
+    assert found.note.startswith("How much each patch is looked at")
+
+
+def test_attention_that_cannot_be_drawn_is_a_sentence(untrained, own, digits):
+    with pytest.raises(UsageError, match="'lenet5' has no attention"):
+        insight.attention(untrained("lenet5"), digits.test.take([0]))
+
+    class Windows(Attends):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            tokens = self.norm(self.patches(x).flatten(2).transpose(1, 2)).reshape(-1, 4, 6)
+            q, k, v = self.qkv(tokens).unsqueeze(1).chunk(3, dim=-1)
+            weights = torch.softmax(q @ k.transpose(-1, -2), dim=-1)
+            return self.head((weights @ v).reshape(len(x), 16, 6).mean(dim=1))
+
+    network = Windows()
+    with pytest.raises(UsageError, match="it attends only over parts of the picture"):
+        insight.attention(own(network), digits.test.take([0]), network=network)
+
+
+def test_a_network_without_maps_has_no_grad_cam(untrained, digits):
+    found = insight.reasons(untrained("mlp", (1, 8, 8)), digits.test.take([0]))
+    assert [row[0] for row in found["faithfulness"].rows] == ["Integrated gradients", "Occlusion"]
+    assert found["reasons"].note == "There is no Grad-CAM: no layer of this network gives maps."
+
+
+def test_shuffled_weights_are_the_same_numbers_elsewhere(parts):
+    module = parts[0]
+    other = attribution.shuffled(module, 1)
+    for (name, one), two in zip(module.named_parameters(), other.parameters(), strict=True):
+        assert sorted(one.flatten().tolist()) == sorted(two.flatten().tolist())
+        assert len(one.flatten()) < 20 or not torch.equal(one, two), name
+
+
+def test_deletion_and_insertion_of_a_model_whose_reasons_are_known():
+    """The probability is the share of the right half that is there: the best map deletes it first."""
+    x, blank = torch.ones(1, 1, 12, 12), torch.zeros(1, 1, 12, 12)
+
+    def probability(batch: torch.Tensor) -> np.ndarray:
+        return batch[:, 0, :, 6:].mean(dim=(1, 2)).numpy()
+
+    good = np.tile(np.arange(12.0) >= 6, (12, 1)).astype(float)
+    deletion, insertion = faithfulness.deletion_and_insertion(good, x, blank, probability)
+    assert (deletion, insertion) == (pytest.approx(0.25), pytest.approx(0.75))
+    deletion, insertion = faithfulness.deletion_and_insertion(-good, x, blank, probability)
+    assert (deletion, insertion) == (pytest.approx(0.75), pytest.approx(0.25))
+    maps = faithfulness.noise_maps(12, 12)
+    scores = np.array([faithfulness.deletion_and_insertion(one, x, blank, probability) for one in maps])
+    np.testing.assert_allclose(scores.mean(axis=0), 0.5, atol=0.12)
+
+
+def test_rank_correlation_is_spearmans():
+    generator = np.random.default_rng(0)
+    one, two = generator.integers(0, 5, (6, 7)).astype(float), generator.normal(size=(6, 7))
+    expected = scipy.stats.spearmanr(one.ravel(), two.ravel()).statistic
+    assert faithfulness.rank_correlation(one, two) == pytest.approx(expected)
+    assert faithfulness.rank_correlation(one, np.zeros((6, 7))) == 0.0
+
+
+def test_reasons_say_what_they_are_worth(model, digits):
+    told: list[tuple[int, int]] = []
+    found = insight.reasons(model, "digits:3", data=digits, limit=100, progress=lambda *done: told.append(done))
+    data = found["reasons"].data
+    assert told[-1][0] == told[-1][1]
+    given = digits.classes[int(digits.test.labels[3])]
+    assert data["picture"]["given"] == given
+    said = pellucid.predict(model, digits.test.take([3]))
+    assert data["about"] == digits.classes[int(said.predicted[0])]
+    assert data["probabilities"][0][1] == pytest.approx(float(said.confidence[0]), abs=1e-3)
+    rows = {row[0]: row for row in found["faithfulness"].rows}
+    assert list(rows) == ["Grad-CAM", "Integrated gradients", "Occlusion"]
+    for one in data["methods"]:
+        assert [np.shape(values) for values in one["maps"]] == [(8, 8)] * 3
+        assert -1 <= one["alike"] <= 1
+        assert 0 <= one["deletion"] <= 1
+    assert rows["Integrated gradients"][3] > rows["Integrated gradients"][4], "better than noise for a trained model"
+    near = data["neighbours"]
+    assert len(near["cells"]) == 8
+    assert near["cells"][0]["cosine"] >= near["cells"][-1]["cosine"]
+    assert near["counts"][0][0] == data["about"], "a digit looks like those of its class"
+    assert Findings.from_json(found.to_json()) == found
+
+
+def test_the_very_picture_is_not_its_own_neighbour(model, digits):
+    found = insight.reasons(model, digits.train.take([5]), data=digits.train.take(np.arange(40)))
+    cells = found["reasons"].data["neighbours"]["cells"]
+    assert len(cells) == 8
+    assert digits.train.ids[5] not in [cell["id"] for cell in cells]
+
+
+def test_an_error_is_set_against_the_given_class(model, digits):
+    said = int(pellucid.predict(model, digits.test.take([3])).predicted[0])
+    other = (said + 1) % 10
+    wrong = replace(digits.test.take([3]), labels=np.array([other]))
+    data = insight.reasons(model, wrong)["reasons"].data
+    assert (data["about"], data["rival"]) == (digits.classes[said], digits.classes[other])
+    found = insight.reasons(model, digits.test.take([3]), about=digits.classes[other])
+    assert found["reasons"].title.startswith(f"What speaks for '{digits.classes[other]}' in ")
+    with pytest.raises(UnknownNameError, match="There is no class named 'ten'"):
+        insight.reasons(model, wrong, about="ten")
+
+
+def test_activations_in_place_and_large_maps(own):
+    network = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(8, 10)
+    )
+    record = own(network, (1, 120, 120))
+    picture = np.random.default_rng(0).integers(0, 255, (120, 120), dtype=np.uint8)
+    data = insight.reasons(record, picture, network=network)["reasons"].data
+    assert [np.shape(values) for values in data["methods"][0]["maps"]] == [(60, 60)] * 3
+
+
+def test_without_captum_it_says_what_to_install(model, digits, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError) as refused:
+        insight.reasons(model, "digits:3")
+    assert str(refused.value) == (
+        'Explanations need captum, which is not installed. Install it with: pip install "pellucid[explain]".'
+    )
+
+
+def test_outputs_that_are_no_numbers_cannot_be_explained(own):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    nn.init.constant_(network[1].bias, float("nan"))
+    with pytest.raises(NetworkError, match="there is nothing to explain"):
+        insight.reasons(own(network), np.zeros((8, 8), np.uint8), network=network)
