@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pellucid.data import check as check
     from pellucid.data import from_arrays as from_arrays
     from pellucid.data import load as load
     from pellucid.errors import PellucidError as PellucidError
@@ -37,6 +38,7 @@ _PUBLIC = {
     "Predictions": "pellucid.records",
     "Recipe": "pellucid.training",
     "build": "pellucid.inference",
+    "check": "pellucid.data",
     "evaluate": "pellucid.evaluation",
     "from_arrays": "pellucid.data",
     "load": "pellucid.data",
@@ -53,6 +55,7 @@ __all__ = [
     "Recipe",
     "__version__",
     "build",
+    "check",
     "evaluate",
     "from_arrays",
     "load",

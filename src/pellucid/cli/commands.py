@@ -31,6 +31,7 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
+    "check": Command("pellucid.cli.check", "Look at pictures before anything is learned from them."),
     "train": Command("pellucid.cli.train", "Train a network on labelled pictures."),
     "tune": Command("pellucid.cli.tune", "Search the settings of a training."),
     "evaluate": Command("pellucid.cli.evaluate", "Score a model on labelled pictures."),

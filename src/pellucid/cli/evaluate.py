@@ -59,6 +59,10 @@ def evaluate(
 
     predictions = inference.predict(loaded, pictures, batch_size=batch_size, network=network)
     findings = evaluation.evaluate(predictions, pictures)
+    if split == "test":
+        from pellucid.evaluation.counting import counted
+
+        findings = counted(findings, pictures, loaded.sha256)
     for reason in predictions.unreadable.values():
         console.say(reason)
     page = None if out is None else _write(findings, predictions, out)

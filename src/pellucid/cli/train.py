@@ -12,6 +12,7 @@ import typer
 from pellucid.cli import completion, home
 
 if TYPE_CHECKING:
+    from pellucid.records import Findings
     from pellucid.workflows.train import Run
 
 EXAMPLES = """  pellucid train digits --network convnet
@@ -129,6 +130,9 @@ def train(
     snapshots: Annotated[
         bool, typer.Option("--snapshots", help="Keep the model of every epoch, for `pellucid inspect RUN --film`.")
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Look at the data first: copies, unreadable pictures.")
+    ] = True,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report and its pictures.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress while it trains.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
@@ -225,8 +229,14 @@ def train(
         threads=threads,
         device=device,
         report=report,
+        check=check,
         progress=False,
-        callbacks=[*([] if quiet else [_display(as_json=as_json)]), *loggers, *_snapshots(wanted=snapshots)],
+        callbacks=[
+            _Remarks(data),
+            *([] if quiet else [_display(as_json=as_json)]),
+            *loggers,
+            *_snapshots(wanted=snapshots),
+        ],
         source=data if data in DATASETS else str(home.expand(Path(data)).resolve()),
         command=shlex.join(["pellucid", *context.find_root().obj]),
         budget=budget,
@@ -235,6 +245,22 @@ def train(
         **changes,
     )
     _finish(done, as_json=as_json)
+
+
+class _Remarks:
+    """Says on standard error what is wrong with the data, before anything is learned from them."""
+
+    def __init__(self, data: str) -> None:
+        self.data = data
+
+    def on_checked(self, findings: Findings) -> None:
+        from pellucid.cli import console
+        from pellucid.records import Remark
+
+        serious = [item for item in findings if isinstance(item, Remark) and item.level != "info"]
+        console.notes(item.text for item in serious)
+        if serious:
+            console.notes([f"what to do about it says: pellucid check {shlex.quote(self.data)}"])
 
 
 def _display(*, as_json: bool) -> Any:

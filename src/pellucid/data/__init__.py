@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid.data.arrays import from_arrays as from_arrays
     from pellucid.data.catalogue import describe as describe
+    from pellucid.data.checking import check as check
     from pellucid.data.loading import load as load
     from pellucid.data.writing import write_parquet as write_parquet
 
 _PUBLIC = {
+    "check": "pellucid.data.checking",
     "describe": "pellucid.data.catalogue",
     "from_arrays": "pellucid.data.arrays",
     "load": "pellucid.data.loading",
     "write_parquet": "pellucid.data.writing",
 }
 
-__all__ = ["describe", "from_arrays", "load", "write_parquet"]
+__all__ = ["check", "describe", "from_arrays", "load", "write_parquet"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ VIEWS = {
     "Model": "pellucid.report.notebook:model",
     "Predictions": "pellucid.report.notebook:predictions",
     "training": "pellucid.report.notebook:LiveCurve",
+    "check": "pellucid.report.check:write",
     "figure": "pellucid.report.pictures:draw",
     "run": "pellucid.report.run:write",
     "terminal": "pellucid.report.terminal:render",

@@ -4,6 +4,8 @@ runs/mnist-lenet5-001/
   run.json              everything needed to repeat it
   history.csv           loss and accuracy of every epoch
   times.csv             how long every epoch took (apart, since times never repeat)
+  check.json            what was found in the data before the training
+  quarantine.json       the pictures that could not be read, and why, where there are any
   checkpoint/           while it trains: the plan, the last two states, the best model so far
   model.safetensors     the model
   predictions.parquet   what it says of the test pictures
@@ -91,6 +93,14 @@ class RunFolder:
     @property
     def lock(self) -> Path:
         return self.checkpoint / "lock"
+
+    @property
+    def check(self) -> Path:
+        return self.path / "check.json"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.path / "quarantine.json"
 
     @property
     def model(self) -> Path:

@@ -7,7 +7,7 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pellucid.records import Dataset, Figure, Findings, Metric, Model, Predictions, Table
+from pellucid.records import Dataset, Figure, Findings, Metric, Model, Predictions, Remark, Table
 from pellucid.report import pictures, wording
 from pellucid.report.run import history_figure
 from pellucid.report.wording import count, percent, visible
@@ -37,6 +37,7 @@ def findings(found: Findings) -> str:
     if metrics:
         rows = [(wording.title(m.name), wording.value(m), wording.interval(m), f"{m.n:,}", m.note) for m in metrics]
         parts.append(_table(("", "value", "95 % interval", "n", ""), rows))
+    parts += [_faint(f"{item.level}: {item.text} {item.advice}") for item in found if isinstance(item, Remark)]
     for item in found:
         if isinstance(item, Table):
             rows = [

@@ -53,7 +53,7 @@ def render(
     else:
         heading = visible(findings.title) or "Findings"
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             title=heading,
@@ -72,7 +72,8 @@ def render(
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where templates are found and filled in; whatever is filled in is text, never markup."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("pellucid.report")

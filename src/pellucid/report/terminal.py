@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pellucid.records import Figure, Findings, Metric, Table
+from pellucid.records import Figure, Findings, Metric, Remark, Table
 from pellucid.report import result, wording
 from pellucid.report.wording import count, percent, short, visible
 
@@ -25,6 +25,9 @@ def render(findings: Findings, console: Console) -> None:
     """Prints findings for a person; plain when the console is piped to something else."""
     if findings.title:
         console.print(Text(visible(findings.title), style="bold"))
+    for item in findings:
+        if isinstance(item, Remark):
+            console.print(Text(f"{item.level.capitalize()}: {visible(item.text)} {visible(item.advice)}".strip()))
     _metrics(findings, console)
     for item in findings:
         if isinstance(item, Table):

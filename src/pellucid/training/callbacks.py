@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import UsageError
-from pellucid.records import Model
+from pellucid.records import Findings, Model
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Callback:
 
     def on_folder(self, path: Path) -> None:
         """Before everything, where there is a run folder (`pellucid train`): the folder."""
+
+    def on_checked(self, findings: Findings) -> None:
+        """Before `on_planned`, where the data were looked at: the remarks on them."""
 
     def on_planned(self, sentence: str) -> None:
         """Before `on_start`, for each setting that was measured first (a budget, a batch size that fills memory)."""

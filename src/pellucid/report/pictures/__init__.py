@@ -34,6 +34,7 @@ PICTURES = {
     "history": "pellucid.report.pictures.history",
     "learning-rate-range": "pellucid.report.pictures.learning_rates",
     "operation": "pellucid.report.pictures.operation",
+    "picture-rows": "pellucid.report.pictures.rows",
     "pictures": "pellucid.report.pictures.cells",
     "reasons": "pellucid.report.pictures.reasons",
     "separation": "pellucid.report.pictures.separation",

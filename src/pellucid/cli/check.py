@@ -1,0 +1,127 @@
+"""`pellucid check DATA`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pellucid.cli import completion
+
+if TYPE_CHECKING:
+    from pellucid.records import Findings, Remark
+
+EXAMPLES = """  pellucid check photos/
+  pellucid check photos/ --report check.html
+  pellucid check scans.csv --strict
+  pellucid check mnist --json"""
+
+
+def check(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A data set's name, or a folder.",
+            show_default=False,
+            autocompletion=completion.datasets,
+        ),
+    ],
+    *,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Write a page with the pictures: check.html.", show_default=False),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+) -> None:
+    """Look at labelled pictures before anything is learned from them, and say what is wrong and what to do.
+
+    Unreadable pictures; copies across splits and classes, also rescaled, recompressed, mirrored, brightened or
+    cropped ones; missing, small and unequal classes; pictures far from the rest; file types that tell the class.
+    Nothing is changed. Exit code 1: an error was found.
+    """
+    from pellucid.cli import console
+    from pellucid.errors import UsageError
+    from pellucid.records import display
+
+    if report is not None and report.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"The page is HTML, and '{report.name}' is another kind. Try --report {report.stem}.html.")
+    write = display.view("check")
+    if report is not None and write is None:
+        raise UsageError("There is nothing here that writes pages; leave --report out.")
+
+    from pellucid.data.checking.checking import check as look
+    from pellucid.data.checking.checking import worst
+
+    findings = look(data)
+    if as_json:
+        typer.echo(findings.dumps())
+    else:
+        _print(findings, data)
+    if report is not None and write is not None:
+        console.say(f"Written to {write(findings, report)}")
+    elif not as_json and any(item.name in ("copies", "extremes") for item in findings):
+        console.say("The pictures themselves are shown by --report check.html.")
+    if worst(findings) in (("error", "warning") if strict else ("error",)):
+        raise typer.Exit(1)
+
+
+_MARKS = {"error": "✗ Error", "warning": "! Warning", "info": "· Hint"}
+_MOST_CLASSES = 15
+
+
+def _print(findings: Findings, data: str) -> None:
+    """The overview: how many there are, what is wrong with what to do, and the next step."""
+    from pellucid.cli import console
+    from pellucid.records import Remark
+
+    typer.echo(console.plain(findings.title))
+    if "classes" in findings:
+        typer.echo()
+        counted = findings["classes"]
+        if len(counted.rows) <= _MOST_CLASSES:
+            console.table(counted, as_json=False)
+        else:
+            for place, split in enumerate(counted.columns[1:], start=1):
+                numbers = [row[place] for row in counted.rows]
+                typer.echo(f"{split}: {min(numbers):,} to {max(numbers):,} pictures in each class")
+    remarks = [item for item in findings if isinstance(item, Remark)]
+    for level in _MARKS:
+        for item in remarks:
+            if item.level == level:
+                typer.echo()
+                _remark(item)
+    typer.echo()
+    counts = {level: sum(item.level == level for item in remarks) for level in _MARKS}
+    said = [f"{n:,} {_MARKS[level].split()[1].lower()}{'s' * (n > 1)}" for level, n in counts.items() if n]
+    typer.echo(f"{', '.join(said) or 'Nothing was found'}. {_next(data, counts)}")
+
+
+def _remark(item: Remark) -> None:
+    from pellucid.cli import console
+
+    # A file takes each line whole, however long; a terminal is wrapped to, so that the mark stands free.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100_000
+    mark = f"{_MARKS[item.level]}: "
+    for first, text in ((mark, item.text), ("  → ", item.advice)):
+        if text:
+            wrapped = textwrap.wrap(
+                console.plain(text), max(width - 1, 40), initial_indent=first, subsequent_indent="    ",
+                break_long_words=False, break_on_hyphens=False,
+            )  # fmt: skip
+            typer.echo("\n".join(wrapped))
+
+
+def _next(data: str, counts: dict[str, int]) -> str:
+    from pellucid.cli import console
+
+    shown = console.plain(data)
+    if counts["error"]:
+        return f"Mend the errors first; then look again: pellucid check {shown}"
+    first = "Look at what is warned of; then" if counts["warning"] else "Next"
+    return f"{first}: pellucid train {shown}"
