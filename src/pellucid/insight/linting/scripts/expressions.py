@@ -81,6 +81,7 @@ class Expressions:
         self.events: list[Event] = []
         self.loaders: dict[str, ast.Call] = {}
         self.count = 0
+        self._torch, self._learns = source.uses_torch, source.learns
         self._unknown = frozenset({TRAINING, EVALUATION}) if _says_eval(source) else frozenset({TRAINING})
 
     def block(self, statements: list[ast.stmt]) -> None:
@@ -299,9 +300,10 @@ class Expressions:
             # A loop over batches of test data that learns from them is training, on the wrong data.
             held_out = bool(found & {"test", "validation"}) and "train" not in found
             training = learns and not (held_out and not (splits(over) & found))
-            evaluating = held_out or naming.means_evaluating(self.function)
+            looping = bool(self.loops) and not isinstance(self.loops[-1][0], Function)
+            evaluating = held_out or (self._learns and looping and naming.means_evaluating(self.function))
             part_of_one = bool(self.stack) and self.stack[-1].name == "forward"
-            if (training or evaluating) and not part_of_one:
+            if self._torch and (training or evaluating) and not part_of_one:
                 off = frozenset({"no-grad"}) if self.no_grad else NOTHING
                 mode = self.modes.get(tag, self._unknown) | off
                 self.note("model", node, found | {tag}, mode, learns=training)

@@ -41,8 +41,8 @@ def split_of(name: str) -> str:
 
 
 def means_model(name: str) -> bool:
-    """Whether a name is one that networks are given."""
-    return bool(_MODEL.search(snake(name)))
+    """Whether a name is one that networks are given; not that of a class, which makes them."""
+    return not name[:1].isupper() and bool(_MODEL.search(snake(name)))
 
 
 def means_best(name: str) -> bool:

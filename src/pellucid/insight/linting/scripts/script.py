@@ -69,7 +69,7 @@ class _Walk(Expressions):
     def block(self, statements: list[ast.stmt]) -> None:
         for statement in statements:
             self.count += 1
-            if self.count > 100_000:  # a file that calls itself in circles; what is known by now has to do
+            if self.count > 20_000:  # a file that calls itself in circles; what is known by now has to do
                 return
             self.statement(statement)
 

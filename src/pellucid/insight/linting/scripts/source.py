@@ -6,7 +6,7 @@ import ast
 import json
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pellucid.errors import FormatError, MissingDataError
@@ -32,6 +32,19 @@ class Source:
     functions: dict[str, Function]
     classes: dict[str, ast.ClassDef]
     cells: tuple[tuple[int, int], ...] = ()
+    _callers: dict[tuple[str, bool], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def learns(self) -> bool:
+        """Whether anything in it learns by torch."""
+        return self.mentions("backward") and self.uses_torch
+
+    @property
+    def uses_torch(self) -> bool:
+        """Whether it imports torch, or anything of it."""
+        names = [one.name for node in ast.walk(self.tree) if isinstance(node, ast.Import) for one in node.names]
+        names += [node.module or "" for node in ast.walk(self.tree) if isinstance(node, ast.ImportFrom)]
+        return any(name.split(".")[0] in ("torch", "torchvision", "timm") for name in names)
 
     def place(self, node: ast.AST) -> str:
         """`train.py:12`, or `lesson.ipynb, cell 3, line 4`."""
@@ -52,6 +65,17 @@ class Source:
             return False
         bases = {last(base) for base in self.classes[kind].bases}
         return "Module" in bases or self.method(kind, "forward") is not None
+
+    def callers(self, name: str, *, loops: bool) -> frozenset[str]:
+        """The functions of this file that call one of that name, themselves or through each other."""
+        key = (name, loops)
+        if key not in self._callers:
+            calls = {one: _calls(function.body, loops=loops) for one, function in self.functions.items()}
+            found: set[str] = set()
+            while more := {one for one, names in calls.items() if names & {name, *found}} - found:
+                found |= more
+            self._callers[key] = frozenset(found)
+        return self._callers[key]
 
     def mentions(self, *names: str, part: ast.AST | None = None) -> bool:
         """Whether one of these names stands in a part or in what it calls on, also as the last part of another."""
@@ -158,20 +182,10 @@ def within(nodes: list[ast.stmt], *, loops: bool = True) -> Iterator[ast.AST]:
             waiting += ast.iter_child_nodes(node)
 
 
-def called(
-    nodes: list[ast.stmt], name: str, source: Source, *, loops: bool, seen: frozenset[str] = frozenset()
-) -> bool:
+def called(nodes: list[ast.stmt], name: str, source: Source, *, loops: bool) -> bool:
     """Whether statements call a function or method of that name, themselves or in functions of this file."""
-    for node in within(nodes, loops=loops):
-        if isinstance(node, ast.Call):
-            called_name = last(node.func)
-            if called_name == name:
-                return True
-            function = source.functions.get(called_name)
-            if (
-                function is not None
-                and called_name not in seen
-                and called(function.body, name, source, loops=loops, seen=seen | {called_name})
-            ):
-                return True
-    return False
+    return bool(_calls(nodes, loops=loops) & {name, *source.callers(name, loops=loops)})
+
+
+def _calls(nodes: list[ast.stmt], *, loops: bool) -> set[str]:
+    return {last(node.func) for node in within(nodes, loops=loops) if isinstance(node, ast.Call)}
