@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 CHECKED := src tests $(wildcard benchmarks)
 
-.PHONY: help install demo test lint format wheel wheel-test picture clean
+.PHONY: help install demo test lint format wheel wheel-test picture clean lessons
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,10 @@ lint: install ## Lint, formatting, types, direction of imports, dependencies
 format: install ## Lay the code out
 	@$(BIN)/ruff check --fix $(CHECKED)
 	@$(BIN)/ruff format $(CHECKED)
+
+lessons: install ## Run the lessons and build them into build/lessons
+	@$(BIN)/python -m sphinx -W -q -E -b html lessons build/lessons
+	@echo build/lessons/index.html
 
 wheel: install ## Build dist/pellucid-*.whl
 	@rm -rf dist
