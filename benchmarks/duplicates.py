@@ -1,0 +1,268 @@
+"""Copies that are planted, and found again: precision and recall of each kind, and how long a check takes.
+
+    python benchmarks/duplicates.py                 # precision and recall: a few minutes
+    python benchmarks/duplicates.py --speed         # `pellucid check` on 60,000 small PNGs, beside decoding them once
+    python benchmarks/duplicates.py --table         # writes docs/duplicates.md
+
+Of each set up to 1,000 pictures are written as PNG, and beside each a copy that is changed in one way by a seeded
+draw; up to 4,000 further pictures of the set are among them. All of these sets are others than those on which the bounds
+were chosen (the training pictures of CIFAR-10 and MNIST, the training photographs of ants and bees).
+
+Recall is the share of copies that are paired with their original. Precision is the share of pairs with a copy in them
+that are planted: copies that the set itself has (CIFAR-10 has some) count as false. What is found among the pictures
+without any planted copy is given apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pellucid.data import decoding, load
+from pellucid.data.checking.kinship import copies
+from pellucid.data.checking.looking import Looks, look
+from pellucid.records import PictureFiles
+from pellucid.statistics.intervals import wilson
+from pellucid.version import __version__
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "duplicates.jsonl"
+TABLE = HERE.parent / "docs" / "duplicates.md"
+ORIGINALS, OTHERS = 1000, 4000
+Picture = Image.Image
+Draw = np.random.Generator
+
+
+def exact(image: Picture, _draw: Draw) -> Picture:
+    """As it is."""
+    return image
+
+
+def rescaled(image: Picture, draw: Draw) -> Picture:
+    """0.6 to 1.6 times the size; of very small pictures, which shrinking would destroy, 1 to 3 times."""
+    factor = draw.uniform(0.6, 1.6) if min(image.size) > 20 else draw.uniform(1, 3)
+    size = (round(image.width * factor), round(image.height * factor))
+    filters = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
+    return image.resize(size, filters[draw.integers(3)])
+
+
+def recompressed(image: Picture, draw: Draw) -> Picture:
+    """Through JPEG of quality 40 to 90."""
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=int(draw.integers(40, 91)))
+    return Image.open(io.BytesIO(stream.getvalue()))
+
+
+def mirrored(image: Picture, _draw: Draw) -> Picture:
+    """From left to right."""
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def brightened(image: Picture, draw: Draw) -> Picture:
+    """1.1 to 1.5 times as bright; what is beyond white is lost."""
+    factor = draw.uniform(1.1, 1.5)
+    return image.point(lambda value: min(255, round(value * factor)))
+
+
+def cropped(image: Picture, draw: Draw, share: float = 0.05) -> Picture:
+    """95 % of each side are kept, anywhere; of very small pictures by resampling, since a pixel would be too much."""
+    width, height = image.size
+    if min(width, height) < 20:
+        left, top = draw.uniform(0, width * share), draw.uniform(0, height * share)
+        box = (left, top, left + width * (1 - share), top + height * (1 - share))
+        return image.resize(image.size, Image.Resampling.BILINEAR, box=box)
+    inner = round(width * (1 - share)), round(height * (1 - share))
+    left, top = int(draw.integers(0, width - inner[0] + 1)), int(draw.integers(0, height - inner[1] + 1))
+    return image.crop((left, top, left + inner[0], top + inner[1]))
+
+
+def cropped_more(image: Picture, draw: Draw) -> Picture:
+    """90 % of each side are kept."""
+    return cropped(image, draw, 0.1)
+
+
+KINDS: dict[str, Callable[[Picture, Draw], Picture]] = {
+    "exact": exact,
+    "rescaled": rescaled,
+    "recompressed": recompressed,
+    "mirrored": mirrored,
+    "brightened": brightened,
+    "cropped by 5 %": cropped,
+    "cropped by 10 %": cropped_more,
+}
+
+
+def of_array(pictures: np.ndarray, originals: int, others: int) -> tuple[list[Picture], Looks]:
+    """Some pictures to be copied, and the looks at others."""
+    order = np.random.default_rng(7).permutation(len(pictures))
+    chosen = [pictures[i] for i in order[:originals]]
+    images = [Image.fromarray(one[0] if len(one) == 1 else one.transpose(1, 2, 0).copy()) for one in chosen]
+    return images, look(pictures[order[originals : originals + others]], ())
+
+
+def sets(originals: int = ORIGINALS, others: int = OTHERS) -> Iterator[tuple[str, list[Picture], Looks]]:
+    """The sets that are measured on, none of which chose a bound."""
+    yield "CIFAR-10, test", *of_array(np.asarray(load("cifar10").test.pictures), originals, others)
+    photos = Path(os.environ["PELLUCID_DATA"]) / "hymenoptera" / "val"
+    images = [decoding.open_upright(path, 3) for path in sorted(photos.rglob("*.jpg"))]
+    yield "ants and bees, val", images[:originals], Looks.empty(0)
+    yield "MNIST, test", *of_array(np.asarray(load("mnist").test.pictures), originals, others)
+    digits = load("digits")
+    whole = np.concatenate([digits.train.pictures, digits.test.pictures])
+    yield "digits (8×8)", *of_array(whole, originals, others)
+
+
+def measure(name: str, images: list[Picture], others: Looks, folder: Path) -> Iterator[dict[str, Any]]:
+    """Plants copies of each kind, and looks for them."""
+    n = len(images)
+    originals = _written(images, folder / "originals")
+    clean = len(copies(Looks.joined([originals, others]))[0])
+    for kind, change in KINDS.items():
+        draw = np.random.default_rng(11)
+        changed = _written([change(image, draw) for image in images], folder / kind.replace(" %", "").replace(" ", "-"))
+        pairs, _ = copies(Looks.joined([originals, changed, others]))
+        planted = (pairs.second - pairs.first == n) & (pairs.first < n)
+        with_a_copy = ((pairs.first >= n) & (pairs.first < 2 * n)) | ((pairs.second >= n) & (pairs.second < 2 * n))
+        found, all_ = int(planted.sum()), int(with_a_copy.sum())
+        yield {
+            "set": name,
+            "kind": kind,
+            "n": n,
+            "others": len(others),
+            "recall": found / n,
+            "recall_interval": wilson(found, n),
+            "precision": found / all_ if all_ else None,
+            "precision_interval": wilson(found, all_) if all_ else None,
+            "pairs": all_,
+            "pairs_without_copies": clean,
+            "version": __version__,
+        }
+
+
+def _written(images: list[Picture], folder: Path) -> Looks:
+    folder.mkdir(parents=True)
+    paths = []
+    for index, image in enumerate(images):
+        paths.append(folder / f"{index:05}.png")
+        image.save(paths[-1])
+    return look(PictureFiles(tuple(paths)), [path.name for path in paths])
+
+
+def speed(pictures: int) -> dict[str, Any]:
+    """`pellucid check` on a folder of small PNGs, beside reading and decoding them once in this process."""
+    data = load("cifar10")
+    everything = np.concatenate([data.train.pictures, data.test.pictures])[:pictures]
+    labels = np.concatenate([data.train.labels, data.test.labels])
+    with tempfile.TemporaryDirectory() as top:
+        for index, picture in enumerate(everything):
+            folder = Path(top) / "train" / data.classes[labels[index]]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture.transpose(1, 2, 0).copy()).save(folder / f"{index:05}.png")
+        paths = sorted(Path(top).rglob("*.png"))
+        began, before = time.perf_counter(), time.process_time()
+        for path in paths:
+            decoding.decode(path, 3)
+        once, once_cpu = time.perf_counter() - began, time.process_time() - before
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "pellucid.cli", "check", top, "--json"]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env=os.environ | {"PELLUCID_CACHE": f"{top}/c"})
+        checked = time.perf_counter() - began
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = used.ru_utime + used.ru_stime
+    return {
+        "speed": f"{len(paths):,} PNGs of 32×32",
+        "decoding_seconds": round(once, 2),
+        "decoding_cpu_seconds": round(once_cpu, 2),
+        "check_seconds": round(checked, 2),
+        "check_cpu_seconds": round(cpu, 2),
+        "ratio": round(checked / once, 2),
+        "cpu_ratio": round(cpu / once_cpu, 2),
+        "peak_memory_mb": round(used.ru_maxrss / 1024),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "version": __version__,
+    }
+
+
+PAGE = """# Copies: how many are found
+
+Generated by `python benchmarks/duplicates.py --table` from `benchmarks/results/duplicates.jsonl`; do not edit.
+
+Copies of one kind are planted among the pictures of a set that chose no bound, and looked for. Recall is the share of
+copies that are paired with their original; precision the share of pairs with a copy in them that are planted (copies that
+a set has of its own count as false). In brackets the 95 % interval; n copies each. The last column counts what is found
+where nothing is planted.
+
+| set | copies | n | recall, % | precision, % | without copies |
+|---|---|---|---|---|---|
+"""
+
+
+def table() -> None:
+    """Writes the page from the latest line of each set and kind."""
+    lines = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    latest = {(line["set"], line["kind"]): line for line in lines if "set" in line}
+    rows = [
+        f"| {line['set']} | {line['kind']} | {line['n']:,} | {_share(line, 'recall')} | {_share(line, 'precision')} "
+        f"| {line['pairs_without_copies']:,} pairs in {line['n'] + line['others']:,} |"
+        for line in latest.values()
+    ]
+    page = PAGE + "\n".join(rows) + "\n"
+    timed = [line for line in lines if "speed" in line]
+    if timed:
+        one = timed[-1]
+        page += (
+            f"\n`pellucid check` on {one['speed']} took {one['check_cpu_seconds']} s of processor time, {one['cpu_ratio']} "
+            f"times that of reading and decoding them once ({one['decoding_cpu_seconds']} s), and at most "
+            f"{one['peak_memory_mb']:,} MB of memory.\n"
+        )
+    TABLE.write_text(page, encoding="utf-8")
+
+
+def _share(line: dict[str, Any], name: str) -> str:
+    if line[name] is None:
+        return "–"
+    low, high = line[f"{name}_interval"]
+    return f"{100 * line[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def keep(line: dict[str, Any]) -> None:
+    """Prints a measurement, and appends it."""
+    print(json.dumps(line, ensure_ascii=False), flush=True)
+    with RESULTS.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def main() -> None:
+    """Measures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--pictures", type=int, default=60_000)
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.table:
+        table()
+    elif arguments.speed:
+        keep(speed(arguments.pictures))
+    else:
+        for name, images, others in sets():
+            with tempfile.TemporaryDirectory() as folder:
+                for line in measure(name, images, others, Path(folder)):
+                    keep(line)
+
+
+if __name__ == "__main__":
+    main()
