@@ -42,9 +42,9 @@ def test_the_layers_are_listed(pellucid, trained):
 def test_the_layers_are_laid_out_for_a_person(pellucid, trained):
     done = pellucid("inspect", trained, "--sizes")
     lines = [line.split() for line in done.out.splitlines()]
-    assert ["1", "c1", "convolution", "5×5", "6×28×28", "156", "117,600"] in lines
-    assert ["–", "output", "dense", "10", "850", "840"] in lines
-    assert "Parameters      61,706" in done.out
+    assert ["1", "c1", "convolution", "5×5", "6×28×28", "156", "117,600", "5×5", "18.82"] in lines
+    assert ["–", "output", "dense", "10", "850", "840", "–", "0.04"] in lines
+    assert "Parameters            61,706" in done.out
     assert "(n = 0)" not in done.out
     assert "(32 − 5 + 2·0) / 1" in done.out
 
@@ -113,23 +113,85 @@ def test_a_network_of_ones_own(pellucid, tmp_path):
     assert [row[:3] for row in done.findings["layers"]["rows"]][1] == [1, "0", "convolution 3×3"]
 
 
+@draws
+def test_every_view_is_drawn_beside_the_model(pellucid, trained):
+    views = {
+        ("--graph",): ["lenet5-graph.svg", "lenet5-graph.png"],
+        ("--backward", "--picture", "digits:3", "--out", "back.png"): None,
+        ("--activations", "--data", "digits", "--limit", 20): ["lenet5-activations.png"],
+        ("--excite", "c3", "--data", "digits", "--limit", 30, "--unit", 2): ["lenet5-c3-excited-by.png"],
+        ("--separate", "4,9", "--data", "digits", "--limit", 24): ["lenet5-separation-4-9.png"],
+        ("--embedding", "--data", "digits", "--limit", 20, "--method", "pca"): ["lenet5-embedding-pca.png"],
+        ("--why", "--picture", "digits:3", "--data", "digits", "--limit", 20): ["lenet5-why-digits-test-3.png"],
+    }
+    for arguments, names in views.items():
+        done = pellucid("inspect", trained, *arguments)
+        assert (done.code, done.err) == (0, ""), arguments
+        paths = [str(trained.with_name(name)) for name in names] if names else ["back.png"]
+        assert done.out.splitlines()[: len(paths)] == paths
+        assert all(is_png(Path(path)) for path in paths if path.endswith(".png"))
+    assert "better than noise" in done.out
+
+
+def test_findings_of_views_are_one_document(pellucid, trained):
+    done = pellucid("inspect", trained, "--activations", "--data", "digits", "--limit", 10, "--json")
+    assert list(done.findings) == ["activations", "activation_histograms"]
+
+
+@draws
+def test_a_training_is_filmed_from_its_snapshots(pellucid, tmp_path):
+    arguments = ["--network", "logistic-regression", "--epochs", 1, "--quiet", "--no-report", "--out", "run"]
+    done = pellucid("train", "digits", *arguments, "--snapshots")
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in Path("run/snapshots").iterdir()) == [
+        "epoch-0000.safetensors",
+        "epoch-0001.safetensors",
+    ]
+    done = pellucid("inspect", "run", "--film", "1", "--picture", "digits:3")
+    names = ["logistic-regression-film.webp", "logistic-regression-film.png"]
+    assert done.out.splitlines() == [str(Path("run") / name) for name in names]
+    assert is_png(Path("run") / names[1])
+
+
+def test_help_groups_what_there_is_to_see(pellucid):
+    lines = pellucid("inspect", "--help").out.splitlines()
+    headings = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert headings == [
+        "Arguments:",
+        "The layers (none of these: the table of layers):",
+        "What it does with pictures:",
+        "With which pictures:",
+        "How:",
+        "Options:",
+    ]
+    options = {word for line in lines for word in line.split() if word.startswith("--")}
+    from pellucid.cli import views
+
+    assert {view.option for view in views.VIEWS.values()} <= options
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (
             ["--feature-maps", "c1"],
-            (
-                "Feature maps of which picture? Give --picture FILE, or one of a data set: --feature-maps c1 "
-                "--picture mnist:17."
-            ),
+            "--feature-maps of which picture? Give --picture FILE, or one of a data set: --picture mnist:17.",
+        ),
+        (
+            ["--embedding"],
+            "--embedding of which pictures? Give --data DATA: a data set's name, or a folder of class folders.",
         ),
         (
             ["--picture", "mnist:17"],
-            "--picture is for --feature-maps LAYER, which was not given. Try --feature-maps 1.",
+            "--picture is for --graph, --feature-maps, --why, --attention and --film, which were not given.",
         ),
-        (["--out", "x.png"], "--out is for pictures: give --filters LAYER or --feature-maps LAYER too."),
-        (["--limit", "3"], "--limit is for pictures: give --filters LAYER or --feature-maps LAYER too."),
-        (["--scale", "layer"], "--scale is for pictures: give --filters LAYER or --feature-maps LAYER too."),
+        (
+            ["--filters", "1", "--data", "digits"],
+            "--data is for --activations, --excite, --why, --separate and --embedding, which were not given.",
+        ),
+        (["--out", "x.png"], "--out is for pictures: say which one too, for example --graph or --filters LAYER."),
+        (["--scale", "layer"], "--scale is for --filters and --feature-maps, which were not given."),
+        (["--graph", "--unit", "2"], "--unit is for --excite, which was not given."),
         (
             ["--filters", "1", "--scale", "flter"],
             "There is no scale named 'flter'. Did you mean 'filter'? Known: filter, layer.",
@@ -139,16 +201,32 @@ def test_a_network_of_ones_own(pellucid, tmp_path):
             "--scale filter does not fit here: maps take --scale layer or --scale map.",
         ),
         (
+            ["--filters", "1", "--feature-maps", "1", "--picture", "digits:1", "--scale", "map"],
+            "--scale map does not fit here: kernels and maps in one go take --scale layer.",
+        ),
+        (
+            ["--embedding", "--data", "digits", "--method", "umap"],
+            "There is no method named 'umap'. Known: pca, tsne.",
+        ),
+        (
             ["--filters", "1", "--out", "x.jpg"],
             "The picture is written as PNG, and 'x.jpg' is another kind. Try --out x.png.",
         ),
         (
+            ["--graph", "--out", "x.jpg"],
+            "The picture is written as SVG or PNG, and 'x.jpg' is another kind. Try --out x.svg.",
+        ),
+        (
             ["--filters", "1", "--feature-maps", "1", "--picture", "digits:1", "--out", "x.png"],
-            "--filters and --feature-maps are two pictures, and --out names one. Draw them one by one.",
+            "--filters and --feature-maps are several pictures, and --out names one. Draw them one by one.",
+        ),
+        (
+            ["--separate", "4", "--data", "digits"],
+            "Two classes are told apart, with a comma between them; given: --separate 4. Try --separate 4,9.",
         ),
         (
             ["--filters", "c2"],
-            ("There is no convolution named 'c2'. Known: c1, c3. Or give the number of a convolution, 1 to 2."),
+            "There is no convolution named 'c2'. Known: c1, c3. Or give the number of a convolution, 1 to 2.",
         ),
     ],
 )
