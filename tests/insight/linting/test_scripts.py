@@ -413,6 +413,10 @@ for x, y in DataLoader(train_set, 8, shuffle=True):
     (loss + other).backward()
     opt.step()
 """,
+    "a class that makes a network is none": """
+for x, y in test_loader:
+    scores = LinearClassifier(x)
+""",
     "no training at all": """
 class Odd:
     def __call__(self, x):
@@ -529,3 +533,17 @@ def test_a_missing_script_and_options_for_networks(tmp_path):
     with pytest.raises(UsageError) as usage:
         lint("train.py", classes=10)
     assert str(usage.value) == "--classes is for networks, and train.py is read as a script. Leave it out."
+
+
+def test_other_libraries_have_other_modes(flaws):
+    assert flaws("for x, y in test_loader:\n    print(model(x))\n") == []
+    assert {rule for rule, *_ in flaws("import torch\nfor x, y in test_loader:\n    print(model(x))\n")} == {
+        "missing-eval",
+        "missing-no-grad",
+    }
+
+
+def test_functions_that_call_each_other_over_and_over_come_to_an_end(flaws):
+    # Eight calls each, eight deep: sixteen million, were each followed.
+    parts = [f"def f{i}(x):\n" + f"    f{i + 1}(x)\n" * 8 for i in range(9)]
+    assert flaws("import torch\n" + "".join(parts) + "f0(1)\n") == []
