@@ -213,3 +213,79 @@ def test_sentences_on_splits():
     assert lacking({"train": split_of([0, 0], classes=2)}) == ["train lacks the class '1'"]
     assert lacking({"train": split_of([0, 1])}) == []
     assert carved_note(1234, 0.2, 5).endswith("1,234 pictures (20 % of each class) were set apart by seed 5")
+
+
+def scenes(numbers, edge=16) -> np.ndarray:
+    """Pictures by number: coarse random patterns, so that other numbers are quite other pictures."""
+    made = [np.random.default_rng(int(n)).integers(0, 256, (1, 4, 4), dtype=np.uint8) for n in numbers]
+    return np.repeat(np.repeat(np.stack(made), edge // 4, axis=2), edge // 4, axis=3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), fraction=st.floats(0.1, 0.5), seed=st.integers(0, 9))
+def test_copies_and_groups_stay_whole_whatever_is_carved(data, fraction, seed):
+    n = data.draw(st.integers(24, 60))
+    shown = np.array(data.draw(st.lists(st.integers(0, 19), min_size=n, max_size=n)))
+    groups = np.array(data.draw(st.lists(st.integers(0, 14), min_size=n, max_size=n)))
+    labels = np.array(data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n)))
+    pictures = scenes(shown)
+    mirrored = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    pictures[mirrored] = pictures[mirrored][..., ::-1]
+    split = Split("train", pictures, labels, ("a", "b", "c"), columns={"groups": groups, "shown": shown})
+    try:
+        rest, carved = carve(split, fraction, seed, name="test")
+    except DataError:
+        return  # all of it hangs together
+    assert sorted([*rest.ids, *carved.ids]) == sorted(split.ids), "disjoint, and complete"
+    assert not set(rest.columns["groups"]) & set(carved.columns["groups"])
+    assert not set(rest.columns["shown"]) & set(carved.columns["shown"])
+
+
+def test_copies_may_be_torn_apart_where_that_is_asked_for():
+    split = Split("train", scenes([0] * 10), np.array([0, 1] * 5), ("a", "b"))
+    assert len(carve(split, 0.2, 0, name="test", copies=False)[1]) == 2
+    with pytest.raises(DataError) as error:
+        carve(split, 0.2, 0, name="test")
+    assert str(error.value).endswith("at least two, of different groups and not copies of each other.")
+
+
+def test_files_keep_their_side_when_they_are_moved(tmp_path):
+    from PIL import Image
+
+    paths = []
+    for i, picture in enumerate(scenes(range(60))):
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(picture[0]).save(paths[-1])
+    labels = np.arange(60) % 2
+
+    def carved(files, ids) -> set[bytes]:
+        split = Split("train", PictureFiles(tuple(files)), labels, ("a", "b"), given_ids=np.array(ids))
+        return {path.read_bytes() for path in carve(split, 0.2, 0, name="test")[1].pictures.paths}
+
+    before = carved(paths, [path.name for path in paths])
+    (tmp_path / "deeper").mkdir()
+    moved = [path.rename(tmp_path / "deeper" / f"moved-{path.name}") for path in paths]
+    assert carved(moved, [path.name for path in moved]) == before
+    assert len(before) == 12
+
+
+@settings(max_examples=10, deadline=None)
+@given(added=st.integers(1, 4), seed=st.integers(0, 5))
+def test_files_stay_when_others_are_added(tmp_path_factory, added, seed):
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("files")
+    numbers = [*range(40), 0, 1]  # two of them are copies
+    paths = []
+    for i, picture in enumerate(scenes([*numbers, *range(100, 100 + added)])):
+        paths.append(folder / f"{i}.png")
+        Image.fromarray(picture[0]).save(paths[-1])
+
+    def carved(n: int) -> set[str]:
+        labels = np.array([number % 2 for number in [*numbers, *range(100, 100 + added)][:n]])
+        ids = np.array([path.name for path in paths[:n]])
+        split = Split("train", PictureFiles(tuple(paths[:n])), labels, ("a", "b"), given_ids=ids)
+        return set(carve(split, 0.25, seed, name="test")[1].ids.tolist())
+
+    before, after = carved(42), carved(42 + added)
+    assert len(before ^ (after & {path.name for path in paths[:42]})) <= 2 * added + 4

@@ -105,8 +105,7 @@ def _print(findings: Findings, data: str) -> None:
 def _remark(item: Remark) -> None:
     from pellucid.cli import console
 
-    # A file takes each line whole, however long; a terminal is wrapped to, so that the mark stands free.
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100_000
+    width = _width()
     mark = f"{_MARKS[item.level]}: "
     for first, text in ((mark, item.text), ("  → ", item.advice)):
         if text:
@@ -115,6 +114,11 @@ def _remark(item: Remark) -> None:
                 break_long_words=False, break_on_hyphens=False,
             )  # fmt: skip
             typer.echo("\n".join(wrapped))
+
+
+def _width() -> int:
+    """How wide lines may be: a terminal's width; a file takes each line whole, however long."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 100_000
 
 
 def _next(data: str, counts: dict[str, int]) -> str:

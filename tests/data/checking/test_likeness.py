@@ -120,9 +120,9 @@ def test_a_mirrored_descriptor_is_that_of_the_mirrored_picture(scene):
 
 
 def test_windows_lie_within_the_picture():
-    for window in [*WINDOWS, *(near for window in WINDOWS for near in around(window))]:
+    for window in [*WINDOWS, *(near for each in WINDOWS for near in around(each))]:
         top, left, side = window
-        assert 0 <= min(top, left)
+        assert min(top, left) >= 0
         assert max(top, left) + side <= 1 + 1e-9
 
 
