@@ -18,7 +18,7 @@ import pellucid
 from pellucid.errors import MissingDataError, StorageError, TrainingError, UsageError
 from pellucid.records import Findings
 from pellucid.records.tune import Trial, TuneFolder
-from pellucid.workflows import search_space, tune_findings
+from pellucid.workflows import proposing, search_space, tune_findings
 from pellucid.workflows import tune as workflow
 from pellucid.workflows.tune import Watcher, resume, tune
 
@@ -162,7 +162,7 @@ def test_what_mattered(few):
         for number, (rate, smoothing) in enumerate(drawn, start=1)
     ]
     space = search_space.space(found.plan.space, pellucid.Recipe())
-    shares = workflow._importance(found.plan, space, trials)
+    shares = proposing.importance(found.plan, space, trials)
     assert shares["learning_rate"] > 0.9
     assert sum(shares.values()) == pytest.approx(1)
     said = tune_findings.findings(found.plan, trials, space, shares, 30, "few")["importance"]

@@ -240,7 +240,8 @@ def _display(*, quiet: bool, as_json: bool) -> Any:
             )
             console.print(f"{line}   {said}", highlight=False, markup=False)
             self.bar.update(self.task, completed=trial.number, left=f"{spoken(left)} left")
-            if trial.number == self.trials:
-                self.bar.stop()
+
+        def on_end(self) -> None:
+            self.bar.stop()
 
     return Lines()

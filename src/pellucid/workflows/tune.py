@@ -2,7 +2,7 @@
 
 The test split is taken out before anything begins: it cannot choose. The search is optuna's: its tree-structured Parzen
 estimator proposes settings from the trials so far, and a trial that falls behind the others is ended early. optuna
-(https://optuna.org) is an extra: `pip install "pellucid[tune]"`. This is the only module that imports it.
+(https://optuna.org) is an extra: `pip install "pellucid[tune]"`. See `pellucid.workflows.proposing`.
 
 Every trial is a function of the plan, its number and the trials before it, and is written down when it ends. A search
 that was killed goes on where it was, and finds the same as one that never stopped.
@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -31,18 +29,14 @@ from pellucid.training.callbacks import Callback
 from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for
 from pellucid.training.history import History
 from pellucid.training.preparation import require_classes
-from pellucid.training.randomness import named_seed
 from pellucid.training.recipes import Recipe
 from pellucid.training.rehearsal import rehearsal
 from pellucid.training.training import learn
 from pellucid.training.transfer.choice import settle
-from pellucid.workflows import search_space, tune_findings
-from pellucid.workflows.search_space import Choices, Space
+from pellucid.workflows import proposing, search_space, tune_findings
+from pellucid.workflows.search_space import Space
 
 TRIALS = 20
-PRUNERS = ("median", "hyperband", "none")
-_STARTUP = 6
-"""Trials that are drawn at random, before there is enough to learn from."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +75,9 @@ class Watcher:
 
     def on_trial(self, trial: Trial, settings: Mapping[str, Any]) -> None:
         """After each trial, with the settings of the recipe that it had."""
+
+    def on_end(self) -> None:
+        """After the last trial, however the search ended."""
 
 
 def tune(
@@ -130,14 +127,14 @@ def tune(
     Raises:
         PellucidError: something that the user can mend; its text says how.
     """
-    _optuna()
+    proposing.library()
     _check(trials, pruner)
     seconds = None if budget is None else parse_time(budget)
     require_classes(data)
     from_file = str(start) if isinstance(start, (str, Path)) else ""
     start = Model.load(start) if isinstance(start, (str, Path)) else start
     network, recipe, settled = settle(data, network, recipe, started=start is not None, changes=changes)
-    base = plan_for(choose_network(network, settings, start), recipe, settled)
+    base = plan_for(choose_network(network, settings, start, recipe), recipe, settled)
     if threads is not None:
         torch.set_num_threads(threads)
     with rehearsal(
@@ -196,7 +193,7 @@ def resume(
     Raises:
         PellucidError: it is in use, or cannot go on; its text says what to do.
     """
-    _optuna()
+    proposing.library()
     folder = TuneFolder(expanded(path))
     plan = folder.read_plan()
     seconds = None if budget is None else parse_time(budget)
@@ -233,8 +230,8 @@ def resume(
 def _check(trials: int, pruner: str) -> None:
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
         raise UsageError(f"A search has at least one trial; given: {trials!r}.")
-    if pruner not in PRUNERS:
-        raise UnknownNameError("pruner", pruner, PRUNERS)
+    if pruner not in proposing.PRUNERS:
+        raise UnknownNameError("pruner", pruner, proposing.PRUNERS)
 
 
 def _seen(data: Dataset) -> Dataset:
@@ -278,6 +275,14 @@ class _Search:
     def run(self, done: list[Trial]) -> Tuning:
         """All trials that are still to be made; those that ended stay, however it ends."""
         self.watcher.on_search(self.folder.path, self.plan.trials, self.plan.recipe["epochs"], len(done))
+        try:
+            done, notes, interrupted = self._all(done)
+        finally:
+            self.watcher.on_end()
+        return self._found(done, notes, interrupted=interrupted)
+
+    def _all(self, done: list[Trial]) -> tuple[list[Trial], list[str], bool]:
+        """(all trials that ended, what a person should know, whether it was interrupted)."""
         interrupted, notes = False, []
         with contextlib.suppress(KeyboardInterrupt):
             interrupted = True
@@ -295,7 +300,7 @@ class _Search:
                 self.folder.write_trials(done)
                 self.watcher.on_trial(trial, self._settings(trial.chosen))
             interrupted = False
-        return self._found(done, notes, interrupted=interrupted)
+        return done, notes, interrupted
 
     def _is_over(self, done: list[Trial]) -> bool:
         """Whether another trial, if it takes as long as the others at most, would end after the time."""
@@ -307,8 +312,7 @@ class _Search:
 
     def _try(self, done: list[Trial]) -> Trial | None:
         """The next trial; None where it was interrupted."""
-        with _quiet():
-            asked = _study(self.plan, self.space, done).ask(_distributions(self.space))
+        asked = proposing.propose(self.plan, self.space, done)
         chosen = {name: self.space[name].rounded(value) for name, value in asked.params.items()}  # type: ignore[arg-type]
         listener = _Trial(len(done) + 1, asked, self.watcher)
         began = time.perf_counter()
@@ -355,8 +359,7 @@ class _Search:
         return {name: self.space[name].setting(value) for name, value in chosen.items()}
 
     def _found(self, done: list[Trial], notes: list[str], *, interrupted: bool) -> Tuning:
-        with _quiet():
-            importance = _importance(self.plan, self.space, done)
+        importance = proposing.importance(self.plan, self.space, done)
         pictures = len(self.data.validation)
         findings = tune_findings.findings(self.plan, done, self.space, importance, pictures, self.data.name)
         self.folder.write_findings(findings)
@@ -371,95 +374,3 @@ class _Search:
             command=tune_findings.command(self.plan, best, self.space) if best else "",
             notes=tuple(notes),
         )
-
-
-def _optuna() -> ModuleType:
-    """The library.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        import optuna
-    except ImportError as error:
-        raise UsageError(
-            'A search for settings needs optuna, which is not installed. Install it with: pip install "pellucid[tune]".'
-        ) from error
-    return optuna
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without optuna's own lines, and its words on what is experimental in it."""
-    optuna = _optuna()
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(before)
-
-
-def _distributions(space: Space) -> dict[str, Any]:
-    found = _optuna().distributions
-    made: dict[str, Any] = {}
-    for name, dimension in space.items():
-        if isinstance(dimension, Choices):
-            made[name] = found.CategoricalDistribution(tuple(dimension.values))
-        elif dimension.whole:
-            made[name] = found.IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
-        else:
-            made[name] = found.FloatDistribution(dimension.low, dimension.high, log=dimension.log)
-    return made
-
-
-def _study(plan: TunePlan, space: Space, done: Sequence[Trial]) -> Any:
-    """A study with the trials so far, whose next proposal depends on nothing but them, the plan and their number."""
-    optuna = _optuna()
-    # The first epochs say little: most schedules begin with rates near nothing.
-    warm = max(2, plan.recipe["epochs"] // 3)
-    pruners = {
-        "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=warm),
-        "hyperband": lambda: optuna.pruners.HyperbandPruner(
-            min_resource=warm, max_resource=max(plan.recipe["epochs"], warm)
-        ),
-        "none": optuna.pruners.NopPruner,
-    }
-    seed = named_seed(plan.seed, "trial", len(done)) % 2**32
-    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_STARTUP)
-    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruners[plan.pruner](), study_name="tune")
-    states = optuna.trial.TrialState
-    for trial in done:
-        study.add_trial(
-            optuna.trial.create_trial(
-                state=states.COMPLETE if trial.state == "finished" else states.PRUNED,
-                value=trial.accuracy if trial.state == "finished" else None,
-                params=trial.chosen,
-                distributions=_distributions(space),
-                intermediate_values=dict(enumerate(trial.accuracies, start=1)),
-            )
-        )
-    if not done:
-        study.enqueue_trial(_as_planned(plan, space))
-    return study
-
-
-def _as_planned(plan: TunePlan, space: Space) -> dict[str, Any]:
-    """The plan itself, as far as it lies within what is searched."""
-    recipe = Recipe.model_validate(plan.recipe)
-    nearest = {name: dimension.nearest(getattr(recipe, name)) for name, dimension in space.items()}
-    return {name: value for name, value in nearest.items() if value is not None}
-
-
-def _importance(plan: TunePlan, space: Space, done: Sequence[Trial]) -> dict[str, float]:
-    """Which share of the differences between finished trials each setting explains; empty where that cannot be said."""
-    optuna = _optuna()
-    accuracies = {trial.accuracy for trial in done if trial.state == "finished"}
-    finished = sum(trial.state == "finished" for trial in done)
-    if finished < 4 or len(accuracies) < 2 or len(space) < 2:
-        return {}
-    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=plan.seed)
-    found = optuna.importance.get_param_importances(_study(plan, space, done), evaluator=evaluator)
-    return {name: float(share) for name, share in found.items()}
