@@ -117,8 +117,10 @@ def _end(sentence: str, exit_code: int, debug: bool) -> None:  # noqa: FBT001 (p
     if debug:
         traceback.print_exc()
     from pellucid.cli import console
+    from pellucid.training import processes
 
-    console.say(sentence)
+    if not processes.leaves_it_to_others():
+        console.say(f"{processes.name()}{sentence}")
     raise typer.Exit(exit_code) from None
 
 

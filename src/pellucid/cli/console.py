@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import typer
 
 from pellucid.records import Findings, Table, display
+from pellucid.training.processes import is_first
 
 
 def emit(findings: Findings, *, as_json: bool) -> None:
@@ -71,8 +72,8 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int],
 
 
 def notes(sentences: Iterable[str]) -> None:
-    """Says on standard error what a person should know of the data."""
-    for sentence in sentences:
+    """Says on standard error what a person should know of the data; of several processes only the first says it."""
+    for sentence in sentences if is_first() else ():
         typer.echo(f"Note: {plain(sentence)}", err=True)
 
 

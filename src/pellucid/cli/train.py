@@ -145,6 +145,7 @@ def train(
     since = time.perf_counter()
     from pellucid.cli import console, settings
     from pellucid.errors import UsageError
+    from pellucid.training import processes
 
     if resume is not None:
         if any(given is not None for given in (data, network, start, out, budget, memory_limit)) or find_lr:
@@ -177,6 +178,8 @@ def train(
     _check(network, recipe, changes, budget, memory_limit)
     if find_lr and budget is not None:
         raise UsageError("--find-lr trains nothing, so that it needs no --budget. Leave it out.")
+    if find_lr and processes.count() > 1:
+        raise UsageError("--find-lr tries learning rates in one process. Start it without torchrun.")
     if find_lr and changes.get("batch_size") == "auto":
         raise UsageError(
             "--find-lr takes the batch size as a number. Find it first: --batch-size auto without --find-lr."
@@ -298,7 +301,12 @@ def _kept(run: Path) -> bool:
 def _finish(done: Run, *, as_json: bool) -> None:
     """Prints what was found, on which pictures, and where everything lies."""
     from pellucid.cli import console
+    from pellucid.training import processes
 
+    if not processes.is_first():  # the first of several says it all
+        if done.interrupted:
+            raise typer.Exit(130)
+        return
     notes = [note for note in done.training.notes if note not in done.training.data.notes]
     console.notes(notes)
     if done.interrupted:

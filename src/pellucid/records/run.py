@@ -91,6 +91,10 @@ class RunFolder:
         return self.checkpoint / "start.safetensors"
 
     @property
+    def launch(self) -> Path:
+        return self.checkpoint / "launch.json"
+
+    @property
     def lock(self) -> Path:
         return self.checkpoint / "lock"
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from pellucid.errors import FormatError, StorageError
 from pellucid.records import Specification, atomic
+from pellucid.training.processes import current
 
 EVERY_SECONDS = 60.0
 """A checkpoint is written at the end of each epoch, and within it whenever so much time has passed."""
@@ -101,11 +102,13 @@ class Checkpoints:
         return time.monotonic() - self._written >= self.every
 
     def write(self, state: State) -> None:
-        """Writes a checkpoint, and removes all but the last two.
+        """Writes a checkpoint, and removes all but the last two. Of several processes, the first writes for all.
 
         Raises:
             StorageError: the disk is full, or nothing may be written; says how to go on.
         """
+        if not current().first:
+            return
         try:
             atomic.make_folder(self.folder)
             atomic.write_bytes(self.folder / f"step-{state.step:09d}.safetensors", _pack(state, self.plan))
@@ -121,15 +124,27 @@ class Checkpoints:
     def latest(self) -> State | None:
         """The newest state that can be read, where the training is to go on; None to begin anew.
 
+        Of several processes, the first reads for all: the others may have no such folder.
+
         Raises:
             FormatError: there are checkpoints, but none that can be read, or they are of another training.
         """
         if not self.resume:
             return None
+        processes = current()
+        content = processes.from_first(self._newest() if processes.first else None)
+        return _unpack(content, self.folder)[0] if content else None
+
+    def _newest(self) -> bytes:
+        """The newest checkpoint that can be read, as it lies on disk; nothing where none was written."""
         problems = []
         for path in self._paths():
             try:
-                state, plan = _unpack(path)
+                content = path.read_bytes()
+                plan = _unpack(content, path)[1]
+            except OSError as error:
+                problems.append(f"{path} cannot be read ({error.strerror or error}).")
+                continue
             except FormatError as error:
                 problems.append(str(error))
                 continue
@@ -138,10 +153,10 @@ class Checkpoints:
                     f"{path} is of another training: its data, network, recipe or seed are not these. "
                     f"Start a new run instead."
                 )
-            return state
+            return content
         if problems:
             raise FormatError(f"No checkpoint can be read. {problems[0]} Start a new run instead.")
-        return None
+        return b""
 
     def _paths(self) -> list[Path]:
         """The checkpoints, the newest first."""
@@ -176,13 +191,15 @@ def _pack(state: State, plan: str) -> bytes:
     return save(whole, metadata={"checkpoint": header, "sha256": checksum})
 
 
-def _unpack(path: Path) -> tuple[State, str]:
-    from safetensors import SafetensorError, safe_open
+def _unpack(content: bytes, path: Path) -> tuple[State, str]:
+    """The state in a checkpoint and the plan that it is of; the path is for what there is to complain of."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        arrays = load(content)
+        # A safetensors file begins with the length of its header; `load` has made sure that this is right.
+        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
         document = json.loads(metadata["checkpoint"])
         for name in document["scalars"]:
             arrays[name] = arrays[name].reshape(())
@@ -200,7 +217,7 @@ def _unpack(path: Path) -> tuple[State, str]:
             seconds=document["seconds"],
             **parts,
         )
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{path} is no checkpoint, or a damaged one ({error}).") from error
     return state, document["plan"]
 

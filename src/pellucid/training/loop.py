@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from pellucid.data.preprocessing import normalise
-from pellucid.errors import TrainingError
+from pellucid.errors import TrainingError, UsageError
 from pellucid.inference.building import load_weights, weights_of
 from pellucid.inference.predicting import forward, gather
 from pellucid.records import MappedPictures, Preprocessing
@@ -24,6 +24,7 @@ from pellucid.training.checkpoint import Checkpoints, Position, State
 from pellucid.training.history import History
 from pellucid.training.interruption import Interruption
 from pellucid.training.losses import LossFunction
+from pellucid.training.processes import current
 from pellucid.training.randomness import epoch_order, named_seed
 from pellucid.training.recipes import Recipe
 from pellucid.training.rules import Rule
@@ -109,6 +110,7 @@ def fit(
     Raises:
         TrainingError: the loss became infinite or not a number before one epoch was finished, or a step fails.
     """
+    processes = current()
     batches = Batches(train, preprocessing, recipe, seed)
     outcome, position = _begin(network, rule, checkpoints, callbacks)
     if position == Position():
@@ -125,10 +127,11 @@ def fit(
 
             def stop(epoch: _Epoch = epoch) -> bool:
                 """Between two batches: writes down where the training is, when it is time, and says whether to stop."""
-                wanted = interruption.requested or (checkpoints is not None and checkpoints.due())
+                ending = processes.stopping(asked=interruption.requested)
+                wanted = ending or (checkpoints is not None and checkpoints.due())
                 if wanted and not epoch.is_lost():  # where it is, the last good state stays
                     keep(epoch.position())
-                return interruption.requested
+                return ending
 
             row = _learn_epoch(epoch, network, rule, batches, callbacks, stop)
             if row is None:
@@ -154,7 +157,7 @@ def fit(
             keep(position)
             callbacks.tell("epoch", row)
             callbacks.tell("weights", outcome, weights)
-            if interruption.requested:
+            if processes.agree(asked=interruption.requested):
                 outcome.interrupted = epoch.number < recipe.epochs
                 break
     if outcome.chosen_epoch == 0:
@@ -173,11 +176,22 @@ class Batches:
         self.seed = seed
         self.bounds = batch_bounds(len(examples), recipe.batch_size)
         self.augment = Augmenter(recipe.augmentation, len(examples), seed)
+        self.processes = current()
+        least = min(last - first for first, last in pairwise(self.bounds))
+        if least < self.processes.size:
+            raise UsageError(
+                f"A batch of {least} pictures cannot be shared by {self.processes.size} processes. Give a larger batch "
+                f"size (--batch-size), or start fewer processes."
+            )
 
     @property
     def per_epoch(self) -> int:
         """How many batches an epoch has."""
         return len(self.bounds) - 1
+
+    def size(self, number: int) -> int:
+        """How many pictures the batch of that number has (from 0, within an epoch), in all processes together."""
+        return self.bounds[number + 1] - self.bounds[number]
 
     def epoch(self, epoch: int, done: int = 0) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, float]]:
         """Yields (step, inputs (B, C, H, W), labels (B,), learning rate) for an epoch counted from 1.
@@ -185,17 +199,19 @@ class Batches:
         The first `done` batches are passed over, without any work for them.
 
         The step is counted from 1 over the whole training. Before each batch torch's generator is set from
-        (seed, step), for dropout.
+        (seed, step), for dropout. Of several processes, each is given its own part of each batch, and drops out what
+        is drawn from (seed, step, process).
         """
+        rank = self.processes.rank
         device = self.examples.labels.device
         order = torch.from_numpy(epoch_order(self.seed, epoch, len(self.examples))).to(device)
         self.augment.begin_epoch(epoch)
         for i, (first, last) in list(enumerate(pairwise(self.bounds)))[done:]:
             step = (epoch - 1) * self.per_epoch + i
-            which = order[first:last]
+            which = order[slice(*self.processes.part(first, last))]
             pictures = gather(self.examples.pictures, which).to(device)
             inputs = normalise(self.augment(pictures, which), self.preprocessing)
-            torch.manual_seed(named_seed(self.seed, "dropout", step))
+            torch.manual_seed(named_seed(self.seed, "dropout", step, *([rank] if rank else [])))
             yield step + 1, inputs, self.examples.labels[which], learning_rate(self.recipe, step, self.per_epoch)
 
 
@@ -270,12 +286,12 @@ def _learn_epoch(
     n = len(batches.examples)
     step, rate = 0, 0.0
     for step, inputs, labels, rate in batches.epoch(epoch.number, epoch.batches):
-        loss, outputs = _step(rule, inputs, labels, rate)
-        hits = (outputs.argmax(dim=1) == labels).sum()
-        epoch.total_loss += loss * len(labels)
+        loss, hits = _step(rule, inputs, labels, rate)
+        size = batches.size(epoch.batches)
+        epoch.total_loss += loss * size
         epoch.correct += hits
         epoch.batches += 1
-        callbacks.tell("step", step, loss, hits / len(labels))
+        callbacks.tell("step", step, loss, hits / size)
         if epoch.batches % _LOOK == 0 and epoch.is_lost():
             break
         if epoch.batches < batches.per_epoch and stop():
@@ -290,6 +306,7 @@ def _learn_epoch(
 
 
 def _step(rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean loss over a batch, and how many of its pictures were right."""
     try:
         return rule.step(inputs, labels, rate)
     except (RuntimeError, ValueError) as error:
@@ -314,12 +331,28 @@ def measure(
     *,
     precision: str = "full",
 ) -> tuple[float, float]:
-    """(mean loss, accuracy) of a network on some pictures, in evaluation mode."""
+    """(mean loss, accuracy) of a network on some pictures, in evaluation mode; several processes share them."""
     # Large pictures go through in small batches: a thousand photos of 224×224 would take gigabytes.
     batch_size = max(1, min(1000, _MOST_PIXELS // math.prod(examples.pictures.shape[1:])))
-    outputs = forward(network, examples.pictures, preprocessing, batch_size=batch_size, precision=precision)
+    processes = current()
+    n = len(examples)
+    shared = n >= processes.size
+    first, last = processes.part(0, n) if shared else (0, n)
+    pictures = _between(examples.pictures, first, last)
+    outputs = forward(network, pictures, preprocessing, batch_size=batch_size, precision=precision)
     labels = examples.labels.cpu()
-    return loss(outputs, labels).item(), (outputs.argmax(dim=1) == labels).double().mean().item()
+    outputs = processes.gathered(outputs, first, n) if shared else outputs
+    found = np.array([loss(outputs, labels).item(), (outputs.argmax(dim=1) == labels).double().mean().item()])
+    # Processors of another kind may round otherwise, and all have to choose the same epoch.
+    mean, accuracy = np.frombuffer(processes.from_first(found.tobytes())).tolist()
+    return mean, accuracy
+
+
+def _between(pictures: torch.Tensor | MappedPictures, first: int, last: int) -> torch.Tensor | MappedPictures:
+    """Those pictures, not copied."""
+    if (first, last) == (0, len(pictures)):
+        return pictures
+    return pictures[first:last] if isinstance(pictures, torch.Tensor) else pictures.take(np.arange(first, last))
 
 
 def _patience_is_over(history: History, recipe: Recipe) -> bool:
@@ -331,8 +364,8 @@ def _patience_is_over(history: History, recipe: Recipe) -> bool:
 def _divergence(outcome: Outcome, epoch: int, recipe: Recipe) -> str:
     """What there is to say of a loss that is no longer a number: it ends the training; what was good before is kept."""
     advice = (
-        f"Try a lower learning rate, for example {recipe.learning_rate / 10:g}, or a gradient clip of 1; the range test "
-        f"(--find-lr) says which rates it bears."
+        f"Try a lower learning rate, for example {recipe.learning_rate / 10:g}, or a gradient clip of 1; the range "
+        f"test (--find-lr) says which rates it bears."
     )
     if outcome.chosen_epoch == 0:
         raise TrainingError(f"The loss stopped being a number in epoch {epoch}, so nothing was learned. {advice}")

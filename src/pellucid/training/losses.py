@@ -106,11 +106,20 @@ def loss_function(name: str, *, weights: torch.Tensor | None = None, smoothing: 
         UsageError: label smoothing for another loss than the cross-entropy.
     """
     loss = find_loss(name)
-    if not smoothing:
-        return lambda outputs, labels: loss.function(outputs, labels, weights)
-    if name != "cross-entropy":
+    if smoothing and name != "cross-entropy":
         raise UsageError(f"Label smoothing belongs to the loss cross-entropy, not to {name}; set it to 0.")
-    return lambda outputs, labels: functional.cross_entropy(outputs, labels, weight=weights, label_smoothing=smoothing)
+
+    def chosen(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if smoothing:
+            return functional.cross_entropy(outputs, labels, weight=weights, label_smoothing=smoothing)
+        return loss.function(outputs, labels, weights)
+
+    return chosen
+
+
+def counted(labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    """What a batch counts for in a mean over several: its pictures, or the sum of their class weights; a scalar."""
+    return torch.tensor(float(len(labels)), device=labels.device) if weights is None else weights[labels].sum()
 
 
 def balanced_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:

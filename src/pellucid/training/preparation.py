@@ -215,7 +215,7 @@ def _rule(
 ) -> Rule:
     weights = balanced_weights(labels, classes) if recipe.class_weights else None
     training_loss = loss_function(loss, weights=weights, smoothing=recipe.label_smoothing)
-    return find_rule(declared.learning_rule)(module, recipe, training_loss)
+    return find_rule(declared.learning_rule)(module, recipe, training_loss, weights)
 
 
 def provenance(

@@ -18,20 +18,26 @@ from pellucid.errors import UnknownNameError, UsageError
 from pellucid.inference.precision import computing
 from pellucid.networks.perceptron import Perceptron
 from pellucid.training.averaging import Average
-from pellucid.training.losses import LossFunction
+from pellucid.training.losses import LossFunction, counted
 from pellucid.training.optimizers import make_optimizer
+from pellucid.training.processes import current
 from pellucid.training.recipes import Recipe
 
 
 class Rule(Protocol):
-    """How a network changes after a batch."""
+    """How a network changes after a batch. `weights` (K,) are those that the loss gives the classes, where it does."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, loss: LossFunction) -> None: ...
+    def __init__(
+        self, network: nn.Module, recipe: Recipe, loss: LossFunction, weights: torch.Tensor | None = None
+    ) -> None: ...
 
     def step(
         self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Learns from one batch, preprocessed (N, C, H, W), and gives (the mean loss, the outputs (N, K)) before it."""
+        """Learns from one batch, preprocessed (N, C, H, W), and gives (the mean loss, how many were right) before it.
+
+        Where several processes share the batch, each is given its part, and both numbers are of the whole.
+        """
         ...
 
     def evaluated(self) -> AbstractContextManager[None]:
@@ -50,9 +56,12 @@ class Rule(Protocol):
 class Gradient:
     """Gradient descent: backpropagation and an optimiser."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, loss: LossFunction) -> None:
+    def __init__(
+        self, network: nn.Module, recipe: Recipe, loss: LossFunction, weights: torch.Tensor | None = None
+    ) -> None:
         self.network = network
         self.loss = loss
+        self.weights = weights
         self.clip = recipe.gradient_clip
         self.precision = recipe.precision
         self.optimizer = make_optimizer(network, recipe)
@@ -68,12 +77,14 @@ class Gradient:
         for parameter in self.network.parameters():
             parameter.grad = None
         loss.backward()
+        right = (outputs.detach().argmax(dim=1) == labels).sum()
+        found = current().averaged(self.network, loss.detach(), counted(labels, self.weights), right)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         self.optimizer.step(learning_rate)
         if self.average is not None:
             self.average.update()
-        return loss.detach(), outputs.detach()
+        return found
 
     def evaluated(self) -> AbstractContextManager[None]:
         return nullcontext() if self.average is None else self.average.in_place()
@@ -113,7 +124,10 @@ class PerceptronRule:
 
     _NAMES = ("weight", "bias", "total_weight", "total_bias", "steps")
 
-    def __init__(self, network: nn.Module, recipe: Recipe, loss: LossFunction) -> None:  # noqa: ARG002 (the protocol's)
+    def __init__(
+        self, network: nn.Module, recipe: Recipe, loss: LossFunction, weights: torch.Tensor | None = None
+    ) -> None:  # the recipe and the weights are the protocol's
+        del recipe, weights
         if not isinstance(network, Perceptron):
             raise UsageError(
                 f"The perceptron rule belongs to the perceptron; {type(network).__name__} has no such units."
@@ -136,16 +150,21 @@ class PerceptronRule:
         wanted = functional.one_hot(labels, units) if units > 1 else labels[:, None]
         signs = 2.0 * wanted - 1
         mends = torch.where(signs * z <= 0, signs, 0.0)
-        self.weight += learning_rate * mends.T @ x
-        self.bias += learning_rate * mends.sum(dim=0)
+        outputs = z if units > 1 else torch.cat([-z, z], dim=1)
+        count = counted(labels, None)
+        right = (outputs.argmax(dim=1) == labels).sum()
+        mend, bias, loss, count, right = current().added_up(
+            [mends.T @ x, mends.sum(dim=0), self.loss(outputs, labels) * count, count, right.float()]
+        )
+        self.weight += learning_rate * mend
+        self.bias += learning_rate * bias
         self.steps += 1
         self.total_weight += self.weight
         self.total_bias += self.bias
         averaged = self.network.averaged
         self.network.units.weight.copy_(self.total_weight / self.steps if averaged else self.weight)
         self.network.units.bias.copy_(self.total_bias / self.steps if averaged else self.bias)
-        outputs = z if units > 1 else torch.cat([-z, z], dim=1)
-        return self.loss(outputs, labels), outputs
+        return loss / count, right.long()
 
     def evaluated(self) -> AbstractContextManager[None]:
         return nullcontext()  # the network's weights are the average already

@@ -15,13 +15,14 @@ import torch
 from torch import nn
 
 from pellucid.errors import UsageError
-from pellucid.inference.building import load_weights
+from pellucid.inference.building import load_weights, weights_of
 from pellucid.inference.predicting import forward
 from pellucid.networks import custom
 from pellucid.networks.network import count_parameters
 from pellucid.records import Dataset, Model
 from pellucid.statistics.calibration import fit_temperature
 from pellucid.training import display as displays
+from pellucid.training import processes
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.choice import NetworkLike, choose_network, plan_for
@@ -128,8 +129,9 @@ def learn(
     if isinstance(start, (str, Path)):
         start = Model.load(start)
     network, recipe, changes = settle(data, network, recipe, started=start is not None, changes=changes)
-    place = choose(device)
-    choice = choose_network(network, settings, start)
+    together = processes.current()
+    place = choose(device) if together.size == 1 else torch.device(together.device)
+    choice = choose_network(network, settings, start, recipe)
     plan = plan_for(choice, recipe, changes)
     if plan.frozen:
         from pellucid.training.transfer import frozen
@@ -145,7 +147,9 @@ def learn(
         )  # fmt: skip
     # What is drawn here is a function of the seed, and leaves the caller's own generator as it was.
     with torch.random.fork_rng(devices=[]):
-        prepared = prepare(data, choice, plan, seed=seed, start=start, size=size, device=place)
+        with together.first_here():
+            prepared = prepare(data, choice, plan, seed=seed, start=start, size=size, device=place)
+        together.require_same(prepared.specification.canonical(), weights_of(prepared.module))
         models = _Models(prepared)
         if checkpoints is not None:
             checkpoints.belong_to(prepared.specification)
@@ -160,7 +164,7 @@ def learn(
         interrupted=outcome.interrupted,
         data=prepared.data,
         recipe=prepared.recipe,
-        notes=(*prepared.notes, *([outcome.stopped] if outcome.stopped else [])),
+        notes=(*prepared.notes, *processes.notes(prepared.module), *([outcome.stopped] if outcome.stopped else [])),
         parameters=count_parameters(prepared.module),
         stopped=outcome.stopped,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import platform
 import shutil
@@ -21,6 +23,7 @@ from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Metric, Model, RunFolder, atomic, display
 from pellucid.records.paths import expanded
 from pellucid.records.run import RunPlan, held
+from pellucid.training import processes
 from pellucid.training.callbacks import Callback, Callbacks
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for
@@ -29,6 +32,7 @@ from pellucid.training.preparation import require_classes
 from pellucid.training.recipes import Recipe
 from pellucid.training.training import Training, learn
 from pellucid.training.transfer.choice import settle as settle_transfer
+from pellucid.workflows import restarts
 from pellucid.workflows.looking import beside, looked_at, obeyed
 from pellucid.workflows.planning import Wish, settle, wish
 
@@ -43,7 +47,8 @@ class Run:
         folder: where it lies.
         model: what was learned.
         training: how.
-        findings: what was found on `scored`; empty where the training was interrupted.
+        findings: what was found on `scored`; empty where the training was interrupted, and in all processes but the
+            first, where several train together.
         scored: the name of the split that was scored: `test`, or `validation` where there is no test split.
         report: the page, where one was written.
     """
@@ -98,7 +103,7 @@ def run(
         callbacks: told of the training while it runs.
         **changes: settings of the recipe that are to differ; the batch size may be "auto".
         out: the run folder, which must not be there; None takes the next number in `runs/`.
-        threads: how many threads do the arithmetic; None takes all cores.
+        threads: how many threads do the arithmetic, in each process; None takes all cores, or the process's share.
         report: whether to draw the pictures and write the page.
         command: what the user typed, for the page and for `run.json`.
         source: what the data were loaded from, a name or a path, so that the training can be resumed by itself.
@@ -115,11 +120,11 @@ def run(
     network, recipe, changes = settle_transfer(data, network, recipe, started=start is not None, changes=changes)
     name = network_name(network, start)
     wished, changes = wish(changes, budget, memory_limit, since)
-    choice = choose_network(network, settings, start)
+    choice = choose_network(network, settings, start, recipe)
     plan = RunPlan(
         source=source,
         network=full_reference(network) if isinstance(network, str) else None,
-        settings=dict(settings) if settings is not None else None,
+        settings=dict(choice.settings) or settings,
         recipe=plan_for(choice, recipe, changes).model_dump(mode="json"),
         size=size,
         seed=seed,
@@ -129,28 +134,63 @@ def run(
         command=command,
     )
     _require_scorable(data)
-    folder = RunFolder.create(data.name, name, out)
-    try:
-        with held(folder):
-            data = looked_at(data, folder, Callbacks(callbacks)) if check else data
-            plan = _settled(plan, wished, folder, data, network, start)
-            for sentence in plan.planned.values():
-                Callbacks(callbacks).tell("planned", sentence)
-            folder.write_plan(plan)
-            if start is not None:
-                start.save(folder.start)
-            return _carry_out(folder, plan, data, network, start, progress=progress, callbacks=callbacks)
-    except BaseException:
-        _remove_if_nothing_was_learned(folder)
-        raise
+    with processes.joined(device) as together:
+        if together.size > 1:
+            _require_shareable(wished)
+        if not together.first:
+            return _follow(together, plan, data, network, start)
+        folder, again = restarts.begun_or_new(plan, data.name, name, out)
+        try:
+            with held(folder):
+                if again:
+                    plan, data = folder.read_plan(), obeyed(data, folder)
+                else:
+                    data = looked_at(data, folder, Callbacks(callbacks)) if check else data
+                    plan = _settled(plan, wished, folder, data, network, start)
+                    for sentence in plan.planned.values():
+                        Callbacks(callbacks).tell("planned", sentence)
+                    if start is not None:
+                        start.save(folder.start)
+                    restarts.note(folder)
+                    folder.write_plan(plan)
+                told = {"folder": str(folder.path.resolve()), "again": again}
+                together.from_first(json.dumps(told).encode())
+                return _carry_out(
+                    folder, plan, data, network, start, progress=progress, callbacks=callbacks, again=again
+                )
+        except BaseException:
+            _remove_if_nothing_was_learned(folder)
+            raise
+
+
+def _require_shareable(wished: Wish) -> None:
+    """What is measured on one process is no plan for several.
+
+    Raises:
+        UsageError: a budget or a batch size is to be measured.
+    """
+    if wished.budget is not None or wished.fill_memory:
+        raise UsageError(
+            "A time budget and the batch size 'auto' are measured in one process, and hold for that one. Give --epochs "
+            "and --batch-size as numbers where several processes train."
+        )
+
+
+def _follow(
+    together: processes.Processes, plan: RunPlan, data: Dataset, network: NetworkLike | None, start: Model | None
+) -> Run:
+    """Trains along with process 0, which has made the run folder and looked at the data."""
+    told = json.loads(together.from_first(None))
+    folder = RunFolder(Path(told["folder"]))
+    data = obeyed(data, folder)
+    return _carry_out(folder, plan, data, network, start, progress=False, callbacks=(), again=told["again"])
 
 
 def _settled(
     plan: RunPlan, wished: Wish, folder: RunFolder, data: Dataset, network: NetworkLike | None, start: Model | None
 ) -> RunPlan:
     """The plan with what had to be measured; from here on it stands, in `run.json` too, and the clock is not asked."""
-    if plan.threads is not None:
-        torch.set_num_threads(plan.threads)
+    processes.set_threads(plan.threads)
     recipe, planned = settle(
         wished,
         data,
@@ -207,7 +247,7 @@ def resume(
     """
     folder = RunFolder(expanded(path))
     plan = folder.read_plan()
-    with held(folder):
+    with processes.joined(plan.device) as together, held(folder) if together.first else contextlib.nullcontext():
         if data is None:
             if not plan.source:
                 raise UsageError(f"The data of {path} were not loaded by name; give them: resume(path, data=...).")
@@ -218,6 +258,8 @@ def resume(
         chosen = network if network is not None else plan.network
         if chosen is None and start is None:
             raise UsageError(f"The network of {path} was handed over built; give it: resume(path, network=...).")
+        if together.first and (other := restarts.same_processes(folder)):
+            Callbacks(callbacks).tell("planned", other)
         return _carry_out(folder, plan, data, chosen, start, progress=progress, callbacks=callbacks, again=True)
 
 
@@ -232,10 +274,13 @@ def _carry_out(
     callbacks: Sequence[Any],
     again: bool = False,
 ) -> Run:
-    """Trains, from the beginning or from the last checkpoint, then scores and writes everything."""
-    if plan.threads is not None:
-        torch.set_num_threads(plan.threads)
-    Callbacks(callbacks).tell("folder", folder.path)
+    """Trains, from the beginning or from the last checkpoint, then scores and writes everything.
+
+    Of several processes, the first speaks, scores and writes; the others are done when all have learned.
+    """
+    first = processes.current().first
+    processes.set_threads(plan.threads)
+    Callbacks(callbacks if first else ()).tell("folder", folder.path)
     training = learn(
         data,
         network,
@@ -245,12 +290,14 @@ def _carry_out(
         start=start,
         size=plan.size,
         device=plan.device,
-        progress=progress,
-        callbacks=[_Keeper(folder), *callbacks],
+        progress=progress and first,
+        callbacks=[_Keeper(folder), *callbacks] if first else [],
         checkpoints=Checkpoints(folder.checkpoint, resume=again),
     )
     scored = _scored(data)
     model = training.model
+    if not first:
+        return Run(folder, model, training, Findings(), scored, None)
     model.save(folder.model)
     training.history.save(folder.history)
     save_times(folder.times, training.seconds)
@@ -356,6 +403,7 @@ def _description(training: Training, plan: RunPlan, scored: str) -> dict[str, An
         "preprocessing": specification.preprocessing.model_dump(mode="json"),
         "loss": specification.loss,
         "seed": plan.seed,
+        "processes": processes.current().size,
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "versions": specification.training["versions"],
