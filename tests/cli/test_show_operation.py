@@ -52,7 +52,7 @@ def test_data_is_one_document_too(pellucid):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["convolution"], "'convolution' is an operation, not a data set. Try pellucid show operation convolution."),
+        (["convolution"], "'convolution' is an operation, not data. Try pellucid show operation convolution."),
         (["digits", "x"], "'x' is one argument too many: one data set is shown at a time. Try pellucid show digits."),
         (["operation", "adam", "--split", "test"], "--split is for data, and an operation has none. Leave it out."),
         (["operation", "adam", "--per-class", 3], "--per-class is for data, and an operation has none. Leave it out."),

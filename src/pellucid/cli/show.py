@@ -78,14 +78,18 @@ def _data(data: str, split: str, per_class: int, out: Path | None, *, as_json: b
     """The grid of a data set."""
     from pellucid.cli import console
     from pellucid.data import load
-    from pellucid.errors import UsageError
-    from pellucid.insight.operations import OPERATIONS
+    from pellucid.errors import UnknownNameError, UsageError
 
     if out is not None and out.suffix.lower() != ".png":
         raise UsageError(f"The grid is written as PNG, and '{out.name}' is another kind. Try --out {out.stem}.png.")
-    if data in OPERATIONS and not Path(data).exists():
-        raise UsageError(f"'{data}' is an operation, not a data set. Try pellucid show operation {data}.")
-    dataset = load(data)
+    try:
+        dataset = load(data)
+    except UnknownNameError as error:
+        from pellucid.insight.operations import OPERATIONS
+
+        if data not in OPERATIONS:
+            raise
+        raise UsageError(f"'{data}' is an operation, not data. Try pellucid show operation {data}.") from error
     console.notes(dataset.notes)
 
     from pellucid.report import pictures as drawing
