@@ -47,23 +47,19 @@ def test_an_unknown_kind_is_named():
         with pytest.raises(UnknownNameError) as error:
             look("decode")
         assert str(error.value) == (
-            "There is no part of the cache named 'decode'. Did you mean 'decoded'? Known: decoded, features, hashes, "
-            "ledger."
+            "There is no part of the cache named 'decode'. Did you mean 'decoded'? Known: "
+            f"{', '.join(sorted(cache.KINDS))}."
         )
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("4096", 4096), ("20GB", 20 * 10**9), ("1.5 MiB", 3 * 2**19), ("0B", 0), (" 3 kB", None)]
+    ("text", "size"), [("4096", 4096), ("20GB", 20 * 10**9), ("1.5 MiB", 3 * 2**19), ("0B", 0), (" 3 kB", 3000)]
 )
 def test_sizes(text, size):
-    if size is None:
-        with pytest.raises(UsageError, match="X is a size such as 500MB or 20GB; ' 3 kB' was given"):
-            cache.parse_size(text, "X")
-    else:
-        assert cache.parse_size(text, "X") == size
+    assert cache.parse_size(text, "X") == size
 
 
-@pytest.mark.parametrize("text", ["", "GB", "-1GB", "nan", "1e400", "2 apples", "1GBGB"])
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "nan", "2 apples", "1GBGB", "1e3", "9999999999TB"])
 def test_no_sizes(text):
     with pytest.raises(UsageError, match=r"X is a size such as"):
         cache.parse_size(text, "X")

@@ -17,7 +17,8 @@ EXAMPLES = """  pellucid cache
 
 def cache(
     kind: Annotated[
-        str | None, typer.Argument(metavar="[KIND]", help="One part of it: decoded, families, features, hashes or ledger.")
+        str | None,
+        typer.Argument(metavar="[KIND]", help="One part of it: decoded, families, features, hashes or ledger."),
     ] = None,
     *,
     clear: Annotated[bool, typer.Option("--clear", help="Empty it, or the part that is named.")] = False,

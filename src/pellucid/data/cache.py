@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ KINDS: dict[str, Kind] = {
 _UNITS = {"": 1, "B": 1} | {
     f"{letter}{suffix}": base**power
     for power, letter in enumerate("KMGT", start=1)
-    for suffix, base in (("B", 1000), ("iB", 1024))
+    for suffix, base in (("B", 1000), ("IB", 1024))
 }
 _USUAL_LIMIT = 20 * 1000**3
 
@@ -134,12 +135,8 @@ def parse_size(text: str, name: str) -> int:
     Raises:
         UsageError: it is no size.
     """
-    digits = text.strip().rstrip("".join({letter for unit in _UNITS for letter in unit} | {" "}))
-    unit = text.strip()[len(digits) :].strip()
-    try:
-        size = float(digits) * _UNITS[unit]
-    except (KeyError, ValueError):
-        size = -1.0
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([A-Z]*)", text.strip().upper())
+    size = -1.0 if match is None else float(match[1]) * _UNITS.get(match[2], -1)
     if not 0 <= size < 2**60:
         raise UsageError(f"{name} is a size such as 500MB or 20GB; '{text}' was given.")
     return int(size)
