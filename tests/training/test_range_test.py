@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import pellucid
-from pellucid.errors import UsageError
+from pellucid.errors import TrainingError, UsageError
 from pellucid.records import Dataset, Findings
 from pellucid.training.range_test import climb, find_learning_rate, judge, smooth
 from pellucid.training.rehearsal import rehearsal
@@ -151,6 +151,17 @@ def test_a_plan_without_steps_has_no_rate():
     with pytest.raises(UsageError) as error:
         find_learning_rate(data, recipe="features", backbone="lite0")
     assert str(error.value).startswith("This plan solves for the last layer at once: it has no steps,")
+
+
+def test_a_network_that_fails_is_a_sentence():
+    data, plan = least_squares()
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(64), torch.nn.Linear(64, 10))
+    with pytest.raises(TrainingError) as error:
+        find_learning_rate(data, network, **plan | {"batch_size": 1})
+    assert str(error.value).startswith(
+        "The network failed while it learned from a batch of 1 pictures: Expected more than 1"
+    )
+    assert str(error.value).endswith("or the batch has one picture only, try another batch size.")
 
 
 def test_the_supply_of_batches_has_no_end():
