@@ -172,7 +172,11 @@ class RunFolder:
             raise FormatError(f"{self.plan} is damaged, so the training cannot go on. Start a new run.") from error
 
     def remove_checkpoints(self) -> None:
-        """Removes what is only needed to go on; the lock goes when it is let go of."""
+        """Removes what is only needed to go on; the lock goes when it is let go of.
+
+        The plan goes first: killed after that, the run counts as finished, and is not begun again without its states.
+        """
+        self.plan.unlink(missing_ok=True)
         for path in self.checkpoint.iterdir():
             if path != self.lock:
                 path.unlink()

@@ -20,11 +20,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pellucid.errors import PellucidError, TrainingError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import nn
 
