@@ -9,6 +9,7 @@ import numpy as np
 from pellucid.errors import NetworkError, UnknownNameError, UsageError
 from pellucid.inference.building import build
 from pellucid.insight import choosing, kinds
+from pellucid.insight.edges import answers_to
 from pellucid.insight.numbers import rounded
 from pellucid.insight.summarising import name_of
 from pellucid.insight.tracing import Layer, Trace, trace
@@ -67,6 +68,7 @@ def filters(
             "label": labels[index] if labels else "",
             "weights": rounded(kernel[:channels]),
             "largest": rounded(np.abs(kernel).max()),
+            "answers_to": None if dense or style == "channels" else answers_to(kernel),
         }
         for index, kernel in enumerate(weights[:many])
     ]

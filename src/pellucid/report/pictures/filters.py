@@ -6,7 +6,8 @@ blob are told apart at a glance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from pellucid.report.wording import short
 
 _MARGIN, _HEAD, _GAP, _TEXT = signed.MARGIN, 1.62, 0.16, 0.4
 _BETWEEN, _BESIDE, _LEAST = 0.07, 0.95, 7.6
+_ANSWERS = "Beneath: the edge or line that at least half of the weights work for."
 
 
 def png(figure: Figure) -> bytes:
@@ -32,24 +34,45 @@ def _grid(figure: Figure, data: Mapping[str, Any]) -> bytes:
     few = not small and len(kernels) <= 10
     edge = 0.82 if small else 1.25 if few else 1.0
     columns = min(len(kernels), 5 if few else 8)
-    down = (2 * edge + _BETWEEN if coloured else edge) + _TEXT
+    below = _TEXT + (0.17 if _known(kernels) else 0.0)
+    down = (2 * edge + _BETWEEN if coloured else edge) + below
     wide = max(2 * _MARGIN + columns * (edge + _GAP) - _GAP, _LEAST)
-    drawing, axes = canvas.sheet(wide, _HEAD + -(-len(kernels) // columns) * down + 0.05)
+    first = _HEAD + (0.19 if _known(kernels) else 0.0)
+    drawing, axes = canvas.sheet(wide, first + -(-len(kernels) // columns) * down + 0.05)
     _head(axes, figure)
     for index, kernel in enumerate(kernels):
         row, column = divmod(index, columns)
-        left, top = _MARGIN + column * (edge + _GAP), _HEAD + row * down
+        left, top = _MARGIN + column * (edge + _GAP), first + row * down
         weights, largest = np.asarray(kernel["weights"]), _largest(data, kernel)
         if coloured:
             _square(axes, signed.mixed(weights, largest), (left, top, edge))
             _square(axes, signed.colours(weights.mean(axis=0), largest), (left, top + edge + _BETWEEN, edge))
         else:
             _square(axes, signed.colours(weights[0], largest), (left, top, edge), empty=not weights.any())
-        under = top + down - _TEXT + 0.13
+        under = top + down - below + 0.13
         name = short(kernel["label"], int(edge * 9)) if kernel["label"] else str(kernel["number"])
         axes.text(left, under, name, **canvas.text(8.5, va="center", weight="bold"))
         axes.text(left + edge, under, _size(kernel), **canvas.text(7.5, canvas.MUTED, va="center", ha="right"))
+        if kernel.get("answers_to"):
+            _answer(axes, kernel["answers_to"], left, under + 0.18)
     return canvas.finish(drawing)
+
+
+def _known(kernels: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether it is known what they answer to."""
+    return any(kernel.get("answers_to") for kernel in kernels)
+
+
+def _answer(axes: Axes, found: Mapping[str, Any], left: float, top: float) -> None:
+    """A stroke along the edge or line that a kernel answers to, and its name."""
+    if not found["clear"]:
+        axes.text(left, top, "neither", **canvas.text(7, canvas.MUTED, va="center"))
+        return
+    angle = math.radians(found["angle"])
+    across, down = 0.055 * math.cos(angle), 0.055 * math.sin(angle)
+    middle = left + 0.06
+    axes.plot([middle - across, middle + across], [top + down, top - down], color=canvas.INK, linewidth=1.6)
+    axes.text(left + 0.15, top, f"{found['name']} {found['shape']}", **canvas.text(6.8, va="center"))
 
 
 def _rows(figure: Figure, data: Mapping[str, Any]) -> bytes:
@@ -114,6 +137,7 @@ def _head(axes: Axes, figure: Figure) -> None:
         [
             f"{each}. The largest weight of each {part} stands after the ±.",
             meaning,
+            _ANSWERS if _known(data["kernels"]) else "",
             " ".join(filter(None, (figure.note, crossed))),
         ],
     )

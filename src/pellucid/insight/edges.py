@@ -1,0 +1,64 @@
+"""What a kernel answers to: an edge or a line, found by showing it both at every angle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid.insight.numbers import rounded
+
+LEAST = 0.5
+"""From this part of its weights on a kernel is said to answer to an edge or a line."""
+
+_ANGLES = np.arange(0, 180, 7.5)
+_NAMES = {0: "horizontal", 45: "rising", 90: "vertical", 135: "falling"}
+
+
+def answers_to(kernel: np.ndarray) -> dict[str, Any] | None:
+    """The edge or the line for which a kernel gives its largest value, of either sign.
+
+    An edge e is −1 on one side of a line through the middle, and +1 on the other; a line is high along it and low at
+    both sides, 0 in the sum. The strength, |Σ w·e| / (max |e| · Σ |w|), is how much of the kernel works for it, 0 to 1;
+    from that of a line, that of the line across is taken away: a blob is none.
+
+    Args:
+        kernel: weights (C, H, W); their mean over the channels counts.
+
+    Returns:
+        `shape`: `edge` or `line`; `angle` in degrees, 0 lying, 90 upright, rising to the right below 90; `name` of the
+        nearest of four directions; `strength`; and whether that is `clear`. None for a kernel of less than 3×3.
+    """
+    weights = kernel.mean(axis=0)
+    if min(weights.shape) < 3 or not weights.any():
+        return None
+    rows, columns = (np.arange(size) - (size - 1) / 2 for size in weights.shape)
+    x, y = np.meshgrid(columns, -rows)
+    found = []
+    for angle in _ANGLES:
+        edge, line = (_strength(weights, one) for one in _shown(x, y, angle))
+        # A blob answers to lines at every angle, and so to none.
+        across = _strength(weights, _shown(x, y, angle + 90)[1])
+        found += [(edge, float(angle), "edge"), (line - across, float(angle), "line")]
+    strength, angle, shape = max(found)
+    nearest = min(_NAMES, key=lambda one: min(abs(angle - one), 180 - abs(angle - one)))
+    return {
+        "shape": shape,
+        "angle": angle,
+        "name": _NAMES[nearest],
+        "strength": rounded(strength),
+        "clear": strength >= LEAST,
+    }
+
+
+def _shown(x: np.ndarray, y: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
+    """An edge and a line at an angle, through the middle of a kernel."""
+    turned = np.deg2rad(angle)
+    away = x * np.sin(turned) - y * np.cos(turned)
+    line = np.clip(1.5 - np.abs(away), -1, 1)
+    # The slope decides between angles that part a small kernel in the same way.
+    return np.clip(2 * away, -1, 1) + 1e-3 * away, line - line.mean()
+
+
+def _strength(weights: np.ndarray, shown: np.ndarray) -> float:
+    return abs(float((weights * shown).sum())) / float(np.abs(shown).max() * np.abs(weights).sum())
