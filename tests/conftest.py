@@ -56,3 +56,27 @@ def _no_network() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
         yield
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of class folders with small photos: ten mostly red ones, ten mostly green ones."""
+    import numpy as np
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("photos") / "fruit"
+    generator = np.random.default_rng(0)
+    for name, colour in (("apple", (60, 170, 60)), ("cherry", (190, 40, 50))):
+        (folder / name).mkdir(parents=True)
+        for index in range(10):
+            pixels = np.clip(np.array(colour) + generator.normal(0, 60, (80, 96, 3)), 0, 255)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{name}-{index}.jpg")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photo_model(photos: Path) -> Any:
+    """A model of these photos: a last layer on the backbone that comes along, at 32 pixels to be quick."""
+    import pellucid
+
+    return pellucid.train(pellucid.load(photos), size=32, progress=False)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = """  pellucid train digits --network convnet
   pellucid train photos/
   pellucid train photos/ --recipe finetune
+  pellucid train photos/ --best-within 10m
   pellucid train mnist --network lenet5 --epochs 10 --seed 1
   pellucid train photos/ --network convnet --size 64 --augment flip --augment shift:2
   pellucid train mnist --network mlp --set widths=[300,100] --set activation=tanh
@@ -53,6 +54,12 @@ def train(
         str | None,
         typer.Option(
             help="For photos: the network whose knowledge to start from, lite0 or timm:NAME.", show_default=False
+        ),
+    ] = None,
+    best_within: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="For photos: try what fits into 10m, and let validation choose.", show_default=False
         ),
     ] = None,
     download: Annotated[
@@ -171,6 +178,7 @@ def train(
         "scaling": scaling,
         "augmentation": tuple(augment) if augment else None,
         "backbone": backbone,
+        "best_within": _seconds(best_within),
     }
     changes |= {key: value for key, value in given.items() if value is not None}
 
@@ -334,6 +342,12 @@ def _download(backbone: str | None) -> None:
 
     if backbone is not None:
         backbones.load(backbone, download=True)
+
+
+def _seconds(given: str | None) -> float | None:
+    from pellucid.training.budget import parse_time
+
+    return None if given is None else float(parse_time(given))
 
 
 def _batch_size(given: str | None) -> int | str | None:

@@ -138,6 +138,10 @@ def learn(
 
         told = Callbacks([*([displays.suitable()] if progress else []), *callbacks])
         return frozen.learn(data, plan, seed=seed, callbacks=told, size=size)
+    if plan.best_within is not None and plan.backbone is not None:
+        from pellucid.training.transfer import best
+
+        return best.learn(data, plan, seed=seed, callbacks=callbacks, progress=progress, size=size, device=device)
     if plan.backbone is not None:
         from pellucid.training.transfer import finetune
 

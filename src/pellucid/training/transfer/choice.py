@@ -11,7 +11,7 @@ from pellucid.data.decoding import is_grey, size_of
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, PictureFiles
 from pellucid.records.pictures import Members
-from pellucid.training.recipes import NO_NETWORK, Recipe
+from pellucid.training.recipes import MADE_FOR, NO_NETWORK, Recipe
 
 USUAL_BACKBONE = "lite0"
 SMALLEST_PHOTO = 64
@@ -74,7 +74,13 @@ def settle(
         UsageError: a network is needed, or what was given does not go together.
     """
     changes = dict(changes)
+    if network is None and not started and isinstance(recipe, str) and recipe in MADE_FOR:
+        network = MADE_FOR[recipe][0]
     given = changes.get("backbone")
+    if changes.get("best_within") is not None and recipe == "default" and not started:
+        if network is None and given is None and not are_photos(data):
+            raise UsageError(NO_NETWORK)
+        network, recipe = given or network or USUAL_BACKBONE, "finetune"
     if recipe == "default" and network is None and not started and (given is not None or are_photos(data)):
         recipe = "features"
     transfers = recipe in TRANSFER if isinstance(recipe, str) else recipe.backbone is not None

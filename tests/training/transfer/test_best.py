@@ -1,0 +1,39 @@
+"""What fits into a time is tried, and validation chooses."""
+
+from __future__ import annotations
+
+import pytest
+
+import pellucid
+from pellucid.errors import UsageError
+from pellucid.training.training import learn
+from pellucid.training.transfer import best
+
+
+@pytest.fixture(scope="module")
+def data(photos):
+    return pellucid.load(photos)
+
+
+def test_where_no_epoch_fits_the_last_layer_alone_is_the_model(data, photo_model):
+    training = learn(data, best_within=0.001, size=32, progress=False)
+    assert any("does not fit; only the last layer was tried" in note for note in training.notes)
+    assert training.model == photo_model, "it has learned from all training pictures"
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(5.0, "none was better"), (1e-4, "")])
+def test_where_some_fit_validation_chooses(data, photo_model, monkeypatch, rate, kept):
+    monkeypatch.setattr(best, "MOST_EPOCHS", 1)
+    settings = {"size": 32, "batch_size": 8, "learning_rate": rate, "validation_fraction": 0.3, "progress": False}
+    training = learn(data, best_within=600, **settings)
+    if kept:
+        assert any(kept in note for note in training.notes)
+        assert training.model == photo_model
+    else:
+        assert training.chosen_epoch == 1 or training.model == photo_model
+        assert training.model.classes == data.classes
+
+
+def test_it_is_for_photos():
+    with pytest.raises(UsageError, match="Which network"):
+        learn(pellucid.load("digits"), best_within=60, progress=False)

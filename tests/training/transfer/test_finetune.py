@@ -1,0 +1,88 @@
+"""Fine-tuning begins with a last layer on frozen features, and keeps what validation prefers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pellucid
+from pellucid.errors import DataError
+from pellucid.records import Model
+from pellucid.training.checkpoint import Checkpoints
+from pellucid.training.training import learn
+from pellucid.training.transfer import finetune
+
+FEW = {"recipe": "finetune", "size": 32, "epochs": 1, "batch_size": 8, "progress": False, "validation_fraction": 0.3}
+
+
+@pytest.fixture(scope="module")
+def data(photos):
+    return pellucid.load(photos)
+
+
+class Watcher:
+    """What it was told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def on_planned(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+
+def test_everything_learns_but_the_statistics(data, photo_model, tmp_path):
+    watcher = Watcher()
+    training = learn(data, **FEW, callbacks=[watcher], keep="last", learning_rate=1e-3)
+    assert any("the last layer alone has an accuracy of" in one for one in watcher.said)
+    assert any(note.startswith("before fine-tuning, the last layer alone") for note in training.notes)
+    model = training.model
+    assert model.specification.training["recipe"]["backbone"] == "lite0"
+    assert "started_from" in model.specification.training or training.chosen_epoch == 0
+    if training.chosen_epoch:
+        before, after = photo_model.weights, model.weights
+        assert (before["stem.convolution.weight"] != after["stem.convolution.weight"]).any()
+        np.testing.assert_array_equal(
+            before["stem.normalisation.running_mean"], after["stem.normalisation.running_mean"]
+        )
+    assert Model.load(model.save(tmp_path / "model.safetensors")) == model
+
+
+def test_where_no_epoch_is_better_the_last_layer_alone_is_kept(data):
+    training = learn(data, **FEW, learning_rate=5.0)
+    assert training.chosen_epoch == 0
+    assert any("No epoch was better" in note for note in training.notes)
+    assert training.model.specification.metrics["validation_accuracy"]["value"] == 1.0
+    assert pellucid.evaluate(pellucid.predict(training.model, data.test))["accuracy"].value == 1.0
+
+
+def test_the_validation_part_teaches_neither_layer(data):
+    from pellucid.data.splitting import with_validation
+    from pellucid.training.recipes import named
+
+    carved = with_validation(data, 0.3, 0)
+    model = finetune.begin(carved, named("finetune"), 0, 32)
+    assert model.specification.training["data"]["sizes"] == {"train": len(carved.train)}
+    assert model.specification.temperature == 1.0
+
+
+def test_it_goes_on_after_an_interruption(data, tmp_path):
+    class Stop:
+        def on_epoch(self, row: dict) -> None:
+            raise KeyboardInterrupt
+
+    two = FEW | {"epochs": 2, "keep": "last"}
+    with pytest.raises(KeyboardInterrupt):
+        learn(data, **two, callbacks=[Stop()], checkpoints=Checkpoints(tmp_path / "checkpoint", resume=False))
+    again = learn(data, **two, checkpoints=Checkpoints(tmp_path / "checkpoint", resume=True))
+    assert len(again.history) == 2
+
+
+def test_a_picture_that_cannot_be_read_is_named(photos, tmp_path):
+    import shutil
+
+    shutil.copytree(photos, tmp_path / "fruit")
+    data = pellucid.load(tmp_path / "fruit")
+    for split in data:
+        split.pictures.paths[0].write_bytes(b"spoilt")
+    with pytest.raises(DataError, match="is not a picture that can be read"):
+        learn(data, **FEW)
