@@ -94,6 +94,14 @@ def test_a_script_is_read_without_torch_and_never_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_script_names_the_networks_in_it(file):
+    note = lint(file)["flaws"].note
+    assert (
+        note
+        == f"9 rules for a script were tried. The networks in it are looked at by name: `pellucid lint {file}:Net`."
+    )
+
+
 def test_a_network_of_a_file(file):
     found = lint(f"{file}:Net")
     assert rules_of(found) == ["nothing-between"]

@@ -63,7 +63,10 @@ def lint(
                 raise UsageError(f"--{option} is for networks, and {target} is read as a script. Leave it out.")
         from pellucid.insight.linting.scripts.script import read
 
-        return _findings(Path(target).name, "script", read(Path(target)))
+        script = read(Path(target))
+        networks = [kind for kind in script.source.classes if script.source.is_network(kind)]
+        more = f" The networks in it are looked at by name: `pellucid lint {target}:{networks[0]}`." if networks else ""
+        return _findings(Path(target).name, "script", script, more)
     from pellucid.insight.linting.networks.evidence import STEPS, examine
 
     subject = subject_of(target, shape, classes, object_size, network)
@@ -187,7 +190,7 @@ def _check_name(name: str) -> None:
     catalogue.check_name(name)
 
 
-def _findings(title: str, reads: str, evidence: Any) -> Findings:
+def _findings(title: str, reads: str, evidence: Any, more: str = "") -> Findings:
     rows: list[tuple[str, ...]] = []
     for name, rule in RULES.items():
         if rule.reads == reads:
@@ -199,7 +202,7 @@ def _findings(title: str, reads: str, evidence: Any) -> Findings:
         (
             Metric("warnings", counts[WARNING], 0, unit="count"),
             Metric("infos", counts[INFO], 0, unit="count"),
-            Table("flaws", COLUMNS, tuple(rows), f"{looked} rules for a {reads} were tried."),
+            Table("flaws", COLUMNS, tuple(rows), f"{looked} rules for a {reads} were tried.{more}"),
         ),
         title=title,
     )

@@ -9,9 +9,13 @@ from pellucid.insight.linting.networks import walking
 from pellucid.insight.linting.networks.evidence import Evidence
 from pellucid.insight.linting.networks.recording import Call
 
-VANISHED = 1e-3
+VANISHED = 1e-4
 EXPLODED = 100.0
-"""How much numbers differ between pictures, where the pixels themselves differ by about 1."""
+"""How much numbers differ between pictures, where the pixels themselves differ by about 1.
+
+The weakest network of the catalogue that learns, `lenet5-1998`, begins at 1e-3; ten dense layers with ReLU and torch's
+own first weights begin at 3e-5.
+"""
 
 
 def initial_variance(evidence: Evidence) -> Iterator[Flaw]:
