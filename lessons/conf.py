@@ -2,11 +2,11 @@
 
 project = "Pellucid: lessons"
 author = "The Pellucid project"
-copyright = "MIT licence"  # noqa: A001 (Sphinx's name for it)
 extensions = ["myst_nb"]
 html_theme = "furo"
 html_title = "Pellucid: lessons"
 html_show_sphinx = False
+html_show_copyright = False
 exclude_patterns: list[str] = []
 
 nb_execution_mode = "force"
