@@ -20,7 +20,7 @@ def answers_to(kernel: np.ndarray) -> dict[str, Any] | None:
 
     An edge e is −1 on one side of a line through the middle, and +1 on the other; a line is high along it and low at
     both sides, 0 in the sum. The strength, |Σ w·e| / (max |e| · Σ |w|), is how much of the kernel works for it, 0 to 1;
-    from that of a line, that of the line across is taken away: a blob is none.
+    from that of a line, what the line across gives alike is taken away: a blob is none.
 
     Args:
         kernel: weights (C, H, W); their mean over the channels counts.
@@ -36,10 +36,11 @@ def answers_to(kernel: np.ndarray) -> dict[str, Any] | None:
     x, y = np.meshgrid(columns, -rows)
     found = []
     for angle in _ANGLES:
-        edge, line = (_strength(weights, one) for one in _shown(x, y, angle))
-        # A blob answers to lines at every angle, and so to none.
-        across = _strength(weights, _shown(x, y, angle + 90)[1])
-        found += [(edge, float(angle), "edge"), (line - across, float(angle), "line")]
+        edge, line = (_response(weights, one) for one in _shown(x, y, angle))
+        # A blob answers alike to lines at every angle, and so to none.
+        across = _response(weights, _shown(x, y, angle + 90)[1])
+        alike = min(abs(across), abs(line)) if across * line > 0 else 0.0
+        found += [(abs(edge), float(angle), "edge"), (abs(line) - alike, float(angle), "line")]
     strength, angle, shape = max(found)
     nearest = min(_NAMES, key=lambda one: min(abs(angle - one), 180 - abs(angle - one)))
     return {
@@ -60,5 +61,6 @@ def _shown(x: np.ndarray, y: np.ndarray, angle: float) -> tuple[np.ndarray, np.n
     return np.clip(2 * away, -1, 1) + 1e-3 * away, line - line.mean()
 
 
-def _strength(weights: np.ndarray, shown: np.ndarray) -> float:
-    return abs(float((weights * shown).sum())) / float(np.abs(shown).max() * np.abs(weights).sum())
+def _response(weights: np.ndarray, shown: np.ndarray) -> float:
+    """−1 to 1."""
+    return float((weights * shown).sum()) / float(np.abs(shown).max() * np.abs(weights).sum())
