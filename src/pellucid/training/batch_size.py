@@ -92,7 +92,7 @@ def find_batch_size(
     from pellucid.training.transfer.choice import settle as settle_network
 
     network, recipe, changes = settle_network(data, network, recipe, started=start is not None, changes=changes)
-    choice = choose_network(network, settings, start)
+    choice = choose_network(network, settings, start, recipe)
     plan = plan_for(choice, recipe, changes)
     pictures = len(with_validation(data, plan.validation_fraction, plan.split_seed).train)
     place = choose(device)
@@ -104,7 +104,7 @@ def find_batch_size(
             data, network, recipe=plan, settings=settings, start=start, size=size, device=device
         )
     elif place.type == "cpu":
-        trials = Child(_request(data, choice.given, network, plan, settings, start, size, pictures))
+        trials = Child(_request(data, choice.given, network, plan, choice.settings, start, size, pictures))
     else:
         raise UsageError(
             f"How much memory a batch takes cannot be told on {place.type}. Give the batch size as a number, for "

@@ -81,13 +81,21 @@ def network_name(network: NetworkLike | None, start: Model | None = None) -> str
 
 
 def choose_network(
-    network: NetworkLike | None, settings: Mapping[str, Any] | None = None, start: Model | None = None
+    network: NetworkLike | None,
+    settings: Mapping[str, Any] | None = None,
+    start: Model | None = None,
+    recipe: str | Recipe = "default",
 ) -> Choice:
     """The network that is asked for; where none is, that of the model to start from, with its settings.
+
+    A recipe that is made for this network gives settings of it, too.
 
     Raises:
         UsageError: there is no such network, or it takes no settings.
     """
+    made_for, fitting = recipes.MADE_FOR.get(recipe, (None, {})) if isinstance(recipe, str) else (None, {})
+    if fitting and start is None and network == made_for:
+        settings = {**fitting, **(settings or {})}
     name = network_name(network, start)
     before = start.specification.network if start else None
     if network is None and before is None:

@@ -107,7 +107,7 @@ def rehearsal(
         PellucidError: something that the user can mend; its text says how.
     """
     network, recipe, changed = settle(data, network, recipe, started=start is not None, changes=changes or {})
-    choice = choose_network(network, settings, start)
+    choice = choose_network(network, settings, start, recipe)
     plan = plan_for(choice, recipe, changed)
     if plan.frozen:
         raise UsageError(

@@ -134,7 +134,10 @@ def tune(
     from_file = str(start) if isinstance(start, (str, Path)) else ""
     start = Model.load(start) if isinstance(start, (str, Path)) else start
     network, recipe, settled = settle(data, network, recipe, started=start is not None, changes=changes)
-    base = plan_for(choose_network(network, settings, start, recipe), recipe, settled)
+    choice = choose_network(network, settings, start, recipe)
+    base = plan_for(choice, recipe, settled)
+    if start is None:
+        settings = dict(choice.settings) or settings  # a recipe may bring some of its own
     if threads is not None:
         torch.set_num_threads(threads)
     with rehearsal(
