@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 CHECKED := src tests $(wildcard benchmarks)
 
-.PHONY: help install demo test lint format wheel wheel-test picture clean lessons
+.PHONY: help install demo test lint format wheel wheel-test bench picture clean lessons
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,11 @@ wheel: install ## Build dist/pellucid-*.whl
 
 wheel-test: wheel ## Try the wheel in an environment of its own: help, train, predict
 	@sh tests/wheel_alone.sh $(PYTHON) dist/pellucid-*.whl
+
+NAME ?= all
+PAIRS ?= 1
+bench: install ## Time ours beside peers (NAME=mnist-99 PAIRS=3 for one of them); needs PELLUCID_DATA
+	@$(BIN)/python benchmarks/speed.py $(NAME) --pairs $(PAIRS) --table
 
 picture: install ## Draw the picture of the README again
 	@rm -rf build/picture && mkdir -p build

@@ -22,6 +22,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pellucid.training.recipes import Recipe
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "accuracy.jsonl"
 TABLE = HERE.parent / "docs" / "accuracy.md"
@@ -58,7 +60,7 @@ def measure(data: str, network: str, epochs: int, seed: int, threads: int) -> di
         "network": network,
         "epochs": epochs,
         "seed": seed,
-        "recipe": fingerprint(about["recipe"]),
+        "recipe": fingerprint(Recipe.model_validate(about["recipe"]).differences()),
         "accuracy": findings["accuracy"]["value"],
         "n": findings["accuracy"]["n"],
         "chosen_epoch": about["chosen_epoch"],
@@ -82,7 +84,7 @@ def current_recipe(network: str, epochs: int) -> str:
     from pellucid.networks.catalogue import own_recipe
     from pellucid.training.recipes import named
 
-    return fingerprint(named("default", own_recipe(network)).but(epochs=epochs).model_dump(mode="json"))
+    return fingerprint(named("default", own_recipe(network)).but(epochs=epochs).differences())
 
 
 def results() -> list[dict[str, Any]]:

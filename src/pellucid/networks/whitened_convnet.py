@@ -12,7 +12,6 @@ from pellucid.errors import UsageError
 from pellucid.networks.arithmetic import require_size
 from pellucid.networks.network import Network
 
-_KERNEL = 2
 _LEAST_VARIANCE = 5e-4
 """What is added to a variance before it is divided by: directions that hardly occur are not blown up to noise."""
 
@@ -37,9 +36,11 @@ class WhitenedConvNet(Network):
     so that the network begins by handing its input through.
 
     Args:
-        shape: (C, H, W) of the pictures, at least 9×9 pixels.
+        shape: (C, H, W) of the pictures, at least 9×9 pixels (7 · stride + patch).
         classes: K.
         widths: how many kernels each group has.
+        patch: the side of the patches that are whitened, in pixels.
+        stride: the step between them; 2 halves the picture at once, which is quicker and sees less.
 
     Source: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024 (arXiv:2404.00498), after Page, "How to
         train your ResNet", 2018 (whitening), and Balsam, hlb-CIFAR10, 2023. Ours has a bias in the output layer, and
@@ -48,33 +49,41 @@ class WhitenedConvNet(Network):
     """
 
     recipe: ClassVar[Mapping[str, Any]] = {
-        "batch_size": 500,
+        "batch_size": 250,
         "optimizer": "muon",
         "unit_kernels": True,
-        "learning_rate": 0.12,
+        "learning_rate": 0.1,
         "momentum": 0.6,
         "other_momentum": 0.85,
-        "bias_rate": 220.0,
+        "bias_rate": 20.0,
         "output_rate": 0.04,
         "weight_decay": 0.007,
-        "warm_up": 0.0,
+        "warm_up": 0.1,
         "label_smoothing": 0.2,
         "keep": "last",
         "precision": "mixed",
     }
 
-    def __init__(self, shape: tuple[int, int, int], classes: int, widths: Sequence[int] = (64, 256, 256)) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        classes: int,
+        widths: Sequence[int] = (64, 256, 256),
+        patch: int = 2,
+        stride: int = 1,
+    ) -> None:
         super().__init__()
-        require_size("whitened-convnet", shape, 9)
+        require_size("whitened-convnet", shape, 7 * stride + patch)
         if len(widths) != 3 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in widths):
             raise UsageError(f"The widths are three numbers of kernels, for example [64, 256, 256]; given: {widths!r}.")
-        patch = shape[0] * _KERNEL**2
-        self.whitening = nn.Conv2d(shape[0], 2 * patch, _KERNEL)
+        self.patch = patch
+        directions = shape[0] * patch**2
+        self.whitening = nn.Conv2d(shape[0], 2 * directions, patch, stride=stride)
         self.whitening.weight.requires_grad = False
         assert self.whitening.bias is not None
         nn.init.zeros_(self.whitening.bias)
         first, second, third = widths
-        self.group1 = _group(2 * patch, first)
+        self.group1 = _group(2 * directions, first)
         self.group2 = _group(first, second)
         self.group3 = _group(second, third)
         self.activation = nn.GELU()
@@ -90,11 +99,11 @@ class WhitenedConvNet(Network):
     @torch.no_grad()
     def look_at(self, inputs: torch.Tensor) -> None:
         """Computes the whitening from training inputs, float32 (N, C, H, W)."""
-        channels = inputs.shape[1]
-        patches = inputs.unfold(2, _KERNEL, 1).unfold(3, _KERNEL, 1).permute(0, 2, 3, 1, 4, 5)
-        patches = patches.reshape(-1, channels * _KERNEL**2).double()
+        channels, side = inputs.shape[1], self.patch
+        patches = inputs.unfold(2, side, 1).unfold(3, side, 1).permute(0, 2, 3, 1, 4, 5)
+        patches = patches.reshape(-1, channels * side**2).double()
         variances, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
-        kernels = (directions / (variances + _LEAST_VARIANCE).sqrt()).T.reshape(-1, channels, _KERNEL, _KERNEL)
+        kernels = (directions / (variances + _LEAST_VARIANCE).sqrt()).T.reshape(-1, channels, side, side)
         self.whitening.weight.copy_(torch.cat([kernels, -kernels]))
 
 

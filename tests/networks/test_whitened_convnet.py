@@ -1,0 +1,45 @@
+"""The whitening layer whitens, and the network begins as it says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from pellucid.errors import UsageError
+from pellucid.networks.whitened_convnet import WhitenedConvNet
+
+
+@pytest.mark.parametrize(("patch", "stride"), [(2, 1), (3, 2)])
+def test_what_comes_out_of_the_first_layer_is_white(patch, stride):
+    torch.manual_seed(0)
+    network = WhitenedConvNet((3, 20, 20), 4, widths=(8, 8, 8), patch=patch, stride=stride)
+    inputs = functional.avg_pool2d(torch.randn(300, 3, 22, 22), 3, 1) * 3  # neighbours are alike, as in photographs
+    network.look_at(inputs)
+    out = functional.conv2d(inputs, network.whitening.weight).permute(1, 0, 2, 3).flatten(1).double()
+    half = 3 * patch**2
+    assert torch.equal(network.whitening.weight[half:], -network.whitening.weight[:half])
+    covariance = out[:half] @ out[:half].T / out.shape[1]
+    torch.testing.assert_close(covariance.float(), torch.eye(half), atol=0.1, rtol=0)
+
+
+def test_convolutions_begin_by_handing_their_input_through():
+    network = WhitenedConvNet((1, 28, 28), 10, widths=(16, 24, 32))
+    layer = network.group2[0]
+    assert isinstance(layer, nn.Conv2d)
+    x = torch.randn(2, 16, 5, 5)
+    torch.testing.assert_close(layer(x)[:, :16], x)
+
+
+def test_the_whitening_is_not_learned():
+    network = WhitenedConvNet((1, 16, 16), 3, widths=(4, 4, 4))
+    network(torch.randn(4, 1, 16, 16)).sum().backward()
+    assert network.whitening.weight.grad is None
+    assert network.whitening.bias.grad is not None
+
+
+@pytest.mark.parametrize("widths", [(4, 4), (4, 4, 0), (4, 4, 2.5)])
+def test_widths_that_cannot_be(widths):
+    with pytest.raises(UsageError, match="three numbers of kernels"):
+        WhitenedConvNet((1, 28, 28), 10, widths=widths)
