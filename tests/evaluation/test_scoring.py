@@ -44,7 +44,8 @@ def pictures():
 def test_findings_come_in_their_order_and_say_their_n(four):
     found = evaluate(four)
     assert [item.name for item in found] == [
-        *("accuracy", "base_rate", "loss", "per_class", "confusions", "confusion_matrix", "mistakes", "predictions")
+        *("accuracy", "balanced_accuracy", "base_rate", "loss"),
+        *("per_class", "confusions", "confusion_matrix", "mistakes", "predictions"),
     ]
     assert found.title == "insects, test split"
     accuracy = found["accuracy"]
@@ -200,3 +201,14 @@ def test_pictures_of_something_else_are_refused(four, pictures):
 
 def test_is_public():
     assert pellucid.evaluate is evaluate
+
+
+def test_the_balanced_accuracy_is_said_where_classes_are_of_unequal_size(four):
+    balanced = evaluate(four)["balanced_accuracy"]
+    assert balanced.value == pytest.approx((1 / 3 + 1) / 2), "of the two classes that are given"
+    assert balanced.low < balanced.value < balanced.high <= 1
+    assert "the mean of the recalls of 2 classes" in balanced.note
+    even = predictions([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 1])
+    assert "balanced_accuracy" not in evaluate(even)
+    alone = predictions([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 0])
+    assert "balanced_accuracy" not in evaluate(alone)

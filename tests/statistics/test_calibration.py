@@ -39,3 +39,15 @@ def test_scores_of_thousands_do_not_overflow():
 
 def test_nothing_to_fit_on_leaves_scores_as_they_are():
     assert fit_temperature(np.zeros((0, 3)), np.zeros(0, dtype=int)) == 1.0
+
+
+def test_few_pictures_that_are_all_told_rightly_make_nothing_certain():
+    outputs = np.array([[3.0, -3.0], [-2.0, 2.0], [4.0, -4.0], [-3.0, 3.0]])
+    labels = np.array([0, 1, 0, 1])
+    assert fit_temperature(outputs, labels) < 0.01
+    smoothed = fit_temperature(outputs, labels, smoothing=1 / 4)
+    # The best single temperature for targets of 3/4, found by trying.
+    tried = np.linspace(0.5, 20, 4000)
+    difference = np.array([6.0, 4.0, 8.0, 6.0])[:, None] / tried
+    losses = (0.75 * np.log1p(np.exp(-difference)) + 0.25 * np.log1p(np.exp(difference))).mean(axis=0)
+    assert smoothed == pytest.approx(tried[losses.argmin()], abs=0.01)

@@ -1,12 +1,13 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from pellucid.statistics.intervals import wilson
+from pellucid.statistics.intervals import mean_of_shares, wilson
 
 
 @settings(deadline=None)  # the first call imports a library
@@ -43,3 +44,23 @@ def test_statistics_import_neither_torch_nor_scipy():
         "bad = {'torch', 'scipy', 'sklearn'} & set(sys.modules); assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_interval_of_a_mean_of_one_share_is_wilsons():
+    assert mean_of_shares([7], [9]) == pytest.approx(wilson(7, 9))
+
+
+def test_the_interval_of_a_mean_of_shares_holds_the_truth_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    truth, n = np.array([0.95, 0.7, 0.5]), np.array([400, 60, 25])
+    held = 0
+    for _ in range(1000):
+        low, high = mean_of_shares(generator.binomial(n, truth), n)
+        held += low <= truth.mean() <= high
+    assert 0.93 <= held / 1000 <= 0.98
+
+
+def test_a_mean_of_shares_that_are_all_one_keeps_its_doubt():
+    low, high = mean_of_shares([10, 2], [10, 2])
+    assert high == pytest.approx(1.0)
+    assert 0.5 < low < 0.9

@@ -6,6 +6,7 @@ timm (https://github.com/huggingface/pytorch-image-models) is an extra: `pip ins
 from __future__ import annotations
 
 import difflib
+import importlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -146,8 +147,7 @@ def _weights_file(name: str, settings: Mapping[str, Any], *, download: bool) -> 
         UsageError: they are not at hand, and may not be downloaded.
         DownloadError: they did not arrive.
     """
-    import huggingface_hub
-
+    huggingface_hub: Any = importlib.import_module("huggingface_hub")  # it comes with timm
     repository, file = settings.get("hf_hub_id"), settings.get("hf_hub_filename") or "model.safetensors"
     if not repository:
         raise UsageError(f"timm does not say where the weights of '{name}' are; give them as a file, in Python.")

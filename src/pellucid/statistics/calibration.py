@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def fit_temperature(outputs: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(outputs: np.ndarray, labels: np.ndarray, *, smoothing: float = 0.0) -> float:
     """The temperature T > 0 for which softmax(z / T) gives the labels the highest probability, on average.
 
     It changes no decision, only how sure the model says that it is (Guo et al., "On calibration of modern neural
@@ -14,6 +14,9 @@ def fit_temperature(outputs: np.ndarray, labels: np.ndarray) -> float:
     Args:
         outputs: (N, K), scores or logits.
         labels: int (N,).
+        smoothing: the share of each label that goes to the other classes, evenly. With 1 / (n + 2), for n pictures a
+            class, few pictures that are all told rightly do not make the model certain of everything (the targets of
+            Platt, "Probabilistic outputs for support vector machines", 1999).
 
     Returns:
         T, between 1e-4 and 1e6; 1 where there is nothing to fit on.
@@ -25,6 +28,9 @@ def fit_temperature(outputs: np.ndarray, labels: np.ndarray) -> float:
         return 1.0
     outputs = np.asarray(outputs, dtype=np.float64)
     right = outputs[np.arange(len(labels)), labels]
+    if smoothing:
+        others = (outputs.sum(axis=1) - right) / (outputs.shape[1] - 1)
+        right = (1 - smoothing) * right + smoothing * others
 
     def loss(log_temperature: float) -> float:
         inverse = np.exp(-log_temperature)

@@ -115,7 +115,8 @@ def last_layer(described: np.ndarray, train: Split, recipe: Recipe, seed: int) -
     chosen = head.choose(described[some], labels[some], classes, where, None if weights is None else weights[some])
     held = where >= 0
     logits, given = chosen.logits[held], labels[some][held]
-    temperature = fit_temperature(logits, given) if len(given) else 1.0
+    smoothing = 1 / (len(given) / classes + 2)
+    temperature = fit_temperature(logits, given, smoothing=smoothing) if len(given) else 1.0
     loss = float(head.losses(logits / temperature, given).mean()) if len(given) else float("nan")
     accuracy = float((logits.argmax(axis=1) == given).mean()) if len(given) else float("nan")
     return Learned(
