@@ -14,7 +14,7 @@ FEWEST = 5
 REMEMBERED = 30
 """Stretches: how quickly the estimate follows a machine that becomes busy, and how little it starts at one pause."""
 FORWARD = 1 / 3
-"""What a picture costs in validation, as a share of a step: it goes forward, but not back, which costs twice as much."""
+"""What a picture costs in validation, as a share of a step: it goes forward, but not back, which costs twice that."""
 
 
 class TimeLeft:
