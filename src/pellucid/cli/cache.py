@@ -18,7 +18,7 @@ EXAMPLES = """  pellucid cache
 def cache(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help="One part of it: decoded, families, features, hashes or ledger."),
+        typer.Argument(metavar="[KIND]", help="One part of it, as it is listed."),
     ] = None,
     *,
     clear: Annotated[bool, typer.Option("--clear", help="Empty it, or the part that is named.")] = False,
