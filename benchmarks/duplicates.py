@@ -157,7 +157,7 @@ def _written(images: list[Picture], folder: Path) -> Looks:
     paths = []
     for index, image in enumerate(images):
         paths.append(folder / f"{index:05}.png")
-        image.save(paths[-1])
+        image.save(paths[-1], compress_level=1)
     return look(PictureFiles(tuple(paths)), [path.name for path in paths])
 
 
@@ -252,6 +252,7 @@ def main() -> None:
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--pictures", type=int, default=60_000)
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--only", default="", metavar="SET", help="sets whose name has this in it")
     arguments = parser.parse_args()
     if arguments.table:
         table()
@@ -259,6 +260,8 @@ def main() -> None:
         keep(speed(arguments.pictures))
     else:
         for name, images, others in sets():
+            if arguments.only not in name:
+                continue
             with tempfile.TemporaryDirectory() as folder:
                 for line in measure(name, images, others, Path(folder)):
                     keep(line)

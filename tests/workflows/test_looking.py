@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from dataclasses import replace
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_a_training_that_goes_on_leaves_out_the_same_and_ends_as_if_it_had_not_s
 
     class Stop:
         def on_epoch(self, row) -> None:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     first = run(load(folder), "logistic-regression", out=tmp_path / "stopped", callbacks=[Stop()], **settings)
     assert first.interrupted

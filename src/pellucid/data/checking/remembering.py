@@ -16,8 +16,7 @@ import numpy as np
 from pellucid.data import cache
 from pellucid.data.checking.checking import before
 from pellucid.data.checking.duplicates import leaked
-from pellucid.data.checking.kinship import VERSION
-from pellucid.data.hashing import content_hashes
+from pellucid.data.checking.kinship import VERSION, content
 from pellucid.errors import PellucidError, StorageError
 from pellucid.records import Dataset, Findings, atomic
 
@@ -45,13 +44,9 @@ def look_ahead(data: Dataset) -> Outlook:
     known = _recalled(key)
     if known is None:
         known = _look(data)
-        content = {
-            "findings": known.findings.to_json(),
-            "unreadable": known.unreadable,
-            "leaked": known.leaked,
-        }
+        kept = {"findings": known.findings.to_json(), "unreadable": known.unreadable, "leaked": known.leaked}
         with contextlib.suppress(StorageError):
-            atomic.write_text(cache.folder("families") / f"{key}.json", json.dumps(content, ensure_ascii=False))
+            atomic.write_text(cache.folder("families") / f"{key}.json", json.dumps(kept, ensure_ascii=False))
     return known
 
 
@@ -69,7 +64,7 @@ def _look(data: Dataset) -> Outlook:
 def _key(data: Dataset) -> str:
     digest = hashlib.sha256(repr((VERSION, data.name, data.classes, data.notes, list(data.splits))).encode())
     for split in data:
-        digest.update(content_hashes(split.pictures).tobytes())
+        digest.update(content(split))
         digest.update("\0".join(split.ids.tolist()).encode("utf-8", "backslashreplace"))
         digest.update(b"" if split.labels is None else np.ascontiguousarray(split.labels, dtype="<i8").tobytes())
     return digest.hexdigest()[:32]
@@ -78,8 +73,8 @@ def _key(data: Dataset) -> str:
 def _recalled(key: str) -> Outlook | None:
     place = cache.cache_root() / "families" / f"{key}.json"
     try:
-        content = json.loads(place.read_text(encoding="utf-8"))
-        known = Outlook(Findings.from_json(content["findings"]), content["unreadable"], content["leaked"])
+        kept = json.loads(place.read_text(encoding="utf-8"))
+        known = Outlook(Findings.from_json(kept["findings"]), kept["unreadable"], kept["leaked"])
     except (OSError, ValueError, KeyError, TypeError, PellucidError):
         return None
     cache.used(place)
