@@ -228,6 +228,22 @@ def test_activations_in_place_and_large_maps(own):
     assert [np.shape(values) for values in data["methods"][0]["maps"]] == [(60, 60)] * 3
 
 
+def test_an_empty_map_is_not_said_to_depend_on_what_was_learned(own):
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10))
+    nn.init.zeros_(network[2].weight)
+    found = insight.reasons(own(network), np.eye(8, dtype=np.uint8) * 200, network=network)
+    assert {row[6] for row in found["faithfulness"].rows} == {None}
+
+
+def test_the_last_maps_are_those_before_pooling_of_a_layer_that_runs_once(untrained):
+    for name, shape, expected in (("lenet5", (1, 8, 8), "c3"), ("convnet", (1, 28, 28), None)):
+        module = pellucid.build(untrained(name, shape))
+        last = attribution.last_maps(trace(module, shape))
+        assert last is not None
+        assert not isinstance(last.module, nn.MaxPool2d)
+        assert expected in (None, last.name)
+
+
 def test_without_captum_it_says_what_to_install(model, digits, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError) as refused:

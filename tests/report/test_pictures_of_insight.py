@@ -150,7 +150,7 @@ def test_a_map_lies_over_its_picture():
     assert (blend.over(picture, np.zeros((8, 8))) == blend.over(picture, np.zeros((8, 8)))[0, 0]).all()
 
 
-def of_reasons(near: bool, alike: float = 0.1) -> Figure:
+def of_reasons(near: bool, alike: float | None = 0.1) -> Figure:
     rng = np.random.default_rng(0)
     method = {
         "method": "Occlusion", "maps": [rng.normal(size=(8, 8)).tolist() for _ in range(3)], "deletion": 0.1,
@@ -178,6 +178,7 @@ def test_reasons_are_drawn_with_and_without_neighbours():
         return int(((lower[..., 0] - lower[..., 1] > 90) & (lower[..., 0] > 150)).sum())
 
     assert red(failed) > red(without), "a map that stays when the weights are shuffled is marked"
+    assert red(drawn(of_reasons(near=False, alike=None))) > red(without), "and so is one that is empty"
 
 
 def of_points(labelled: bool, grey: bool, many: int = 30) -> Figure:

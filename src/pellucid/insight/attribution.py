@@ -1,10 +1,10 @@
 """Which pixels speak for an answer: Grad-CAM, integrated gradients, occlusion; each a map with a sign.
 
-Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) weighs the maps of the last convolution by the gradients of the
-answer; it is shown with its negative part, which the paper cuts off. Integrated gradients (Sundararajan, Taly and Yan
-2017, arXiv:1703.01365) add up the gradients on the way from a blank picture. Occlusion (Zeiler and Fergus 2014,
-arXiv:1311.2901) covers a part, and looks how much the answer falls. Captum computes them; only where a transformer has
-no maps, Grad-CAM over its patches is worked out here.
+Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) weighs the last maps by the gradients of the answer; it is shown
+with its negative part, which the paper cuts off. Integrated gradients (Sundararajan, Taly and Yan 2017,
+arXiv:1703.01365) add up the gradients on the way from a blank picture. Occlusion (Zeiler and Fergus 2014,
+arXiv:1311.2901) covers a part, and looks how much the answer falls. Captum computes them; only where a transformer
+has no maps, Grad-CAM over its patches is worked out here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from pellucid.errors import UsageError
+from pellucid.insight import kinds
 from pellucid.insight.flow import Node, flow
 from pellucid.insight.tracing import Layer, Trace
 
@@ -82,10 +83,21 @@ def methods(module: nn.Module, found: Trace, blank: torch.Tensor) -> tuple[dict[
 
 
 def last_maps(found: Trace) -> Layer | None:
-    """The last convolution whose maps have places, and that is not the first layer of a transformer."""
-    sized = [layer for layer in found.convolutions if layer.spatial and min((layer.output_shape or (0, 0, 0))[1:]) > 1]
+    """The last layer whose maps have places: after the last convolution, before pooling; None for a transformer.
+
+    A layer that runs several times is passed over, for whose gradients would be meant?
+    """
+    again = {layer.name.rpartition(":")[0] for layer in found.layers if ":" in layer.name}
+    sized = [
+        layer
+        for layer in found.layers
+        if layer.spatial
+        and min((layer.output_shape or (0, 0, 0))[1:]) > 1
+        and not isinstance(layer.module, kinds.POOLING)
+        and layer.name.partition(":")[0] not in again
+    ]
     tokens = any(layer.output_shape is not None and len(layer.output_shape) == 2 for layer in found.layers)
-    return None if not sized or tokens else sized[-1]
+    return None if not found.convolutions or not sized or tokens else sized[-1]
 
 
 def grid_of(tokens: int) -> tuple[int, int] | None:

@@ -101,7 +101,9 @@ def reasons(
         against = steps.of(explains(module, inputs, blank, Answer(target, rival)))
         without = [steps.of(explains(other, inputs, blank, Answer(target))) for other in others]
         deletion, insertion = score(values)
-        alike = float(np.mean([faithfulness.rank_correlation(values, one) for one in without]))
+        # A map that is the same everywhere says nothing, and is like none.
+        empty = bool(np.ptp(values) == 0)
+        alike = None if empty else float(np.mean([faithfulness.rank_correlation(values, one) for one in without]))
         better = bool(deletion < noise[:, 0].min()), bool(insertion > noise[:, 1].max())
         shown.append(
             {
@@ -110,7 +112,7 @@ def reasons(
                 "deletion": rounded(deletion),
                 "insertion": rounded(insertion),
                 "better": list(better),
-                "alike": rounded(alike),
+                "alike": None if alike is None else rounded(alike),
             }
         )
         rows.append(
@@ -121,7 +123,7 @@ def reasons(
                 rounded(insertion),
                 rounded(noise[:, 1].mean()),
                 _words(better),
-                rounded(alike),
+                None if alike is None else rounded(alike),
             )
         )
     near = None

@@ -88,6 +88,9 @@ def _worth(axes: Axes, method: Mapping[str, Any], noise: Mapping[str, float], le
 
 def _alike(axes: Axes, method: Mapping[str, Any], left: float, top: float) -> None:
     """How much the map is like that of shuffled weights."""
+    if method["alike"] is None:
+        axes.text(left, top, "✗ empty: it says nothing", **canvas.text(7, canvas.WRONG, va="center"))
+        return
     passed = abs(method["alike"]) <= _ALIKE
     said = f"{'✓ depends' if passed else '✗ depends little'} on what was learned"
     colour = canvas.INK if passed else canvas.WRONG
