@@ -119,8 +119,9 @@ class Processes:
         """
         if self.size == 1:
             return asked
-        self._wishing = asked
-        return self._heard
+        heard = self._heard
+        self._wishing, self._heard = asked and not heard, False
+        return heard
 
     def agree(self, *, asked: bool) -> bool:
         """Whether any was asked to stop, the same in all. It waits for all of them."""
@@ -130,8 +131,8 @@ class Processes:
 
         word = torch.tensor([float(asked or self._heard)], device=self.device)
         self._all_reduce(word)
-        self._heard = bool(word.item() > 0)
-        return self._heard
+        self._wishing, self._heard = False, False
+        return bool(word.item() > 0)
 
     def gathered(self, part: torch.Tensor, first: int, n: int) -> torch.Tensor:
         """Rows (n, ...) of which each process has its own part, that begins at `first`."""
