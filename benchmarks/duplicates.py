@@ -211,9 +211,13 @@ where nothing is planted.
 """
 
 
-def table() -> None:
-    """Writes the page from the latest line of each set and kind."""
-    lines = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+def results() -> list[dict[str, Any]]:
+    """All measurements so far."""
+    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """The page, from the latest line of each set and kind."""
     latest = {(line["set"], line["kind"]): line for line in lines if "set" in line}
     rows = [
         f"| {line['set']} | {line['kind']} | {line['n']:,} | {_share(line, 'recall')} | {_share(line, 'precision')} "
@@ -229,7 +233,7 @@ def table() -> None:
             f"times that of reading and decoding them once ({one['decoding_cpu_seconds']} s), and at most "
             f"{one['peak_memory_mb']:,} MB of memory.\n"
         )
-    TABLE.write_text(page, encoding="utf-8")
+    return page
 
 
 def _share(line: dict[str, Any], name: str) -> str:
@@ -255,7 +259,7 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="SET", help="sets whose name has this in it")
     arguments = parser.parse_args()
     if arguments.table:
-        table()
+        TABLE.write_text(table(results()), encoding="utf-8")
     elif arguments.speed:
         keep(speed(arguments.pictures))
     else:

@@ -17,7 +17,7 @@ def script(name):
     return module
 
 
-@pytest.mark.parametrize("name", ["accuracy", "speed"])
+@pytest.mark.parametrize("name", ["accuracy", "duplicates", "speed"])
 def test_a_table_is_made_from_the_results(name):
     benchmark = script(name)
     if not benchmark.RESULTS.is_file():
@@ -31,7 +31,7 @@ def test_a_table_is_made_from_the_results(name):
 def test_accuracies_are_of_the_recipes_as_they_are_now():
     accuracy = script("accuracy")
     for line in accuracy.results():
-        now = accuracy.current_recipe(line["network"], line["epochs"])
+        now = accuracy.current_recipe(line["network"], line["epochs"], line.get("plan", "default"))
         assert line["recipe"] == now, f"the recipe of {line['network']} has changed; measure it again"
 
 
@@ -50,3 +50,11 @@ def test_a_mean_is_that_of_its_seeds():
     }
     page = accuracy.table([line, line | {"accuracy": 0.7, "seconds": 4.0, "seed": 1}])
     assert "**60.00** | 50.00 to 70.00 | 2 | 100 | 3 (2 to 4)" in page
+
+
+def test_planted_copies_are_found_on_pictures_that_chose_no_bound(data_root, tmp_path):
+    duplicates = script("duplicates")
+    name, images, others = next(duplicates.sets(originals=100, others=400))
+    for line in duplicates.measure(name, images, others, tmp_path):
+        assert line["precision"] >= 0.95, line
+        assert line["recall"] >= {"exact": 1, "cropped by 10 %": 0.8}.get(line["kind"], 0.9), line

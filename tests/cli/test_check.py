@@ -46,7 +46,6 @@ def test_an_error_is_named_with_what_to_do_and_the_exit_code(pellucid, folder):
     assert "  → Copy them again from where they came, or remove them." in done.out
     assert "✗ Error: 1 of 65 test pictures (1.5 %) is also in train, pixel by pixel: test/b/again.png." in done.out
     assert done.out.splitlines()[-1] == f"2 errors. Mend the errors first; then look again: pellucid check {folder}"
-    assert done.err == "The pictures themselves are shown by --report check.html.\n"
 
 
 def test_warnings_count_when_it_is_strict(pellucid, folder):
@@ -64,19 +63,6 @@ def test_json_is_one_document(pellucid, folder):
     assert done.findings["copies_in_two_classes"]["level"] == "error"
     assert done.findings["copies_in_two_classes"]["pictures"] == ["train/b/001.png", "test/a/again.png"]
     assert done.findings["classes"]["rows"] == [["a", 20, 33], ["b", 20, 32]]
-
-
-def test_the_page(pellucid, folder, tmp_path):
-    shutil.copy(folder / "train/b/001.png", folder / "test/a/<b>again.png")
-    done = pellucid("check", folder, "--report", tmp_path / "page.html")
-    assert done.code == 1
-    assert done.err == f"Written to {tmp_path / 'page.html'}\n"
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "<h1>photos</h1>" in page
-    assert "2 errors" in page
-    assert "test/a/&lt;b&gt;again.png" in page
-    assert "<b>again" not in page
-    assert page.count("data:image/png;base64,") == 1
 
 
 def test_many_classes_are_summed_up(pellucid, tmp_path):
@@ -102,7 +88,7 @@ def test_its_mistakes(pellucid, folder, tmp_path, monkeypatch):
     assert pellucid("check", "mnits").sentence.startswith("There is no data set named 'mnits'. Did you mean 'mnist'?")
     assert pellucid("check", tmp_path / "none").sentence.startswith(f"There is no folder at {tmp_path / 'none'}.")
     assert pellucid("check", "").code == 2
-    monkeypatch.delitem(display.VIEWS, "check")
+    monkeypatch.delitem(display.VIEWS, "check", raising=False)
     sentence = pellucid("check", folder, "--report", tmp_path / "page.html").sentence
     assert sentence == "There is nothing here that writes pages; leave --report out."
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from pellucid.cli import main
 from pellucid.data.checking import check
 from pellucid.records import Dataset, Figure, Findings, Remark, Split, Table
 from pellucid.report import check as page
@@ -59,3 +61,24 @@ def test_rows_of_pictures_are_drawn_also_without_some():
 
 def test_a_notebook_shows_remarks():
     assert "warning: 1 picture shows nothing" in notebook.findings(found())
+
+
+def test_the_page_is_written_by_the_command(tmp_path, capsys):
+    for number in range(40):
+        place = tmp_path / "photos" / ("train" if number < 20 else "test") / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        spots = np.random.default_rng(number % 39).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(spots).resize((48, 48)).save(place / f"<b>{number:03}.png")
+    with pytest.raises(SystemExit) as end:
+        main(["check", str(tmp_path / "photos")])
+    assert end.value.code == 1
+    assert capsys.readouterr().err == "The pictures themselves are shown by --report check.html.\n"
+    with pytest.raises(SystemExit) as end:
+        main(["check", str(tmp_path / "photos"), "--report", str(tmp_path / "page.html")])
+    assert end.value.code == 1
+    assert capsys.readouterr().err == f"Written to {tmp_path / 'page.html'}\n"
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<h1>photos</h1>" in text
+    assert "test/b/&lt;b&gt;039.png" in text
+    assert "<b>0" not in text
+    assert text.count("data:image/png;base64,") == 1

@@ -257,6 +257,7 @@ def test_an_interrupted_run_keeps_the_best_model(few):
     assert done.report is None
     names = files(done.folder.path)
     assert [name for name in names if not name.startswith("checkpoint/")] == [
+        "check.json",
         "history.csv",
         "model.safetensors",
         "run.json",

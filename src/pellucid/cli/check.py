@@ -65,7 +65,7 @@ def check(
         _print(findings, data)
     if report is not None and write is not None:
         console.say(f"Written to {write(findings, report)}")
-    elif not as_json and any(item.name in ("copies", "extremes") for item in findings):
+    elif write is not None and not as_json and any(item.name in ("copies", "extremes") for item in findings):
         console.say("The pictures themselves are shown by --report check.html.")
     if worst(findings) in (("error", "warning") if strict else ("error",)):
         raise typer.Exit(1)

@@ -21,7 +21,7 @@ def looked_at(data: Dataset, folder: RunFolder, told: Callbacks) -> Dataset:
     """Looks at the data, writes `check.json` and, where pictures cannot be read, `quarantine.json` into the run folder.
 
     Returns:
-        The data without what cannot be read.
+        The data without what cannot be read; in the test split it stays, to be named again where it is scored.
 
     Raises:
         DataError: nothing is left of a split.
@@ -42,7 +42,7 @@ def looked_at(data: Dataset, folder: RunFolder, told: Callbacks) -> Dataset:
 
 
 def obeyed(data: Dataset, folder: RunFolder) -> Dataset:
-    """The data without the pictures of the folder's `quarantine.json`; as they are where there is none.
+    """The data without the pictures of the folder's `quarantine.json`, which the test split keeps.
 
     Raises:
         FormatError: it is damaged.
@@ -64,7 +64,9 @@ def obeyed(data: Dataset, folder: RunFolder) -> Dataset:
             raise DataError(
                 f"None of the {len(split):,} pictures of the {name} split can be read. The first: {listed[0]['reason']}"
             )
-        splits[name] = split if len(kept) == len(split) else split.take(np.array(kept))
+        # What is scored at the end keeps them: they are named there, and counted as not counted.
+        whole = len(kept) == len(split) or name == "test"
+        splits[name] = split if whole else split.take(np.array(kept))
     n = len(listed)
     note = f"{n:,} picture{'s' if n > 1 else ''} that cannot be read left out, each named in {folder.quarantine.name}"
     return replace(data, splits=splits, notes=(*data.notes, note))
