@@ -386,7 +386,9 @@ def test_the_real_photos(data_root):
         pytest.skip("there is no hymenoptera in PELLUCID_DATA: this test is not run")
     data = load(folder)
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 245, "validation": 153}
-    assert data.notes == ("2 hidden or system files ignored: '.DS_Store'",)
+    assert data.notes[0] == "2 hidden or system files ignored: '.DS_Store'"
+    assert data.notes[1].endswith(": 'train/ants/imageNotFound.gif'"), "a web page's placeholder among the ants"
+    assert len(data.notes) == 2
     from pellucid.data.preprocessing import prepare
     from pellucid.records import Preprocessing
 
@@ -397,3 +399,14 @@ def test_the_real_photos(data_root):
 
 def test_names_on_one_line():
     assert on_one_line("a\nb\r\x1b[31m🐝 é") == "a\\nb\\r\\x1b[31m🐝 é"
+
+
+def test_a_placeholder_among_photographs_is_named(class_folders, photo):
+    folder = class_folders({"ants": 30, "bees": 30})
+    photo(300, 300).save(folder / "ants" / "imageNotFound.gif")
+    data = load(folder, test_fraction=0)
+    said = "1 file of another format than the others (PNG), kept; have a look whether it belongs there"
+    assert data.notes == (f"{said}: 'ants/imageNotFound.gif'",)
+    for i in range(5):
+        photo(310 + i, 300).save(folder / "bees" / f"{i}.gif")
+    assert load(folder, test_fraction=0).notes == (), "as many are no accident"

@@ -93,7 +93,7 @@ def _notes(found: Found, checked: Checked, classes: tuple[str, ...]) -> list[str
         kinds = sorted({name.rsplit("/", 1)[-1] for name in found.hidden})
         count = len(found.hidden)
         notes.append(f"{count:,} hidden or system file{'s' * (count > 1)} ignored: {listed(kinds)}")
-    return notes + checked.misnamed_notes()
+    return notes + checked.format_notes()
 
 
 def _nothing(root: Path, found: Found, unreadable: list[str]) -> str:

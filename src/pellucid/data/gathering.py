@@ -29,6 +29,8 @@ from pellucid.records.pictures import Member, Members
 __all__ = ["Checked", "Picture", "as_dataset", "check", "files", "listed", "named_split", "ordered_classes"]
 
 _SHOWN = 20
+_FEW = 0.02
+"""Up to this share of the pictures are strangers, where they are of another format than the others."""
 SPLITS = ("train", "validation", "test")
 
 
@@ -53,11 +55,20 @@ class Picture:
 
 @dataclass(frozen=True)
 class Checked:
-    """What is left of the pictures, a sentence on each of the others, and which are of another format than named."""
+    """What is left of the pictures, and what was seen of them.
+
+    Attributes:
+        readable: the pictures.
+        unreadable: a sentence on each of the others.
+        misnamed: which are of another format than their name says.
+        strangers: the few that are of another format than nearly all are, `usual`.
+    """
 
     readable: list[Picture]
     unreadable: list[str]
     misnamed: list[str]
+    strangers: Sequence[str] = ()
+    usual: str = ""
 
     def notes(self) -> list[str]:
         """Names each file that was left out."""
@@ -66,10 +77,17 @@ class Checked:
             found.insert(0, f"{files(len(found))} could not be read and left out, each named below")
         return found
 
-    def misnamed_notes(self) -> list[str]:
-        if not self.misnamed:
-            return []
-        return [f"{files(len(self.misnamed))} of another format than the name says: {listed(self.misnamed)}"]
+    def format_notes(self) -> list[str]:
+        """Names what is of an unexpected format: often a web page's placeholder, and no picture of its class."""
+        found = []
+        if self.misnamed:
+            found.append(f"{files(len(self.misnamed))} of another format than the name says: {listed(self.misnamed)}")
+        if self.strangers:
+            found.append(
+                f"{files(len(self.strangers))} of another format than the others ({self.usual}), kept; have a look "
+                f"whether it belongs there: {listed(self.strangers)}"
+            )
+        return found
 
 
 def check(pictures: Sequence[Picture]) -> Checked:
@@ -84,15 +102,19 @@ def check(pictures: Sequence[Picture]) -> Checked:
 
     with ThreadPoolExecutor(max_workers=threads()) as pool:
         looks = list(watched(pool.map(look, pictures), len(pictures), "Looking at the pictures"))
-    readable, unreadable, misnamed = [], [], []
+    readable, unreadable, misnamed, formats = [], [], [], []
     for picture, seen in zip(pictures, looks, strict=True):
         if isinstance(seen, DataError):
             unreadable.append(str(seen))
             continue
         readable.append(picture)
+        formats.append(seen)
         if seen != SUFFIXES.get(picture.path.suffix.lower(), seen):
             misnamed.append(f"{picture.identity} (is {seen})")
-    return Checked(readable, unreadable, misnamed)
+    usual = max(set(formats), key=formats.count, default="")
+    strangers = [one.identity for one, kind in zip(readable, formats, strict=True) if kind != usual]
+    few = len(strangers) <= _FEW * len(readable)
+    return Checked(readable, unreadable, misnamed, strangers if few else (), usual)
 
 
 def as_dataset(

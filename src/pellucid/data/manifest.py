@@ -107,7 +107,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
         ordered_classes([picture.label for picture in checked.readable], path),
         root=path.parent,
         description=f"Pictures of the table {on_one_line(path.name)}.",
-        notes=notes + checked.misnamed_notes(),
+        notes=notes + checked.format_notes(),
         has_splits="split" in place,
         test_fraction=test_fraction,
         seed=seed,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+from pellucid.data.files import read_errors
 from pellucid.data.progress import Progress, watched
 from pellucid.errors import DataError, FormatError, StorageError
 from pellucid.records import MappedPictures, PictureFiles, Preprocessing, Split
@@ -301,12 +302,18 @@ def _run(work: Any) -> None:
 
 def _of_file(path: Path | Member, preprocessing: Preprocessing, digest: bytes = b"") -> np.ndarray:
     """A file's picture; where its digest is given, only if its content still has it."""
-    if isinstance(path, Path) and (not digest or path.stat().st_size > _LARGEST_FILE):
+    if isinstance(path, Path) and (not digest or _size(path) > _LARGEST_FILE):
         return prepare_one(path, preprocessing)
-    content = path.read_bytes()
+    with read_errors(Path(str(path))):
+        content = path.read_bytes()
     if digest and hashlib.sha256(content).digest() != digest.ljust(32, b"\0"):
         raise DataError(f"{path} changed while it was read. Try again.")
     return prepare_one(content, preprocessing, name=str(path))
+
+
+def _size(path: Path) -> int:
+    with read_errors(path):
+        return path.stat().st_size
 
 
 def _of_array(picture: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
