@@ -21,7 +21,9 @@ def test_train_needs_no_network_for_photos(pellucid, photos, tmp_path):
     assert "cross-validation on 16 training pictures" in done.err
     described = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     assert described["recipe"]["backbone"] == "lite0"
-    assert (tmp_path / "run" / "report.html").is_file()
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Backbone" in page
+    assert "Learning rate" not in page, "there is none"
     again = pellucid("evaluate", tmp_path / "run", photos)
     assert again.code == 0
     assert "Note" not in again.err.replace("Note: no test split was given", "")

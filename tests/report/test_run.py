@@ -1,9 +1,12 @@
 import json
 
+import numpy as np
 import pytest
 
 from pellucid.errors import FormatError
-from pellucid.records import Figure, Findings, RunFolder, display
+from pellucid.evaluation import evaluate
+from pellucid.records import Figure, Findings, Predictions, RunFolder, display
+from pellucid.report.result import warnings
 from pellucid.report.run import history, write
 
 
@@ -73,3 +76,10 @@ def test_damaged_findings_are_one_sentence(run, content):
 
 def test_is_what_the_registry_of_views_names():
     assert display.view("run") is write
+
+
+@pytest.mark.parametrize(("frozen", "said"), [(True, "and chose nothing"), (False, "the best epoch was chosen")])
+def test_what_validation_pictures_chose_is_said_as_it_was(frozen, said):
+    found = evaluate(Predictions(np.array(["a", "b"]), np.eye(2), ("x", "y"), np.array([0, 1]), split="validation"))
+    (warning,) = warnings(found, {"recipe": {"frozen": frozen}})
+    assert said in warning

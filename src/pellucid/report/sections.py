@@ -187,6 +187,9 @@ def _notes(about: Mapping[str, Any]) -> list[Part]:
     return [{"kind": "list", "title": "Notes on the data", "lines": lines}] if lines else []
 
 
+_OF_A_LAST_LAYER = {"backbone", "frozen", "loss", "class_weights", "balance_from", "split_seed"}
+
+
 def _training(about: Mapping[str, Any]) -> list[Part]:
     network = about.get("network", {})
     facts = [
@@ -200,6 +203,8 @@ def _training(about: Mapping[str, Any]) -> list[Part]:
     recipe = dict(about.get("recipe", {}))
     if recipe.get("loss") is None and about.get("loss"):
         recipe["loss"] = about["loss"]  # the recipe leaves it to the network
+    if recipe.get("frozen"):  # the last layer is solved for: there are no epochs, steps and rates to tell of
+        recipe = {key: value for key, value in recipe.items() if key in _OF_A_LAST_LAYER}
     facts += _flat(recipe)
     facts += _flat(about.get("preprocessing", {}), "Pictures: ")
     facts += _flat({key: about[key] for key in ("seed", "threads", "platform") if key in about})

@@ -104,7 +104,7 @@ def learn(
     Args:
         data: labelled pictures; `train` and two classes at least.
         network: a name of the catalogue, `file.py:Class`, or a `torch.nn.Module` of your own; may be left out where
-            `start` says it.
+            `start` says it, and for photos, which start from a backbone (see `pellucid.training.transfer`).
         recipe: a training plan, or the name of one; `default` is the network's own.
         seed: what weights, order, augmentation and dropout are drawn from.
         settings: settings of the network, for example {"widths": [500, 100]}.
