@@ -267,10 +267,11 @@ def stand_in(monkeypatch, reached=True):
     """An accelerate that needs no second process."""
 
     class PartialState(SimpleNamespace):
-        def __init__(self, cpu, timeout) -> None:
+        def __init__(self, cpu, timeout, store, rank, world_size) -> None:
+            assert (store, rank, world_size) == ("place", 1, 2)
             assert timeout >= timedelta(hours=1)
             if not reached:
-                raise RuntimeError("connection refused\nat a place in C++")
+                raise RuntimeError("[/a/place/in.cc:7] connection refused. That is bad\nand more")
             super().__init__(process_index=1, num_processes=2, local_process_index=1, cpu=cpu)
 
         def destroy_process_group(self):
@@ -283,6 +284,7 @@ def stand_in(monkeypatch, reached=True):
     module = ModuleType("accelerate")
     module.PartialState = PartialState
     monkeypatch.setitem(sys.modules, "accelerate", module)
+    monkeypatch.setattr(processes, "_meeting_place", lambda: ("place", 1, 2))
 
 
 def test_joining(second):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import nn
+    from torch.distributed import Store
 
 _PATIENCE = timedelta(hours=12)
 """How long a process waits for the others, which may be decoding photos; one that has ended is noticed at once."""
@@ -256,8 +258,8 @@ def notes(network: nn.Module) -> Iterator[str]:
     yield f"{size} processes shared each batch; another number of them learns the same within rounding, not to the bit."
     if running_statistics(network.modules()):
         yield (
-            f"Batch normalisation took its averages over each process's own part of a batch, a {size}th of it; the "
-            f"running statistics that the model keeps are the means over the processes."
+            f"Batch normalisation took its averages over each process's own part of a batch, one of {size}; the running "
+            f"statistics that the model keeps are the means over the processes."
         )
 
 
@@ -303,7 +305,8 @@ def joined(device: str = "auto") -> Iterator[Processes]:
     on_cpu = device == "cpu" or not torch.cuda.is_available()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # else accelerate sets threads itself; `set_threads` does
     with _connected():
-        state = PartialState(cpu=on_cpu, timeout=_PATIENCE)
+        store, rank, size = _meeting_place()
+        state = PartialState(cpu=on_cpu, timeout=_PATIENCE, store=store, rank=rank, world_size=size)
     place = "cpu" if on_cpu else f"cuda:{state.local_process_index}"
     _current, _met = Processes(state.process_index, state.num_processes, place), True
     try:
@@ -313,6 +316,19 @@ def joined(device: str = "auto") -> Iterator[Processes]:
         with contextlib.suppress(RuntimeError, ValueError):  # where one is lost, there is nobody to say goodbye to
             state.destroy_process_group()
         PartialState._reset_state()  # noqa: SLF001 (accelerate keeps one state for good, and has no other way)
+
+
+def _meeting_place() -> tuple[Store, int, int]:
+    """Where the processes leave each other their addresses, which process this is, and how many there are.
+
+    torchrun keeps one such place for all its restarts, where the addresses of processes that were killed still stand:
+    each attempt gets names of its own.
+    """
+    from torch.distributed import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    store, rank, size = next(rendezvous("env://", timeout=_PATIENCE))
+    return PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store), rank, size
 
 
 @contextlib.contextmanager
@@ -325,7 +341,8 @@ def _connected() -> Iterator[None]:
         raise
     except (RuntimeError, OSError) as error:
         _lost = True
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = re.sub(r"^\[[^\]]*\] *", "", reason).split(". ")[0].rstrip(".")  # without the line of C++
         raise TrainingError(
             f"Another process of this training has ended, or cannot be reached ({reason}). What was learned until the "
             f"last checkpoint is kept: go on with `pellucid train --resume RUN`, or start with --max-restarts for "
