@@ -139,7 +139,7 @@ def test_attention_that_cannot_be_drawn_is_a_sentence(untrained, own, digits):
 def test_a_network_without_maps_has_no_grad_cam(untrained, digits):
     found = insight.reasons(untrained("mlp", (1, 8, 8)), digits.test.take([0]))
     assert [row[0] for row in found["faithfulness"].rows] == ["Integrated gradients", "Occlusion"]
-    assert found["reasons"].note == "There is no Grad-CAM: no layer of this network gives maps."
+    assert found["reasons"].note == "There is no Grad-CAM: no late layer of this network gives maps."
 
 
 def test_shuffled_weights_are_the_same_numbers_elsewhere(parts):
@@ -242,6 +242,29 @@ def test_the_last_maps_are_those_before_pooling_of_a_layer_that_runs_once(untrai
         assert last is not None
         assert not isinstance(last.module, nn.MaxPool2d)
         assert expected in (None, last.name)
+
+
+def test_layers_with_their_channels_last_are_not_taken_for_maps():
+    class Last(nn.Module):
+        def __init__(self, late: bool) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(1, 4, 3, padding=1)
+            self.norm = nn.LayerNorm(4)
+            self.dense = nn.Linear(4, 4)
+            self.act = nn.GELU()
+            self.last = nn.Conv2d(4, 4, 3) if late else nn.Identity()
+            self.head = nn.Linear(4, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.act(self.dense(self.norm(self.first(x).permute(0, 2, 3, 1)))).permute(0, 3, 1, 2)
+            return self.head(self.last(x).mean(dim=(2, 3)))
+
+    found = trace(Last(late=True).eval(), (1, 8, 8))
+    spatial = [layer.name for layer in found.layers if layer.spatial]
+    assert "norm" not in spatial
+    assert "dense" not in spatial
+    assert attribution.last_maps(found).name == "last"
+    assert attribution.last_maps(trace(Last(late=False).eval(), (1, 8, 8))) is None
 
 
 def test_without_captum_it_says_what_to_install(model, digits, monkeypatch):

@@ -147,6 +147,30 @@ def test_dense_units_and_tokens_are_excited_too(model, digits, own):
     assert (len(rows), rows[0]["dead"]) == (4, True)
 
 
+def test_units_are_counted_in_the_last_direction_where_the_channels_are_last(own, digits):
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(1, 3, 1)
+            self.norm = nn.LayerNorm(3)
+            self.head = nn.Linear(3, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.norm(self.first(x).permute(0, 2, 3, 1)).mean(dim=(1, 2)))
+
+    network = Last()
+    model = own(network)
+    table = {row[0]: row for row in insight.activations(model, digits, limit=9, network=network)["activations"].rows}
+    assert (table["first"][2], table["norm"][2]) == (3, 3)
+    rows = insight.exciting(model, "norm", digits, limit=9, network=network).data["rows"]
+    some, _ = sample(digits, "train", 9)
+    with torch.no_grad():
+        values = network.norm(network.first(inputs_of(model, some)).permute(0, 2, 3, 1)).amax(dim=(0, 1, 2))
+    assert [row["highest"] for row in rows] == pytest.approx(values.tolist(), rel=1e-3)
+    found = insight.separation(model, ("4", "9"), digits, limit=16, network=network)
+    assert {row[0]: row[2] for row in found["separation"].rows}["norm"] == 192
+
+
 def test_layers_and_units_that_are_not_there(model, digits):
     with pytest.raises(UsageError, match=r"'c1' has the units 1 to 6; given: --unit 7\."):
         insight.exciting(model, "c1", digits, units=[7])

@@ -79,7 +79,7 @@ def methods(module: nn.Module, found: Trace, blank: torch.Tensor) -> tuple[dict[
         return {"Grad-CAM": partial(_grad_cam_of_patches, tokens.name), **_EITHER}, (
             f"A transformer has no late maps: Grad-CAM weighs the patches as '{tokens.name}' gives them."
         )
-    return dict(_EITHER), "There is no Grad-CAM: no layer of this network gives maps."
+    return dict(_EITHER), "There is no Grad-CAM: no late layer of this network gives maps."
 
 
 def last_maps(found: Trace) -> Layer | None:
@@ -97,6 +97,11 @@ def last_maps(found: Trace) -> Layer | None:
         and layer.name.partition(":")[0] not in again
     ]
     tokens = any(layer.output_shape is not None and len(layer.output_shape) == 2 for layer in found.layers)
+    if any(layer.channels_last for layer in found.layers):
+        # Where some layers have the channels last, only of convolutions it is sure that theirs are first; and only late
+        # ones have seen enough.
+        late = found.layers[len(found.layers) // 2 :]
+        sized = [layer for layer in sized if kinds.is_convolution(layer.module) and layer in late]
     return None if not found.convolutions or not sized or tokens else sized[-1]
 
 

@@ -36,7 +36,7 @@ class _Tally:
 
     def add(self, output: torch.Tensor, share: float) -> None:
         """Takes in the outputs of a batch, (B, units, H, W), (B, tokens, units) or (B, units)."""
-        units = output.transpose(0, 1).flatten(1) if output.ndim == 4 else output.flatten(0, -2).T
+        units = output.transpose(0, 1).flatten(1) if self.layer.spatial else output.flatten(0, -2).T
         low, high = units.amin(dim=1), units.amax(dim=1)
         self.low = low if self.low is None else torch.minimum(self.low, low)
         self.high = high if self.high is None else torch.maximum(self.high, high)

@@ -109,8 +109,10 @@ def _peaks(
     which = torch.tensor([number - 1 for number in numbers])
 
     def take(_: Layer, output: torch.Tensor, first: int) -> None:
-        if output.ndim == 4:
+        if layer.spatial:
             flat = output[:, which].flatten(2)
+        elif output.ndim == 4:
+            flat = output.flatten(1, 2)[:, :, which].transpose(1, 2)
         elif output.ndim == 3:
             flat = output[:, :, which].transpose(1, 2)
         else:

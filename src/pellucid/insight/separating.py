@@ -70,7 +70,7 @@ def separation(
     held: dict[str, list[np.ndarray]] = {layer.name: [] for layer in layers}
 
     def take(layer: Layer, output: torch.Tensor, _: int) -> None:
-        held[layer.name].append(_flat(output))
+        held[layer.name].append(_flat(output.permute(0, 3, 1, 2) if layer.channels_last else output))
 
     record(module, pixels, said, layers, take, progress=progress)
     learn = _half(labels, seed)

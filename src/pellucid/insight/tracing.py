@@ -39,7 +39,13 @@ class Layer:
     @property
     def spatial(self) -> bool:
         """Whether it gives maps: (C, H, W)."""
-        return self.output_shape is not None and len(self.output_shape) == 3
+        return self.output_shape is not None and len(self.output_shape) == 3 and not self.channels_last
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether it works on the last of three directions, so that this is the channels': (H, W, C)."""
+        last = type(self.module) in (nn.Linear, nn.LayerNorm)
+        return last and self.output_shape is not None and len(self.output_shape) == 3
 
 
 @dataclass(frozen=True)
