@@ -21,7 +21,15 @@ from pellucid.insight.summarising import name_of
 from pellucid.insight.tracing import trace
 from pellucid.records import Figure, Findings, Model, Table
 
-COLUMNS = ("method", "deletion", "of noise", "insertion", "of noise ", "better than noise", "like shuffled weights")
+COLUMNS = (
+    "method",
+    "deletion",
+    "noise deletion",
+    "insertion",
+    "noise insertion",
+    "better than noise",
+    "like shuffled weights",
+)
 ALIKE = 0.5
 """A map whose rank correlation with that of shuffled weights lies above this says little of what was learned."""
 
