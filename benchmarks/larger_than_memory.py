@@ -8,7 +8,7 @@ into the cache and trained on from there, in a process of its own, with one thre
 a second within the training's steps, by the clock and, as other programs may take turns with this one, by the
 processor's time. Memory is what is the process's own (RssAnon on Linux: mapped files are not, as
 the system takes them back when it needs room); `import torch` and a forward pass hold some of it before any picture.
-Prints, and appends a line to `benchmarks/results/larger_than_memory.jsonl`.
+Prints, and appends a line for each network to `benchmarks/results/larger_than_memory.jsonl`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import io
 import json
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -191,51 +191,52 @@ def forget(work: Path) -> None:
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def measure(gigabytes: float, networks: list[str], pairs: int, seconds: float) -> dict[str, Any]:
-    """Writes the set, trains in turn, and gives one line of results."""
+def measure(gigabytes: float, networks: list[str], pairs: int, seconds: float) -> Iterator[dict[str, Any]]:
+    """Writes the set, trains in turn, and yields a line of results for each network."""
     n = int(gigabytes * 1e9 / (3 * SIDE * SIDE))
     with tempfile.TemporaryDirectory() as top:
         work = Path(top)
-        started = time.perf_counter()
         distinct = [picture(number) for number in range(DISTINCT)]
         write(work / "large", n, max(2, n // 8000), distinct)
-        write(work / "small", FITS, 2, distinct)
-        line: dict[str, Any] = {
-            "gigabytes": gigabytes,
-            "pictures": n,
-            "side": SIDE,
-            "parquet_bytes": sum(path.stat().st_size for path in (work / "large").iterdir()),
-            "write_seconds": time.perf_counter() - started,
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            "disk_free": shutil.disk_usage(work).free,
-            "runs": [],
-        }
+        write(work / "small", min(n, FITS), 2, distinct)
         for network in networks:
-            ratios, of_work = [], []
-            for pair in range(pairs):
+            runs = []
+            for _ in range(pairs):
                 large = run(work / "large", network, seconds, 1, work)
                 small = run(work / "small", network, seconds, max(1, n // FITS), work)
-                ratios.append(large["pictures_per_second"] / small["pictures_per_second"])
-                of_work.append(large["pictures_per_processor_second"] / small["pictures_per_processor_second"])
-                line["runs"].append({"network": network, "pair": pair, "mapped": large, "in_memory": small})
+                runs.append(
+                    {"mapped": large, "in_memory": small}
+                    | {
+                        key: large[f"pictures_per_{unit}"] / small[f"pictures_per_{unit}"]
+                        for key, unit in (("ratio", "second"), ("ratio_of_processor_time", "processor_second"))
+                    }
+                )
                 print(
                     f"{network}: mapped {large['pictures_per_second']:,.0f} pictures/s, in memory "
-                    f"{small['pictures_per_second']:,.0f}, ratio {ratios[-1]:.2f} (of processor time {of_work[-1]:.2f}); own memory at most "
+                    f"{small['pictures_per_second']:,.0f}, ratio {runs[-1]['ratio']:.2f} (of processor time "
+                    f"{runs[-1]['ratio_of_processor_time']:.2f}); own memory at most "
                     f"{max(large['own_memory'].values()) / 1e6:,.0f} MB ({large['own_memory']}), load "
                     f"{large['load_seconds']:.1f} s, decode {large['decode_seconds']:.1f} s",
                     flush=True,
                 )
+            cold = None
             if hasattr(os, "posix_fadvise"):
                 forget(work)
                 cold = run(work / "large", network, seconds, 1, work)
-                line["runs"].append({"network": network, "cold": cold})
                 print(f"{network}: mapped, from the disk {cold['pictures_per_second']:,.0f} pictures/s", flush=True)
-            line[f"{network}_ratio"] = statistics.median(ratios)
-            line[f"{network}_ratio_of_processor_time"] = statistics.median(of_work)
-        line["own_memory_most"] = max(
-            max(one["mapped"]["own_memory"].values()) for one in line["runs"] if "mapped" in one
-        )
-    return line
+            yield {
+                "network": network,
+                "gigabytes": gigabytes,
+                "pictures": n,
+                "side": SIDE,
+                "pairs": pairs,
+                "ratio": statistics.median(one["ratio"] for one in runs),
+                "ratio_of_processor_time": statistics.median(one["ratio_of_processor_time"] for one in runs),
+                "own_memory_most": max(max(one["mapped"]["own_memory"].values()) for one in runs),
+                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+                "runs": runs,
+                "from_the_disk": cold,
+            }
 
 
 def main() -> None:
@@ -251,10 +252,9 @@ def main() -> None:
         folder, network, seconds, epochs = given.child
         print(json.dumps(child(Path(folder), network, float(seconds), int(epochs))))
         return
-    line = measure(given.gigabytes, given.networks, given.pairs, given.seconds)
-    with RESULTS.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line) + "\n")
-    print({key: value for key, value in line.items() if key != "runs"})
+    for line in measure(given.gigabytes, given.networks, given.pairs, given.seconds):
+        with RESULTS.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":
