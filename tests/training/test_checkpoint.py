@@ -46,6 +46,11 @@ RECIPES = {
     "perceptron": ("perceptron", {}),
     "hinge, clipped, stopped early": ("mlp", {"loss": "hinge", "gradient_clip": 1.0, "early_stopping": 1}),
     "channels last": ("cifar-convnet", {}),
+    "muon, averaged, mirrored in turn": (
+        "convnet",
+        {"optimizer": "muon", "learning_rate": 0.02, "averaging": 0.9, "augmentation": ("alternating-flip",)},
+    ),
+    "mixed precision, muon at one norm": ("convnet", {"optimizer": "muon", "unit_kernels": True, "precision": "mixed"}),
 }
 
 

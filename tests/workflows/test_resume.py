@@ -1,12 +1,10 @@
-"""A run that is killed for real, and goes on."""
+"""A run that is interrupted or killed, and goes on. See test_kills.py for many kills."""
 
-import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,89 +14,6 @@ from pellucid.errors import MissingDataError, StorageError, UsageError
 from pellucid.records import RunFolder
 from pellucid.records.run import held
 from pellucid.workflows.train import resume, run
-
-DRIVER = """
-import os, random, signal, sys
-import pellucid.training.checkpoint as checkpoint
-from pellucid.records import atomic
-from pellucid.workflows.train import resume, run
-import pellucid
-
-folder, seed = sys.argv[1], int(sys.argv[2])
-checkpoint.Checkpoints.due = lambda self: True
-chance = random.Random(seed)
-left = chance.randint(1, 90) if seed else 10**9
-
-
-def die_sometimes(place):
-    global left
-    left -= 1
-    if left == 0:
-        print("killed", place, flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-class Watch:
-    def on_step(self, step, loss, accuracy):
-        with open(folder + ".steps", "a") as stream:
-            stream.write(f"{step} ")
-        die_sometimes("step")
-
-    def on_epoch(self, row):
-        die_sometimes("epoch")
-
-
-real = os.fsync
-
-
-def fsync(descriptor):
-    die_sometimes("before the content is durable")
-    real(descriptor)
-    die_sometimes("before the file has its name")
-
-
-atomic.os.fsync = fsync
-if os.path.exists(os.path.join(folder, "checkpoint", "plan.json")):
-    done = resume(folder, progress=False, callbacks=[Watch()])
-else:
-    done = run(pellucid.load("digits"), "convnet", source="digits", out=folder, epochs=2, batch_size=64, seed=3,
-               augmentation=["shift:1"], threads=1, report=False, progress=False, callbacks=[Watch()])
-print("finished", done.model.sha256, flush=True)
-"""
-
-
-def drive(folder: Path, seed: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", DRIVER, str(folder), str(seed)], capture_output=True, text=True, timeout=120, check=False
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
-def test_twenty_kills_change_no_byte(tmp_path):
-    assert drive(tmp_path / "whole", 0).returncode == 0
-    expected = {name: (tmp_path / "whole" / name).read_bytes() for name in ("model.safetensors", "history.csv")}
-    kills, seeds, places = 0, iter(range(1, 200)), set()
-    attempt = 0
-    while kills < 20:
-        folder = tmp_path / f"killed{attempt}"
-        attempt += 1
-        while True:
-            done = drive(folder, next(seeds) if kills < 20 else 0)
-            if done.returncode == 0:
-                break
-            assert done.returncode == -signal.SIGKILL, done.stderr
-            kills += 1
-            places.add(done.stdout.split(maxsplit=1)[1].strip())
-            if not (folder / "checkpoint" / "plan.json").exists() and folder.exists():
-                # Killed before anything was begun: such a folder is not taken again, nor is it needed.
-                folder = tmp_path / f"killed{attempt}-again{kills}"
-        assert {name: (folder / name).read_bytes() for name in expected} == expected
-        steps = [int(step) for step in Path(f"{folder}.steps").read_text().split()]
-        again = [before - after + 1 for before, after in itertools.pairwise(steps) if after <= before]
-        assert all(count <= 1 for count in again), f"steps made again after a kill: {again}"
-    assert {"step", "before the content is durable", "before the file has its name"} <= places
 
 
 @pytest.fixture

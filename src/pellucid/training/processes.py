@@ -258,8 +258,8 @@ def notes(network: nn.Module) -> Iterator[str]:
     yield f"{size} processes shared each batch; another number of them learns the same within rounding, not to the bit."
     if running_statistics(network.modules()):
         yield (
-            f"Batch normalisation took its averages over each process's own part of a batch, one of {size}; the running "
-            f"statistics that the model keeps are the means over the processes."
+            "Batch normalisation took its averages over each process's own part of a batch; the running statistics "
+            "that the model keeps are the means over the processes."
         )
 
 
