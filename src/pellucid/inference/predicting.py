@@ -181,7 +181,8 @@ def _held(pictures: np.ndarray | torch.Tensor | MappedPictures) -> torch.Tensor 
 def gather(pictures: torch.Tensor | MappedPictures, which: torch.Tensor | slice) -> torch.Tensor:
     """Some of the pictures, in that order, uint8 (B, C, H, W); of mapped ones these alone come into memory."""
     if isinstance(pictures, torch.Tensor):
-        return pictures[which]
+        # `pictures[which]` finds each byte's place anew: five to nine times the time.
+        return pictures[which] if isinstance(which, slice) else pictures.index_select(0, which)
     return torch.from_numpy(pictures[which if isinstance(which, slice) else which.cpu().numpy()])
 
 
