@@ -8,10 +8,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pellucid.networks.arithmetic import require_size
 from pellucid.networks.network import Network
 
 FEATURES = 1280
 """D, how many numbers describe a picture before the last layer."""
+
+_SMALLEST = 32
 
 # One line a stage: how much wider the middle of a block is, its channels, its blocks, the first one's stride, its
 # kernel. Tan and Le 2019, table 1; Lite keeps the first and the last stage at one block.
@@ -35,7 +38,7 @@ class Lite0(Network):
     has no squeeze-and-excitation and no swish, so that small machines run it quickly.
 
     Shapes: (N, 3, 224, 224) → (N, 32, 112, 112) → 16 → 24, 56 → 40, 28 → 80, 14 → 112 → 192, 7 → 320 → 1280 → (N, K).
-    Pictures of any size fit.
+    Pictures of at least 32×32 fit, which five halvings bring to 1×1.
 
     Source: Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks", 2019; Lite: Google,
     2020, https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite. Padding is TensorFlow's
@@ -46,6 +49,7 @@ class Lite0(Network):
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
+        require_size("lite0", shape, _SMALLEST)
         self.stem = ConvolutionBlock(shape[0], 32, 3, stride=2)
         self.blocks = nn.Sequential(*_blocks())
         self.head = ConvolutionBlock(320, FEATURES, 1)
