@@ -180,7 +180,12 @@ def speed(pictures: int) -> dict[str, Any]:
         once, once_cpu = time.perf_counter() - began, time.process_time() - before
         began = time.perf_counter()
         command = [sys.executable, "-m", "pellucid.cli", "check", top, "--json"]
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env=os.environ | {"PELLUCID_CACHE": f"{top}/c"})
+        subprocess.run(
+            command,
+            stdout=subprocess.DEVNULL,
+            check=False,
+            env=os.environ | {"PELLUCID_CACHE": f"{top}/c", "OMP_NUM_THREADS": "1"},
+        )
         checked = time.perf_counter() - began
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = used.ru_utime + used.ru_stime
