@@ -1,5 +1,6 @@
 """Several processes: two real ones learn what one learns, each its own part, and one that is killed loses nothing."""
 
+import importlib
 import itertools
 import json
 import os
@@ -315,6 +316,46 @@ def test_joining(second):
     second.setattr(torch.cuda, "is_available", lambda: True)
     with processes.joined() as together:
         assert together.device == "cuda:1"
+
+
+def test_each_attempt_of_a_launcher_meets_under_names_of_its_own(monkeypatch):
+    """torchrun keeps one store for all attempts: the addresses of those that were killed still stand in it."""
+    store = torch.distributed.HashStore()
+    module = importlib.import_module("torch.distributed.rendezvous")
+    monkeypatch.setattr(module, "rendezvous", lambda url, timeout: iter([(store, 1, 2)]))
+    places = []
+    for attempt in ("0", "1"):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", attempt)
+        place, rank, size = processes._meeting_place()
+        assert (rank, size) == (1, 2)
+        places.append(place)
+    places[0].set("address", "of one that was killed")
+    assert places[0].check(["address"]) and not places[1].check(["address"])
+
+
+def test_messages_go_through_torch(monkeypatch):
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        group = Processes(0, 2)  # of whom the other is not there, so that sums are one's own
+        assert group.added_up([torch.tensor([1.5])])[0].item() == 1.5
+        assert group.from_first(b"word") == b"word"
+    finally:
+        torch.distributed.destroy_process_group()
+
+    def closed(message, src):
+        raise RuntimeError("[/a/place/in.cc:7] Connection closed by peer [127.0.0.1]:9")
+
+    monkeypatch.setattr(torch.distributed, "broadcast", closed)
+    monkeypatch.setattr(processes, "_lost", False)
+    with pytest.raises(TrainingError, match=r"cannot be reached \(Connection closed by peer"):
+        Processes(0, 2).from_first(b"nobody")
+    assert processes._lost
+
+
+def test_one_that_would_begin_otherwise_is_found(twin, monkeypatch):
+    monkeypatch.setattr(Processes, "from_first", lambda self, content: b"another digest")
+    with pytest.raises(TrainingError, match=r"^2 of 2 processes would begin with other data, another plan or other"):
+        twin.require_same("plan", {"w": np.ones(2)})
 
 
 def test_others_that_cannot_be_reached_are_a_sentence(second):

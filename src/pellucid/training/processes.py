@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from pellucid.errors import PellucidError, TrainingError, UsageError
+from pellucid.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -337,8 +337,6 @@ def _connected() -> Iterator[None]:
     global _lost  # noqa: PLW0603 (a process loses its fellows once)
     try:
         yield
-    except PellucidError:
-        raise
     except (RuntimeError, OSError) as error:
         _lost = True
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
