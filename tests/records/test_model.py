@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -261,6 +262,24 @@ def test_a_description_that_is_not_ours(tmp_path, change, part):
 
 def test_the_way_in_which_the_description_is_rewritten_is_itself_right(tmp_path):
     assert Model.load(rewritten(tmp_path / "model.safetensors", lambda d: d)) == make()
+
+
+def test_a_file_of_a_version_that_knew_fewer_settings_is_read(tmp_path):
+    def older(document: dict[str, Any]) -> dict[str, Any]:
+        content = {k: v for k, v in document["specification"].items() if k not in ("views", "views_below")}
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
+        for name, array in sorted(make().weights.items()):
+            digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
+        return {"specification": content, "sha256": digest.hexdigest()}
+
+    assert Model.load(rewritten(tmp_path / "model.safetensors", older)) == make()
+
+
+def test_numbers_that_are_none_in_a_description(tmp_path):
+    def spoilt(document: dict[str, Any]) -> dict[str, Any]:
+        return {**document, "specification": document["specification"] | {"training": {"seed": float("nan")}}}
+
+    assert "description cannot be read" in refusal(rewritten(tmp_path / "model.safetensors", spoilt))
 
 
 @pytest.mark.parametrize(

@@ -209,8 +209,8 @@ def train(
 
     from pellucid.training.transfer import choice
 
-    network, recipe, changes = choice.settle(dataset, network, recipe, started=start is not None, changes=changes)
-    if choice.is_frozen(recipe, changes) and (find_lr or budget is not None):
+    network, plan, changes = choice.settle(dataset, network, recipe, started=start is not None, changes=changes)
+    if choice.is_frozen(plan, changes) and (find_lr or budget is not None):
         raise UsageError(
             "Where only the last layer learns there are no learning rates and no epochs, and it takes seconds. Leave "
             "--find-lr and --budget out, or train the whole network with --recipe finetune."
@@ -221,7 +221,7 @@ def train(
         from pellucid.cli import range_test
 
         range_test.run(
-            dataset, network, out=out, as_json=as_json, quiet=quiet, threads=threads, recipe=recipe, seed=seed,
+            dataset, network, out=out, as_json=as_json, quiet=quiet, threads=threads, recipe=plan, seed=seed,
             settings=network_changes or None, start=model, size=size, device=device, **changes,
         )  # fmt: skip
         return
@@ -231,7 +231,7 @@ def train(
     done = run(
         dataset,
         network,
-        recipe=recipe,
+        recipe=plan,
         out=out,
         settings=network_changes or None,
         start=model,

@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pellucid.data.location import data_root
 
-__all__ = ["DATASETS", "FORMATS", "Description", "Entry", "describe", "lookup"]
+if TYPE_CHECKING:
+    from pellucid.records import Dataset
+
+__all__ = ["DATASETS", "FORMATS", "Description", "Entry", "describe", "is_published", "lookup"]
 
 _IDX_FILES = tuple(
     (f"{split}-{what}-ubyte", f"{split}-{what}-ubyte.gz", f"{split}-{what.replace('-', '.')}-ubyte")
@@ -179,6 +183,11 @@ def lookup(name: str) -> Entry:
     if name not in DATASETS:
         raise UnknownNameError("data set", name, DATASETS, "Or give the path of a folder.")
     return DATASETS[name]
+
+
+def is_published(data: Dataset) -> bool:
+    """Whether it is a named set, in memory as its makers gave it: these were looked through long ago."""
+    return data.name in DATASETS and all(split.shape is not None for split in data)
 
 
 def _rows() -> Iterator[Description]:

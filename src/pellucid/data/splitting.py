@@ -22,6 +22,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pellucid.data.catalogue import is_published
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, PictureFiles, Split
 
@@ -90,10 +91,13 @@ def carve(split: Split, fraction: float, seed: int, *, name: str, copies: bool =
 
 
 def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
-    """The dataset with a validation split, carved from its training split; unchanged where it has one already."""
+    """The dataset with a validation split, carved from its training split; unchanged where it has one already.
+
+    In a published set no copies are looked for: that would take longer than many a training of it.
+    """
     if "validation" in dataset.splits:
         return dataset
-    rest, carved = carve(dataset.train, fraction, seed, name="validation")
+    rest, carved = carve(dataset.train, fraction, seed, name="validation", copies=not is_published(dataset))
     order = {"train": rest, "validation": carved}
     return replace(dataset, splits=order | {k: v for k, v in dataset.splits.items() if k not in order})
 

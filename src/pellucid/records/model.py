@@ -149,12 +149,7 @@ class Model:
     @cached_property
     def sha256(self) -> str:
         """Of the specification and the weights (hexadecimal)."""
-        digest = hashlib.sha256(self.specification.canonical().encode())
-        for name in sorted(self.weights):
-            array = self.weights[name]
-            digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-            digest.update(array.tobytes())
-        return digest.hexdigest()
+        return _sha256(self.specification.canonical(), self.weights)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Model) and self.sha256 == other.sha256
@@ -216,11 +211,11 @@ class Model:
             header, weights = _read_safetensors(path)
         except OSError as error:
             raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
-        specification, checksum = _read_specification(path, header)
-        model = cls(specification, weights)
-        if checksum != model.sha256:
+        specification, said, checksum = _read_specification(path, header)
+        # What the file says, and not what this version makes of it: a later version may know more settings.
+        if checksum != _sha256(said, weights):
             raise ModelFileError(f"{path} is damaged: its content does not match its checksum. Copy it again.")
-        return model
+        return cls(specification, weights)
 
 
 def _read_safetensors(path: Path) -> tuple[str, dict[str, np.ndarray]]:
@@ -266,8 +261,17 @@ def _refuse_foreign(path: Path) -> None:
         raise ModelFileError(f"{path} is cut off: its header alone is longer. Copy it again from where it came.")
 
 
-def _read_specification(path: Path, header: str) -> tuple[Specification, str]:
-    """What our JSON says, and the checksum that it gives."""
+def _sha256(specification: str, weights: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(specification.encode())
+    for name in sorted(weights):
+        array = weights[name]
+        digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _read_specification(path: Path, header: str) -> tuple[Specification, str, str]:
+    """What our JSON says, as a record and as sorted JSON, and the checksum that it gives."""
     try:
         document = json.loads(header)
         content, checksum = document["specification"], document["sha256"]
@@ -280,7 +284,11 @@ def _read_specification(path: Path, header: str) -> tuple[Specification, str]:
             f"Upgrade with `pip install --upgrade pellucid`."
         )
     try:
-        return Specification.model_validate(content), checksum
+        said = _json(content)
+    except ValueError as error:  # numbers that are none
+        raise ModelFileError(f"{path} is damaged: its description cannot be read.") from error
+    try:
+        return Specification.model_validate(content), said, checksum
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

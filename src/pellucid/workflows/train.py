@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pellucid.data import load
+from pellucid.data.catalogue import is_published
 from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
 from pellucid.evaluation.counting import counted
 from pellucid.inference import predict
 from pellucid.networks.custom import full_reference
-from pellucid.records import Dataset, Findings, Metric, Model, RunFolder, atomic, display
+from pellucid.records import Dataset, Findings, Model, RunFolder, atomic, display
 from pellucid.records.paths import expanded
 from pellucid.records.run import RunPlan, held
 from pellucid.training import processes
@@ -33,10 +30,9 @@ from pellucid.training.recipes import Recipe
 from pellucid.training.training import Training, learn
 from pellucid.training.transfer.choice import settle as settle_transfer
 from pellucid.workflows import restarts
+from pellucid.workflows.describing import description, with_metrics
 from pellucid.workflows.looking import beside, looked_at, obeyed
 from pellucid.workflows.planning import Wish, settle, wish
-
-_MEASURED = ("value", "low", "high", "n")
 
 
 @dataclass(frozen=True)
@@ -145,7 +141,7 @@ def run(
                 if again:
                     plan, data = folder.read_plan(), obeyed(data, folder)
                 else:
-                    data = looked_at(data, folder, Callbacks(callbacks)) if check else data
+                    data = looked_at(data, folder, Callbacks(callbacks)) if check and not is_published(data) else data
                     plan = _settled(plan, wished, folder, data, network, start)
                     for sentence in plan.planned.values():
                         Callbacks(callbacks).tell("planned", sentence)
@@ -301,7 +297,7 @@ def _carry_out(
     model.save(folder.model)
     training.history.save(folder.history)
     save_times(folder.times, training.seconds)
-    folder.write_json(_description(training, plan, scored))
+    folder.write_json(description(training, plan, scored))
     if training.interrupted:
         return Run(folder, model, training, Findings(), scored, None)
     try:
@@ -319,7 +315,7 @@ def _score(
     split = training.data.split(scored)
     found = predict(model, split)
     findings = beside(evaluate(found, split), found, scored, folder)
-    model = _with_metrics(model, findings, scored)
+    model = with_metrics(model, findings, scored)
     model.save(folder.model)
     findings = counted(findings, split, model.sha256) if scored == "test" else findings
     replace(found, model=model.sha256).save(folder.predictions)
@@ -363,53 +359,3 @@ def _remove_if_nothing_was_learned(folder: RunFolder) -> None:
     """A training that failed before its first checkpoint leaves nothing behind; what was learned stays."""
     if not folder.history.exists() and not any(folder.checkpoint.glob("step-*")):
         shutil.rmtree(folder.path, ignore_errors=True)
-
-
-def _with_metrics(model: Model, findings: Findings, split: str) -> Model:
-    """The model with what was measured on the split that was scored."""
-    measured = {
-        f"{split}_{item.name}": {key: value for key, value in item.to_json().items() if key in _MEASURED}
-        for item in findings
-        if isinstance(item, Metric)
-    }
-    specification = model.specification
-    return replace(model, specification=specification.model_copy(update={"metrics": specification.metrics | measured}))
-
-
-def _description(training: Training, plan: RunPlan, scored: str) -> dict[str, Any]:
-    """Everything needed to repeat a run."""
-    specification = training.model.specification
-    data = training.data
-    return {
-        "version": 1,
-        "command": plan.command,
-        "data": {
-            "name": data.name,
-            "description": data.description,
-            "fingerprint": data.fingerprint,
-            "classes": list(data.classes),
-            "sizes": {split.name: len(split) for split in data},
-            "notes": list(data.notes),
-        },
-        "network": {
-            "name": specification.network.name,
-            "settings": specification.network.settings,
-            "source": specification.network.source,
-            "parameters": training.parameters,
-            "notes": [note for note in training.notes if note not in data.notes],
-        },
-        "recipe": training.recipe.model_dump(mode="json"),
-        "planned": plan.planned,
-        "preprocessing": specification.preprocessing.model_dump(mode="json"),
-        "loss": specification.loss,
-        "seed": plan.seed,
-        "processes": processes.current().size,
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "versions": specification.training["versions"],
-        "platform": platform.platform(),
-        "chosen_epoch": training.chosen_epoch,
-        "interrupted": training.interrupted,
-        "stopped": training.stopped,
-        "scored": scored,
-    }
