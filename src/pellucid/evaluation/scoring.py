@@ -26,8 +26,9 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
     """Scores predictions against the given labels.
 
     The findings, in this order: the metrics `accuracy` (with its 95 % Wilson interval), `balanced_accuracy` (where the
-    classes are of unequal size), `base_rate`, `top_5_accuracy` (where there are more than five classes) and `loss`; the tables `per_class` and `confusions`; the figures
-    `confusion_matrix`, `mistakes` (the most confident ones first) and `predictions` (a seeded sample).
+    classes are of unequal size), `base_rate`, `top_5_accuracy` (where there are more than five classes) and `loss`; the
+    tables `per_class` and `confusions`; the figures `confusion_matrix`, `mistakes` (the most confident ones first) and
+    `predictions` (a seeded sample).
 
     Args:
         predictions: of N pictures, with their labels.
