@@ -103,8 +103,7 @@ def test_missing_split(pellucid, model_file):
     done = pellucid("evaluate", model_file, "digits", "--split", "holdout")
     assert done.code == 1
     assert done.sentence == (
-        "The dataset 'digits' has no holdout split; it has train and test. "
-        "Choose one of them, for example train."
+        "The dataset 'digits' has no holdout split; it has train and test. Choose one of them, for example train."
     )
 
 
