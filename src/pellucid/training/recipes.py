@@ -38,6 +38,7 @@ class Recipe(BaseModel):
         augmentation: what is done to training pictures, each as `name` or `name:amount`: shift:2, flip, rotate:10 ...
         precision: `full` computes in float32; `mixed` in bfloat16 where the device is faster in it, with weights and
             sums kept in float32, and as `full` elsewhere.
+        hardest: the share of each batch that is learned from: the pictures with the largest losses at that moment.
         averaging: the share of the past that an average of the weights keeps at each step; the average is what is
             measured and kept. None keeps the weights themselves.
         views, views_below: how a prediction looks again, mirrored (`flip`) or moved by a pixel (`shift`), where the
@@ -79,6 +80,7 @@ class Recipe(BaseModel):
     initialisation: str | None = None
     augmentation: tuple[str, ...] = ()
     precision: Literal["full", "mixed"] = "full"
+    hardest: float = Field(default=1.0, gt=0, le=1)
     averaging: float | None = Field(default=None, gt=0, lt=1)
     views: tuple[Literal["flip", "shift"], ...] = ()
     views_below: float = Field(default=1.0, ge=0, le=1)
