@@ -22,7 +22,7 @@ TOP = Path(__file__).resolve().parents[1]
 def scratch(tmp_path) -> Path:
     """A copy of the code and the tests."""
     ignore = shutil.ignore_patterns("__pycache__")
-    for folder in ("src", "tests"):
+    for folder in ("src", "tests", "benchmarks"):
         shutil.copytree(TOP / folder, tmp_path / folder, ignore=ignore)
     shutil.copy(TOP / "pyproject.toml", tmp_path)
     return tmp_path

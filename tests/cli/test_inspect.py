@@ -133,6 +133,7 @@ def test_every_view_is_drawn_beside_the_model(pellucid, trained):
     assert "better than noise" in done.out
 
 
+@draws
 def test_findings_of_views_are_one_document(pellucid, trained):
     done = pellucid("inspect", trained, "--activations", "--data", "digits", "--limit", 10, "--json")
     assert list(done.findings) == ["activations", "activation_histograms"]

@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from pellucid.records import display
+
 
 @pytest.fixture
 def photo_model_file(photo_model, tmp_path):
@@ -17,13 +19,14 @@ def test_train_needs_no_network_for_photos(pellucid, photos, tmp_path):
     done = pellucid("train", photos, "--size", 32, "--out", tmp_path / "run")
     assert done.code == 0, done.err
     assert "Lite0 describes the 16 training pictures of fruit" in done.out
-    assert "Accuracy" in done.out
+    assert "accuracy" in done.out.lower()
     assert "cross-validation on 16 training pictures" in done.err
     described = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     assert described["recipe"]["backbone"] == "lite0"
-    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert "Backbone" in page
-    assert "Learning rate" not in page, "there is none"
+    if display.view("run") is not None:  # the report is a capability that can be deleted
+        page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+        assert "Backbone" in page
+        assert "Learning rate" not in page, "there is none"
     again = pellucid("evaluate", tmp_path / "run", photos)
     assert again.code == 0
     assert "Note" not in again.err.replace("Note: no test split was given", "")
@@ -64,7 +67,7 @@ def test_a_backbone_names_what_it_sees(pellucid, photos):
 def test_label_writes_a_table_to_fill_in(pellucid, photos, photo_model_file, tmp_path):
     done = pellucid("label", photo_model_file, photos / "apple", "--count", 3, "--out", tmp_path / "to-label.csv")
     assert done.code == 0, done.err
-    assert "apple-" in done.out
+    assert display.view("terminal") is None or "apple-" in done.out
     assert "fill in the column label" in done.out
     assert len((tmp_path / "to-label.csv").read_text(encoding="utf-8").splitlines()) == 4
     refused = pellucid("label", photo_model_file, photos / "apple", "--out", tmp_path / "to-label.csv")

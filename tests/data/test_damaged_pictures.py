@@ -156,6 +156,10 @@ def run(count: int) -> dict[str, object]:
 
 def _peak() -> int:
     """The most bytes of memory that this process has held; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # a new process of Linux begins with the ru_maxrss of who started it
+        (line,) = (line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
     try:
         import resource
     except ImportError:

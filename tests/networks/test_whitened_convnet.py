@@ -39,6 +39,12 @@ def test_the_whitening_is_not_learned():
     assert network.whitening.bias.grad is not None
 
 
+@pytest.mark.parametrize("settings", [{"patch": 0}, {"stride": 1.5}, {"patch": True}])
+def test_patches_and_strides_that_cannot_be(settings):
+    with pytest.raises(UsageError, match="whole number of pixels"):
+        WhitenedConvNet((1, 28, 28), 10, **settings)
+
+
 @pytest.mark.parametrize("widths", [(4, 4), (4, 4, 0), (4, 4, 2.5)])
 def test_widths_that_cannot_be(widths):
     with pytest.raises(UsageError, match="three numbers of kernels"):

@@ -159,7 +159,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.sampled_from(sorted(ABOUT)), value=json_values, accuracy=json_values)
 def test_whatever_stands_in_the_files_nothing_breaks(tmp_path, key, value, accuracy):
     run = RunFolder(tmp_path / "run")

@@ -40,7 +40,7 @@ COMMANDS: dict[str, Command] = {
     "sort": Command("pellucid.cli.sort", "Copy photos into one folder per class."),
     "info": Command("pellucid.cli.info", "Print what a model file says of itself."),
     "inspect": Command("pellucid.cli.inspect", "Look inside a model, and why it answers so."),
-    "lint": Command("pellucid.cli.lint", "Find what makes a network or a training script quietly worse."),
+    "lint": Command("pellucid.cli.lint", "Find what makes a network or a script quietly worse."),
     "runs": Command("pellucid.cli.runs", "List the runs of a folder, the newest last."),
     "compare": Command("pellucid.cli.compare", "Say whether one run is really better than another."),
     "datasets": Command("pellucid.cli.datasets", "List the data sets."),

@@ -63,7 +63,7 @@ def lint(
     rules: Annotated[bool, typer.Option("--rules", help="List the rules.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
 ) -> None:
-    """Find what makes a network or a training script quietly worse, with the reason and the mend."""
+    """Find what makes a network or a script quietly worse, with the reason and the mend."""
     from pellucid.cli import console
     from pellucid.errors import UsageError
 

@@ -73,6 +73,9 @@ class WhitenedConvNet(Network):
         stride: int = 1,
     ) -> None:
         super().__init__()
+        for name, value in (("patch", patch), ("stride", stride)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise UsageError(f"The {name} is a whole number of pixels, at least 1; given: {value!r}.")
         require_size("whitened-convnet", shape, 7 * stride + patch)
         if len(widths) != 3 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in widths):
             raise UsageError(f"The widths are three numbers of kernels, for example [64, 256, 256]; given: {widths!r}.")

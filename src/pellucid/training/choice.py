@@ -134,8 +134,6 @@ def plan_for(choice: Choice, recipe: str | Recipe, changes: Mapping[str, Any]) -
     Raises:
         UsageError: a setting that does not exist, a value that it cannot have, or a name that is not known.
     """
-    if not isinstance(recipe, (str, Recipe)):
-        raise UsageError(f"A recipe is the name of one, or a pellucid.Recipe; given: {recipe!r}.")
     base = recipe if isinstance(recipe, Recipe) else recipes.named(recipe, choice.own_recipe())
     plan = base.but(**changes)
     optimizers.find_optimizer(plan.optimizer)

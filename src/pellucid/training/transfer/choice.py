@@ -73,6 +73,8 @@ def settle(
     Raises:
         UsageError: a network is needed, or what was given does not go together.
     """
+    if not isinstance(recipe, (str, Recipe)):
+        raise UsageError(f"A recipe is the name of one, or a pellucid.Recipe; given: {recipe!r}.")
     changes = dict(changes)
     if network is None and not started and isinstance(recipe, str) and recipe in MADE_FOR:
         network = MADE_FOR[recipe][0]
