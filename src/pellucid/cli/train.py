@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pellucid.workflows.train import Run
 
 EXAMPLES = """  pellucid train digits --network convnet
+  pellucid train mnist --recipe fast
   pellucid train photos/
   pellucid train photos/ --recipe finetune
   pellucid train photos/ --best-within 10m
@@ -49,7 +50,13 @@ def train(
             autocompletion=completion.networks,
         ),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="A named training plan.", autocompletion=completion.recipes)] = "default",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="A named training plan: plain, fast, best, quick, record; for photos features, finetune, scratch.",
+            autocompletion=completion.recipes,
+        ),
+    ] = "default",
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -84,7 +91,7 @@ def train(
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest learning rate.", show_default=False)] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help="sgd, adagrad, rmsprop, adam or adamw.", show_default=False)
+        str | None, typer.Option(help="sgd, adagrad, rmsprop, adam, adamw or muon.", show_default=False)
     ] = None,
     loss: Annotated[str | None, typer.Option(help="cross-entropy, squared-error or hinge.", show_default=False)] = None,
     schedule: Annotated[
