@@ -40,3 +40,19 @@ def _value(text: str) -> Any:
         return json.loads(text, parse_constant=lambda _: text)
     except ValueError:
         return text
+
+
+def batch_size(given: str | None) -> int | str | None:
+    """A number, or `auto`.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if given is None or given.strip().lower() == "auto":
+        return given and "auto"
+    try:
+        return int(given)
+    except ValueError:
+        raise UsageError(
+            f"--batch-size was given '{given}', but should be a whole number of pictures, for example 64, or auto."
+        ) from None

@@ -177,7 +177,7 @@ def train(
     changes: dict[str, Any] = settings.parse(recipe_settings or (), "--recipe-set")
     given = {
         "epochs": epochs,
-        "batch_size": _batch_size(batch_size),
+        "batch_size": settings.batch_size(batch_size),
         "learning_rate": learning_rate,
         "optimizer": optimizer,
         "loss": loss,
@@ -355,24 +355,6 @@ def _seconds(given: str | None) -> float | None:
     from pellucid.training.budget import parse_time
 
     return None if given is None else float(parse_time(given))
-
-
-def _batch_size(given: str | None) -> int | str | None:
-    """A number, or `auto`.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    from pellucid.errors import UsageError
-
-    if given is None or given.strip().lower() == "auto":
-        return given and "auto"
-    try:
-        return int(given)
-    except ValueError:
-        raise UsageError(
-            f"--batch-size was given '{given}', but should be a whole number of pictures, for example 64, or auto."
-        ) from None
 
 
 def _check(
