@@ -135,7 +135,7 @@ WIDE = {"widths": [20_000, 10]}
 
 
 def test_real_steps_in_a_process_of_its_own():
-    """An MLP of 64 × 20,000 weights: what a batch adds is known from below, since its activations are kept to go back."""
+    """An MLP of 64 × 20,000 weights: what a batch adds is known from below, as its activations are kept to go back."""
     found = find_batch_size(few(), "mlp", settings=WIDE, batch_size=450)
     assert found.chosen == 450, "all that there is to learn from, since the plan says so"
     sizes = {batch: taken for batch, taken in found.tried.items() if taken is not None}
