@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
-CHECKED := src tests $(wildcard benchmarks)
+CHECKED := src tests $(wildcard benchmarks lessons/conf.py)
 
 .PHONY: help install demo test lint format wheel wheel-test bench picture clean lessons
 
