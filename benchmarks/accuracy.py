@@ -24,6 +24,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pellucid.training.recipes import MADE_FOR, Recipe, named
 
 HERE = Path(__file__).parent
@@ -78,6 +80,7 @@ def taken(run: Path, plan: str, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "threads": about["threads"],
         "cores": os.cpu_count(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
         "torch": about["versions"]["torch"],
         "pellucid": about["versions"]["pellucid"],
         "date": time.strftime("%Y-%m-%d"),

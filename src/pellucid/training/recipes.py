@@ -185,11 +185,13 @@ RECIPES: dict[str, dict[str, Any]] = {
         "learning_rate": 0.1,
         "warm_up": 0.2,
         "output_rate": 0.2,
+        # Half precision gains nothing with so few kernels, and once in fifteen seeds cost two per cent.
+        "precision": "full",
     },
     # Small grey pictures, as good as it gets.
     "best": {
         **_WHITENED,
-        "epochs": 15,
+        "epochs": 12,
         "batch_size": 250,
         "learning_rate": 0.1,
         "warm_up": 0.1,
@@ -217,7 +219,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 """Named recipes, each as its difference from the network's own."""
 
 MADE_FOR: dict[str, tuple[str, dict[str, Any]]] = {
-    "fast": ("whitened-convnet", {"widths": [32, 32, 64], "patch": 3, "stride": 2}),
+    "fast": ("whitened-convnet", {"widths": [16, 32, 64], "patch": 4, "stride": 2, "directions": 8}),
     "best": ("whitened-convnet", {"widths": [32, 64, 128]}),
     "quick": ("whitened-convnet", {}),
     "record": ("whitened-convnet", {}),
