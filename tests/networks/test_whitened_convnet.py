@@ -24,6 +24,26 @@ def test_what_comes_out_of_the_first_layer_is_white(patch, stride):
     torch.testing.assert_close(covariance.float(), torch.eye(half), atol=0.1, rtol=0)
 
 
+def test_of_the_directions_those_with_the_most_variance_are_kept():
+    torch.manual_seed(0)
+    inputs = functional.avg_pool2d(torch.randn(300, 1, 22, 22), 3, 1)
+    some, every = (WhitenedConvNet((1, 20, 20), 4, widths=(8, 8, 8), patch=3, directions=n) for n in (4, None))
+    some.look_at(inputs)
+    every.look_at(inputs)
+    assert some.whitening.out_channels == 8
+    assert every.whitening.out_channels == 18
+    # The kernels of the whole stand by rising variance, so that the last four of the first half are the four largest.
+    torch.testing.assert_close(some.whitening.weight[:4], every.whitening.weight[5:9])
+    lengths = every.whitening.weight[:9].flatten(1).norm(dim=1)  # the longer a kernel, the smaller what it divides by
+    assert (lengths.diff() < 0).all()
+
+
+@pytest.mark.parametrize("directions", [0, 5, 2.0, True])
+def test_directions_that_cannot_be(directions):
+    with pytest.raises(UsageError, match="whole number from 1 to 4"):
+        WhitenedConvNet((1, 28, 28), 10, patch=2, directions=directions)
+
+
 def test_convolutions_begin_by_handing_their_input_through():
     network = WhitenedConvNet((1, 28, 28), 10, widths=(16, 24, 32))
     layer = network.group2[0]

@@ -547,3 +547,12 @@ def test_what_a_model_to_start_from_does_not_fit(few):
         quick(few, "logistic-regression", start=first)
     with pytest.raises(ModelFileError, match="The weights do not fit this network"):
         quick(few, "mlp", start=first, settings={"widths": [7]})
+
+
+def test_steps_leave_no_notes_for_devices_that_are_not_there():
+    """`torch.manual_seed` keeps a stack trace for each kind of device at every call, where there is none."""
+    data = pellucid.load("digits")
+    before = len(torch.cuda._queued_calls)
+    training = learn(data, "logistic-regression", epochs=1, batch_size=64, progress=False)
+    assert len(training.history) == 1
+    assert len(torch.cuda._queued_calls) - before < 5

@@ -15,7 +15,8 @@ from pellucid.data import preprocessing as preparing
 from pellucid.data.progress import watched
 from pellucid.errors import DataError, NetworkError, UsageError
 from pellucid.inference import fused
-from pellucid.inference.building import build
+from pellucid.inference.building import build, quick_order
+from pellucid.inference.heap import keep_freed_memory
 from pellucid.inference.pictures import as_split
 from pellucid.inference.precision import computing
 from pellucid.inference.probabilities import probabilities
@@ -65,12 +66,13 @@ def predict(
         raise UsageError(f"A batch size is a whole number of pictures, at least 1; given: {batch_size!r}.")
     if not isinstance(model, Model):
         raise UsageError(f"A model is what pellucid.train gives, or pellucid.Model.load(path); given: {model!r}.")
+    keep_freed_memory()
     specification = model.specification
     split = pictures if isinstance(pictures, Split) else as_split(pictures, specification)
     names = split.ids
     if not len(split):
         raise DataError("There is no picture to predict. Give a file, a folder with pictures, or a dataset.")
-    module = build(model, network)
+    module = quick_order(build(model, network), specification.network.name)
     outputs, unreadable = _outputs(module, split, specification, batch_size, progress)
     if unreadable:
         split = split.take([place for place in range(len(split)) if place not in unreadable])

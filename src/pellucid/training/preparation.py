@@ -15,7 +15,7 @@ from torch import nn
 from pellucid.data import preprocessing as preparing
 from pellucid.data.splitting import with_validation
 from pellucid.errors import DataError, UsageError
-from pellucid.inference.building import load_weights, try_out
+from pellucid.inference.building import load_weights, quick_order, try_out
 from pellucid.inference.predicting import as_tensor
 from pellucid.networks.network import Declaration, Network, declaration
 from pellucid.records import Dataset, Model, NetworkSpecification, Preprocessing, Specification
@@ -98,10 +98,7 @@ def prepare(
     if start is None and isinstance(module, Network):
         module.look_at(_sample(pictures["train"], preprocessing))
     loss = recipe.loss or declared.loss
-    module = module.to(device)
-    if specified.name != "custom":
-        # Channels last is what processors convolve fastest. A user's own network may rely on the usual order (`view`).
-        module = module.to(memory_format=torch.channels_last)
+    module = quick_order(module.to(device), specified.name)
     return Prepared(
         data=data,
         recipe=recipe,

@@ -16,6 +16,7 @@ from torch import nn
 
 from pellucid.errors import UsageError
 from pellucid.inference.building import load_weights, weights_of
+from pellucid.inference.heap import keep_freed_memory
 from pellucid.inference.predicting import forward
 from pellucid.networks import custom
 from pellucid.networks.network import count_parameters
@@ -123,6 +124,7 @@ def learn(
     """
     if isinstance(seed, bool) or not isinstance(seed, SupportsIndex) or seed.__index__() < 0:
         raise UsageError(f"A seed is a whole number of at least 0; given: {seed!r}.")
+    keep_freed_memory()
     seed = seed.__index__()  # NumPy's whole numbers too
     callbacks = Callbacks(callbacks).callbacks
     require_classes(data)
