@@ -43,8 +43,8 @@ class WhitenedConvNet(Network):
         widths: how many kernels each group has.
         patch: the side of the patches that are whitened, in pixels.
         stride: the step between them; 2 halves the picture at once, which is quicker and sees less.
-        directions: how many directions of the patches are kept, those in which they vary most, with two kernels each; None
-            keeps all C · patch². The others are little but noise, which whitening would make as loud as the rest.
+        directions: how many directions of the patches are kept, those in which they vary most; each has two kernels.
+            None keeps all C · patch². The others are little but noise, which whitening would make as loud as the rest.
 
     Source: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024 (arXiv:2404.00498), after Page, "How to
         train your ResNet", 2018 (whitening), and Balsam, hlb-CIFAR10, 2023. Ours has a bias in the output layer, and
