@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 from pellucid.insight.linting.scripts import naming
+from pellucid.insight.linting.scripts.modules import Module
 from pellucid.insight.linting.scripts.source import Function, Source, called, dotted, last
 from pellucid.insight.linting.scripts.tags import (
     CROSS_ENTROPY,
@@ -58,11 +59,17 @@ class Expressions:
 
     Attributes:
         names: what the names of the function that is walked through hold.
+        top: what those of its file hold.
+        module: that file.
+        tops: of each file that has run, what its names hold.
         attributes: what attributes hold that the script sets, by their name alone.
         modes: in which mode each network may be.
         no_grad: whether gradients are off.
         loops: the loops that are walked through, with what they go over, and whether their steps train.
         returned: what the function that is walked through gives.
+        parts: the same, of each `return` the parts where it gives several, as in `return train_loader, test_loader`.
+        gave: the parts that the function that was walked through last gave; empty where they are not known.
+        several: the same of each call.
         entered: the functions that were walked through.
     """
 
@@ -70,11 +77,16 @@ class Expressions:
         self.source = source
         self.names: dict[str, Tags] = {}
         self.top = self.names
+        self.module = source.script
+        self.tops: dict[Module, dict[str, Tags]] = {source.script: self.names}
         self.attributes: dict[str, Tags] = {}
         self.modes: dict[str, Tags] = {}
         self.no_grad = False
         self.loops: list[tuple[Any, Tags, bool]] = []
         self.returned: Tags = NOTHING
+        self.parts: list[list[Tags]] = []
+        self.gave: list[Tags] = []
+        self.several: dict[ast.AST, list[Tags]] = {}
         self.function = ""
         self.stack: list[Function] = []
         self.entered: set[Function] = set()
@@ -86,6 +98,10 @@ class Expressions:
 
     def block(self, statements: list[ast.stmt]) -> None:
         """Walks through statements."""
+        raise NotImplementedError
+
+    def top_of(self, module: Module) -> dict[str, Tags]:
+        """What the names of a file hold."""
         raise NotImplementedError
 
     def note(self, kind: str, node: ast.AST, tags: Tags, mode: Tags = NOTHING, *, learns: bool = False) -> None:
@@ -127,10 +143,13 @@ class Expressions:
         """Gives a name what it holds from now on."""
         if isinstance(target, (ast.Tuple, ast.List)):
             parts = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
+            known = self.several.get(value, [])
             for place, one in enumerate(target.elts):
                 own = naming.split_of(last(one) if not isinstance(one, ast.Starred) else last(one.value))
                 if len(parts) == len(target.elts):
                     self.bind(one, self.tags(parts[place]), parts[place])
+                elif len(known) == len(target.elts):
+                    self.bind(one, known[place], value)
                 else:
                     # Of several results that come at once, each is what its name says.
                     self.bind(one, (found - splits(found)) | {own} if own else found, value)
@@ -150,12 +169,16 @@ class Expressions:
             self.bind(target.value, self.tags(target.value) | found, value)
 
     def frame(self, function: Function, given: dict[str, Tags], owner: Tags) -> Tags:
-        """Walks through a function of this file, and gives what it returns."""
+        """Walks through a function of these files, and gives what it returns."""
         if function in self.stack or len(self.stack) >= _DEEPEST:
+            self.gave = []
             return NOTHING
         self.entered.add(function)
-        kept = (self.names, self.returned, self.function, self.no_grad, self.loops)
+        kept = (self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops, self.parts)
         self.stack.append(function)
+        self.parts = []
+        self.module = self.source.home(function)
+        self.top = self.top_of(self.module)
         self.names, self.returned, self.function, self.loops = dict(given), NOTHING, function.name, [*self.loops]
         self.names.setdefault("self", owner)
         self.no_grad |= any(
@@ -166,8 +189,10 @@ class Expressions:
         self.loops.append((function, NOTHING, _steps(function, self.source)))
         self.block(function.body)
         found = self.returned
+        alike = len({len(one) for one in self.parts}) == 1
+        self.gave = [frozenset().union(*parts) for parts in zip(*self.parts, strict=True)] if alike else []
         self.stack.pop()
-        self.names, self.returned, self.function, self.no_grad, self.loops = kept
+        self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops, self.parts = kept
         return found
 
     def _named(self, name: str) -> Tags:
@@ -186,6 +211,9 @@ class Expressions:
         return frozenset({own}) if own else NOTHING
 
     def _attribute(self, node: ast.Attribute) -> Tags:
+        module = self.module.module(dotted(node.value))
+        if module is not None and node.attr in (held := self.top_of(module)):
+            return held[node.attr]
         before = self.tags(node.value)
         if node.attr in self.attributes and (dotted(node.value) == "self" or not before):
             return self.attributes[node.attr]
@@ -234,7 +262,7 @@ class Expressions:
             return frozenset({CROSS_ENTROPY})
         if name in _LOADERS:
             order = IN_ORDER if _in_order(arguments, keywords) else ""
-            tag = f"loader:{node.lineno}:{node.col_offset}{order}"
+            tag = f"loader:{self.source.line(node)}:{node.col_offset}{order}"
             self.loaders[tag] = node
             return splits(given) | {tag}
         if name in _VALUES and (arguments or receiver):
@@ -268,24 +296,27 @@ class Expressions:
     def _of_this_file(
         self, node: ast.Call, name: str, receiver: Tags, arguments: list[Tags], keywords: dict[str, Tags]
     ) -> Tags | None:
-        """What a function or class of the script gives; None where it is none."""
-        if name in self.source.classes:
+        """What a function or class of these files gives; None where it is none."""
+        where = self.module.defines(dotted(node.func))
+        home, name = where if where is not None else (None, name)
+        if name in (self.source.classes if home is None else home.classes):
             begin = self.source.method(name, "__init__")
             tag = self._model(name, node) if self.source.is_network(name) else ""
             owner = frozenset({tag or f"object:{name}"})
             if begin is not None:
                 self.frame(begin, _bound(begin, arguments, keywords, owner), owner)
             return owner
-        if isinstance(node.func, ast.Attribute):
+        if home is None:
             kinds = [tag.split(":")[1] for tag in receiver if tag.startswith(("object:", "model:"))]
             methods = [method for kind in kinds if (method := self.source.method(kind, name)) is not None]
-            if methods:
-                return self.frame(methods[0], _bound(methods[0], arguments, keywords, receiver), receiver)
-            return None
-        function = self.source.functions.get(name)
-        if function is None:
-            return None
-        return self.frame(function, _bound(function, arguments, keywords, None), NOTHING)
+            if not methods:
+                return None
+            found = self.frame(methods[0], _bound(methods[0], arguments, keywords, receiver), receiver)
+        else:
+            function = home.functions[name]
+            found = self.frame(function, _bound(function, arguments, keywords, None), NOTHING)
+        self.several[node] = self.gave
+        return found
 
     def _run(self, node: ast.Call, networks: list[str], given: Tags) -> Tags:
         """A network is given pictures."""
@@ -316,7 +347,7 @@ class Expressions:
 
     def _model(self, kind: str, node: ast.Call, *, trained: bool = False) -> str:
         """A network that begins here, in training mode unless it comes from elsewhere."""
-        tag = f"model:{kind}:{node.lineno}"
+        tag = f"model:{kind}:{self.source.line(node)}"
         self.modes.setdefault(tag, self._unknown if trained else frozenset({TRAINING}))
         return tag
 
@@ -352,7 +383,7 @@ _OFF = ("no_grad", "inference_mode")
 
 
 def _says_eval(source: Source) -> bool:
-    return any(isinstance(node, ast.Attribute) and node.attr == "eval" for node in ast.walk(source.tree))
+    return any(isinstance(node, ast.Attribute) and node.attr == "eval" for node in source.walk())
 
 
 def _steps(function: Function, source: Source) -> bool:
