@@ -6,8 +6,9 @@ import ast
 from typing import Any
 
 from pellucid.insight.linting.scripts import naming
+from pellucid.insight.linting.scripts.calls import OFF, bound, in_order, of_metrics, parameters, says_eval, steps
 from pellucid.insight.linting.scripts.modules import Module
-from pellucid.insight.linting.scripts.source import Function, Source, called, dotted, last
+from pellucid.insight.linting.scripts.source import Function, Source, dotted, last
 from pellucid.insight.linting.scripts.tags import (
     CROSS_ENTROPY,
     EVALUATION,
@@ -94,7 +95,7 @@ class Expressions:
         self.loaders: dict[str, ast.Call] = {}
         self.count = 0
         self._torch, self._learns = source.uses_torch, source.learns
-        self._unknown = frozenset({TRAINING, EVALUATION}) if _says_eval(source) else frozenset({TRAINING})
+        self._unknown = frozenset({TRAINING, EVALUATION}) if says_eval(source) else frozenset({TRAINING})
 
     def block(self, statements: list[ast.stmt]) -> None:
         """Walks through statements."""
@@ -182,11 +183,11 @@ class Expressions:
         self.names, self.returned, self.function, self.loops = dict(given), NOTHING, function.name, [*self.loops]
         self.names.setdefault("self", owner)
         self.no_grad |= any(
-            last(one.func if isinstance(one, ast.Call) else one) in _OFF for one in function.decorator_list
+            last(one.func if isinstance(one, ast.Call) else one) in OFF for one in function.decorator_list
         )
-        for parameter in _parameters(function):
+        for parameter in parameters(function):
             self.names.setdefault(parameter, self._by_name(parameter))
-        self.loops.append((function, NOTHING, _steps(function, self.source)))
+        self.loops.append((function, NOTHING, steps(function, self.source)))
         self.block(function.body)
         found = self.returned
         alike = len({len(one) for one in self.parts}) == 1
@@ -261,7 +262,7 @@ class Expressions:
         if name == "CrossEntropyLoss":
             return frozenset({CROSS_ENTROPY})
         if name in _LOADERS:
-            order = IN_ORDER if _in_order(arguments, keywords) else ""
+            order = IN_ORDER if in_order(arguments, keywords) else ""
             tag = f"loader:{self.source.line(node)}:{node.col_offset}{order}"
             self.loaders[tag] = node
             return splits(given) | {tag}
@@ -287,7 +288,7 @@ class Expressions:
         for one in node.keywords:
             if one.arg == "train" and isinstance(one.value, ast.Constant):
                 found |= {"train" if one.value.value else "test"}
-        if name in _STATISTICS and "test" in splits(found) and not _of_metrics(node):
+        if name in _STATISTICS and "test" in splits(found) and not of_metrics(node):
             found |= {SCALE}
         if name == "fit_transform" and not splits(found):
             found |= {FITTED}
@@ -304,17 +305,17 @@ class Expressions:
             tag = self._model(name, node) if self.source.is_network(name) else ""
             owner = frozenset({tag or f"object:{name}"})
             if begin is not None:
-                self.frame(begin, _bound(begin, arguments, keywords, owner), owner)
+                self.frame(begin, bound(begin, arguments, keywords, owner), owner)
             return owner
         if home is None:
             kinds = [tag.split(":")[1] for tag in receiver if tag.startswith(("object:", "model:"))]
             methods = [method for kind in kinds if (method := self.source.method(kind, name)) is not None]
             if not methods:
                 return None
-            found = self.frame(methods[0], _bound(methods[0], arguments, keywords, receiver), receiver)
+            found = self.frame(methods[0], bound(methods[0], arguments, keywords, receiver), receiver)
         else:
             function = home.functions[name]
-            found = self.frame(function, _bound(function, arguments, keywords, None), NOTHING)
+            found = self.frame(function, bound(function, arguments, keywords, None), NOTHING)
         self.several[node] = self.gave
         return found
 
@@ -340,7 +341,7 @@ class Expressions:
                 self.note("model", node, found | {tag}, mode, learns=training)
             if forward is not None:
                 kept, self.loops = self.loops, []
-                gives = self.frame(forward, _bound(forward, [found], {}, frozenset({tag})), frozenset({tag}))
+                gives = self.frame(forward, bound(forward, [found], {}, frozenset({tag})), frozenset({tag}))
                 self.loops = kept
                 found |= gives & {SOFTMAX, LOG_SOFTMAX}
         return found
@@ -377,46 +378,3 @@ class Expressions:
             self.note("scale", node, given)
         if name in _SPLITTING and FITTED in given:
             self.note("scale", node, given)
-
-
-_OFF = ("no_grad", "inference_mode")
-
-
-def _says_eval(source: Source) -> bool:
-    return any(isinstance(node, ast.Attribute) and node.attr == "eval" for node in source.walk())
-
-
-def _steps(function: Function, source: Source) -> bool:
-    return called(function.body, "backward", source, loops=False)
-
-
-def _in_order(arguments: list[Tags], keywords: dict[str, Tags]) -> bool:
-    """Whether a loader of torch does not shuffle; what is not known here is taken to."""
-    no = frozenset({NO})
-    if "**" in keywords or any(keywords.get(name, no) != no for name in ("sampler", "batch_sampler")):
-        return False
-    return (arguments[2] if len(arguments) > 2 else keywords.get("shuffle", no)) == no
-
-
-def _parameters(function: Function) -> list[str]:
-    found = function.args
-    return [one.arg for one in (*found.posonlyargs, *found.args, *found.kwonlyargs)]
-
-
-def _bound(function: Function, arguments: list[Tags], keywords: dict[str, Tags], owner: Tags | None) -> dict[str, Tags]:
-    """What the parameters of a function hold in a call; without those of which nothing is known."""
-    names = _parameters(function)
-    if owner is not None and names[:1] == ["self"]:
-        arguments = [owner, *arguments]
-    found = dict(zip(names, arguments, strict=False))
-    found |= {name: tags for name, tags in keywords.items() if name in names}
-    return {name: tags for name, tags in found.items() if tags or name == "self"}
-
-
-def _of_metrics(node: ast.Call) -> bool:
-    """Whether a mean is one of losses or accuracies rather than of data."""
-    return any(
-        naming.means_metric(last(one)) or isinstance(one, (ast.Compare, ast.List))
-        for one in ast.walk(node)
-        if isinstance(one, (ast.Name, ast.Attribute, ast.Compare, ast.List))
-    )
