@@ -83,7 +83,7 @@ def test_activations_are_counted(own, digits):
     network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 10))
     with torch.no_grad():
         network[0].weight[1] = 0.0
-        network[0].bias[1] = -1.0
+        network[0].bias[:] = torch.tensor([1.0, -1.0, 1.0])
     model = own(network)
     found = insight.activations(model, digits, limit=30, network=network)
     table = {row[0]: dict(zip(distributions.COLUMNS, row, strict=True)) for row in found["activations"].rows}
