@@ -139,7 +139,8 @@ def _cell(
         frame = [max(top, 0), max(left, 0), min(bottom, height), min(right, width)]
     labels = pictures.labels
     return {
-        "png": as_png(pixels[index]),
+        # Whole: a drawing may enlarge the few pixels that the unit sees.
+        "png": as_png(pixels[index], max(pixels.shape[2:])),
         "id": str(pictures.ids[index]),
         "given": None if labels is None else pictures.classes[int(labels[index])],
         "value": rounded(value),
