@@ -34,6 +34,20 @@ def test_the_angle_is_that_of_the_edge(turn):
     assert found["strength"] > 0.85
 
 
+@pytest.mark.parametrize(("turn", "name"), [(67.5, "vertical"), (112.5, "vertical"), (22.5, "horizontal")])
+def test_between_two_directions_both_sides_are_called_alike(turn, name):
+    x, y = np.meshgrid(np.arange(9) - 4.0, 4.0 - np.arange(9))
+    angle = np.deg2rad(turn)
+    found = answers_to(np.sign(x * np.sin(angle) - y * np.cos(angle))[np.newaxis])
+    assert (found["angle"], found["name"]) == (turn, name)
+
+
+def test_colours_that_cancel_each_other_work_for_no_edge():
+    red_against_green = np.stack([SOBEL, -0.97 * SOBEL, 0 * SOBEL])
+    assert answers_to(red_against_green)["strength"] < 0.05
+    assert answers_to(np.stack([SOBEL] * 3))["strength"] > 0.8
+
+
 @pytest.mark.parametrize(
     ("kernel", "name"),
     [

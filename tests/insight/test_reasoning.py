@@ -281,3 +281,56 @@ def test_outputs_that_are_no_numbers_cannot_be_explained(own):
     nn.init.constant_(network[1].bias, float("nan"))
     with pytest.raises(NetworkError, match="there is nothing to explain"):
         insight.reasons(own(network), np.zeros((8, 8), np.uint8), network=network)
+
+
+class Windows(nn.Module):
+    """The smallest Swin transformer: patches with their channels last, of which four windows attend by themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(1, 6, 2, stride=2)
+        self.mix = nn.Linear(6, 18)
+        self.softmax = nn.Softmax(dim=-1)
+        self.bend = nn.GELU()
+        self.norm = nn.LayerNorm(6)
+        self.head = nn.Linear(6, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.patches(x).permute(0, 2, 3, 1)  # (N, 4, 4, 6)
+        windows = x.reshape(len(x), 2, 2, 2, 2, 6).transpose(2, 3).reshape(-1, 4, 6)
+        query, key, value = self.mix(windows).chunk(3, dim=-1)
+        seen = self.softmax(query @ key.transpose(1, 2))[:, None]
+        seen = self.softmax(8 * seen)[:, 0] @ value
+        x = x + seen.reshape(len(x), 2, 2, 2, 2, 6).transpose(2, 3).reshape(x.shape)
+        return self.head(self.norm(self.bend(x)).mean(dim=(1, 2)))
+
+
+def test_a_network_with_its_channels_last_and_windows_has_every_view(own, digits):
+    torch.manual_seed(0)
+    network = Windows()
+    model = own(network)
+    module = pellucid.build(model, network)
+    layers = {layer.name: layer for layer in trace(module, (1, 8, 8)).layers}
+    assert (layers["bend"].channels_last, layers["norm"].channels_last) == (True, True)
+    second = layers["softmax:2"]
+    assert (second.pieces, second.spatial, second.output_shape) == (4, False, (1, 4, 4))
+    x = torch.rand(1, 1, 8, 8)
+    methods, note = attribution.methods(module, trace(module, (1, 8, 8)), torch.zeros_like(x))
+    assert (list(methods), note) == (["Grad-CAM", "Integrated gradients", "Occlusion"], "")
+    values = methods["Grad-CAM"](module, x, torch.zeros_like(x), Answer(3))
+    with torch.no_grad():
+        inner = {}
+        hook = module.norm.register_forward_hook(lambda _, __, output: inner.update(norm=output))
+        module(x)
+        hook.remove()
+        # The mean of the maps is given to the head, whose weights are the gradients.
+        small = inner["norm"][0] @ (module.head.weight[3] / 16)
+        whole = nn.functional.interpolate(small[None, None], (8, 8), mode="bilinear", align_corners=False)[0, 0]
+    np.testing.assert_allclose(values, whole.numpy(), atol=1e-6)
+    maps = insight.feature_maps(model, "norm", digits.test.take([0]), network=network)
+    assert maps.data["shape"] == [6, 4, 4]
+    rows = insight.separation(model, ("4", "9"), digits, limit=40, network=network)["separation"].rows
+    assert [row[0] for row in rows] == ["pixels", "patches", "bend", "norm", "head"]
+    excited = insight.exciting(model, "mix", digits, units=[1, 18], limit=30, network=network)
+    assert excited.data["n"] == 30
+    assert len(excited.data["rows"][1]["cells"]) == 9

@@ -83,7 +83,7 @@ def test_activations_are_counted(own, digits):
     network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 10))
     with torch.no_grad():
         network[0].weight[1] = 0.0
-        network[0].bias[1] = -1.0
+        network[0].bias[:] = torch.tensor([1.0, -1.0, 1.0])
     model = own(network)
     found = insight.activations(model, digits, limit=30, network=network)
     table = {row[0]: dict(zip(distributions.COLUMNS, row, strict=True)) for row in found["activations"].rows}
@@ -203,10 +203,39 @@ def test_separation_is_scored_on_pictures_that_were_not_learned_from(model, digi
     best = max(row[3] for row in rows)
     assert all(row[7] for row in rows if row[3] == best)
     data = found["separation"].note, found[1].data
-    assert data[1]["good"].index(True) == data[1]["first"]
+    assert all(data[1]["good"][data[1]["first"] :])
+    assert data[1]["first"] == 0 or not data[1]["good"][data[1]["first"] - 1]
     assert "15 of" not in data[0]
     assert all(sum(map(sum, layer["counts"])) == 30 for layer in data[1]["layers"])
-    assert found[1].note.startswith("The first as good as the best: ")
+    assert found[1].note.startswith("The first from which on all are as good as the best: ")
+
+
+def test_an_early_layer_that_is_good_by_luck_is_not_marked(model, digits, monkeypatch):
+    from pellucid.insight import separating
+
+    scores: list[float] = []
+
+    def lucky(share_of):
+        def probe(known, labels, unknown):
+            place = len(scores)
+            scores.append(0.0)
+            right = np.arange(len(unknown)) < round(share_of(place) * len(unknown))
+            truth = np.repeat([-1.0, 1.0], len(unknown) // 2)
+            return np.where(right[np.argsort(np.arange(len(unknown)) % 2, kind="stable").argsort()], truth, -truth)
+
+        scores.clear()
+        monkeypatch.setattr(separating, "probe", probe)
+        return insight.separation(model, ("4", "9"), digits, limit=60)[1]
+
+    late = lucky(lambda place: 0.9 if place in (1, 8, 9, 10, 11) else 0.6)
+    assert [place for place, good in enumerate(late.data["good"]) if good][:2] == [1, 8]
+    assert late.data["first"] == 8, "c1 is good, but what comes after it is not"
+    guessing = lucky(lambda _: 0.5)
+    assert guessing.data["first"] is None
+    assert guessing.note == "No layer tells them apart better than guessing, as far as so few pictures can say."
+    early = lucky(lambda place: 0.95 if place == 1 else 0.6)
+    assert early.data["first"] == 1
+    assert early.note == "The best: c1; later layers lose something of it."
 
 
 def test_labels_that_say_nothing_cannot_be_separated(model, digits):

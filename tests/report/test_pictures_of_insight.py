@@ -209,10 +209,34 @@ def test_errors_are_ringed_where_they_are_known(grey):
 
 def test_pictures_that_would_hide_each_other_are_moved_apart():
     places = np.repeat([[1.0, 1.0], [5.0, 5.0]], 9, axis=0)
-    moved = embedding._apart(places, 0.2)
+    moved = embedding._apart(places, 0.2, 0.2, square=False)
     distances = np.sqrt(((moved[:, None] - moved) ** 2).sum(axis=2)) + np.eye(len(moved)) * 9
     assert distances.min() > 0.15
     assert np.abs(moved - places).max() < 1.0
+    # Photos are squares: none lies upon another, also where there are many, and none leaves the frame.
+    many = np.random.default_rng(0).normal(4.6, 1.5, (600, 2)).clip(0, 9)
+
+    def hidden(places: np.ndarray) -> int:
+        return int((np.abs(places[:, None] - places).max(axis=2) + np.eye(len(places)) * 9 < 0.2).sum())
+
+    moved = embedding._apart(many, 0.26, 0.23, square=True)
+    assert hidden(moved) < 0.1 * hidden(many)
+    assert 0 < moved.min() < moved.max() < 9.2 - 0.23
+
+
+def test_many_errors_have_dots_rather_than_words():
+    def ink(image: np.ndarray) -> int:
+        ring = np.array([0xB3, 0x26, 0x1E])
+        return int((np.abs(image.astype(int) - ring).max(axis=2) < 40).sum())
+
+    shown = {}
+    for many in (40, 41):
+        figure = of_points(True, True, many)
+        for point in figure.data["points"]:
+            point["predicted"] = "b"  # all are given as 'a'
+        shown[many] = drawn(figure)
+        assert ends_white(shown[many])
+    assert ink(shown[41]) < 0.8 * ink(shown[40]), "no words, and thinner rings"
 
 
 def test_separation_marks_the_first_layer_that_is_good():

@@ -37,7 +37,8 @@ def feature_maps(
 
     Args:
         model: the model.
-        layer: its name, or its number among the convolutions, from 1. Any layer will do whose output is (C, H, W).
+        layer: its name, or its number among the convolutions, from 1. Any layer will do whose output is
+            (C, H, W), or (H, W, C).
         picture: a file, `mnist:17`, an array ...; see `pellucid.insight.picking.pick`.
         scale: `layer` colours all maps by the largest value of the layer, `map` each by its own.
         limit: how many maps are shown; 64 where it is left out.
@@ -107,7 +108,8 @@ def _run(module: nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarr
     finally:
         hook.remove()
     time = int(layer.name.rpartition(":")[2]) if ":" in layer.name else 1
-    return given[time - 1], outputs
+    values = given[time - 1]
+    return values.transpose(2, 0, 1) if layer.channels_last else values, outputs
 
 
 def _count(maps: int) -> str:

@@ -44,7 +44,8 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
     watching = _Watching()
     with torch.no_grad(), watching:
         outputs = module(preparing.normalise(torch.from_numpy(pixels), said.preprocessing))
-    found = [one for one in watching.found if grid_of(one.shape[-1])]
+    places = [place for place, one in enumerate(watching.found) if grid_of(one.shape[-1])]
+    found = [watching.found[place] for place in places]
     if not found:
         over = "only over parts of the picture" if watching.found else "none"
         raise UsageError(
@@ -65,7 +66,7 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
         maps = looked.reshape(len(looked), side, side).numpy()
         shown.append(
             {
-                "layer": row + 1,
+                "layer": places[row] + 1,
                 "mean": rounded(maps.mean(axis=0)),
                 "heads": [rounded(one) for one in maps[:HEADS]],
                 "many": len(maps),
@@ -75,7 +76,7 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
     share = probabilities(said.probabilities, outputs, said.temperature).numpy()[0]
     data = {
         "network": name_of(model),
-        "layers": len(found),
+        "layers": len(watching.found),
         "token": bool(before),
         "side": side,
         "rows": shown,
@@ -87,10 +88,17 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
             "probability": float(share.max()),
         },
     }
-    left = f"{len(rows)} of {len(found)} layers" if len(rows) < len(found) else f"{len(found)} layers"
+    many = len(watching.found)
+    left = f"{len(rows)} of {many} layers" if len(rows) < many else f"{many} layers"
+    windowed = many - len(found)
+    within = (
+        f" The other {windowed} layers attend within windows of the picture, and are not drawn." if windowed else ""
+    )
     title = f"Where {name_of(model)} looks in {name}: {left}"
     what = "What the class token looks at" if before else "How much each patch is looked at"
-    return Figure("attention", "attention", data, title=title, note=f"{what}, on a grid of {side}×{side} patches.")
+    return Figure(
+        "attention", "attention", data, title=title, note=f"{what}, on a grid of {side}×{side} patches.{within}"
+    )
 
 
 def _reach(weights: np.ndarray, side: int) -> float:

@@ -4,7 +4,7 @@ Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) weighs the last maps by the g
 with its negative part, which the paper cuts off. Integrated gradients (Sundararajan, Taly and Yan 2017,
 arXiv:1703.01365) add up the gradients on the way from a blank picture. Occlusion (Zeiler and Fergus 2014,
 arXiv:1311.2901) covers a part, and looks how much the answer falls. Captum computes them; only where a transformer
-has no maps, Grad-CAM over its patches is worked out here.
+has no maps, or maps with their channels last, Grad-CAM over its patches is worked out here.
 """
 
 from __future__ import annotations
@@ -74,6 +74,9 @@ def methods(module: nn.Module, found: Trace, blank: torch.Tensor) -> tuple[dict[
     last = last_maps(found)
     if last is not None:
         return {"Grad-CAM": partial(_grad_cam, last.name), **_EITHER}, ""
+    rows = last_rows(found)
+    if rows is not None:
+        return {"Grad-CAM": partial(_grad_cam_of_patches, rows.name), **_EITHER}, ""
     tokens = _last_tokens(module, blank)
     if tokens is not None:
         return {"Grad-CAM": partial(_grad_cam_of_patches, tokens.name), **_EITHER}, (
@@ -103,6 +106,20 @@ def last_maps(found: Trace) -> Layer | None:
         late = found.layers[len(found.layers) // 2 :]
         sized = [layer for layer in sized if kinds.is_convolution(layer.module) and layer in late]
     return None if not found.convolutions or not sized or tokens else sized[-1]
+
+
+def last_rows(found: Trace) -> Layer | None:
+    """The last layer, among the late ones, that gives maps with their channels last, as Swin transformers do."""
+    again = {layer.name.rpartition(":")[0] for layer in found.layers if ":" in layer.name}
+    late = found.layers[len(found.layers) // 2 :]
+    rows = [
+        layer
+        for layer in late
+        if layer.channels_last
+        and min((layer.output_shape or (0, 0))[:2]) > 1
+        and layer.name.partition(":")[0] not in again
+    ]
+    return rows[-1] if rows else None
 
 
 def grid_of(tokens: int) -> tuple[int, int] | None:
@@ -151,11 +168,14 @@ def _grad_cam_of_patches(
         (gradient,) = torch.autograd.grad(score, [held[-1]])
     finally:
         hook.remove()
-    grid = grid_of(held[-1].shape[1])
-    assert grid is not None
-    before, side = grid
-    weights = gradient[0, before:].mean(dim=0)
-    patches = (held[-1][0, before:] @ weights).view(1, 1, side, side)
+    if held[-1].ndim == 4:  # (1, H, W, D)
+        before, (height, width) = 0, held[-1].shape[1:3]
+    else:
+        grid = grid_of(held[-1].shape[1])
+        assert grid is not None
+        before, height, width = grid[0], grid[1], grid[1]
+    weights = gradient[0].flatten(0, -2)[before:].mean(dim=0)
+    patches = (held[-1][0].flatten(0, -2)[before:] @ weights).view(1, 1, height, width)
     whole = nn.functional.interpolate(patches, tuple(inputs.shape[2:]), mode="bilinear", align_corners=False)
     return whole[0, 0].detach().numpy()
 

@@ -61,9 +61,9 @@ def with_maps(found: Trace, given: str, network: str) -> Layer:
         UnknownNameError: there is no such layer.
         UsageError: its output has no place in the picture, as that of a dense layer.
     """
-    spatial = [layer for layer in found.layers if layer.spatial]
+    spatial = [layer for layer in found.layers if layer.spatial or layer.channels_last]
     layer = _named(found, given, found.convolutions)
-    if layer is not None and layer.spatial:
+    if layer is not None and (layer.spatial or layer.channels_last):
         return layer
     if not spatial:
         raise UsageError(

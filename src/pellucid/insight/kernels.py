@@ -16,6 +16,8 @@ from pellucid.insight.tracing import Layer, Trace, trace
 from pellucid.records import Figure, Model
 
 SCALES = ("filter", "layer")
+_IDLE = 1e-4
+"""Below this part of the layer's largest weight a kernel does next to nothing."""
 GRID, UNITS, ROWS, CHANNELS = 64, 40, 16, 16
 """So many kernels are shown as a grid, dense units as a grid, kernels as rows, and in these so many input channels."""
 
@@ -68,7 +70,8 @@ def filters(
             "label": labels[index] if labels else "",
             "weights": rounded(kernel[:channels]),
             "largest": rounded(np.abs(kernel).max()),
-            "answers_to": None if dense or style == "channels" else answers_to(kernel),
+            "answers_to": None if dense or style == "channels" or _idle(kernel, weights) else answers_to(kernel),
+            "idle": _idle(kernel, weights),
         }
         for index, kernel in enumerate(weights[:many])
     ]
@@ -129,3 +132,8 @@ def _limits(data: dict[str, Any]) -> str:
     if seen < channels:
         left.append(f"first {seen} of {channels:,} input channels shown")
     return ("; ".join(left)[:1].upper() + "; ".join(left)[1:] + ".") if left else ""
+
+
+def _idle(kernel: np.ndarray, weights: np.ndarray) -> bool:
+    """Whether all weights of a kernel are next to 0, as weight decay leaves those that nobody needs."""
+    return bool(np.abs(kernel).max() < _IDLE * np.abs(weights).max())

@@ -27,7 +27,7 @@ def embedding(
     data: Any,
     *,
     method: Literal["pca", "tsne"] = "tsne",
-    split: str = "test",
+    split: str | None = None,
     limit: int | None = None,
     seed: int = 0,
     network: Any = None,
@@ -40,7 +40,7 @@ def embedding(
         data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
         method: `pca`, the two directions in which the features vary most; or `tsne` (van der Maaten and Hinton 2008),
             which keeps neighbours together, and whose distances between groups mean nothing.
-        split: which split of the data.
+        split: which split of the data; test where it is left out, or validation where there is no test split.
         limit: how many pictures; 600 where it is left out.
         seed: which, and where t-SNE begins.
         network: for a model of the user's own network; see `pellucid.build`.

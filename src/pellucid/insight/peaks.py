@@ -117,9 +117,11 @@ def _peaks(
             flat = output[:, :, which].transpose(1, 2)
         else:
             flat = output[:, which].unsqueeze(2)
+        if layer.pieces > 1:  # the pieces of a picture, as far as it is cut into windows, stand together
+            flat = flat.unflatten(0, (-1, layer.pieces)).transpose(1, 2).flatten(2)
         highest, place = flat.max(dim=2)
-        values[:, first : first + len(output)] = highest.T.numpy()
-        places[:, first : first + len(output)] = place.T.numpy()
+        values[:, first : first + len(flat)] = highest.T.numpy()
+        places[:, first : first + len(flat)] = place.T.numpy()
 
     record(module, pixels, said, [layer], take, progress=progress)
     return values, places
@@ -137,7 +139,8 @@ def _cell(
         frame = [max(top, 0), max(left, 0), min(bottom, height), min(right, width)]
     labels = pictures.labels
     return {
-        "png": as_png(pixels[index]),
+        # Whole: a drawing may enlarge the few pixels that the unit sees.
+        "png": as_png(pixels[index], max(pixels.shape[2:])),
         "id": str(pictures.ids[index]),
         "given": None if labels is None else pictures.classes[int(labels[index])],
         "value": rounded(value),

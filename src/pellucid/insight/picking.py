@@ -9,16 +9,20 @@ from pellucid.data import load
 from pellucid.data.catalogue import DATASETS, lookup
 from pellucid.errors import MissingDataError, UsageError
 from pellucid.inference.pictures import as_split
+from pellucid.insight.recording import standing
 from pellucid.records import Dataset, PictureFiles, Specification, Split
+
+_FOLDERS = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
+"""What folders of splits are called besides."""
 
 
 def pick(picture: Any, specification: Specification) -> tuple[Split, str]:
     """One picture as a split of length 1, and what it is called.
 
     Args:
-        picture: the path of a file; `mnist:17`, the picture of that number of a data set's test split, from 0;
-            `mnist:train/17` or any other id of the set; for a folder of pictures `photos:17`; or one picture as
-            `pellucid.predict` takes it.
+        picture: the path of a file; `mnist:17`, the picture of that number of a data set's test split, from 0
+            (of its validation split where it has no test split); `mnist:train/17` or any other id of the set; for a
+            folder of pictures `photos:17`; or one picture as `pellucid.predict` takes it.
         specification: of the model that will see it.
 
     Raises:
@@ -55,8 +59,10 @@ def _of_a_dataset(given: str) -> tuple[Split, str]:
 def _place(dataset: Dataset, which: str) -> tuple[Split, int]:
     """The split and the index of a number, or of an id."""
     name, _, number = which.rpartition("/")
+    usual = standing(dataset)
+    name = _FOLDERS.get(name, name) if name not in dataset.splits else name
     if number.isdecimal() and name in ("", *dataset.splits):
-        split = dataset.split(name or "test")
+        split = dataset.split(name or usual)
         if int(number) >= len(split):
             raise UsageError(
                 f"The {split.name} split of '{dataset.name}' has {len(split):,} pictures, numbered from 0 to "
@@ -68,6 +74,7 @@ def _place(dataset: Dataset, which: str) -> tuple[Split, int]:
             if one == which:
                 return held, index
     raise UsageError(
-        f"'{dataset.name}' has no picture '{which}'. Give the number of a test picture, as in {dataset.name}:17, or an "
-        f"id, as in {dataset.name}:{next(iter(dataset.splits.values())).ids[0]}."
+        f"'{dataset.name}' has no picture '{which}'. Give the number of a {usual} picture, as in {dataset.name}:17, "
+        f"one of another split, as in {dataset.name}:train/17, or an id, as in "
+        f"{dataset.name}:{next(iter(dataset.splits.values())).ids[0]}."
     )

@@ -24,19 +24,24 @@ _PIXELS = 1_500_000
 """So many pixel values go through the network at once: large pictures in small batches."""
 
 
-def sample(data: Any, split: str, most: int, *, seed: int = 0) -> tuple[Split, str]:
+def standing(dataset: Dataset) -> str:
+    """The split that is meant where none is named: test, else validation, which the model did not learn from either."""
+    return next((name for name in ("test", "validation") if name in dataset.splits), next(iter(dataset.splits)))
+
+
+def sample(data: Any, split: str | None, most: int, *, seed: int = 0) -> tuple[Split, str]:
     """Some pictures of a data set, and a sentence on which.
 
     Args:
         data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
-        split: which split of a data set.
+        split: which split of a data set; None for what `standing` says.
         most: so many at most, drawn by seed, in the order in which they stand.
         seed: of the drawing.
     """
     if most < 1:
         raise UsageError(f"At least one picture is looked at; given: --limit {most}.")
     whole = data if isinstance(data, (Dataset, Split)) else load(data)
-    held = whole if isinstance(whole, Split) else whole.split(split)
+    held = whole if isinstance(whole, Split) else whole.split(split or standing(whole))
     of = f"{held.dataset}, {held.name} split" if held.dataset else f"{held.name} split"
     if len(held) <= most:
         return held, f"{len(held):,} pictures: {of}."

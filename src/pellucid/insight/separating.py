@@ -35,7 +35,7 @@ def separation(
     classes: tuple[str, str],
     data: Any,
     *,
-    split: str = "test",
+    split: str | None = None,
     limit: int | None = None,
     seed: int = 0,
     network: Any = None,
@@ -43,15 +43,16 @@ def separation(
 ) -> Findings:
     """How well each layer separates two classes: the table `separation` and a figure of that kind.
 
-    A plane is laid through what the layer gives for one half of the pictures, and scored on the other half. The first
-    layer that is as good as the best is the first whose errors cannot be told from the best layer's by an exact
-    McNemar test (p of 0.05 and above): on few pictures many layers will do.
+    A plane is laid through what the layer gives for one half of the pictures, and scored on the other half. A layer is
+    as good as the best where its errors cannot be told from those of the best by an exact McNemar test (p of 0.05 and
+    above): on few pictures many layers will do. What is marked is the first layer from which on all are; where even
+    the best is not surely better than guessing, none is.
 
     Args:
         model: the model.
         classes: the two class names.
         data: labelled pictures: a `Dataset`, a `Split`, or what `pellucid.load` takes.
-        split: which split; the test split where it is left out, which the model never learned from.
+        split: which split; where it is left out the test split, which the model never learned from, or validation.
         limit: how many pictures, half of them to learn from; 600 where it is left out.
         seed: which, and which half.
         network: for a model of the user's own network; see `pellucid.build`.
@@ -98,7 +99,10 @@ def separation(
     best = int(np.argmax([hits.mean() for hits in right]))
     compared = [cells(right[best], hits) for hits in right]
     good = [mcnemar(one.only_a, one.only_b) >= 0.05 for one in compared]
-    first = good.index(True)
+    told = drawn[best]["low"] > 0.5  # better than guessing
+    first = len(good) - next((i for i, place in enumerate(reversed(good)) if not place), len(good)) if told else None
+    if first == len(good):  # the best is an early one, and what comes after it loses something
+        first = best
     for row, place in zip(rows, good, strict=True):
         row.append(place)
     n = int((~learn).sum())
@@ -118,13 +122,23 @@ def separation(
         "best": best,
     }
     title = f"Where {name_of(model)} tells '{classes[0]}' from '{classes[1]}'"
-    first_name = drawn[first]["layer"]
-    answer = f"The first as good as the best: {'the pixels themselves' if first_name == 'pixels' else first_name}."
+    if first is None:
+        answer = "No layer tells them apart better than guessing, as far as so few pictures can say."
+    elif first == best and not all(good[first:]):
+        answer = f"The best: {_called(drawn[first])}; later layers lose something of it."
+    else:
+        answer = f"The first from which on all are as good as the best: {_called(drawn[first])}."
     figure = Figure("separation", "separation", data_shown, title=title, note=f"{answer} {left_out}".strip())
     return Findings((Table("separation", COLUMNS, tuple(tuple(row) for row in rows), note), figure))
 
 
-def _of_two(data: Any, split: str, classes: tuple[str, str], most: int, seed: int) -> tuple[Split, np.ndarray, str]:
+def _called(layer: dict[str, Any]) -> str:
+    return "the pixels themselves" if layer["layer"] == "pixels" else layer["layer"]
+
+
+def _of_two(
+    data: Any, split: str | None, classes: tuple[str, str], most: int, seed: int
+) -> tuple[Split, np.ndarray, str]:
     """The pictures of two classes, as many of one as of the other; their labels, 0 or 1; and a sentence on which."""
     if len(set(classes)) != 2:
         raise UsageError(f"Two classes are told apart; given: {' and '.join(classes)}. Try --separate 4,9.")
@@ -161,7 +175,11 @@ def _half(labels: np.ndarray, seed: int) -> np.ndarray:
 
 def _worth_probing(found: Trace) -> tuple[list[Layer], str]:
     """All layers, or where these are too many the convolutions and dense layers, or some of them."""
-    layers = [one for one in found.layers if one.output_shape and not isinstance(one.module, torch.nn.Flatten)]
+    layers = [
+        one
+        for one in found.layers
+        if one.output_shape and one.pieces == 1 and not isinstance(one.module, torch.nn.Flatten)
+    ]
     if len(layers) <= LAYERS:
         return layers, ""
     weighted = [one for one in layers if kinds.is_convolution(one.module) or isinstance(one.module, torch.nn.Linear)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,8 @@ class Layer:
         parameters: how many numbers it has that no earlier layer has.
         multiply_adds: for one picture; None where that is not known.
         number: its number among the convolutions, from 1; None for other layers.
+        pieces: into how many pieces it takes a picture, one by one, as attention within windows does.
+        last: whether its channels come last because those of the layers around it do.
     """
 
     name: str
@@ -35,17 +37,22 @@ class Layer:
     parameters: int
     multiply_adds: int | None
     number: int | None = None
+    pieces: int = 1
+    last: bool = False
 
     @property
     def spatial(self) -> bool:
         """Whether it gives maps: (C, H, W)."""
-        return self.output_shape is not None and len(self.output_shape) == 3 and not self.channels_last
+        return self._three and not self.channels_last
 
     @property
     def channels_last(self) -> bool:
-        """Whether it works on the last of three directions, so that this is the channels': (H, W, C)."""
-        last = type(self.module) in (nn.Linear, nn.LayerNorm)
-        return last and self.output_shape is not None and len(self.output_shape) == 3
+        """Whether it gives maps with their channels last, (H, W, C): it works on the last of three directions."""
+        return self._three and (self.last or type(self.module) in (nn.Linear, nn.LayerNorm))
+
+    @property
+    def _three(self) -> bool:
+        return self.output_shape is not None and len(self.output_shape) == 3 and self.pieces == 1
 
 
 @dataclass(frozen=True)
@@ -111,11 +118,25 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Trace:
                 parameters=_new_parameters(layer, known),
                 multiply_adds=products,
                 number=number if kinds.is_convolution(layer) and times[name] == 1 else None,
+                pieces=len(output) if isinstance(output, torch.Tensor) and output.ndim else 1,
             )
         )
+    layers = _with_their_neighbours(layers)
     others = _others(module, found, times, known)
     unlisted = [name for name in found if name not in times and name not in {other.name for other in others}]
     return Trace(tuple(layers), tuple(others), max(seen() - by_layers, 0), len(unlisted))
+
+
+def _with_their_neighbours(layers: list[Layer]) -> list[Layer]:
+    """The layers, where those without weights have their channels last if all others that give this shape have."""
+    last = {layer.output_shape for layer in layers if layer.channels_last}
+    first = {layer.output_shape for layer in layers if kinds.is_convolution(layer.module)}
+    return [
+        replace(layer, last=True)
+        if layer.output_shape in last - first and next(layer.module.parameters(), None) is None
+        else layer
+        for layer in layers
+    ]
 
 
 def tensor_of(output: Any) -> Any:

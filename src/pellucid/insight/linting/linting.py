@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pellucid.insight.linting.networks.evidence import Subject
+    from pellucid.insight.linting.scripts.source import Source
 
 COLUMNS = ("level", "rule", "place", "reason", "mend")
 SCRIPTS = (".py", ".ipynb")
@@ -39,7 +40,8 @@ def lint(
 
     Args:
         target: a network's name (`lenet5`, `timm:resnet18`, `mynet.py:Net`), a module, a model or its file; or a
-            training script or notebook (`train.py`), which is read and not run.
+            training script or notebook (`train.py`), which is read and not run, as are the files beside it that it
+            imports.
         shape: (C, H, W) of the pictures; where it is left out, those that the network is made for, or the first of
             MNIST's, CIFAR's and 224×224 on which it runs.
         classes: how many classes there are; where it is left out and nothing else tells, the outputs are not counted.
@@ -64,9 +66,7 @@ def lint(
         from pellucid.insight.linting.scripts.script import read
 
         script = read(Path(target))
-        networks = [kind for kind in script.source.classes if script.source.is_network(kind)]
-        more = f" The networks in it are looked at by name: `pellucid lint {target}:{networks[0]}`." if networks else ""
-        return _findings(Path(target).name, "script", script, more)
+        return _findings(Path(target).name, "script", script, _of_the_reading(script.source, Path(target)))
     from pellucid.insight.linting.networks.evidence import STEPS, examine
 
     subject = subject_of(target, shape, classes, object_size, network)
@@ -83,6 +83,20 @@ def lint(
 def is_script(target: str | Path) -> bool:
     """Whether a name is that of a script rather than of a network."""
     return str(target).endswith(SCRIPTS)
+
+
+def _of_the_reading(source: Source, target: Path) -> str:
+    """Sentences on which files were read, which were not, and how networks in them are looked at."""
+    said = ""
+    if len(source.modules) > 1:
+        said = f" Read with it, for it imports them: {', '.join(one.name for one in source.modules[1:])}."
+    said += "".join(f" {sentence}" for sentence in source.left_out)
+    for module in source.modules:
+        for kind in module.classes:
+            if source.is_network(kind):
+                place = target if module is source.script else target.parent / module.name
+                return f"{said} The networks in it are looked at by name: `pellucid lint {place}:{kind}`."
+    return said
 
 
 def rules() -> Findings:

@@ -8,12 +8,15 @@ from collections import defaultdict
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Rectangle
+from matplotlib.patheffects import withStroke
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
 from pellucid.report.wording import count, percent, short
 
 _MARGIN, _SIDE, _KEY = 0.25, 9.2, 1.75
+_WORDS = 40
+"""So many errors have what the model said in words beside them; of more the words would hide each other."""
 _COLOURS = (
     "#1f77b4", "#d9730d", "#2a9134", "#a01c8c", "#7a5230", "#0f8b8d", "#c2185b", "#5b5ea6", "#8a8a00", "#444444",
     "#4aa3df", "#f2a65a", "#7bc67e", "#d58ad0", "#b58d6b", "#6fc7c9", "#ee8db2", "#9c9fd6", "#c7c745", "#9a9a9a",
@@ -25,7 +28,8 @@ def png(figure: Figure) -> bytes:
     data = figure.data
     points = data["points"]
     shown = [point["given"] if data["labelled"] else point["predicted"] for point in points]
-    names = list(dict.fromkeys([*(name for name in data["classes"] if name in set(shown)), *shown]))
+    used = {*shown, *(point["predicted"] for point in points)}
+    names = list(dict.fromkeys([*(name for name in data["classes"] if name in used), *shown]))
     colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
     wrong = [data["labelled"] and point["given"] != point["predicted"] for point in points]
     wide = 2 * _MARGIN + _SIDE + _KEY
@@ -36,8 +40,10 @@ def png(figure: Figure) -> bytes:
     )
     kept = f"Of each picture's {data['near']} nearest among these numbers {percent(data['kept'], 0)} are nearest here."
     what = "Colours: what the model says."
+    few = sum(wrong) <= _WORDS
     if data["labelled"]:
-        what = f"Ringed: {count(sum(wrong), 'error')}; beside the ring what the model said."
+        said = "beside the ring what the model said" if few else "the dot in the colour of what the model said"
+        what = f"Ringed: {count(sum(wrong), 'error')}{f'; {said}' if any(wrong) else ''}."
     lines = [
         f"Each picture stands where the last layer's numbers put it. {share} {kept}",
         f"Those that would hide each other are moved apart a little. {what} {figure.note}",
@@ -46,43 +52,62 @@ def png(figure: Figure) -> bytes:
     head = 0.7 + 0.19 * len(lines)
     drawing, axes = canvas.sheet(wide, head + _SIDE + 0.25)
     signed.head(axes, figure.title, lines)
-    edge = 0.3 if len(points) <= 300 else 0.22 if len(points) <= 1000 else 0.16
+    pictures = [canvas.decoded(point["png"]) for point in points]
+    framed = pictures[0].ndim == 3
+    edge = min(0.6, (_SIDE**2 * (0.4 if framed else 0.34) / len(points)) ** 0.5)
     places = np.array([(point["x"], point["y"]) for point in points], float)
     low, high = places.min(axis=0), places.max(axis=0)
-    places = _apart((places - low) / np.where(high > low, high - low, 1.0) * (_SIDE - edge), 0.75 * edge)
+    # Away from the frame, so that there is room for those that are moved, and for rings.
+    inner = _SIDE - 2 * edge
+    places = (places - low) / np.where(high > low, high - low, 1.0) * (inner - edge) + edge
+    places = _apart(places, 1.12 * edge if framed else 0.8 * edge, edge, square=framed)
     axes.add_patch(Rectangle((_MARGIN, head), _SIDE, _SIDE, fill=False, edgecolor=canvas.LINE, linewidth=0.8))
     for i in np.argsort(wrong, kind="stable"):  # errors last, so that nothing hides them
-        point, (x, y) = points[i], places[i]
-        left, top = _MARGIN + x, head + _SIDE - edge - y
-        _point(axes, canvas.decoded(point["png"]), colours[shown[i]], (left, top, edge))
+        left, top = _MARGIN + places[i][0], head + _SIDE - edge - places[i][1]
+        _point(axes, pictures[i], colours[shown[i]], (left, top, edge))
         if wrong[i]:
-            axes.add_patch(
-                Circle(
-                    (left + edge / 2, top + edge / 2), edge * 0.72, fill=False, edgecolor=canvas.WRONG, linewidth=1.6
-                )
-            )
-            axes.text(
-                left + edge * 1.25,
-                top + edge / 2,
-                short(point["predicted"], 10),
-                **canvas.text(7.5, canvas.WRONG, va="center", weight="bold"),
-            )
+            _error(axes, points[i]["predicted"], colours, (left, top, edge), few=few)
     _key(axes, shown, wrong, names, colours, head, labelled=data["labelled"])
     return canvas.finish(drawing)
 
 
-def _apart(places: np.ndarray, least: float) -> np.ndarray:
-    """The places, moved until hardly two are nearer than `least`: pictures upon each other cannot be told apart."""
+def _error(axes: Axes, said: str, colours: dict[str, str], place: tuple[float, float, float], *, few: bool) -> None:
+    """A ring around an error; beside it what the model said: in words where there are few, else as a dot."""
+    left, top, edge = place
+    middle = left + edge / 2, top + edge / 2
+    reach = edge * (0.72 if few else 0.62)
+    axes.add_patch(Circle(middle, reach, fill=False, edgecolor=canvas.WRONG, linewidth=1.6 if few else 1.0, zorder=4))
+    if few:
+        look = canvas.text(7.5, canvas.WRONG, va="center", weight="bold", zorder=5)
+        look["path_effects"] = [withStroke(linewidth=2, foreground=canvas.PAPER)]
+        axes.text(middle[0] + reach + 0.03, middle[1], short(said, 10), **look)
+        return
+    dot = middle[0] + reach * 0.75, middle[1] - reach * 0.75
+    colour = colours.get(said, canvas.MUTED)
+    axes.add_patch(
+        Circle(dot, max(edge * 0.2, 0.035), facecolor=colour, edgecolor=canvas.PAPER, linewidth=0.7, zorder=5)
+    )
+
+
+def _apart(places: np.ndarray, least: float, edge: float, *, square: bool) -> np.ndarray:
+    """The places, moved until hardly two are nearer than `least`: pictures upon each other cannot be told apart.
+
+    Pictures with a frame are `square`: they are apart where they are so in one direction.
+    """
     places = places + np.random.default_rng(0).normal(0, least / 50, places.shape)  # none exactly upon another
-    end = _SIDE - least / 0.75
-    for _ in range(60):
+    for _ in range(250):
         towards = places[:, np.newaxis] - places
-        distance = np.sqrt(np.square(towards).sum(axis=2)) + np.eye(len(places)) * 1e9
+        sides = np.abs(towards)
+        distance = (sides.max(axis=2) if square else np.sqrt(np.square(towards).sum(axis=2))) + np.eye(
+            len(places)
+        ) * 1e9
         near = distance < least
         if not near.any():
             break
         push = np.where(near, (least - distance) / np.maximum(distance, 1e-9), 0.0)
-        places = (places + 0.4 * (push[..., np.newaxis] * towards).sum(axis=1)).clip(0, end)
+        if square:  # out of each other by the shorter way
+            towards = np.where(sides == sides.max(axis=2, keepdims=True), towards, 0.0)
+        places = (places + 0.3 * (push[..., np.newaxis] * towards).sum(axis=1)).clip(edge / 4, _SIDE - 1.25 * edge)
     return places
 
 

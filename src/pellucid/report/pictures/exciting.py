@@ -22,10 +22,12 @@ def png(figure: Figure) -> bytes:
     rows = figure.data["rows"]
     columns = max(len(row["cells"]) for row in rows)
     wide = max(2 * _MARGIN + _SIDE + columns * (_EDGE + _GAP), 7.6)
-    framed = any(cell["frame"] and _part(cell) for row in rows for cell in row["cells"])
+    cells = [cell for row in rows for cell in row["cells"]]
+    framed = any(cell["frame"] and _part(cell) for cell in cells)
     lines = [
         "Each row: one unit, and the pictures for which its value is the largest; beneath each: class, value.",
         "The frame: what the unit sees (its receptive field) where it was excited most." if framed else "",
+        "It sees so little that only the place around it is shown, enlarged." if any(map(_small, cells)) else "",
         figure.note,
     ]
     lines = [part for line in lines if line for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
@@ -56,14 +58,20 @@ def png(figure: Figure) -> bytes:
 
 
 def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
-    canvas.place(axes, canvas.decoded(cell["png"]), left, top, _EDGE)
-    signed.frame(axes, left, top, _EDGE, tuple(cell["size"]))
+    picture = canvas.decoded(cell["png"])
     height, width = cell["size"]
+    y0 = x0 = 0
+    if _small(cell):
+        y0, x0, side = _around(cell)
+        picture = picture[y0 : y0 + side, x0 : x0 + side]
+        height, width = picture.shape[:2]
+    canvas.place(axes, picture, left, top, _EDGE)
+    signed.frame(axes, left, top, _EDGE, (height, width))
     scale = _EDGE / max(height, width)
     if cell["frame"] and _part(cell):
         y1, x1, y2, x2 = cell["frame"]
         corner = left + (_EDGE - width * scale) / 2, top + (_EDGE - height * scale) / 2
-        place = (corner[0] + x1 * scale, corner[1] + y1 * scale)
+        place = (corner[0] + (x1 - x0) * scale, corner[1] + (y1 - y0) * scale)
         axes.add_patch(
             Rectangle(place, (x2 - x1) * scale, (y2 - y1) * scale, fill=False, linewidth=1.5, edgecolor=_FRAME)
         )
@@ -78,3 +86,20 @@ def _part(cell: Mapping[str, Any]) -> bool:
     """Whether the unit sees less than the whole picture."""
     y1, x1, y2, x2 = cell["frame"]
     return (y2 - y1) * (x2 - x1) < 0.95 * cell["size"][0] * cell["size"][1]
+
+
+def _small(cell: Mapping[str, Any]) -> bool:
+    """Whether the unit sees so little of a large picture that the frame would be a dot."""
+    if not cell["frame"]:
+        return False
+    y1, x1, y2, x2 = cell["frame"]
+    return min(cell["size"]) >= 64 and max(y2 - y1, x2 - x1) < 0.12 * min(cell["size"])
+
+
+def _around(cell: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The square around what a unit sees: top, left, and its side, which is four times as long."""
+    y1, x1, y2, x2 = cell["frame"]
+    height, width = cell["size"]
+    side = min(max(4 * max(y2 - y1, x2 - x1), 12), height, width)
+    top, left = (y1 + y2 - side) // 2, (x1 + x2 - side) // 2
+    return min(max(top, 0), height - side), min(max(left, 0), width - side), side

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
-from pellucid.report.wording import percent, short
+from pellucid.report.wording import percent, short, width
 
 _MARGIN, _HEAD, _GAP, _TEXT = signed.MARGIN, 1.62, 0.16, 0.36
 _PICTURE, _APART, _LEAST = 1.9, 0.45, 7.6
@@ -50,8 +50,10 @@ def given(axes: Axes, shown: Mapping[str, Any], left: float, top: float) -> None
     canvas.place(axes, pixels, left, top, _PICTURE)
     signed.frame(axes, left, top, _PICTURE, pixels.shape)
     size = f"{pixels.shape[0]}×{pixels.shape[1]}"
+    together = width(shown["id"]) <= 18
+    named = f"{shown['id']}, {size}" if together else short(shown["id"], 25)
     lines = [
-        (f"{short(shown['id'], 26)}, {size}", canvas.text(8.5, va="center", weight="bold")),
+        (named, canvas.text(8.5, va="center", weight="bold")),
         (
             f"predicted: {short(shown['predicted'], 20)} ({percent(shown['probability'], 0)})",
             canvas.text(8.5, va="center"),
@@ -59,6 +61,8 @@ def given(axes: Axes, shown: Mapping[str, Any], left: float, top: float) -> None
     ]
     if shown["given"] is not None:
         lines.append((f"given: {short(shown['given'], 24)}", canvas.text(8.5, canvas.MUTED, va="center")))
+    if not together:
+        lines.append((f"{size} pixels", canvas.text(8.5, canvas.MUTED, va="center")))
     for line, (said, look) in enumerate(lines):
         axes.text(left, top + _PICTURE + 0.14 + 0.19 * line, said, **look)
 

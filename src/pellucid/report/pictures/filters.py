@@ -15,11 +15,13 @@ from matplotlib.axes import Axes
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
-from pellucid.report.wording import short
+from pellucid.report.wording import percent, short
 
 _MARGIN, _HEAD, _GAP, _TEXT = signed.MARGIN, 1.62, 0.16, 0.4
 _BETWEEN, _BESIDE, _LEAST = 0.07, 0.95, 7.6
-_ANSWERS = "Beneath: the edge or line that at least half of the weights work for."
+_ANSWERS = "Beneath: its best edge or line, and how much of the kernel works for it (grey: below half)."
+_CAPTION = 0.31
+_GREY = "#8b96a1"
 
 
 def png(figure: Figure) -> bytes:
@@ -34,7 +36,7 @@ def _grid(figure: Figure, data: Mapping[str, Any]) -> bytes:
     few = not small and len(kernels) <= 10
     edge = 0.82 if small else 1.25 if few else 1.0
     columns = min(len(kernels), 5 if few else 8)
-    below = _TEXT + (0.17 if _known(kernels) else 0.0)
+    below = _TEXT + (_CAPTION if _known(kernels) else 0.0)
     down = (2 * edge + _BETWEEN if coloured else edge) + below
     wide = max(2 * _MARGIN + columns * (edge + _GAP) - _GAP, _LEAST)
     first = _HEAD + (0.19 if _known(kernels) else 0.0)
@@ -55,6 +57,8 @@ def _grid(figure: Figure, data: Mapping[str, Any]) -> bytes:
         axes.text(left + edge, under, _size(kernel), **canvas.text(7.5, canvas.MUTED, va="center", ha="right"))
         if kernel.get("answers_to"):
             _answer(axes, kernel["answers_to"], left, under + 0.18)
+        elif kernel.get("idle"):
+            axes.text(left, under + 0.18, "next to 0", **canvas.text(7, canvas.MUTED, va="center"))
     return canvas.finish(drawing)
 
 
@@ -64,15 +68,15 @@ def _known(kernels: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _answer(axes: Axes, found: Mapping[str, Any], left: float, top: float) -> None:
-    """A stroke along the edge or line that a kernel answers to, and its name."""
-    if not found["clear"]:
-        axes.text(left, top, "neither", **canvas.text(7, canvas.MUTED, va="center"))
-        return
+    """A stroke along the edge or line that a kernel answers to, its name, and how much of the kernel works for it."""
+    colour = canvas.INK if found["clear"] else _GREY
     angle = math.radians(found["angle"])
     across, down = 0.055 * math.cos(angle), 0.055 * math.sin(angle)
     middle = left + 0.06
-    axes.plot([middle - across, middle + across], [top + down, top - down], color=canvas.INK, linewidth=1.6)
-    axes.text(left + 0.15, top, f"{found['name']} {found['shape']}", **canvas.text(6.8, va="center"))
+    axes.plot([middle - across, middle + across], [top + down, top - down], color=colour, linewidth=1.6)
+    axes.text(left + 0.15, top, f"{found['name']} {found['shape']}", **canvas.text(6.4, colour, va="center"))
+    share = percent(found["strength"], 0)
+    axes.text(left + 0.15, top + 0.14, share, **canvas.text(6.4, colour, va="center"))
 
 
 def _rows(figure: Figure, data: Mapping[str, Any]) -> bytes:

@@ -96,7 +96,10 @@ def _width(boxes: Sequence[Mapping[str, Any]], *, backward: bool) -> float:
 
 def _lines(box: Mapping[str, Any], *, backward: bool) -> list[str]:
     """What stands in a box."""
-    name = box["title"] if box["title"] == box["kind"] else f"{box['title']}  {box['kind']}"
+    first, _, rest = box["kind"].partition(" ")
+    # `depthwise.convolution  depthwise convolution 3×3` would say it twice, and be too wide.
+    kind = rest.partition(" ")[2] if box["title"].endswith(f"{first}.{rest.partition(' ')[0]}") else box["kind"]
+    name = box["title"] if box["title"] == box["kind"] else f"{box['title']}  {kind}"
     below = [box["shape"]] if box["shape"] else []
     below += [f"{box['parameters']:,} parameters"] if box["parameters"] else []
     below += [f"sees {box['field']}"] if box["field"] and box["field"] != "1×1" and not backward else []

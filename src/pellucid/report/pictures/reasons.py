@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import blend, canvas, signed
-from pellucid.report.wording import percent, short
+from pellucid.report.wording import percent, short, width
 
 _MARGIN, _EDGE, _GAP, _SIDE, _LABEL = 0.25, 1.85, 0.28, 2.05, 0.34
 _ALIKE = 0.5
@@ -39,7 +39,7 @@ def png(figure: Figure) -> bytes:
     foot = first + block * len(rows) + 0.5
     high = foot + (2.0 if near else 0.72)
     drawing, axes = canvas.sheet(wide, high)
-    signed.head(axes, figure.title, lines)
+    signed.head(axes, _title(figure, wide), lines)
     _given(axes, data, picture, first)
     for column, method in enumerate(methods):
         left = _MARGIN + _SIDE + _GAP + column * (_EDGE + _GAP)
@@ -56,12 +56,21 @@ def png(figure: Figure) -> bytes:
     return canvas.finish(drawing)
 
 
+def _title(figure: Figure, wide: float) -> str:
+    """The title, with its names shortened, rather than its middle, where it is too long."""
+    title, room = figure.title, int((wide - 2 * _MARGIN) * 8.8)
+    for name in (figure.data["picture"]["id"], figure.data["network"]):
+        if width(title) > room:
+            title = title.replace(name, short(name, max(12, width(name) - (width(title) - room))), 1)
+    return title
+
+
 def _given(axes: Axes, data: Mapping[str, Any], picture: np.ndarray, top: float) -> None:
     """The picture, and how probable its classes are."""
     canvas.place(axes, picture, _MARGIN, top, _SIDE - 0.15)
     signed.frame(axes, _MARGIN, top, _SIDE - 0.15, picture.shape)
     place = top + _SIDE + 0.05
-    axes.text(_MARGIN, place, short(data["picture"]["id"], 26), **canvas.text(8.5, va="center", weight="bold"))
+    axes.text(_MARGIN, place, short(data["picture"]["id"], 23), **canvas.text(8.5, va="center", weight="bold"))
     given = data["picture"]["given"]
     if given is not None:
         axes.text(_MARGIN, place + 0.19, f"given: {short(given, 22)}", **canvas.text(8.5, canvas.MUTED, va="center"))
@@ -106,9 +115,10 @@ def _neighbours(axes: Axes, near: Mapping[str, Any], top: float, wide: float) ->
     counts = ", ".join(f"{number} of {len(cells)} are '{short(name, 16)}'" for name, number in near["counts"][:3])
     axes.text(_MARGIN, top, "Because it looks like these", **canvas.text(10, va="center", weight="bold"))
     said = f"The nearest by what the last layer is given: {counts or 'labels not known'}. Beneath: class, cosine."
-    axes.text(
-        _MARGIN, top + 0.2, short(said, int((wide - 2 * _MARGIN) * 14.5)), **canvas.text(8, canvas.MUTED, va="center")
-    )
+    room = int((wide - 2 * _MARGIN) * 16)
+    if width(said) > room:
+        said = f"The nearest by what the last layer is given: {counts.partition(', ')[0]}. Beneath: class, cosine."
+    axes.text(_MARGIN, top + 0.2, short(said, room), **canvas.text(8, canvas.MUTED, va="center"))
     edge = min((wide - 2 * _MARGIN + 0.12) / max(len(cells), 8) - 0.12, 0.95)
     for place, cell in enumerate(cells):
         left = _MARGIN + place * (edge + 0.12)

@@ -6,7 +6,9 @@ import ast
 from typing import Any
 
 from pellucid.insight.linting.scripts import naming
-from pellucid.insight.linting.scripts.source import Function, Source, called, dotted, last
+from pellucid.insight.linting.scripts.calls import OFF, bound, in_order, of_metrics, parameters, says_eval, steps
+from pellucid.insight.linting.scripts.modules import Module
+from pellucid.insight.linting.scripts.source import Function, Source, dotted, last
 from pellucid.insight.linting.scripts.tags import (
     CROSS_ENTROPY,
     EVALUATION,
@@ -58,11 +60,17 @@ class Expressions:
 
     Attributes:
         names: what the names of the function that is walked through hold.
+        top: what those of its file hold.
+        module: that file.
+        tops: of each file that has run, what its names hold.
         attributes: what attributes hold that the script sets, by their name alone.
         modes: in which mode each network may be.
         no_grad: whether gradients are off.
         loops: the loops that are walked through, with what they go over, and whether their steps train.
         returned: what the function that is walked through gives.
+        parts: the same, of each `return` the parts where it gives several, as in `return train_loader, test_loader`.
+        gave: the parts that the function that was walked through last gave; empty where they are not known.
+        several: the same of each call.
         entered: the functions that were walked through.
     """
 
@@ -70,11 +78,16 @@ class Expressions:
         self.source = source
         self.names: dict[str, Tags] = {}
         self.top = self.names
+        self.module = source.script
+        self.tops: dict[Module, dict[str, Tags]] = {source.script: self.names}
         self.attributes: dict[str, Tags] = {}
         self.modes: dict[str, Tags] = {}
         self.no_grad = False
         self.loops: list[tuple[Any, Tags, bool]] = []
         self.returned: Tags = NOTHING
+        self.parts: list[list[Tags]] = []
+        self.gave: list[Tags] = []
+        self.several: dict[ast.AST, list[Tags]] = {}
         self.function = ""
         self.stack: list[Function] = []
         self.entered: set[Function] = set()
@@ -82,10 +95,14 @@ class Expressions:
         self.loaders: dict[str, ast.Call] = {}
         self.count = 0
         self._torch, self._learns = source.uses_torch, source.learns
-        self._unknown = frozenset({TRAINING, EVALUATION}) if _says_eval(source) else frozenset({TRAINING})
+        self._unknown = frozenset({TRAINING, EVALUATION}) if says_eval(source) else frozenset({TRAINING})
 
     def block(self, statements: list[ast.stmt]) -> None:
         """Walks through statements."""
+        raise NotImplementedError
+
+    def top_of(self, module: Module) -> dict[str, Tags]:
+        """What the names of a file hold."""
         raise NotImplementedError
 
     def note(self, kind: str, node: ast.AST, tags: Tags, mode: Tags = NOTHING, *, learns: bool = False) -> None:
@@ -127,10 +144,13 @@ class Expressions:
         """Gives a name what it holds from now on."""
         if isinstance(target, (ast.Tuple, ast.List)):
             parts = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
+            known = self.several.get(value, [])
             for place, one in enumerate(target.elts):
                 own = naming.split_of(last(one) if not isinstance(one, ast.Starred) else last(one.value))
                 if len(parts) == len(target.elts):
                     self.bind(one, self.tags(parts[place]), parts[place])
+                elif len(known) == len(target.elts):
+                    self.bind(one, known[place], value)
                 else:
                     # Of several results that come at once, each is what its name says.
                     self.bind(one, (found - splits(found)) | {own} if own else found, value)
@@ -150,24 +170,30 @@ class Expressions:
             self.bind(target.value, self.tags(target.value) | found, value)
 
     def frame(self, function: Function, given: dict[str, Tags], owner: Tags) -> Tags:
-        """Walks through a function of this file, and gives what it returns."""
+        """Walks through a function of these files, and gives what it returns."""
         if function in self.stack or len(self.stack) >= _DEEPEST:
+            self.gave = []
             return NOTHING
         self.entered.add(function)
-        kept = (self.names, self.returned, self.function, self.no_grad, self.loops)
+        kept = (self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops, self.parts)
         self.stack.append(function)
+        self.parts = []
+        self.module = self.source.home(function)
+        self.top = self.top_of(self.module)
         self.names, self.returned, self.function, self.loops = dict(given), NOTHING, function.name, [*self.loops]
         self.names.setdefault("self", owner)
         self.no_grad |= any(
-            last(one.func if isinstance(one, ast.Call) else one) in _OFF for one in function.decorator_list
+            last(one.func if isinstance(one, ast.Call) else one) in OFF for one in function.decorator_list
         )
-        for parameter in _parameters(function):
+        for parameter in parameters(function):
             self.names.setdefault(parameter, self._by_name(parameter))
-        self.loops.append((function, NOTHING, _steps(function, self.source)))
+        self.loops.append((function, NOTHING, steps(function, self.source)))
         self.block(function.body)
         found = self.returned
+        alike = len({len(one) for one in self.parts}) == 1
+        self.gave = [frozenset().union(*parts) for parts in zip(*self.parts, strict=True)] if alike else []
         self.stack.pop()
-        self.names, self.returned, self.function, self.no_grad, self.loops = kept
+        self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops, self.parts = kept
         return found
 
     def _named(self, name: str) -> Tags:
@@ -186,6 +212,9 @@ class Expressions:
         return frozenset({own}) if own else NOTHING
 
     def _attribute(self, node: ast.Attribute) -> Tags:
+        module = self.module.module(dotted(node.value))
+        if module is not None and node.attr in (held := self.top_of(module)):
+            return held[node.attr]
         before = self.tags(node.value)
         if node.attr in self.attributes and (dotted(node.value) == "self" or not before):
             return self.attributes[node.attr]
@@ -233,8 +262,8 @@ class Expressions:
         if name == "CrossEntropyLoss":
             return frozenset({CROSS_ENTROPY})
         if name in _LOADERS:
-            order = IN_ORDER if _in_order(arguments, keywords) else ""
-            tag = f"loader:{node.lineno}:{node.col_offset}{order}"
+            order = IN_ORDER if in_order(arguments, keywords) else ""
+            tag = f"loader:{self.source.line(node)}:{node.col_offset}{order}"
             self.loaders[tag] = node
             return splits(given) | {tag}
         if name in _VALUES and (arguments or receiver):
@@ -259,7 +288,7 @@ class Expressions:
         for one in node.keywords:
             if one.arg == "train" and isinstance(one.value, ast.Constant):
                 found |= {"train" if one.value.value else "test"}
-        if name in _STATISTICS and "test" in splits(found) and not _of_metrics(node):
+        if name in _STATISTICS and "test" in splits(found) and not of_metrics(node):
             found |= {SCALE}
         if name == "fit_transform" and not splits(found):
             found |= {FITTED}
@@ -268,24 +297,27 @@ class Expressions:
     def _of_this_file(
         self, node: ast.Call, name: str, receiver: Tags, arguments: list[Tags], keywords: dict[str, Tags]
     ) -> Tags | None:
-        """What a function or class of the script gives; None where it is none."""
-        if name in self.source.classes:
+        """What a function or class of these files gives; None where it is none."""
+        where = self.module.defines(dotted(node.func))
+        home, name = where if where is not None else (None, name)
+        if name in (self.source.classes if home is None else home.classes):
             begin = self.source.method(name, "__init__")
             tag = self._model(name, node) if self.source.is_network(name) else ""
             owner = frozenset({tag or f"object:{name}"})
             if begin is not None:
-                self.frame(begin, _bound(begin, arguments, keywords, owner), owner)
+                self.frame(begin, bound(begin, arguments, keywords, owner), owner)
             return owner
-        if isinstance(node.func, ast.Attribute):
+        if home is None:
             kinds = [tag.split(":")[1] for tag in receiver if tag.startswith(("object:", "model:"))]
             methods = [method for kind in kinds if (method := self.source.method(kind, name)) is not None]
-            if methods:
-                return self.frame(methods[0], _bound(methods[0], arguments, keywords, receiver), receiver)
-            return None
-        function = self.source.functions.get(name)
-        if function is None:
-            return None
-        return self.frame(function, _bound(function, arguments, keywords, None), NOTHING)
+            if not methods:
+                return None
+            found = self.frame(methods[0], bound(methods[0], arguments, keywords, receiver), receiver)
+        else:
+            function = home.functions[name]
+            found = self.frame(function, bound(function, arguments, keywords, None), NOTHING)
+        self.several[node] = self.gave
+        return found
 
     def _run(self, node: ast.Call, networks: list[str], given: Tags) -> Tags:
         """A network is given pictures."""
@@ -309,14 +341,14 @@ class Expressions:
                 self.note("model", node, found | {tag}, mode, learns=training)
             if forward is not None:
                 kept, self.loops = self.loops, []
-                gives = self.frame(forward, _bound(forward, [found], {}, frozenset({tag})), frozenset({tag}))
+                gives = self.frame(forward, bound(forward, [found], {}, frozenset({tag})), frozenset({tag}))
                 self.loops = kept
                 found |= gives & {SOFTMAX, LOG_SOFTMAX}
         return found
 
     def _model(self, kind: str, node: ast.Call, *, trained: bool = False) -> str:
         """A network that begins here, in training mode unless it comes from elsewhere."""
-        tag = f"model:{kind}:{node.lineno}"
+        tag = f"model:{kind}:{self.source.line(node)}"
         self.modes.setdefault(tag, self._unknown if trained else frozenset({TRAINING}))
         return tag
 
@@ -346,46 +378,3 @@ class Expressions:
             self.note("scale", node, given)
         if name in _SPLITTING and FITTED in given:
             self.note("scale", node, given)
-
-
-_OFF = ("no_grad", "inference_mode")
-
-
-def _says_eval(source: Source) -> bool:
-    return any(isinstance(node, ast.Attribute) and node.attr == "eval" for node in ast.walk(source.tree))
-
-
-def _steps(function: Function, source: Source) -> bool:
-    return called(function.body, "backward", source, loops=False)
-
-
-def _in_order(arguments: list[Tags], keywords: dict[str, Tags]) -> bool:
-    """Whether a loader of torch does not shuffle; what is not known here is taken to."""
-    no = frozenset({NO})
-    if "**" in keywords or any(keywords.get(name, no) != no for name in ("sampler", "batch_sampler")):
-        return False
-    return (arguments[2] if len(arguments) > 2 else keywords.get("shuffle", no)) == no
-
-
-def _parameters(function: Function) -> list[str]:
-    found = function.args
-    return [one.arg for one in (*found.posonlyargs, *found.args, *found.kwonlyargs)]
-
-
-def _bound(function: Function, arguments: list[Tags], keywords: dict[str, Tags], owner: Tags | None) -> dict[str, Tags]:
-    """What the parameters of a function hold in a call; without those of which nothing is known."""
-    names = _parameters(function)
-    if owner is not None and names[:1] == ["self"]:
-        arguments = [owner, *arguments]
-    found = dict(zip(names, arguments, strict=False))
-    found |= {name: tags for name, tags in keywords.items() if name in names}
-    return {name: tags for name, tags in found.items() if tags or name == "self"}
-
-
-def _of_metrics(node: ast.Call) -> bool:
-    """Whether a mean is one of losses or accuracies rather than of data."""
-    return any(
-        naming.means_metric(last(one)) or isinstance(one, (ast.Compare, ast.List))
-        for one in ast.walk(node)
-        if isinstance(one, (ast.Name, ast.Attribute, ast.Compare, ast.List))
-    )

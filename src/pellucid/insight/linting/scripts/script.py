@@ -2,8 +2,8 @@
 
 Every name holds a set of tags: splits that its content comes from (`test`), loaders (`loader:12`), networks
 (`model:Net:12`), softmax outputs. Statements are taken in order, loops twice (what the first round leaves is what the
-second begins with), both branches of an `if`, and functions of the file where they are called. What rules ask for is
-noted on the way as events.
+second begins with), both branches of an `if`, and functions where they are called; files that are imported where they
+are imported, as Python runs them, each with names of its own. What rules ask for is noted on the way as events.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pellucid.insight.linting.scripts import naming
 from pellucid.insight.linting.scripts.expressions import Expressions
+from pellucid.insight.linting.scripts.modules import Module
 from pellucid.insight.linting.scripts.source import LOOPS, Function, Source, called, dotted, last, parse
 from pellucid.insight.linting.scripts.tags import NOTHING, Event, Tags, splits
 
@@ -47,9 +48,9 @@ def read(path: Path) -> Script:
     """
     source = parse(path)
     walk = _Walk(source)
-    walk.block(source.tree.body)
-    for function in source.functions.values():
-        if function not in walk.entered:  # nobody in this file calls it
+    walk.block(source.script.tree.body)
+    for function in source.script.functions.values():
+        if function not in walk.entered:  # nobody calls it here
             walk.frame(function, {}, owner=_owner(function, source))
     events = list({(one.kind, one.node, one.tags, one.mode, one.learns): one for one in walk.events}.values())
     return Script(source, events, walk.loaders)
@@ -74,7 +75,10 @@ class _Walk(Expressions):
             self.statement(statement)
 
     def statement(self, node: ast.stmt) -> None:
-        if isinstance(node, (Function, ast.ClassDef, ast.Import, ast.ImportFrom)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._import(node)
+            return
+        if isinstance(node, (Function, ast.ClassDef)):
             return
         if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
             self._assignment(node)
@@ -98,12 +102,36 @@ class _Walk(Expressions):
             if node.value is not None:
                 found = self.tags(node.value)
                 self.returned = self.returned | found
+                several = node.value.elts if isinstance(node.value, ast.Tuple) else []
+                self.parts.append([self.tags(one) for one in several])
                 if "test" in splits(found) and "trial" in self.names and self.function:
                     self.note("choose", node, found)  # the function that a search over settings asks
         else:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, ast.expr):
                     self.tags(child)
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Runs the files that are imported, each once, and takes the names that are asked for."""
+        for one in node.names:
+            if one.name == "*":
+                for module in self.module.stars:
+                    self.names |= self.top_of(module)
+            elif (found := self.module.imports.get(one.asname or one.name)) is not None:
+                held = self.top_of(found[0])
+                if found[1] is not None and found[1] in held:
+                    self.names[one.asname or one.name] = held[found[1]]
+
+    def top_of(self, module: Module) -> dict[str, Tags]:
+        """What the names of a file hold once it has run."""
+        if module not in self.tops:
+            self.tops[module] = {}
+            kept = (self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops)
+            self.names = self.top = self.tops[module]
+            self.module, self.function, self.no_grad, self.loops = module, "", False, []
+            self.block(module.tree.body)
+            self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops = kept
+        return self.tops[module]
 
     def _assignment(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> None:
         if node.value is None:
@@ -132,6 +160,9 @@ class _Walk(Expressions):
         self.block(node.orelse)
 
     def _branches(self, node: ast.If) -> None:
+        if self.module is not self.source.script and _is_for_scripts(node.test):
+            self.block(node.orelse)
+            return
         condition = self.tags(node.test)
         if _is_comparison(node.test) and "test" in splits(condition) and _acts_on_it(node):
             self.note("choose", node, condition)
@@ -140,12 +171,25 @@ class _Walk(Expressions):
             return
         names, modes = dict(self.names), dict(self.modes)
         self.block(node.body)
-        names_then, modes_then = self.names, self.modes
-        self.names, self.modes = names, modes
+        names_then, modes_then = dict(self.names), dict(self.modes)
+        # In place: the names of a file stay one dictionary, which its functions look into.
+        for mine, before in ((self.names, names), (self.modes, modes)):
+            mine.clear()
+            mine.update(before)
         self.block(node.orelse)
         for mine, other in ((self.names, names_then), (self.modes, modes_then)):
             for key in other.keys() | mine.keys():
                 mine[key] = mine.get(key, NOTHING) | other.get(key, NOTHING)
+
+
+def _is_for_scripts(test: ast.expr) -> bool:
+    """`if __name__ == "__main__":`, which an imported file leaves out."""
+    return (
+        isinstance(test, ast.Compare)
+        and len(test.ops) == 1
+        and isinstance(test.ops[0], ast.Eq)
+        and any(isinstance(one, ast.Name) and one.id == "__name__" for one in (test.left, *test.comparators))
+    )
 
 
 def _stops_gradients(node: ast.expr) -> bool:

@@ -1,4 +1,4 @@
-"""A training script as text and as a tree: read from a file or a notebook, never run."""
+"""A training script as text and as a tree, with the files beside it that it imports: read, never run."""
 
 from __future__ import annotations
 
@@ -10,29 +10,50 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pellucid.errors import FormatError, MissingDataError
+from pellucid.insight.linting.scripts.modules import NOT_PYTHON, Function, Module, Reading
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 
 @dataclass(frozen=True)
 class Source:
-    """What stands in a script.
+    """What stands in a script, and in the files that it imports.
 
     Attributes:
-        name: of its file.
-        tree: its statements.
-        functions: those that it defines, methods too, by name.
-        classes: those that it defines, by name.
+        modules: the script, and then the files beside it that were read.
+        functions: those that are defined, methods too, by name; where a name has several, that of the script, or of
+            the file that was read first.
+        classes: the same of classes.
         cells: for a notebook, of each line the number of its cell and the line within, both from 1.
+        left_out: sentences on what is imported and was not read.
     """
 
-    name: str
-    tree: ast.Module
+    modules: tuple[Module, ...]
     functions: dict[str, Function]
     classes: dict[str, ast.ClassDef]
     cells: tuple[tuple[int, int], ...] = ()
+    left_out: tuple[str, ...] = ()
+    _homes: dict[ast.AST, Module] = field(default_factory=dict, compare=False, repr=False)
     _callers: dict[tuple[str, bool], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def script(self) -> Module:
+        """The script itself."""
+        return self.modules[0]
+
+    def walk(self) -> Iterator[ast.AST]:
+        """Everything, the script first."""
+        return (node for module in self.modules for node in ast.walk(module.tree))
+
+    def home(self, node: ast.AST) -> Module:
+        """The file in which something stands."""
+        return self._homes.get(node, self.script)
+
+    def line(self, node: ast.AST) -> str:
+        """What tells a line from those of other files: `12`, or `12@net.py` of a file that is imported."""
+        home = self.home(node)
+        line = getattr(node, "lineno", 1)
+        return f"{line}" if home is self.script else f"{line}@{home.name}"
 
     @property
     def learns(self) -> bool:
@@ -42,32 +63,32 @@ class Source:
     @property
     def uses_torch(self) -> bool:
         """Whether it imports torch, or anything of it."""
-        names = [one.name for node in ast.walk(self.tree) if isinstance(node, ast.Import) for one in node.names]
-        names += [node.module or "" for node in ast.walk(self.tree) if isinstance(node, ast.ImportFrom)]
+        names = [one.name for node in self.walk() if isinstance(node, ast.Import) for one in node.names]
+        names += [node.module or "" for node in self.walk() if isinstance(node, ast.ImportFrom)]
         return any(name.split(".")[0] in ("torch", "torchvision", "timm") for name in names)
 
     def place(self, node: ast.AST) -> str:
-        """`train.py:12`, or `lesson.ipynb, cell 3, line 4`."""
-        line = getattr(node, "lineno", 1)
-        if self.cells:
+        """`train.py:12`, or `lesson.ipynb, cell 3, line 4`; of a file that is imported `models/net.py:8`."""
+        line, home = getattr(node, "lineno", 1), self.home(node)
+        if self.cells and home is self.script:
             cell, within = self.cells[line - 1]
-            return f"{self.name}, cell {cell}, line {within}"
-        return f"{self.name}:{line}"
+            return f"{home.name}, cell {cell}, line {within}"
+        return f"{home.name}:{line}"
 
     def method(self, kind: str, name: str) -> Function | None:
-        """A method that a class of this file defines."""
+        """A method that a class of these files defines."""
         body = self.classes[kind].body if kind in self.classes else []
         return next((one for one in body if isinstance(one, Function) and one.name == name), None)
 
     def is_network(self, kind: str) -> bool:
-        """Whether a class of this file is a network."""
+        """Whether a class of these files is a network."""
         if kind not in self.classes:
             return False
         bases = {last(base) for base in self.classes[kind].bases}
         return "Module" in bases or self.method(kind, "forward") is not None
 
     def callers(self, name: str, *, loops: bool) -> frozenset[str]:
-        """The functions of this file that call one of that name, themselves or through each other."""
+        """The functions of these files that call one of that name, themselves or through each other."""
         key = (name, loops)
         if key not in self._callers:
             calls = {one: _calls(function.body, loops=loops) for one, function in self.functions.items()}
@@ -81,7 +102,7 @@ class Source:
         """Whether one of these names stands in a part or in what it calls on, also as the last part of another."""
         methods = {id(one) for kind in self.classes.values() for one in kind.body}
         known = {**self.functions, **self.classes} if part is not None else {}
-        waiting: list[ast.AST] = [part or self.tree]
+        waiting: list[ast.AST] = [part] if part is not None else [module.tree for module in self.modules]
         seen: set[ast.AST] = set()
         while waiting:
             if (top := waiting.pop()) in seen:
@@ -98,19 +119,19 @@ class Source:
         _, kind, line = model.split(":", 2)
         if kind in self.classes:
             return self.classes[kind]
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Call) and last(node.func) == kind == "Sequential" and str(node.lineno) == line:
+        for node in self.walk():
+            if isinstance(node, ast.Call) and last(node.func) == kind == "Sequential" and self.line(node) == line:
                 plain = not any(isinstance(one, ast.Starred) for one in node.args)
-                return node if plain else self.tree
+                return node if plain else self.home(node).tree
         return None
 
 
 def parse(path: Path) -> Source:
-    """Reads a script or a notebook.
+    """Reads a script or a notebook, and the files beside it that it imports.
 
     Raises:
         MissingDataError: there is no such file.
-        FormatError: it is not Python.
+        FormatError: the script is not Python. Of a file that is imported it is only said.
     """
     if not path.is_file():
         raise MissingDataError(f"There is no file {path} to read. A network in it is named {path.name}:Class.")
@@ -122,7 +143,7 @@ def parse(path: Path) -> Source:
             with tokenize.open(path) as file:
                 text = file.read()
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, UnicodeError) as error:
+    except NOT_PYTHON as error:
         line = getattr(error, "lineno", None)
         where = f" (line {line})" if line else ""
         reason = getattr(error, "msg", None) or str(error)
@@ -130,10 +151,17 @@ def parse(path: Path) -> Source:
             f"{path} cannot be read as Python{where}: {reason}. Expected is a training script or notebook; a network "
             f"in a file is named file.py:Class."
         ) from error
-    nodes = list(ast.walk(tree))
-    functions = {node.name: node for node in nodes if isinstance(node, Function)}
-    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
-    return Source(path.name, tree, functions, classes, cells)
+    script = Module(path.name, path.resolve(), tree)
+    reading = Reading(path.resolve().parent)
+    reading.follow(script)
+    modules = tuple(reading.modules.values())
+    functions: dict[str, Function] = {}
+    classes: dict[str, ast.ClassDef] = {}
+    for module in modules:
+        functions = module.functions | functions
+        classes = module.classes | classes
+    homes = {node: module for module in modules[1:] for node in ast.walk(module.tree)}
+    return Source(modules, functions, classes, cells, tuple(reading.left_out), homes)
 
 
 def _notebook(path: Path) -> tuple[str, tuple[tuple[int, int], ...]]:
@@ -183,7 +211,7 @@ def within(nodes: list[ast.stmt], *, loops: bool = True) -> Iterator[ast.AST]:
 
 
 def called(nodes: list[ast.stmt], name: str, source: Source, *, loops: bool) -> bool:
-    """Whether statements call a function or method of that name, themselves or in functions of this file."""
+    """Whether statements call a function or method of that name, themselves or in functions of these files."""
     return bool(_calls(nodes, loops=loops) & {name, *source.callers(name, loops=loops)})
 
 

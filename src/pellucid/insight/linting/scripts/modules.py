@@ -1,0 +1,189 @@
+"""The files beside a script that it imports: found, read and never run, within bounds; what is left out is said.
+
+Python looks for a module first in the folder of the script that is run (its `sys.path[0]`), so that files and packages
+there are followed, wherever the import stands; relative imports too, as far as they do not leave that folder.
+"""
+
+from __future__ import annotations
+
+import ast
+import tokenize
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FILES, DEPTH, SIZE = 40, 6, 1_000_000
+"""So many files are read, over so many steps from the script, each of so many bytes, at most."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+NOT_PYTHON = (SyntaxError, ValueError, RecursionError, UnicodeError)
+"""What is raised where a file is not Python."""
+
+
+@dataclass(eq=False)
+class Module:
+    """A file of Python as a tree.
+
+    Attributes:
+        name: of its file, from the script's folder on: `models/net.py`.
+        path: where it lies.
+        tree: its statements.
+        functions: those that it defines, methods too, by name.
+        classes: those that it defines, by name.
+        imports: from what a name stands for here to the module that it comes from, and the name there; None for the
+            module itself. A dotted name stands for itself, as `import models.net` leaves it.
+        stars: the modules of which it imports everything.
+    """
+
+    name: str
+    path: Path
+    tree: ast.Module
+    functions: dict[str, Function] = field(default_factory=dict)
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    imports: dict[str, tuple[Module, str | None]] = field(default_factory=dict)
+    stars: list[Module] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        nodes = list(ast.walk(self.tree))
+        self.functions = {node.name: node for node in nodes if isinstance(node, Function)}
+        self.classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+
+    def defines(self, name: str) -> tuple[Module, str] | None:
+        """Where a function or class that is called `name` here is defined, and what it is called there.
+
+        `net.Net` is that of an imported module. None where no file that was read defines it.
+        """
+        seen: set[tuple[int, str]] = set()
+        here: Module = self
+        while (id(here), name) not in seen:
+            seen.add((id(here), name))
+            if name in here.functions or name in here.classes:
+                return here, name
+            before, _, after = name.rpartition(".")
+            if name in here.imports and here.imports[name][1] is not None:
+                here, name = here.imports[name][0], here.imports[name][1] or ""
+            elif before and (module := here.module(before)) is not None:
+                here, name = module, after
+            else:
+                found = [one.defines(name) for one in here.stars if one is not self]
+                return next((one for one in found if one is not None), None)
+        return None
+
+    def module(self, name: str) -> Module | None:
+        """The module that a name stands for here."""
+        found = self.imports.get(name)
+        return found[0] if found is not None and found[1] is None else None
+
+
+@dataclass
+class Reading:
+    """What is read of a script's folder.
+
+    Attributes:
+        folder: of the script.
+        modules: what was read, the script first, by path.
+        left_out: sentences on what was not.
+    """
+
+    folder: Path
+    modules: dict[Path, Module] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def follow(self, script: Module) -> None:
+        """Reads what a script imports, and what that imports: nearest first, each file once, so that circles end."""
+        self.modules[script.path] = script
+        waiting = [(script, 0)]
+        while waiting:
+            module, depth = waiting.pop(0)
+            for node in ast.walk(module.tree):
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    waiting += [(one, depth + 1) for one in self._statement(module, node, depth + 1)]
+
+    def _statement(self, module: Module, node: ast.Import | ast.ImportFrom, depth: int) -> list[Module]:
+        """Enters what an import statement brings, and gives the modules that are new."""
+        new: list[Module] = []
+
+        def at(base: Path, dotted: str) -> Module | None:
+            found = self._found(base, dotted)
+            if found is None:
+                return None
+            if found not in self.modules:
+                made = self._read(found, depth)
+                if made is None:
+                    return None
+                new.append(made)
+            return self.modules[found]
+
+        if isinstance(node, ast.Import):
+            for one in node.names:
+                held = at(self.folder, one.name)
+                if held is not None:
+                    module.imports[one.asname or one.name] = (held, None)
+            return new
+        base = self.folder
+        if node.level:
+            base = module.path.parent
+            for _ in range(node.level - 1):
+                base = base.parent
+        source = at(base, node.module) if node.module else None
+        for one in node.names:
+            inner = at(base, f"{node.module}.{one.name}" if node.module else one.name) if one.name != "*" else None
+            if inner is not None and not (source is not None and _binds(source, one.name)):
+                module.imports[one.asname or one.name] = (inner, None)
+            elif source is not None and one.name == "*":
+                module.stars.append(source)
+            elif source is not None:
+                module.imports[one.asname or one.name] = (source, one.name)
+        return new
+
+    def _found(self, base: Path, dotted: str) -> Path | None:
+        """The file of a module; None where it does not lie in the script's folder."""
+        place = base.joinpath(*dotted.split("."))
+        for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+            if path.is_file() and path.resolve().is_relative_to(self.folder):
+                return path.resolve()
+        return None
+
+    def _read(self, path: Path, depth: int) -> Module | None:
+        name = path.relative_to(self.folder).as_posix()
+        reason = ""
+        if depth > DEPTH:
+            reason = f"it is more than {DEPTH} imports away from the script"
+        elif len(self.modules) > FILES:
+            reason = f"{FILES} files were read already"
+        elif path.stat().st_size > SIZE:
+            reason = f"it is larger than {SIZE // 1000:,} kB"
+        else:
+            try:
+                with tokenize.open(path) as file:
+                    made = Module(name, path, ast.parse(file.read()))
+            except NOT_PYTHON as error:
+                reason = f"it cannot be read as Python ({why(error)})"
+            except OSError as error:
+                reason = error.strerror or str(error)
+            else:
+                self.modules[path] = made
+                return made
+        said = f"'{name}' is imported and was not looked into: {reason}."
+        if said not in self.left_out:
+            self.left_out.append(said)
+        return None
+
+
+def _binds(module: Module, name: str) -> bool:
+    """Whether a package's own file gives a name something, so that it is no module of the package."""
+    if name in module.functions or name in module.classes:
+        return True
+    targets = [
+        target
+        for node in module.tree.body
+        if isinstance(node, (ast.Assign, ast.AnnAssign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    return any(isinstance(one, ast.Name) and one.id == name for one in targets)
+
+
+def why(error: Exception) -> str:
+    """`line 3: invalid syntax`."""
+    line = getattr(error, "lineno", None)
+    reason = getattr(error, "msg", None) or str(error)
+    return f"line {line}: {reason}" if line else reason
