@@ -3,11 +3,11 @@
 Four things make it faster than the module itself, with the same outputs (within 1e-4 of their largest): batch
 normalisation is folded into the convolution before it, which is exact arithmetic done once; ReLU6 and the sum of a
 residual block are done by the convolution's own kernel (oneDNN's post-operations), while its result is still in the
-processor's cache; few pictures go through at once, so that a layer's input is there too; and the picture goes through as
-its mirror image, turned by half a turn, as do all kernels. TensorFlow's "same" adds more to the right and below, which
-torch's convolutions cannot, so that the module copies each input first; of the mirror image it is to the left and above,
-and a convolution that adds ⌊k / 2⌋ on all sides and halves the size uses just that. The mean over all positions at the
-end is the same. Where torch has no such kernel, plain convolutions do the same.
+processor's cache; few pictures go through at once, so that a layer's input is there too; and pictures and kernels are
+turned by half a turn. TensorFlow's "same" adds more to the right and below, which torch's convolutions cannot, so that
+the module copies such an input first. In the turned picture that is to the left and above, and a convolution that adds
+⌊k / 2⌋ on all sides and halves the size uses just that. The mean over all positions at the end is the same. Where torch
+has no such kernel, plain convolutions do the same.
 """
 
 from __future__ import annotations

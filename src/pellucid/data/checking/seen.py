@@ -1,8 +1,8 @@
 """What was seen of picture files, remembered by content: of files that were looked at before, none is decoded again.
 
-It lies in the cache, one file per folder of pictures, replaced whole: for each content (SHA-256 of the bytes) one row of
-every field of `Looks`, about a kilobyte. What could not be read is not remembered, but looked at again. Without a cache
-that can be written to, everything is looked at again: slower, and no different.
+It lies in the cache, one file per folder of pictures, replaced whole: for each content (SHA-256 of the bytes) one row
+of every field of `Looks`, about a kilobyte. What could not be read is not remembered, but looked at again. Without a
+cache that can be written to, everything is looked at again: slower, and no different.
 """
 
 from __future__ import annotations
