@@ -8,6 +8,7 @@ files is remembered by their content (`seen`).
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -152,9 +153,9 @@ def _look_at_files(
 
 def _look_at_file(seen: Looks, place: int, path: Any, name: str, contents: np.ndarray) -> np.ndarray:
     """Decodes a file, notes what is seen of it, and gives it in grey, uint8 (h, w), at most 256 pixels long."""
-    if isinstance(path, Path) and path.exists() and not path.is_file():
-        raise DataError(f"{name} is no regular file.")
     with read_errors(Path(str(path))):
+        if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would be to wait
+            raise DataError(f"{name} is no regular file.")
         content = path.read_bytes()
     if not content:
         raise DataError(f"{name} is empty: it has 0 bytes.")
