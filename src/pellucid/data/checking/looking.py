@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pellucid.data import decoding
 from pellucid.data.checking.descriptors import SIDE, resampling
@@ -153,7 +154,7 @@ def _look_at_files(
 
 def _look_at_file(seen: Looks, place: int, path: Any, name: str, contents: np.ndarray) -> np.ndarray:
     """Decodes a file, notes what is seen of it, and gives it in grey, uint8 (h, w), at most 256 pixels long."""
-    with read_errors(Path(str(path))):
+    with read_errors(path if isinstance(path, Path) else Path(str(path))):
         if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would be to wait
             raise DataError(f"{name} is no regular file.")
         content = path.read_bytes()
@@ -173,11 +174,13 @@ def _look_at_file(seen: Looks, place: int, path: Any, name: str, contents: np.nd
     shape = f"{image.size} ".encode()
     seen.digests[place] = hashlib.blake2b(shape + image.tobytes(), digest_size=16).digest()
     grey = image.convert("L")
-    from PIL import Image
-
-    seen.thumbnails[place] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     factor = -(-max(grey.size) // _MOST)
-    return np.asarray(grey if factor == 1 else grey.reduce(factor))
+    levels = np.asarray(grey if factor == 1 else grey.reduce(factor))
+    if grey.size == (SIDE, SIDE):
+        seen.thumbnails[place] = levels
+    else:
+        seen.thumbnails[place] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return levels
 
 
 def _look_at_arrays(seen: Looks, start: int, pictures: np.ndarray) -> None:

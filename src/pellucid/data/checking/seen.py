@@ -88,7 +88,7 @@ def _read(place: Path | None) -> dict[str, np.ndarray]:
     if place is None:
         return {}
     try:
-        with np.load(place, allow_pickle=False) as archive:
+        with place.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         if len({len(array) for array in arrays.values()}) != 1:
             return {}
