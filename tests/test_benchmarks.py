@@ -17,7 +17,7 @@ def script(name):
     return module
 
 
-@pytest.mark.parametrize("name", ["accuracy", "duplicates", "speed"])
+@pytest.mark.parametrize("name", ["accuracy", "duplicates", "photos", "speed"])
 def test_a_table_is_made_from_the_results(name):
     benchmark = script(name)
     if not benchmark.RESULTS.is_file():

@@ -258,7 +258,8 @@ def test_what_cannot_be_read_is_named_and_the_others_go_on(grey, folder):
     found = predict(grey, [folder / name for name in names])
     assert found.ids.tolist() == [str(folder / "0.png"), str(folder / "3.png")]
     wanted = predict(grey, split(random_pictures(4, 1))).probabilities[[0, 3]]
-    np.testing.assert_array_equal(found.probabilities, wanted)
+    # Other neighbours in the batch, another order of summation: the last bit may differ.
+    np.testing.assert_allclose(found.probabilities, wanted, rtol=0, atol=1e-6)
     assert list(found.unreadable) == [str(folder / name) for name in ("1.png", "none.png", "text.jpg")]
     assert all(reason.endswith(".") for reason in found.unreadable.values())
 

@@ -33,6 +33,7 @@ def test_describing_predicts_the_same(photo_model, photos):
     expected = pellucid.predict(photo_model, split)
     np.testing.assert_allclose(described.predictions.probabilities, expected.probabilities, atol=1e-4)
     assert described.predictions.ids.tolist() == expected.ids.tolist()
+    np.testing.assert_array_equal(described.predictions.labels, expected.labels)
     assert described.features.shape == (len(split), 1280)
     from pellucid.networks import backbones
 

@@ -52,6 +52,7 @@ KINDS: dict[str, Kind] = {
     "decoded": Kind("pictures, decoded and brought to a network's size"),
     "features": Kind("what a pretrained network says of pictures"),
     "families": Kind("which pictures are copies of each other"),
+    "looks": Kind("what a check saw of pictures"),
     "hashes": Kind("which file has which content, and what of it is no picture"),
     "ledger": Kind("how often each test split was scored", again=False),
 }

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from pellucid.errors import UsageError
 from pellucid.inference.features import features
-from pellucid.inference.predicting import predict
-from pellucid.inference.probabilities import probabilities
+from pellucid.inference.predicting import predict, predictions_of
 from pellucid.networks.backbones import Backbone
 from pellucid.records import Model, Predictions, Split
 
@@ -62,20 +62,6 @@ def describe(model: Model, pictures: Split, **settings: Any) -> Described:
         raise UsageError(f"The network '{backbone.name}' is known; leave --network out.")
     values, reasons = features(pictures.pictures, backbone)
     kept = [place for place in range(len(values)) if place not in reasons]
-    names, split, values = pictures.ids, pictures.take(kept), values[kept]
-    weight, bias = (model.weights[f"{backbone.classifier}.{name}"] for name in ("weight", "bias"))
-    outputs = torch.from_numpy(values @ weight.T + bias)
-    specification = model.specification
-    said = probabilities(specification.probabilities, outputs, specification.temperature).numpy()
-    unreadable = {str(names[place]): reason for place, reason in reasons.items()}
-    found = Predictions(
-        split.ids,
-        said,
-        model.classes,
-        columns=split.columns,
-        dataset=split.dataset,
-        split=split.name,
-        model=model.sha256,
-        unreadable=unreadable,
-    )
-    return Described(found, values)
+    weight, bias = (torch.from_numpy(model.weights[f"{backbone.classifier}.{name}"]) for name in ("weight", "bias"))
+    outputs = functional.linear(torch.from_numpy(values[kept]), weight, bias)
+    return Described(predictions_of(model, pictures, outputs, reasons), values[kept])

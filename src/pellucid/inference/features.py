@@ -29,7 +29,7 @@ from pellucid.inference.streaming import Pictures, chunks
 from pellucid.networks.backbones import Backbone
 from pellucid.records import PictureFiles, Preprocessing, atomic
 
-_VERSION = 1
+_VERSION = 2
 _PART_ROWS = 1024
 """After so many pictures a part is written: what a kill may cost."""
 _MOST_PARTS = 16

@@ -69,11 +69,27 @@ def predict(
     keep_freed_memory()
     specification = model.specification
     split = pictures if isinstance(pictures, Split) else as_split(pictures, specification)
-    names = split.ids
     if not len(split):
         raise DataError("There is no picture to predict. Give a file, a folder with pictures, or a dataset.")
     module = quick_order(build(model, network), specification.network.name)
     outputs, unreadable = _outputs(module, split, specification, batch_size, progress)
+    return predictions_of(model, split, outputs, unreadable)
+
+
+def predictions_of(model: Model, split: Split, outputs: torch.Tensor, unreadable: dict[int, str]) -> Predictions:
+    """What the outputs (M, K) of a model's network for the M readable pictures of a split say of them.
+
+    Args:
+        model: the model.
+        split: all pictures, readable or not.
+        outputs: float32, in the order of the readable ones.
+        unreadable: why the others could not be read, by their places.
+
+    Raises:
+        DataError: the pictures' classes are not the model's.
+        NetworkError: the outputs are not numbers.
+    """
+    specification, names = model.specification, split.ids
     if unreadable:
         split = split.take([place for place in range(len(split)) if place not in unreadable])
     if not torch.isfinite(outputs).all():

@@ -70,13 +70,15 @@ class ConvolutionBlock(nn.Module):
         self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, act: bool = True
     ) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
+        # With a stride of one, "same" is alike on all sides, which the convolution can add itself.
+        sides = kernel // 2 if stride == 1 else 0
+        self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, sides, groups=groups, bias=False)
         self.normalisation = nn.BatchNorm2d(outputs, eps=1e-3)
         self.act = nn.ReLU6() if act else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         kernel, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
-        padded = functional.pad(x, missing(x, kernel, stride)) if kernel > 1 else x
+        padded = functional.pad(x, missing(x, kernel, stride)) if stride > 1 else x
         return self.act(self.normalisation(self.convolution(padded)))
 
 

@@ -16,6 +16,7 @@ from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
 from pellucid.evaluation.counting import counted
 from pellucid.inference import predict
+from pellucid.inference.describing import describe
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model, RunFolder, atomic, display
 from pellucid.records.paths import expanded
@@ -313,7 +314,8 @@ def _score(
 ) -> tuple[Findings, Path | None]:
     """Predicts and scores once, and writes what comes of it; the findings, and the page where one is written."""
     split = training.data.split(scored)
-    found = predict(model, split)
+    # Of a backbone that stayed as it was, the cache has what it says of pictures that were scored before.
+    found = describe(model, split).predictions if training.recipe.frozen else predict(model, split)
     findings = beside(evaluate(found, split), found, scored, folder)
     model = with_metrics(model, findings, scored)
     model.save(folder.model)

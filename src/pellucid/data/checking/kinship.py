@@ -16,7 +16,7 @@ from pellucid.records import PictureFiles, Split, atomic
 
 __all__ = ["VERSION", "components", "content", "copies", "families"]
 
-VERSION = 1
+VERSION = 2
 """Of the method: what was remembered of another one is not used."""
 _ROWS = 4096
 FLATTEST = 2.0

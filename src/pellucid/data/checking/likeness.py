@@ -28,13 +28,13 @@ __all__ = ["Pairs", "likenesses"]
 
 FARTHEST_COARSE, FARTHEST_FINE = 0.14, 0.20
 """The greatest distance of a copy, in the search and in the verification."""
-SHARE_COARSE, SHARE_FINE = 0.8, 0.17
+SHARE_COARSE, SHARE_FINE = 1.0, 0.17
 """The same as a share of the square of the distance to the most similar hundredth of the sample."""
 _SAMPLE, _HUNDREDTH = 1000, 10
 _FEWEST = 50
 """Below so many pictures there is no hundredth to speak of, and the bounds alone decide."""
 _ONE_CELL = 2000
-_CELLS_EACH = 2
+_CELLS_EACH = 3
 _MOST_A_QUERY = 50
 """How many candidates of one picture, form and cell are followed up."""
 _ROWS = 4096

@@ -1,12 +1,14 @@
 """One look at every picture: it is decoded once, and everything that the checks need is taken from it in that pass.
 
 What is kept of a picture is a grey thumbnail of 32×32 and some numbers, about a kilobyte, so that memory is bounded by
-that and by what is being decoded. JPEGs are decoded at a fraction of their size where they are large.
+that and by what is being decoded. JPEGs are decoded at a fraction of their size where they are large. What was seen of
+files is remembered by their content (`seen`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -14,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pellucid.data import decoding
 from pellucid.data.checking.descriptors import SIDE, resampling
 from pellucid.data.checking.headers import jpeg_size, kind_of
+from pellucid.data.checking.seen import Memory
 from pellucid.data.files import read_errors
 from pellucid.data.hashing import threads
 from pellucid.data.progress import Progress, watched
@@ -100,7 +104,11 @@ def look(pictures: Any, names: Sequence[str], progress: Progress | None = None) 
     """
     seen = Looks.empty(len(pictures))
     if isinstance(pictures, PictureFiles):
-        _look_at_files(seen, pictures.paths, names, progress)
+        memory = Memory(pictures)
+        contents = np.zeros(len(pictures), dtype="S32")
+        unknown = np.flatnonzero(~memory.recall(seen))
+        _look_at_files(seen, pictures.paths, names, unknown.tolist(), contents, progress)
+        memory.keep(seen, contents)
     else:
         for start in watched(_starts(len(pictures), _ROWS_AT_ONCE), len(pictures), "Looking at pictures", progress):
             _look_at_arrays(seen, start, np.asarray(pictures[start : start + _ROWS_AT_ONCE]))
@@ -111,13 +119,22 @@ def _starts(n: int, step: int) -> Iterable[int]:
     return range(0, n, step)
 
 
-def _look_at_files(seen: Looks, paths: Sequence[Any], names: Sequence[str], progress: Progress | None) -> None:
+def _look_at_files(
+    seen: Looks,
+    paths: Sequence[Any],
+    names: Sequence[str],
+    which: Sequence[int],
+    contents: np.ndarray,
+    progress: Progress | None,
+) -> None:
+    """Looks at those files whose places are given; notes the SHA-256 of each one's bytes in `contents`, S32 (N,)."""
+
     def chunk(start: int) -> int:
         greys: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
-        places = range(start, min(start + _FILES_AT_ONCE, len(paths)))
+        places = which[start : start + _FILES_AT_ONCE]
         for place in places:
             try:
-                grey = _look_at_file(seen, place, paths[place], names[place])
+                grey = _look_at_file(seen, place, paths[place], names[place], contents)
                 greys.setdefault(grey.shape, []).append((place, grey))
             except DataError as error:
                 seen.reasons[place] = str(error)
@@ -127,24 +144,25 @@ def _look_at_files(seen: Looks, paths: Sequence[Any], names: Sequence[str], prog
 
     with ThreadPoolExecutor(max_workers=threads()) as pool:
         try:
-            done = (1 for count in pool.map(chunk, _starts(len(paths), _FILES_AT_ONCE)) for _ in range(count))
-            for _ in watched(done, len(paths), "Looking at pictures", progress):
+            done = (1 for count in pool.map(chunk, _starts(len(which), _FILES_AT_ONCE)) for _ in range(count))
+            for _ in watched(done, len(which), "Looking at pictures", progress):
                 pass
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _look_at_file(seen: Looks, place: int, path: Any, name: str) -> np.ndarray:
+def _look_at_file(seen: Looks, place: int, path: Any, name: str, contents: np.ndarray) -> np.ndarray:
     """Decodes a file, notes what is seen of it, and gives it in grey, uint8 (h, w), at most 256 pixels long."""
-    if isinstance(path, Path) and path.exists() and not path.is_file():
-        raise DataError(f"{name} is no regular file.")
-    with read_errors(Path(str(path))):
+    with read_errors(path if isinstance(path, Path) else Path(str(path))):
+        if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would be to wait
+            raise DataError(f"{name} is no regular file.")
         content = path.read_bytes()
     if not content:
         raise DataError(f"{name} is empty: it has 0 bytes.")
     image = decoding.open_upright(content, 3, name=name, at_least=_AT_LEAST)
     seen.readable[place] = True
+    contents[place] = hashlib.sha256(content).digest()
     seen.kinds[place] = kind_of(content)
     width, height = image.size
     if seen.kinds[place] == "JPEG":
@@ -156,11 +174,13 @@ def _look_at_file(seen: Looks, place: int, path: Any, name: str) -> np.ndarray:
     shape = f"{image.size} ".encode()
     seen.digests[place] = hashlib.blake2b(shape + image.tobytes(), digest_size=16).digest()
     grey = image.convert("L")
-    from PIL import Image
-
-    seen.thumbnails[place] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     factor = -(-max(grey.size) // _MOST)
-    return np.asarray(grey if factor == 1 else grey.reduce(factor))
+    levels = np.asarray(grey if factor == 1 else grey.reduce(factor))
+    if grey.size == (SIDE, SIDE):
+        seen.thumbnails[place] = levels
+    else:
+        seen.thumbnails[place] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return levels
 
 
 def _look_at_arrays(seen: Looks, start: int, pictures: np.ndarray) -> None:

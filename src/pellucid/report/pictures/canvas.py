@@ -126,5 +126,6 @@ def finish(drawing: Drawing, *, colours: int | None = None) -> bytes:
     if colours is not None:
         image = image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True, dpi=(DPI, DPI))
+    # Zlib's highest effort takes five times as long, for a file that is a fiftieth smaller.
+    image.save(stream, "PNG", compress_level=4, dpi=(DPI, DPI))
     return stream.getvalue()

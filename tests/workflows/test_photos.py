@@ -1,0 +1,54 @@
+"""Training again costs only the photos that are new: neither decoding nor arithmetic is done for the others."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+import pellucid
+from pellucid.data.checking import looking
+from pellucid.inference.features import Embedder
+from pellucid.workflows.train import run
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """How many photos went through the backbone, and how many were decoded for the check."""
+    done = {"computed": 0, "looked at": 0}
+    compute, look = Embedder.__call__, looking._look_at_file
+
+    def computing(self, pictures):
+        done["computed"] += len(pictures)
+        return compute(self, pictures)
+
+    def looking_at(seen, place, path, name, contents):
+        done["looked at"] += 1
+        return look(seen, place, path, name, contents)
+
+    monkeypatch.setattr(Embedder, "__call__", computing)
+    monkeypatch.setattr(looking, "_look_at_file", looking_at)
+    return done
+
+
+def test_training_again_costs_only_what_is_new(photos, tmp_path, monkeypatch, work):
+    monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    late = next((folder / "apple").glob("*.jpg"))
+    aside = shutil.move(late, tmp_path / "late.jpg")
+
+    def trained(name):
+        work.update(dict.fromkeys(work, 0))
+        return run(pellucid.load(folder), out=tmp_path / name, size=32, report=False, progress=False)
+
+    first = trained("first")
+    count = len(list(folder.glob("*/*.jpg")))
+    assert work == {"computed": count, "looked at": count}, "each once, the test photos too"
+    again = trained("again")
+    assert work == {"computed": 0, "looked at": 0}
+    assert again.model.sha256 == first.model.sha256
+    assert (again.folder.predictions).read_bytes() == (first.folder.predictions).read_bytes()
+    shutil.move(aside, late)
+    trained("third")
+    assert work == {"computed": 1, "looked at": 1}
