@@ -8,14 +8,14 @@ import sys
 from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_KEPT = 256 * 2**20
+_KEPT = 64 * 2**20
 _MAPPED_FROM = 32 * 2**20
 """The most that the C library takes."""
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Has the C library keep up to 256 MiB that were given back, for the next to ask; whether it was told so.
+    """Has the C library keep up to 64 MiB that were given back, for the next to ask; whether it was told so.
 
     Each step of a training asks for the same arrays of some megabytes and gives them back. By default they go back to
     the system between two steps, which zeroes them page by page when they are asked for again: a fifth of the time of
