@@ -347,3 +347,17 @@ def test_the_end_of_a_name_says_what_is_written(tmp_path):
         assert image.format == "PNG"
     with pytest.raises(UnknownNameError, match="There is no kind of figure named 'grph'"):
         pictures.formats(Figure("x", "grph", {}))
+
+
+@pytest.mark.parametrize("frame", [(0, 0, 3, 3), (285, 285, 288, 288), (100, 7, 103, 10)])
+def test_the_place_around_a_small_frame_lies_in_the_picture_and_holds_it(frame):
+    from pellucid.report.pictures import exciting
+
+    cell = {"frame": frame, "size": (288, 200) if frame[3] < 200 else (288, 288)}
+    assert exciting._small(cell)
+    top, left, side = exciting._around(cell)
+    assert 0 <= top <= frame[0]
+    assert 0 <= left <= frame[1]
+    assert frame[2] <= top + side <= cell["size"][0]
+    assert frame[3] <= left + side <= cell["size"][1]
+    assert side == 12
