@@ -35,8 +35,10 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "larger_than_memory.jsonl"
 SIDE = 128
 FITS = 5_400
-DISTINCT = 2_000
 """How many pictures the set in memory has: a little less than the 256 MiB that are held in memory."""
+DISTINCT = 2_000
+WARM = 5
+"""The first steps, in which torch sets itself up, say nothing of the others."""
 CLASSES = ("bar", "disc", "ring", "wedge")
 
 
@@ -138,8 +140,8 @@ class Steps:
             raise StopIteration
 
     def speed(self, moments: list[float]) -> float:
-        """Pictures a second, without what is between epochs."""
-        apart = np.diff(moments)
+        """Pictures a second, without the first steps and what is between epochs."""
+        apart = np.diff(moments)[WARM:]
         return self.pictures / self.steps / float(np.mean(apart[apart < 20 * np.median(apart)]))
 
 
