@@ -30,7 +30,6 @@ _MOST_PIXELS = 4_000_000
 """How many pixel values are measured at once."""
 _LOOK = 50
 """After so many steps it is looked whether the loss is still a number: an epoch may take hours."""
-
 _BOLD = 0.1
 """A learning rate above this is not worth a try by anybody whose loss has run away."""
 
@@ -301,8 +300,8 @@ def _patience_is_over(history: History, recipe: Recipe) -> bool:
 def _divergence(outcome: Outcome, epoch: int, recipe: Recipe) -> str:
     """What there is to say of a loss that is no longer a number: it ends the training; what was good before is kept."""
     advice = (
-        f"Try a lower learning rate, for example {min(recipe.learning_rate / 10, _BOLD):g}, or a gradient clip of 1; the range "
-        f"test (--find-lr) says which rates it bears."
+        f"Try a lower learning rate, for example {min(recipe.learning_rate / 10, _BOLD):g}, or a gradient clip of 1; "
+        f"the range test (--find-lr) says which rates it bears."
     )
     if outcome.chosen_epoch == 0:
         raise TrainingError(f"The loss stopped being a number in epoch {epoch}, so nothing was learned. {advice}")
