@@ -191,3 +191,14 @@ def test_a_full_disk_leaves_the_one_before_and_says_how_to_go_on(tmp_path, monke
         made.write(state(2))
     assert [path.name for path in made.folder.iterdir()] == ["step-000000001.safetensors"]
     assert checkpoints(made.folder, resume=True).latest().step == 1
+
+
+def test_a_disk_that_is_full_from_the_start_promises_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(StorageError) as error:
+        checkpoints(tmp_path / "run" / "checkpoint").write(state(1))
+    assert str(error.value).endswith("Nothing was kept yet: start the training again when it is mended.")
+    assert "--resume" not in str(error.value)

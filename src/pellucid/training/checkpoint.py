@@ -137,6 +137,10 @@ class Checkpoints:
             atomic.make_folder(self.folder)
             atomic.write_bytes(self.folder / f"step-{state.step:09d}.safetensors", pack(state, self.plan))
         except StorageError as error:
+            if not self._paths():  # there is nothing to go on from
+                raise StorageError(
+                    f"{error} Nothing was kept yet: start the training again when it is mended."
+                ) from error
             raise StorageError(
                 f"{error} Nothing that was learned before is lost: go on with `pellucid train --resume "
                 f"{self.folder.parent}` when it is mended."
