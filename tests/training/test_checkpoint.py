@@ -194,7 +194,7 @@ def test_a_full_disk_leaves_the_one_before_and_says_how_to_go_on(tmp_path, monke
 
 
 def test_a_disk_that_is_full_from_the_start_promises_nothing(tmp_path, monkeypatch):
-    def full(*_):
+    def full(*_: object):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
