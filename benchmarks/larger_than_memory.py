@@ -3,17 +3,19 @@
     python benchmarks/larger_than_memory.py                       # 3 GB of pictures; about 10 minutes; 4 GB of disk
     python benchmarks/larger_than_memory.py --gigabytes 0.5 --pairs 1
 
-Synthetic JPEGs (2,000 pictures over and over, each time as another file) are written as sharded Parquet, loaded, decoded
-into the cache and trained on from there, in a process of its own, with one thread for arithmetic. Beside it a part of the same set that fits into memory is trained on in memory, in turn. Speeds are pictures
-a second within the training's steps, by the clock and, as other programs may take turns with this one, by the
-processor's time. Memory is what is the process's own (RssAnon on Linux: mapped files are not, as
-the system takes them back when it needs room); `import torch` and a forward pass hold some of it before any picture.
+Synthetic JPEGs (2,000 pictures over and over, each time as another file) are written as sharded Parquet, loaded,
+decoded into the cache and trained on from there, in a process of its own, with one thread for arithmetic. Beside it a
+part of the same set that fits into memory is trained on in memory, in turn. Speeds are pictures a second within the
+training's steps, by the clock and, as other programs may take turns with this one, by the processor's time; the two
+also take steps in turn within one process. Memory is what is the process's own (RssAnon on Linux: mapped files are not,
+as the system takes them back when it needs room); `import torch` and a forward pass hold some of it before any picture.
 Prints, and appends a line for each network to `benchmarks/results/larger_than_memory.jsonl`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -35,8 +37,10 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "larger_than_memory.jsonl"
 SIDE = 128
 FITS = 5_400
-DISTINCT = 2_000
 """How many pictures the set in memory has: a little less than the 256 MiB that are held in memory."""
+DISTINCT = 2_000
+WARM = 5
+"""The first steps, in which torch sets itself up, say nothing of the others."""
 CLASSES = ("bar", "disc", "ring", "wedge")
 
 
@@ -138,8 +142,8 @@ class Steps:
             raise StopIteration
 
     def speed(self, moments: list[float]) -> float:
-        """Pictures a second, without what is between epochs."""
-        apart = np.diff(moments)
+        """Pictures a second, without the first steps and what is between epochs."""
+        apart = np.diff(moments)[WARM:]
         return self.pictures / self.steps / float(np.mean(apart[apart < 20 * np.median(apart)]))
 
 
@@ -176,8 +180,38 @@ def child(folder: Path, network: str, seconds: float, epochs: int) -> dict[str, 
     }
 
 
+def side_by_side(folder: Path, network: str, seconds: float) -> dict[str, Any]:
+    """Steps of two trainings in turn, in this process: from the same pictures mapped and in memory.
+
+    Two processes differ by more than that, by what the system does for their memory on a busy machine.
+    """
+    from pellucid.data import load
+    from pellucid.training.rehearsal import rehearsal
+
+    data = load(folder, test_fraction=0)
+    changes = {"batch_size": 32, "augmentation": ()}
+    took: dict[str, list[float]] = {"mapped": [], "in_memory": []}
+    with contextlib.ExitStack() as stack:
+        trainings = []
+        for memory in ("1kB", "100GB"):
+            os.environ["PELLUCID_MEMORY"] = memory
+            trainings.append(stack.enter_context(rehearsal(data, network, size=SIDE, device="cpu", changes=changes)))
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until or len(took["mapped"]) < 2 * WARM:
+            for times, training in zip(took.values(), trainings, strict=True):
+                before = time.process_time()
+                training.step(1e-5)
+                times.append(time.process_time() - before)
+    medians = {how: statistics.median(times[WARM:]) for how, times in took.items()}
+    return {
+        "steps": len(took["mapped"]),
+        "processor_seconds": medians,
+        "ratio_of_processor_time": medians["in_memory"] / medians["mapped"],
+    }
+
+
 def run(folder: Path, network: str, seconds: float, epochs: int, work: Path) -> dict[str, Any]:
-    """The same in a process of its own."""
+    """The same in a process of its own; of 0 epochs, `side_by_side`."""
     environment = os.environ | {"PELLUCID_CACHE": str(work / "cache"), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, __file__, "--child", str(folder), network, str(seconds), str(epochs)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment, check=True)
@@ -201,9 +235,11 @@ def measure(gigabytes: float, networks: list[str], pairs: int, seconds: float) -
         write(work / "small", min(n, FITS), 2, distinct)
         for network in networks:
             runs = []
-            for _ in range(pairs):
-                large = run(work / "large", network, seconds, 1, work)
-                small = run(work / "small", network, seconds, max(1, n // FITS), work)
+            for number in range(pairs):
+                epochs = {"large": 1, "small": max(1, n // FITS)}
+                order = list(epochs) if number % 2 == 0 else list(epochs)[::-1]
+                done = {name: run(work / name, network, seconds, epochs[name], work) for name in order}
+                large, small = done["large"], done["small"]
                 runs.append(
                     {"mapped": large, "in_memory": small}
                     | {
@@ -224,6 +260,12 @@ def measure(gigabytes: float, networks: list[str], pairs: int, seconds: float) -
                 forget(work)
                 cold = run(work / "large", network, seconds, 1, work)
                 print(f"{network}: mapped, from the disk {cold['pictures_per_second']:,.0f} pictures/s", flush=True)
+            both = run(work / "small", network, seconds, 0, work)
+            print(
+                f"{network}: side by side in one process, {both['steps']} steps each, ratio of processor time "
+                f"{both['ratio_of_processor_time']:.2f}",
+                flush=True,
+            )
             yield {
                 "network": network,
                 "gigabytes": gigabytes,
@@ -234,6 +276,7 @@ def measure(gigabytes: float, networks: list[str], pairs: int, seconds: float) -
                 "ratio_of_processor_time": statistics.median(one["ratio_of_processor_time"] for one in runs),
                 "own_memory_most": max(max(one["mapped"]["own_memory"].values()) for one in runs),
                 "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+                "side_by_side": both,
                 "runs": runs,
                 "from_the_disk": cold,
             }
@@ -250,7 +293,10 @@ def main() -> None:
     given = parser.parse_args()
     if given.child:
         folder, network, seconds, epochs = given.child
-        print(json.dumps(child(Path(folder), network, float(seconds), int(epochs))))
+        if int(epochs):
+            print(json.dumps(child(Path(folder), network, float(seconds), int(epochs))))
+        else:
+            print(json.dumps(side_by_side(Path(folder), network, float(seconds))))
         return
     for line in measure(given.gigabytes, given.networks, given.pairs, given.seconds):
         with RESULTS.open("a", encoding="utf-8") as stream:

@@ -195,8 +195,12 @@ def test_a_folder_that_is_there_is_refused_before_the_rates_are_tried(pellucid):
         (["--budget", "5"], "A budget is a time with its unit, for example 90s, 5m or 1h30m; given: '5'."),
         (["--budget", "5m", "--epochs", 2], "A budget settles how many epochs there are; give the one or the other"),
         (["--budget", "5m", "--find-lr"], "--find-lr trains nothing, so that it needs no --budget."),
+        (["--log", "tensorboard", "--find-lr"], "--find-lr trains nothing that could be followed."),
         (["--batch-size", "auto", "--find-lr"], "--find-lr takes the batch size as a number."),
-        (["--budget", "10s", "--resume", "runs/x"], "--resume goes on with a run as it was begun;"),
+        (
+            ["--budget", "10s", "--seed", 0, "--resume", "runs/x"],
+            "--resume goes on with a run as it was begun; leave out: --budget, --seed.",
+        ),
     ],
 )
 def test_what_cannot_be_measured(pellucid, words, sentence):

@@ -76,7 +76,10 @@ def test_an_interrupted_search_says_how_to_go_on(pellucid, monkeypatch):
         ),
         (["digits", "--network", "mlp", "--search", "batch_size=8"], "The search of batch_size was given as '8',"),
         (["digits", "--network", "mlp", "--pruner", "no"], "There is no pruner named 'no'."),
-        (["digits", "--resume", "tunes/x"], "--resume goes on with a search as it was begun;"),
+        (
+            ["digits", "--resume", "tunes/x", "--pruner", "none"],
+            "--resume goes on with a search as it was begun; leave out: DATA, --pruner.",
+        ),
         (
             ["--resume", "tunes/x"],
             f"{Path('tunes/x')} is no folder of a search. `pellucid tune` makes them, in tunes/.",

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from pellucid.cli import main
+from pellucid.training.batches import Batches
 from pellucid.training.checkpoint import Checkpoints
-from pellucid.training.loop import Batches
 
 FOLDER = Path(sys.argv[1])
 RANK = int(os.environ["RANK"])

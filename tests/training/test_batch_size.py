@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import pellucid
 from pellucid.errors import TrainingError, UsageError
+from pellucid.records import MappedPictures
 from pellucid.training import batch_size, memory, memory_trial
 from pellucid.training.batch_size import FEWEST_STEPS, Child, find_batch_size, is_auto, search, settle
 
@@ -150,6 +151,15 @@ def test_real_steps_in_a_process_of_its_own():
     assert less.tried[less.chosen] <= between == less.limit
 
 
+def test_the_checkpoint_is_counted():
+    """A network of 15 million weights and hardly any activations: its checkpoint is the most that it ever takes."""
+    found = find_batch_size(few(), "mlp", settings={"widths": [200_000]}, batch_size=1, optimizer="sgd", momentum=0)
+    weights = 4 * (64 * 200_000 + 200_000 * 10)
+    taken = max(size for size in found.tried.values() if size is not None)
+    # Itself and its gradients, three copies, their checkpoint, and what is between.
+    assert taken > 6 * weights
+
+
 def test_what_the_process_answers(capsys):
     request = {
         "network": "mlp", "settings": {}, "shape": [1, 8, 8], "classes": 10, "pictures": 300, "validation": 30,
@@ -256,6 +266,29 @@ def test_a_model_to_start_from_says_its_network_and_shape(monkeypatch):
     model = pellucid.train(few(), "mlp", settings={"widths": [20]}, epochs=1, progress=False)
     find_batch_size(few(), start=model, memory_limit="1GB")
     assert (asked[0]["network"], asked[0]["settings"], asked[0]["shape"]) == ("mlp", {"widths": [20]}, [1, 8, 8])
+
+
+def test_pictures_that_stay_mapped_take_no_memory(tmp_path, monkeypatch):
+    """A set larger than memory may be trained on with a limit far below its size."""
+    asked: list[dict] = []
+    monkeypatch.setattr(Child, "takes", lambda self, batch: asked.append(self.request) or 1)
+    whole = few()
+    mapped = MappedPictures([whole.train.pictures])
+    find_batch_size(whole, "mlp", memory_limit="1GB")
+    find_batch_size(replace(whole, splits={"train": replace(whole.train, pictures=mapped)}), "mlp", memory_limit="1GB")
+    assert [one["pictures_bytes"] for one in asked[:: len(asked) // 2]] == [500 * 64, 0]
+
+
+def test_files_take_memory_unless_they_are_too_many(photos, monkeypatch):
+    asked: list[dict] = []
+    monkeypatch.setattr(Child, "takes", lambda self, batch: asked.append(self.request) or 1)
+    data = pellucid.load(photos)
+    n = len(data.train)
+    for memory_held in ("1GB", "1KB"):
+        monkeypatch.setenv("PELLUCID_MEMORY", memory_held)
+        asked.clear()
+        find_batch_size(data, "lenet5", size=32, memory_limit="1GB")
+        assert asked[0]["pictures_bytes"] == (n * 3 * 32 * 32 if memory_held == "1GB" else 0)
 
 
 def test_on_a_card(monkeypatch):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import pellucid
 from pellucid.errors import FormatError, StorageError
 from pellucid.training.checkpoint import Checkpoints, Position, State
+from pellucid.training.snapshots import Snapshots
 from pellucid.training.training import learn
 
 
@@ -88,6 +89,22 @@ def test_no_more_than_one_interval_is_done_again(digits, tmp_path):
                 assert 0 <= again <= most, f"{again} steps were made again"
             made += watch.made
         assert sorted(set(made)) == list(range(1, 19))
+
+
+def test_no_epoch_is_missing_from_the_snapshots_of_a_training_that_was_killed(digits, tmp_path):
+    class CrashAfterTheCheckpoint:
+        def on_epoch(self, row):
+            if row["epoch"] == 2:
+                raise Crash
+
+    plan = {"epochs": 3, "batch_size": 32, "progress": False}
+    snapshots, folder = Snapshots(tmp_path / "snapshots"), tmp_path / "checkpoint"
+    with pytest.raises(Crash):
+        learn(digits, "mlp", callbacks=[CrashAfterTheCheckpoint(), snapshots], checkpoints=Checkpoints(folder), **plan)
+    learn(digits, "mlp", callbacks=[snapshots], checkpoints=Checkpoints(folder, resume=True), **plan)
+    assert sorted(path.name for path in snapshots.folder.iterdir()) == [
+        f"epoch-{epoch:04d}.safetensors" for epoch in (0, 1, 2, 3)
+    ]
 
 
 def state(step=7, size=3):
@@ -174,3 +191,14 @@ def test_a_full_disk_leaves_the_one_before_and_says_how_to_go_on(tmp_path, monke
         made.write(state(2))
     assert [path.name for path in made.folder.iterdir()] == ["step-000000001.safetensors"]
     assert checkpoints(made.folder, resume=True).latest().step == 1
+
+
+def test_a_disk_that_is_full_from_the_start_promises_nothing(tmp_path, monkeypatch):
+    def full(*_: object):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(StorageError) as error:
+        checkpoints(tmp_path / "run" / "checkpoint").write(state(1))
+    assert str(error.value).endswith("Nothing was kept yet: start the training again when it is mended.")
+    assert "--resume" not in str(error.value)

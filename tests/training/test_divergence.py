@@ -34,7 +34,7 @@ def test_it_ends_within_the_epoch_and_says_what_to_try():
         learn(pellucid.load("digits"), "mlp", learning_rate=1e6, callbacks=[watch], **SMALL)
     assert str(error.value) == (
         "The loss stopped being a number in epoch 1, so nothing was learned. Try a lower learning rate, for example "
-        "100000, or a gradient clip of 1; the range test (--find-lr) says which rates it bears."
+        "0.1, or a gradient clip of 1; the range test (--find-lr) says which rates it bears."
     )
     first = next(i for i, loss in enumerate(watch.losses) if not math.isfinite(loss))
     assert len(watch.losses) - first <= loop._LOOK, "an epoch has 647 steps"

@@ -10,7 +10,8 @@ from torch import nn
 from pellucid.data.preprocessing import normalise
 from pellucid.records import Preprocessing
 from pellucid.training.augmentation import Augmenter
-from pellucid.training.loop import Batches, Examples, measure
+from pellucid.training.batches import Batches, Examples
+from pellucid.training.loop import measure
 from pellucid.training.losses import loss_function
 from pellucid.training.randomness import epoch_order
 from pellucid.training.recipes import Recipe

@@ -13,16 +13,18 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
+import pellucid
 from pellucid.errors import FormatError, UnknownNameError, UsageError
 from pellucid.records import PictureFiles, Split
 from pellucid.training.callbacks import Callback, Callbacks
-from pellucid.training.device import choose
+from pellucid.training.device import choose, notes
 from pellucid.training.history import COLUMNS, History, save_times
 from pellucid.training.initialisation import INITIALISATIONS, initialise
 from pellucid.training.randomness import epoch_order, generator, named_seed
 from pellucid.training.recipes import RECIPES, Recipe, named
 from pellucid.training.rules import find_rule
 from pellucid.training.shape import input_shape
+from pellucid.training.training import learn
 
 
 # Randomness
@@ -171,6 +173,16 @@ def test_who_listens():
 
 
 # Device
+def test_a_device_that_was_never_tested_is_said_to_be_so(monkeypatch):
+    assert notes(torch.device("cpu")) == ()
+    for kind in ("cuda", "mps"):
+        (said,) = notes(torch.device(kind))
+        assert said == f"This was computed on the device {kind}, on which Pellucid has never been tested."
+    monkeypatch.setattr("pellucid.training.training.device_notes", lambda _: notes(torch.device("mps")))
+    done = learn(pellucid.load("digits"), "logistic-regression", epochs=1, progress=False)
+    assert said in done.notes
+
+
 def test_devices(monkeypatch):
     assert choose("cpu") == torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -377,8 +377,14 @@ def test_what_is_measured_in_one_process_is_refused_in_two(second, capsys, tmp_p
             main(["train", "digits", "--network", "mlp", *options])
         assert ended.value.code == 2
         assert capsys.readouterr().err.startswith(said)
-        processes._met = False
+        assert not processes._met, "it is said before they meet, by one of them"
     assert not (tmp_path / "runs").exists()
+    with pytest.raises(SystemExit):
+        main(["tune", "digits", "--network", "mlp"])
+    assert capsys.readouterr().err == (
+        "Process 1: 2 processes were started together, and `pellucid tune` shares its work among none: only "
+        "`pellucid train` does. Start it without torchrun.\n"
+    )
     second.setenv("LOCAL_RANK", "1")
     with pytest.raises(SystemExit):
         main(["train", "digits", "--network", "lenet"])

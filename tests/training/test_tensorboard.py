@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 import pellucid
+from pellucid.cli import main
 from pellucid.errors import TrainingError, UsageError
 from pellucid.training.history import History
 from pellucid.training.tensorboard import TAGS, TensorBoard
@@ -72,6 +74,33 @@ def test_a_training_that_goes_on_replaces_the_epochs_that_it_does_again(tmp_path
     again.on_epoch({"epoch": 3, "train_loss": 30.0})
     again.on_end({})
     assert curves(tmp_path)["loss/train"] == [(1, 1.0), (2, 2.0), (3, 30.0)]
+
+
+def test_an_epoch_that_was_kept_before_its_points_were_written_is_not_missing(tmp_path):
+    first = TensorBoard(tmp_path)
+    first.on_epoch({"epoch": 1, "train_loss": 1.0})
+    first.on_end({})
+    again = TensorBoard(tmp_path)
+    again.on_resumed(20, History([{"epoch": epoch, "train_loss": float(epoch)} for epoch in (1, 2)]))
+    again.on_epoch({"epoch": 3, "train_loss": 3.0})
+    again.on_end({})
+    assert curves(tmp_path)["loss/train"] == [(1, 1.0), (2, 2.0), (3, 3.0)]
+
+
+def test_a_run_that_goes_on_from_the_shell_goes_on_with_its_curves(digits, tmp_path, capsys):
+    class Stop:
+        def on_epoch(self, row):
+            signal.raise_signal(signal.SIGINT)
+
+    out = tmp_path / "run"
+    workflow.run(
+        digits, "logistic-regression", source="digits", epochs=3, out=out, report=False, progress=False,
+        callbacks=[TensorBoard(), Stop()],
+    )  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--resume", str(out), "--quiet"])
+    assert ended.value.code == 0, capsys.readouterr().err
+    assert [step for step, _ in curves(out / "tensorboard")["loss/train"]] == [1, 2, 3]
 
 
 def test_a_training_that_fails_at_once_leaves_nothing(digits, tmp_path):

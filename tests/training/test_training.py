@@ -25,7 +25,7 @@ from pellucid.data.preprocessing import normalise
 from pellucid.errors import DataError, FormatError, ModelFileError, PellucidError, TrainingError, UsageError
 from pellucid.records import Dataset, Model, Split
 from pellucid.training import loop
-from pellucid.training.loop import batch_bounds
+from pellucid.training.batches import batch_bounds
 from pellucid.training.losses import balanced_weights, loss_function
 from pellucid.training.training import Training, learn, train
 

@@ -11,7 +11,7 @@ import numpy as np
 import pellucid
 from pellucid.errors import PellucidError
 from pellucid.records import Dataset
-from pellucid.training import loop, processes
+from pellucid.training import batches, processes
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.training import learn
 from pellucid.workflows.train import run
@@ -43,13 +43,13 @@ class Log:
 
     def __init__(self) -> None:
         self.seen = []
-        real = loop.gather
+        real = batches.gather
 
         def gather(pictures, which):
             self.seen.append(np.asarray(which).tolist())
             return real(pictures, which)
 
-        loop.gather = gather
+        batches.gather = gather
 
 
 def main(folder):

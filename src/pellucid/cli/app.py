@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from pellucid.cli import home
 from pellucid.cli.commands import COMMANDS
 from pellucid.cli.grouping import Grouped
-from pellucid.errors import PellucidError, UnknownNameError
+from pellucid.errors import PellucidError, UnknownNameError, UsageError
 from pellucid.version import __version__
 
 HELP = """Labelled pictures in, a classifier out that you can trust and see through.
@@ -57,9 +57,18 @@ class Commands(TyperGroup):
 
         Raises:
             UnknownNameError: there is none.
+            UsageError: several processes were started, which only a training shares its work among.
         """
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
             raise UnknownNameError("command", args[0], COMMANDS)
+        if args[0] != "train":
+            from pellucid.training import processes
+
+            if (started := processes.count()) > 1:
+                raise UsageError(
+                    f"{started} processes were started together, and `pellucid {args[0]}` shares its work among none: "
+                    f"only `pellucid train` does. Start it without torchrun."
+                )
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pellucid.cli import completion, home
+from pellucid.cli import completion, going_on, home
 
 if TYPE_CHECKING:
     from pellucid.records import Findings
@@ -113,7 +113,7 @@ def train(
     threads: Annotated[
         int | None, typer.Option(min=1, help="How many threads; all cores where not given.", show_default=False)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, or untested: cuda, mps.")] = "auto",
     start: Annotated[
         Path | None, typer.Option("--from", metavar="MODEL", help="Start from this model.", show_default=False)
     ] = None,
@@ -162,14 +162,15 @@ def train(
     from pellucid.training import processes
 
     if resume is not None:
-        if any(given is not None for given in (data, network, start, out, budget, memory_limit)) or find_lr:
-            raise UsageError(
-                "--resume goes on with a run as it was begun; leave data, --network, --from, --out, --budget and "
-                "--find-lr out."
-            )
+        going_on.require_nothing_else(context, "a run", ("log", "snapshots", "quiet", "as_json"))
         from pellucid.workflows.train import resume as go_on
 
-        watching = [*([] if quiet else [_display(as_json=as_json)]), *_snapshots(wanted=_kept(resume) or snapshots)]
+        loggers = [_logger(name) for name in dict.fromkeys((*(log or ()), *_logged(resume)))]
+        watching = [
+            *([] if quiet else [_display(as_json=as_json)]),
+            *loggers,
+            *_snapshots(wanted=_kept(resume) or snapshots),
+        ]
         _finish(go_on(resume, progress=False, callbacks=watching), as_json=as_json)
         return
     if data is None:
@@ -193,6 +194,8 @@ def train(
     _check(network, recipe, changes, budget, memory_limit)
     if find_lr and budget is not None:
         raise UsageError("--find-lr trains nothing, so that it needs no --budget. Leave it out.")
+    if find_lr and (log or snapshots):
+        raise UsageError("--find-lr trains nothing that could be followed. Leave --log and --snapshots out.")
     if find_lr and processes.count() > 1:
         raise UsageError("--find-lr tries learning rates in one process. Start it without torchrun.")
     if find_lr and changes.get("batch_size") == "auto":
@@ -301,6 +304,11 @@ def _logger(name: str) -> Any:
     return TensorBoard()
 
 
+def _logged(run: Path) -> list[str]:
+    """What a run that goes on has written its curves for so far."""
+    return ["tensorboard"] if (run / "tensorboard").is_dir() else []
+
+
 def _snapshots(*, wanted: bool) -> list[Any]:
     """What keeps the model of every epoch, where that is wanted."""
     from pellucid.training.snapshots import Snapshots
@@ -361,9 +369,9 @@ def _check(
     network: str | None, recipe: str, changes: dict[str, Any], budget: str | None, memory_limit: str | None
 ) -> None:
     """Refuses names that do not exist and values that cannot be."""
-    from pellucid.errors import UsageError
     from pellucid.networks.catalogue import check_name
     from pellucid.training.recipes import named
+    from pellucid.workflows.planning import wish
 
     if network is not None:
         check_name(network)
@@ -371,16 +379,5 @@ def _check(
         from pellucid.networks.catalogue import check_backbone
 
         check_backbone(changes["backbone"])
-    if budget is not None:
-        from pellucid.training.budget import parse_time
-
-        parse_time(budget)
-    if budget is not None and "epochs" in changes:
-        raise UsageError("A budget settles how many epochs there are; give the one or the other (--budget, --epochs).")
-    if memory_limit is not None and changes.get("batch_size") != "auto":
-        raise UsageError("A memory limit is for the batch size 'auto', which was not given. Try --batch-size auto.")
-    if memory_limit is not None:
-        from pellucid.training.memory import parse_size
-
-        parse_size(memory_limit)
+    wish(changes, budget, memory_limit)
     named(recipe).but(**{key: value for key, value in changes.items() if value != "auto"})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pellucid.cli import completion, home
+from pellucid.cli import completion, going_on, home
 
 if TYPE_CHECKING:
     from pellucid.records.tune import Trial
@@ -76,7 +76,7 @@ def tune(
     threads: Annotated[
         int | None, typer.Option(min=1, help="How many threads; all cores where not given.", show_default=False)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, or untested: cuda, mps.")] = "auto",
     start: Annotated[
         Path | None, typer.Option("--from", metavar="MODEL", help="Start from this model.", show_default=False)
     ] = None,
@@ -109,10 +109,7 @@ def tune(
     from pellucid.errors import UsageError
 
     if resume is not None:
-        if any(given is not None for given in (data, network, start, out, epochs)) or search:
-            raise UsageError(
-                "--resume goes on with a search as it was begun; only --trials and --budget may be given with it."
-            )
+        going_on.require_nothing_else(context, "a search", ("trials", "budget", "quiet", "as_json"))
         from pellucid.workflows.tune import resume as go_on
 
         found = go_on(resume, trials=trials, budget=budget, watcher=_display(quiet=quiet, as_json=as_json))

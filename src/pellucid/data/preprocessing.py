@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-__all__ = ["Decoded", "Progress", "measure", "normalise", "prepare", "prepare_one", "prepare_readable"]
+__all__ = ["Decoded", "Progress", "bytes_held", "measure", "normalise", "prepare", "prepare_one", "prepare_readable"]
 
 Decoded = np.ndarray | MappedPictures
 """uint8 (N, C, H, W), in memory or mapped."""
@@ -96,6 +96,14 @@ def prepare_readable(
         {id: sentence}. The id is that of the split, or the path.
     """
     return _prepare(pictures, preprocessing, progress, memory, keep_going=True)
+
+
+def bytes_held(pictures: Decoded | PictureFiles, n: int, shape: tuple[int, int, int]) -> int:
+    """How many bytes of memory `prepare` fills with n of these pictures at that (C, H, W); 0 where they stay mapped."""
+    size = n * math.prod(shape)
+    if not isinstance(pictures, PictureFiles) and pictures.shape[1:] == shape:
+        return 0 if isinstance(pictures, MappedPictures) else size
+    return size if size <= _memory() else 0
 
 
 def prepare_one(source: Path | bytes | Image.Image, preprocessing: Preprocessing, *, name: str = "") -> np.ndarray:

@@ -256,10 +256,9 @@ def _request(
     start: Model | None, size: int | tuple[int, int] | None, pictures: int,
 ) -> dict[str, Any]:  # fmt: skip
     """The training as JSON."""
-    import math
-
     import torch
 
+    from pellucid.data.preprocessing import bytes_held
     from pellucid.networks.custom import full_reference
     from pellucid.training.shape import input_shape
 
@@ -272,7 +271,14 @@ def _request(
             "On a CPU a batch size is found in a process of its own, which needs the network by name or as "
             "file.py:Class. Give it so, or give the batch size as a number."
         )
-    if start is not None:
+    if plan.backbone is not None:
+        from pellucid.networks import backbones
+        from pellucid.training.transfer import frozen
+
+        # What its weights say takes the same memory as any others, so that the trial needs no pictures to begin with.
+        backbone = frozen.resized(backbones.load(plan.backbone), size)
+        shape, settings, plan = backbone.preprocessing.shape, backbone.settings, plan.but(backbone=None)
+    elif start is not None:
         shape = start.specification.preprocessing.shape
         settings = settings if settings is not None else start.specification.network.settings
     else:
@@ -286,6 +292,6 @@ def _request(
         "classes": len(data.classes),
         "pictures": pictures,
         "validation": validation,
-        "pictures_bytes": math.prod(shape) * (pictures + validation),
+        "pictures_bytes": sum(bytes_held(data.train.pictures, n, shape) for n in (pictures, validation)),
         "threads": torch.get_num_threads(),
     }

@@ -162,14 +162,12 @@ def measure_cost(
 
 def _keeping(training: Rehearsal, folder: Path, clock: Callable[[], float]) -> float:
     """How long it takes to write a checkpoint and, about the same, the best model."""
-    from pellucid.inference.building import weights_of
-    from pellucid.training.checkpoint import Checkpoints, Position, State
+    from pellucid.training.checkpoint import Checkpoints
 
-    prepared = training.prepared
-    weights = weights_of(prepared.module)
+    state = training.state()
     trial = Checkpoints(folder / "trial")
     before = clock()
-    trial.write(State(1, Position(), weights, weights, prepared.rule.state()))
+    trial.write(state)
     seconds = clock() - before
     for path in trial.folder.iterdir():
         path.unlink()

@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,30 @@ class Checkpoints:
         plain = specification.model_copy(update={"training": training})
         self.plan = hashlib.sha256(plain.canonical().encode()).hexdigest()
 
+    def settled(self, measure: Callable[[], int]) -> int:
+        """A number of epochs that was measured before the training began; one that goes on measures nothing again.
+
+        Of several processes, the first measures for all.
+
+        Raises:
+            FormatError: what was noted cannot be read.
+            StorageError: it cannot be noted.
+        """
+        processes = current()
+        found = b""
+        if processes.first:
+            place = self.folder / "epochs.json"
+            if self.resume and place.exists():
+                found = place.read_bytes()
+            else:
+                found = json.dumps({"version": 1, "epochs": measure()}).encode()
+                atomic.make_folder(self.folder)
+                atomic.write_bytes(place, found)
+        try:
+            return int(json.loads(processes.from_first(found))["epochs"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise FormatError(f"{self.folder / 'epochs.json'} is damaged. Start a new run instead.") from error
+
     def due(self) -> bool:
         """Whether it is time for the next one within the epoch."""
         return time.monotonic() - self._written >= self.every
@@ -111,8 +135,12 @@ class Checkpoints:
             return
         try:
             atomic.make_folder(self.folder)
-            atomic.write_bytes(self.folder / f"step-{state.step:09d}.safetensors", _pack(state, self.plan))
+            atomic.write_bytes(self.folder / f"step-{state.step:09d}.safetensors", pack(state, self.plan))
         except StorageError as error:
+            if not self._paths():  # there is nothing to go on from
+                raise StorageError(
+                    f"{error} Nothing was kept yet: start the training again when it is mended."
+                ) from error
             raise StorageError(
                 f"{error} Nothing that was learned before is lost: go on with `pellucid train --resume "
                 f"{self.folder.parent}` when it is mended."
@@ -169,7 +197,8 @@ class Checkpoints:
 _PARTS = ("network", "kept", "rule")
 
 
-def _pack(state: State, plan: str) -> bytes:
+def pack(state: State, plan: str) -> bytes:
+    """A checkpoint as it lies on disk: the state, and of which plan it is."""
     from safetensors.numpy import save
 
     arrays = {f"{part}/{name}": array for part in _PARTS for name, array in getattr(state, part).items()}
@@ -186,8 +215,8 @@ def _pack(state: State, plan: str) -> bytes:
     }
     header = json.dumps(document, sort_keys=True)
     checksum = _checksum(header, arrays)
-    # A copy of each: safetensors writes memory as it lies, whatever the strides say.
-    whole = {name: np.array(array, order="C", copy=True) for name, array in arrays.items()}
+    # safetensors writes memory as it lies, whatever the strides say.
+    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     return save(whole, metadata={"checkpoint": header, "sha256": checksum})
 
 

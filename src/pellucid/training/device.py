@@ -9,6 +9,13 @@ from pellucid.errors import UnknownNameError, UsageError
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
+def notes(device: torch.device) -> tuple[str, ...]:
+    """What a person should know of the device that a training ran on."""
+    if device.type == "cpu":
+        return ()
+    return (f"This was computed on the device {device.type}, on which Pellucid has never been tested.",)
+
+
 def choose(name: str = "auto") -> torch.device:
     """The device of that name; `auto` takes an NVIDIA or AMD card where there is one, then Apple's, then the CPU.
 

@@ -1,53 +1,37 @@
-"""The training loop: pictures in memory, whole batches, no work per sample."""
+"""The training loop: steps, epochs, validation, and what is kept of them."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from pellucid.data.preprocessing import normalise
-from pellucid.errors import TrainingError, UsageError
+from pellucid.errors import TrainingError
 from pellucid.inference.building import load_weights, weights_of
-from pellucid.inference.predicting import forward, gather
+from pellucid.inference.predicting import forward
 from pellucid.records import MappedPictures, Preprocessing
-from pellucid.training.augmentation import Augmenter
+from pellucid.training.batches import Batches, Examples
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints, Position, State
 from pellucid.training.history import History
 from pellucid.training.interruption import Interruption
 from pellucid.training.losses import LossFunction
 from pellucid.training.processes import current
-from pellucid.training.randomness import epoch_order, named_seed
 from pellucid.training.recipes import Recipe
 from pellucid.training.rules import Rule
-from pellucid.training.schedules import learning_rate
 
 _MOST_PIXELS = 4_000_000
 """How many pixel values are measured at once."""
 _LOOK = 50
 """After so many steps it is looked whether the loss is still a number: an epoch may take hours."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Pictures that are learned from, or validated on: uint8 (N, C, H, W) with labels int64 (N,), on the device.
-
-    Those that are larger than memory stay mapped; their batches are brought to the device when they are needed.
-    """
-
-    pictures: torch.Tensor | MappedPictures
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
+_BOLD = 0.1
+"""A learning rate above this is not worth a try by anybody whose loss has run away."""
 
 
 @dataclass
@@ -69,15 +53,6 @@ class Outcome:
     seconds: list[float] = field(default_factory=list)
     interrupted: bool = False
     stopped: str = ""
-
-
-def batch_bounds(n: int, batch_size: int) -> list[int]:
-    """Where to cut n pictures into the fewest batches of at most `batch_size`, of sizes that differ by at most one.
-
-    No picture is left out, and there is no small last batch, whose pictures would count for more.
-    """
-    steps = math.ceil(n / batch_size)
-    return [i * n // steps for i in range(steps + 1)]
 
 
 def fit(
@@ -153,10 +128,11 @@ def fit(
             if recipe.keep == "last" or outcome.history.best() is row:
                 outcome.weights, outcome.chosen_epoch = weights, epoch.number
                 callbacks.tell("kept", outcome)
+            callbacks.tell("weights", outcome, weights)
+            # What is told before this is told once more where a kill falls in between, and what is told after it never.
             position = Position(epoch.number + 1)
             keep(position)
             callbacks.tell("epoch", row)
-            callbacks.tell("weights", outcome, weights)
             if processes.agree(asked=interruption.requested):
                 outcome.interrupted = epoch.number < recipe.epochs
                 break
@@ -164,68 +140,6 @@ def fit(
         with rule.evaluated():
             outcome.weights = weights_of(network)
     return outcome
-
-
-class Batches:
-    """The batches of each epoch: which pictures, in which order, changed how, at which learning rate."""
-
-    def __init__(self, examples: Examples, preprocessing: Preprocessing, recipe: Recipe, seed: int) -> None:
-        self.examples = examples
-        self.preprocessing = preprocessing
-        self.recipe = recipe
-        self.seed = seed
-        self.bounds = batch_bounds(len(examples), recipe.batch_size)
-        self.augment = Augmenter(recipe.augmentation, len(examples), seed)
-        self.processes = current()
-        least = min(last - first for first, last in pairwise(self.bounds))
-        if least < self.processes.size:
-            raise UsageError(
-                f"A batch of {least} pictures cannot be shared by {self.processes.size} processes. Give a larger batch "
-                f"size (--batch-size), or start fewer processes."
-            )
-
-    @property
-    def per_epoch(self) -> int:
-        """How many batches an epoch has."""
-        return len(self.bounds) - 1
-
-    def size(self, number: int) -> int:
-        """How many pictures the batch of that number has (from 0, within an epoch), in all processes together."""
-        return self.bounds[number + 1] - self.bounds[number]
-
-    def epoch(self, epoch: int, done: int = 0) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, float]]:
-        """Yields (step, inputs (B, C, H, W), labels (B,), learning rate) for an epoch counted from 1.
-
-        The first `done` batches are passed over, without any work for them.
-
-        The step is counted from 1 over the whole training. Before each batch torch's generator is set from
-        (seed, step), for dropout. Of several processes, each is given its own part of each batch, and drops out what
-        is drawn from (seed, step, process).
-        """
-        rank = self.processes.rank
-        device = self.examples.labels.device
-        order = torch.from_numpy(epoch_order(self.seed, epoch, len(self.examples))).to(device)
-        self.augment.begin_epoch(epoch)
-        for i, (first, last) in list(enumerate(pairwise(self.bounds)))[done:]:
-            step = (epoch - 1) * self.per_epoch + i
-            which = order[slice(*self.processes.part(first, last))]
-            pictures = gather(self.examples.pictures, which).to(device)
-            inputs = normalise(self.augment(pictures, which), self.preprocessing)
-            _seed(named_seed(self.seed, "dropout", step, *([rank] if rank else [])), device)
-            yield step + 1, inputs, self.examples.labels[which], learning_rate(self.recipe, step, self.per_epoch)
-
-
-def _seed(seed: int, device: torch.device) -> None:
-    """Sets the generators that dropout draws from, on the processor and on the device.
-
-    `torch.manual_seed` sets those of all kinds of devices, and where there is none notes down the stack for each, at
-    every call: a seventh of a small network's step.
-    """
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":  # not run on a graphics card
-        torch.cuda.manual_seed(seed)
-    elif device.type == "mps":  # nor on one of Apple's
-        torch.mps.manual_seed(seed)
 
 
 def _begin(
@@ -291,15 +205,11 @@ def _learn_epoch(
 
     `stop` is asked between two batches; where it says so, the epoch ends there, and None is given.
     """
-    network.train()
-    if batches.recipe.frozen_statistics:
-        for part in network.modules():
-            if isinstance(part, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 (what all kinds of it derive from)
-                part.eval()
+    set_to_learn(network, batches.recipe)
     n = len(batches.examples)
     step, rate = 0, 0.0
     for step, inputs, labels, rate in batches.epoch(epoch.number, epoch.batches):
-        loss, hits = _step(rule, inputs, labels, rate)
+        loss, hits = take_step(rule, inputs, labels, rate)
         size = batches.size(epoch.batches)
         epoch.total_loss += loss * size
         epoch.correct += hits
@@ -318,8 +228,21 @@ def _learn_epoch(
     }
 
 
-def _step(rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The mean loss over a batch, and how many of its pictures were right."""
+def set_to_learn(network: nn.Module, recipe: Recipe) -> None:
+    """Puts a network into training mode, but for the statistics that the recipe leaves as they are."""
+    network.train()
+    if recipe.frozen_statistics:
+        for part in network.modules():
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 (what all kinds of it derive from)
+                part.eval()
+
+
+def take_step(rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Learns from a batch at that rate: its mean loss before the step, and how many of its pictures were right.
+
+    Raises:
+        TrainingError: the network fails; its cause is torch's error.
+    """
     try:
         return rule.step(inputs, labels, rate)
     except (RuntimeError, ValueError) as error:
@@ -377,8 +300,8 @@ def _patience_is_over(history: History, recipe: Recipe) -> bool:
 def _divergence(outcome: Outcome, epoch: int, recipe: Recipe) -> str:
     """What there is to say of a loss that is no longer a number: it ends the training; what was good before is kept."""
     advice = (
-        f"Try a lower learning rate, for example {recipe.learning_rate / 10:g}, or a gradient clip of 1; the range "
-        f"test (--find-lr) says which rates it bears."
+        f"Try a lower learning rate, for example {min(recipe.learning_rate / 10, _BOLD):g}, or a gradient clip of 1; "
+        f"the range test (--find-lr) says which rates it bears."
     )
     if outcome.chosen_epoch == 0:
         raise TrainingError(f"The loss stopped being a number in epoch {epoch}, so nothing was learned. {advice}")

@@ -17,9 +17,10 @@ from typing import Any, Self, TextIO
 import numpy as np
 import torch
 
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, TrainingError
 from pellucid.records import Dataset, Split
 from pellucid.training import memory
+from pellucid.training.checkpoint import pack
 from pellucid.training.recipes import Recipe
 from pellucid.training.rehearsal import rehearsal
 
@@ -51,7 +52,7 @@ def serve(lines: TextIO, answers: TextIO) -> None:
 
 
 def _train(request: dict[str, Any], batch: int) -> None:
-    """Some steps with that batch size, and validation as the end of an epoch has it."""
+    """Some steps with that batch size, and validation and a checkpoint as the end of an epoch has them."""
     data = _random_pictures(
         request["shape"], request["classes"], min(STEPS * batch, request["pictures"]), request["validation"]
     )
@@ -62,6 +63,7 @@ def _train(request: dict[str, Any], batch: int) -> None:
         for _ in range(STEPS):
             training.step(recipe.learning_rate / 1000)
         training.validate(_VALIDATED)
+        pack(training.state(), "")  # a checkpoint holds the weights several times over, for a moment
 
 
 def _random_pictures(shape: list[int], classes: int, pictures: int, validation: int) -> Dataset:
@@ -108,8 +110,10 @@ class OnCard:
                     training.step(training.prepared.recipe.learning_rate / 1000)
                 training.validate(_VALIDATED)
             return torch.cuda.max_memory_allocated()
-        except torch.OutOfMemoryError:
-            return None
+        except (torch.OutOfMemoryError, TrainingError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or isinstance(error.__cause__, torch.OutOfMemoryError):
+                return None
+            raise
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from pellucid.inference.building import load_weights, quick_order, try_out
 from pellucid.inference.predicting import as_tensor
 from pellucid.networks.network import Declaration, Network, declaration
 from pellucid.records import Dataset, Model, NetworkSpecification, Preprocessing, Specification
+from pellucid.training.batches import Examples, batch_bounds
 from pellucid.training.callbacks import Plan
 from pellucid.training.choice import Choice
 from pellucid.training.initialisation import initialise
-from pellucid.training.loop import Examples, batch_bounds
 from pellucid.training.losses import LossFunction, balanced_weights, find_loss, loss_function
 from pellucid.training.randomness import named_seed
 from pellucid.training.recipes import Recipe

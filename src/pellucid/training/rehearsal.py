@@ -12,12 +12,15 @@ from typing import Any
 
 import torch
 
-from pellucid.errors import TrainingError, UsageError
+from pellucid.errors import UsageError
+from pellucid.inference.building import weights_of
 from pellucid.inference.predicting import gather
 from pellucid.records import Dataset, Model
+from pellucid.training.batches import Batches
+from pellucid.training.checkpoint import Position, State
 from pellucid.training.choice import NetworkLike, choose_network, plan_for
 from pellucid.training.device import choose
-from pellucid.training.loop import Batches, measure
+from pellucid.training.loop import measure, set_to_learn, take_step
 from pellucid.training.preparation import Prepared, prepare
 from pellucid.training.recipes import Recipe
 from pellucid.training.transfer.choice import settle
@@ -44,18 +47,14 @@ class Rehearsal:
         Raises:
             TrainingError: the network fails.
         """
-        self.prepared.module.train()
+        set_to_learn(self.prepared.module, self.prepared.recipe)
         inputs, labels = next(self._supply)
-        try:
-            return self.prepared.rule.step(inputs, labels, learning_rate)[0].item()
-        except (RuntimeError, ValueError) as error:
-            if isinstance(error, torch.OutOfMemoryError):
-                raise
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-            raise TrainingError(
-                f"The network failed while it learned from a batch of {len(labels)} pictures: {reason}. "
-                f"If memory is short, or the batch has one picture only, try another batch size."
-            ) from error
+        return take_step(self.prepared.rule, inputs, labels, learning_rate)[0].item()
+
+    def state(self) -> State:
+        """What the checkpoint at the end of an epoch holds, where one before it is kept."""
+        weights = weights_of(self.prepared.module)
+        return State(1, Position(), weights, weights_of(self.prepared.module), self.prepared.rule.state())
 
     def validate(self, at_most: int | None = None) -> int:
         """Measures validation as the end of an epoch does, on all its pictures or the first ones; how many these are.
@@ -114,6 +113,11 @@ def rehearsal(
             "This plan solves for the last layer at once: it has no steps, so there is no learning rate, batch size or "
             "number of epochs to find. Train it as it is, or the whole network with the recipe finetune."
         )
+    if plan.backbone is not None:
+        from pellucid.training.transfer import finetune
+
+        data, start = finetune.begun(data, plan, seed, size)
+        choice, plan, size = choose_network(None, start=start), plan.but(backbone=None), None
     with torch.random.fork_rng(devices=[]):
         prepared = prepare(data, choice, plan, seed=seed, start=start, size=size, device=choose(device))
         yield Rehearsal(prepared, seed)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pellucid.errors import UsageError
 from pellucid.training.callbacks import Callback
+from pellucid.training.history import History
 
 FOLDER = "tensorboard"
 """What the folder of the event files is called, within the run folder."""
@@ -49,6 +50,10 @@ class TensorBoard(Callback):
         if self.folder is None:
             self.folder = path / FOLDER
 
+    def on_resumed(self, step: int, history: History) -> None:  # noqa: ARG002 (the protocol's name)
+        for row in history.rows:  # a training that was killed may have kept an epoch before its points were written
+            self.on_epoch(row)
+
     def on_epoch(self, row: dict[str, Any]) -> None:
         if self.writer is None:
             self.writer = self._open(row["epoch"])
@@ -69,4 +74,4 @@ class TensorBoard(Callback):
         if self.folder is None:
             raise UsageError("Where should the event files go? Give TensorBoard(folder), or train into a run folder.")
         # Of a training that goes on after a break, the points from here on replace those that were written before it.
-        return SummaryWriter(str(self.folder), purge_step=epoch if epoch > 1 else None)
+        return SummaryWriter(str(self.folder), purge_step=epoch)

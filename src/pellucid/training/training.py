@@ -28,6 +28,7 @@ from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.choice import NetworkLike, choose_network, plan_for
 from pellucid.training.device import choose
+from pellucid.training.device import notes as device_notes
 from pellucid.training.history import History
 from pellucid.training.loop import Outcome, fit
 from pellucid.training.losses import find_loss
@@ -143,7 +144,10 @@ def learn(
     if plan.best_within is not None and plan.backbone is not None:
         from pellucid.training.transfer import best
 
-        return best.learn(data, plan, seed=seed, callbacks=callbacks, progress=progress, size=size, device=device)
+        return best.learn(
+            data, plan, seed=seed, callbacks=callbacks, progress=progress, size=size, device=device,
+            checkpoints=checkpoints,
+        )  # fmt: skip
     if plan.backbone is not None:
         from pellucid.training.transfer import finetune
 
@@ -170,7 +174,12 @@ def learn(
         interrupted=outcome.interrupted,
         data=prepared.data,
         recipe=prepared.recipe,
-        notes=(*prepared.notes, *processes.notes(prepared.module), *([outcome.stopped] if outcome.stopped else [])),
+        notes=(
+            *prepared.notes,
+            *device_notes(place),
+            *processes.notes(prepared.module),
+            *([outcome.stopped] if outcome.stopped else []),
+        ),
         parameters=count_parameters(prepared.module),
         stopped=outcome.stopped,
     )

@@ -1,18 +1,22 @@
-"""What is measured and settled before a training begins: a batch that memory holds, epochs that fit into a time."""
+"""What is measured and settled before a training begins: a batch that memory holds, epochs that fit into a time.
+
+Importing this imports no torch: what makes no sense is refused before torch takes its seconds to load.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
-from pellucid.records import Dataset, Model, RunFolder
-from pellucid.training import batch_size, budget, memory
-from pellucid.training.choice import NetworkLike
-from pellucid.training.recipes import Recipe
-from pellucid.training.rehearsal import rehearsal
+from pellucid.training import batch_size, budget, memory, processes
+
+if TYPE_CHECKING:
+    from pellucid.records import Dataset, Model, RunFolder
+    from pellucid.training.choice import NetworkLike
+    from pellucid.training.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,10 @@ class Wish:
 
 
 def wish(
-    changes: Mapping[str, Any], time_budget: str | float | None, memory_limit: str | int | None, since: float | None
+    changes: Mapping[str, Any],
+    time_budget: str | float | None,
+    memory_limit: str | int | None,
+    since: float | None = None,
 ) -> tuple[Wish, dict[str, Any]]:
     """What is to be measured, and the other changes of the recipe.
 
@@ -48,6 +55,11 @@ def wish(
         raise UsageError("A memory limit is for the batch size 'auto', which was not given. Try --batch-size auto.")
     if time_budget is not None and "epochs" in changes:
         raise UsageError("A budget settles how many epochs there are; give the one or the other (--budget, --epochs).")
+    if (fill or time_budget is not None) and processes.count() > 1:
+        raise UsageError(
+            "A time budget and the batch size 'auto' are measured in one process, and hold for that one. Give --epochs "
+            "and --batch-size as numbers where several processes train."
+        )
     return Wish(
         budget=None if time_budget is None else budget.parse_time(time_budget),
         fill_memory=fill,
@@ -85,6 +97,8 @@ def settle(
         before, recipe = recipe.batch_size, recipe.but(batch_size=found.chosen)
         said["batch_size"] = f"batch size {found.chosen:,}: {found.reason}" + _of_the_rate(before, recipe)
     if wished.budget is not None:
+        from pellucid.training.rehearsal import rehearsal
+
         began = time.perf_counter()
         with rehearsal(
             data, network, recipe=recipe, seed=seed, settings=settings, start=start, size=size, device=device

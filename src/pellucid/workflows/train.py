@@ -132,8 +132,6 @@ def run(
     )
     _require_scorable(data)
     with processes.joined(device) as together:
-        if together.size > 1:
-            _require_shareable(wished)
         if not together.first:
             return _follow(together, plan, data, network, start)
         folder, again = restarts.begun_or_new(plan, data.name, name, out)
@@ -158,19 +156,6 @@ def run(
         except BaseException:
             _remove_if_nothing_was_learned(folder)
             raise
-
-
-def _require_shareable(wished: Wish) -> None:
-    """What is measured on one process is no plan for several.
-
-    Raises:
-        UsageError: a budget or a batch size is to be measured.
-    """
-    if wished.budget is not None or wished.fill_memory:
-        raise UsageError(
-            "A time budget and the batch size 'auto' are measured in one process, and hold for that one. Give --epochs "
-            "and --batch-size as numbers where several processes train."
-        )
 
 
 def _follow(

@@ -6,6 +6,7 @@ import pytest
 
 import pellucid
 from pellucid.errors import UsageError
+from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.training import learn
 from pellucid.training.transfer import best
 
@@ -17,7 +18,7 @@ def data(photos):
 
 def test_where_no_epoch_fits_the_last_layer_alone_is_the_model(data, photo_model):
     training = learn(data, best_within=0.001, size=32, progress=False)
-    assert any("does not fit; only the last layer was tried" in note for note in training.notes)
+    assert any("does not fit into the time; only the last layer was tried" in note for note in training.notes)
     assert training.model == photo_model, "it has learned from all training pictures"
 
 
@@ -32,6 +33,37 @@ def test_where_some_fit_validation_chooses(data, photo_model, monkeypatch, rate,
     else:
         assert training.chosen_epoch == 1 or training.model == photo_model
         assert training.model.classes == data.classes
+
+
+class Killed(BaseException):
+    """What stands for a process that ends at once."""
+
+
+class Kill:
+    """Ends the process after an epoch, and counts the steps until then."""
+
+    def __init__(self, after: int = 0) -> None:
+        self.after, self.made = after, 0
+
+    def on_step(self, step, loss, accuracy):
+        self.made += 1
+
+    def on_epoch(self, row):
+        if row["epoch"] == self.after:
+            raise Killed
+
+
+def test_killed_it_goes_on_and_makes_as_many_epochs_as_it_planned(data, tmp_path, monkeypatch):
+    settings = {"size": 32, "batch_size": 8, "validation_fraction": 0.3, "progress": False, "best_within": 600}
+    monkeypatch.setattr(best, "MOST_EPOCHS", 2)
+    watch, again = Kill(), Kill()
+    whole = learn(data, **settings, callbacks=[watch])
+    with pytest.raises(Killed):
+        learn(data, **settings, checkpoints=Checkpoints(tmp_path), callbacks=[Kill(after=1)])
+    monkeypatch.setattr(best, "MOST_EPOCHS", 1)  # a machine that has become slower
+    resumed = learn(data, **settings, checkpoints=Checkpoints(tmp_path, resume=True), callbacks=[again])
+    assert resumed.model.sha256 == whole.model.sha256
+    assert again.made == watch.made / 2
 
 
 def test_it_is_for_photos():

@@ -8,7 +8,10 @@ import pytest
 import pellucid
 from pellucid.errors import DataError
 from pellucid.records import Model
+from pellucid.training.batch_size import Child, find_batch_size
 from pellucid.training.checkpoint import Checkpoints
+from pellucid.training.recipes import named
+from pellucid.training.rehearsal import rehearsal
 from pellucid.training.training import learn
 from pellucid.training.transfer import finetune
 
@@ -45,6 +48,26 @@ def test_everything_learns_but_the_statistics(data, photo_model, tmp_path):
             before["stem.normalisation.running_mean"], after["stem.normalisation.running_mean"]
         )
     assert Model.load(model.save(tmp_path / "model.safetensors")) == model
+
+
+def test_what_is_measured_beforehand_is_measured_on_this_very_training(data):
+    given = {name: FEW[name] for name in ("epochs", "batch_size", "validation_fraction")}
+    carved, start = finetune.begun(data, named("finetune").but(**given), 0, 32)
+    with rehearsal(data, None, recipe="finetune", size=32, changes=given) as tried:
+        said = tried.prepared.specification
+        assert said.preprocessing == start.specification.preprocessing
+        assert said.training["started_from"] == start.sha256
+        assert tried.prepared.data.fingerprint == carved.fingerprint
+        mean = tried.prepared.module.stem.normalisation.running_mean.clone()
+        tried.step(1e-4)
+        assert tried.prepared.module.stem.normalisation.running_mean.equal(mean), "statistics stay as they are"
+
+
+def test_a_batch_is_tried_at_the_size_that_the_backbone_looks_at(data, monkeypatch):
+    asked: list[dict] = []
+    monkeypatch.setattr(Child, "takes", lambda self, batch: asked.append(self.request) or 1)
+    find_batch_size(data, recipe="finetune", memory_limit="1GB")
+    assert (asked[0]["network"], asked[0]["shape"], asked[0]["recipe"]["backbone"]) == ("lite0", [3, 288, 288], None)
 
 
 def test_where_no_epoch_is_better_the_last_layer_alone_is_kept(data):

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from pellucid.data.preprocessing import normalise, prepare
-from pellucid.data.splitting import with_validation
 from pellucid.inference.building import build
 from pellucid.records import Dataset, Model
+from pellucid.training.budget import spoken
 from pellucid.training.callbacks import Callbacks
+from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.recipes import Recipe, named
 from pellucid.training.transfer import finetune, frozen
 
@@ -39,8 +40,11 @@ def learn(
     progress: bool,
     size: int | tuple[int, int] | None,
     device: str,
+    checkpoints: Checkpoints | None,
 ) -> frozen.Training:
     """Trains what fits into the recipe's time, and gives what validation prefers.
+
+    How many epochs that is is measured once: a training that goes on obeys what was found then, and not the clock.
 
     Raises:
         PellucidError: something that the user can mend; its text says how.
@@ -49,19 +53,22 @@ def learn(
     until = time.perf_counter() + (1 - _SPARE) * recipe.best_within
     told = Callbacks(callbacks)
     plan = recipe.but(best_within=None)
-    held = with_validation(data, recipe.validation_fraction, recipe.split_seed)
-    start = finetune.begin(held, plan, seed, size)
-    epoch = seconds_an_epoch(start, held, plan)
-    # A last time on all training pictures costs a moment too, most of it in the cache.
-    epochs = min(MOST_EPOCHS, math.floor((until - time.perf_counter()) / epoch))
+    held, start = finetune.begun(data, plan, seed, size)
+
+    def fitting() -> int:
+        """How many epochs fit. A last time on all training pictures costs a moment too, most of it in the cache."""
+        epoch = seconds_an_epoch(start, held, plan)
+        epochs = min(MOST_EPOCHS, max(0, math.floor((until - time.perf_counter()) / epoch)))
+        told.tell("planned", f"an epoch of fine-tuning takes about {spoken(epoch)} here, and {epochs} fit")
+        return epochs
+
+    epochs = fitting() if checkpoints is None else checkpoints.settled(fitting)
     if epochs < 1:
-        note = f"an epoch of fine-tuning takes about {epoch:.0f} s, and does not fit; only the last layer was tried"
-        told.tell("planned", note)
+        note = "an epoch of fine-tuning does not fit into the time; only the last layer was tried"
         return _last_layer(data, plan, seed, told, size, note)
-    told.tell("planned", f"{epochs} epochs of fine-tuning fit, of about {epoch:.0f} s each")
     done = finetune.learn(
         held, plan.but(epochs=epochs), seed=seed, callbacks=callbacks, progress=progress, size=size, device=device,
-        checkpoints=None,
+        checkpoints=checkpoints,
     )  # fmt: skip
     if done.interrupted or done.chosen_epoch:
         return done

@@ -44,8 +44,7 @@ def learn(
     """
     from pellucid.training import training as engine  # which calls this one
 
-    data = with_validation(data, recipe.validation_fraction, recipe.split_seed)
-    start = begin(data, recipe, seed, size)
+    data, start = begun(data, recipe, seed, size)
     accuracy, loss = _on_validation(start, data)
     n = len(data.validation)
     Callbacks(callbacks).tell(
@@ -73,6 +72,12 @@ def learn(
         note += ". No epoch was better, so that model is kept"
         return replace(done, model=model, chosen_epoch=0, recipe=recipe, notes=(*done.notes, note))
     return replace(done, model=_with(done.model, recipe), recipe=recipe, notes=(*done.notes, note))
+
+
+def begun(data: Dataset, recipe: Recipe, seed: int, size: int | tuple[int, int] | None) -> tuple[Dataset, Model]:
+    """What all of the network learns from, and where it starts: the data with their validation part, and `begin`."""
+    data = with_validation(data, recipe.validation_fraction, recipe.split_seed)
+    return data, begin(data, recipe, seed, size)
 
 
 def begin(data: Dataset, recipe: Recipe, seed: int, size: int | tuple[int, int] | None) -> Model:
