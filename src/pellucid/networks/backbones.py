@@ -68,6 +68,11 @@ class Backbone:
         """D, how many numbers describe a picture."""
         return self.weights[f"{self.classifier}.weight"].shape[1]
 
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What a model says of the backbone that it has, in `training`."""
+        return {"name": self.name, "sha256": self.sha256, "classifier": self.classifier}
+
     def module(self, classes: int | None = None) -> nn.Module:
         """The network with its weights, in evaluation mode.
 
