@@ -253,10 +253,10 @@ def table(lines: list[dict[str, Any]]) -> str:
     if timed:
         one = timed[-1]
         page += (
-            f"\n`pellucid check` on {one['speed']}, whole process, took {one['check_seconds']} s, {one['ratio']} times as long as "
-            f"reading and decoding them once in one thread ({one['decoding_seconds']} s); of processor time {one['check_cpu_seconds']} s, "
-            f"{one['cpu_ratio']} times; and at most {one['peak_memory_mb']:,} MB of memory. Medians of {one['times']}, alternating, "
-            f"with {one['cores']} core{'s' * (one['cores'] > 1)}.\n"
+            f"\n`pellucid check` on {one['speed']}, whole process, took {one['check_cpu_seconds']} s of processor time, "
+            f"{one['cpu_ratio']} times that of reading and decoding them once ({one['decoding_cpu_seconds']} s), and at most "
+            f"{one['peak_memory_mb']:,} MB of memory. By the clock it took {one['ratio']} times as long, on {one['cores']} cores with "
+            f"a load average of {one['load']} (n = {one['times']}; the decoding has one thread).\n"
         )
     return page
 
