@@ -32,6 +32,7 @@ from pellucid.training.transfer import finetune
 RESULTS = Path(__file__).parent / "results" / "finetuning.jsonl"
 HELD_OUT = 1 / 3
 VARIANTS: dict[str, dict[str, Any]] = {
+    "rate 1e-5": {"learning_rate": 1e-5},
     "rate 3e-5": {"learning_rate": 3e-5},
     "rate 1e-4": {"learning_rate": 1e-4},
     "rate 3e-4": {"learning_rate": 3e-4},
@@ -107,7 +108,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--only", type=int, metavar="N", help="the Nth variant, from 0")
+    parser.add_argument("--only", type=int, metavar="N", help="the Nth variant alone, from 0")
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
