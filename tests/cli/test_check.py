@@ -37,6 +37,11 @@ def test_all_is_well(pellucid, folder):
     assert done.err == ""
 
 
+def test_the_next_command_can_be_typed_as_it_stands(pellucid, folder):
+    folder = folder.rename(folder.with_name("my photos"))
+    assert pellucid("check", folder).out.splitlines()[-1] == f"Nothing was found. Next: pellucid train '{folder}'"
+
+
 def test_an_error_is_named_with_what_to_do_and_the_exit_code(pellucid, folder):
     (folder / "train" / "a" / "empty.png").write_bytes(b"")
     shutil.copy(folder / "train/b/001.png", folder / "test/b/again.png")

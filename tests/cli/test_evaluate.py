@@ -84,6 +84,16 @@ def test_pictures_that_the_model_learned_from_are_said_so(pellucid, model_file):
 QUICK = ["--network", "logistic-regression", "--epochs", 1, "--quiet", "--no-report"]
 
 
+def test_a_picture_that_the_training_left_out_makes_it_no_other_folder(pellucid, class_folders, tmp_path):
+    photos = Path(shutil.copytree(class_folders, tmp_path / "photos"))
+    file = library.load(photos).train.pictures.paths[0]
+    file.write_bytes(file.read_bytes()[:-30])
+    assert pellucid("train", photos, *QUICK, "--out", tmp_path / "run").code == 0
+    assert (tmp_path / "run" / "quarantine.json").is_file()
+    assert OTHERS not in pellucid("evaluate", tmp_path / "run", photos).err
+    assert TOO_GOOD in pellucid("evaluate", tmp_path / "run", photos, "--split", "train").err
+
+
 def test_a_folder_that_has_changed_since_the_training(pellucid, class_folders, tmp_path):
     photos = Path(shutil.copytree(class_folders, tmp_path / "photos"))
     assert pellucid("train", photos, *QUICK, "--out", tmp_path / "run").code == 0

@@ -107,7 +107,7 @@ def test_sort_names_what_cannot_be_read(pellucid, photo_model_file, tmp_path):
     (tmp_path / "new" / "bad.jpg").write_bytes(b"none")
     done = pellucid("sort", photo_model_file, tmp_path / "new", tmp_path / "no", "--into", tmp_path / "sorted")
     assert done.code == 1
-    assert "1 could not be read, and stayed where they are." in done.out
+    assert "1 could not be read, and stayed where it is." in done.out
     nothing = pellucid("sort", photo_model_file, tmp_path / "no", tmp_path / "none", "--into", tmp_path / "s")
     assert nothing.code == 1
 

@@ -154,7 +154,7 @@ def test_unreadable_pictures_are_each_named(class_folders):
     assert data.notes == (
         "2 files could not be read and left out, each named below",
         f"left out: ants/text.jpg {unreadable} name says.",
-        f"left out: bees/empty.png {unreadable} name says.",
+        "left out: bees/empty.png is empty: it has 0 bytes.",
     )
 
 

@@ -165,7 +165,9 @@ def test_what_is_no_picture_is_named_and_left_out(write):
     data = load(write(given), test_fraction=0)
     assert len(data.train) == 8
     assert data.notes[0] == "2 files could not be read and left out, each named below"
-    assert sum("is not a picture that can be read" in note for note in data.notes) == 2
+    assert sum("is not a picture that can be read" in note for note in data.notes) == 1
+    assert sum("is empty: it has 0 bytes." in note for note in data.notes) == 1
+    assert [(split, reason in " ".join(data.notes)) for split, _, reason in data.left_out] == [("train", True)] * 2
     assert any("broken.png" in note for note in data.notes)
 
 

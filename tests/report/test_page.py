@@ -222,3 +222,10 @@ def test_the_command_to_repeat_it_does_so_beside_the_run_that_is_there(command, 
 
 def test_threads_that_are_not_known_are_left_out():
     assert "--threads" not in page.render(Findings(), about={"command": "pellucid train digits"})
+
+
+def test_fine_tuning_that_did_no_good_says_what_is_kept(findings, rows_of, about):
+    given = Findings((*findings, history_figure(rows_of(1), 0)), findings.title)
+    text = words(page.render(given, about={**about, "chosen_epoch": 0}))
+    assert "None was better than what training began with, which is kept." in text
+    assert "epoch 0" not in text

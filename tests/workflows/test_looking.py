@@ -63,6 +63,19 @@ def test_what_cannot_be_read_is_left_out_by_name_and_stays_so(folder, tmp_path):
         obeyed(data, out)
 
 
+def test_the_quarantine_names_what_reading_the_folder_left_out_too(folder, tmp_path):
+    (folder / "train/b/empty.png").write_bytes(b"")
+    out = RunFolder.create("", "", tmp_path / "run")
+    left = looked_at(load(folder), out, Callbacks([]))
+    listed = json.loads(out.quarantine.read_text(encoding="utf-8"))["pictures"]
+    assert [(one["split"], one["id"]) for one in listed] == [
+        ("train", "train/b/empty.png"),
+        ("train", "train/a/cut.png"),
+    ]
+    assert listed[0]["reason"] == "train/b/empty.png is empty: it has 0 bytes."
+    assert (len(left.train), left.notes[-1][:32]) == (40, "2 pictures that cannot be read l")
+
+
 def test_nothing_is_left(folder, tmp_path):
     for path in (folder / "test").rglob("*.png"):
         path.write_bytes(path.read_bytes()[:90])
@@ -87,6 +100,19 @@ def test_a_training_that_goes_on_leaves_out_the_same_and_ends_as_if_it_had_not_s
     assert whole.findings["accuracy_without_copies"].n == 20
     assert whole.findings[1].name == "accuracy_without_copies"
     assert "the 2nd time" in done.findings["accuracy"].note
+
+
+def test_where_every_test_picture_is_a_copy_the_accuracy_says_so(folder, tmp_path):
+    for path in (folder / "test").rglob("*.png"):
+        path.unlink()
+    for name in ("a/000.png", "b/001.png"):
+        shutil.copy(folder / "train" / name, folder / "test" / name)
+    done = run(
+        load(folder), "logistic-regression", out=tmp_path / "run", epochs=1, size=8, report=False, progress=False
+    )
+    assert "accuracy_without_copies" not in done.findings
+    assert "each of these pictures is also in what the model learned from" in done.findings["accuracy"].note
+    assert "the 1st time" in done.findings["accuracy"].note
 
 
 def test_a_training_that_did_not_look(folder, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 import pellucid
 from pellucid.data.checking import looking
+from pellucid.errors import UsageError
 from pellucid.inference.features import Embedder
 from pellucid.workflows.train import run
 
@@ -52,3 +53,16 @@ def test_training_again_costs_only_what_is_new(photos, tmp_path, monkeypatch, wo
     shutil.move(aside, late)
     trained("third")
     assert work == {"computed": 1, "looked at": 1}
+
+
+def test_weights_that_are_not_at_hand_are_missed_before_anything_is_looked_at(photos, tmp_path, monkeypatch, work):
+    pytest.importorskip("timm", reason="timm is an extra, and not installed")
+    hub = pytest.importorskip("huggingface_hub", reason="it comes with timm, an extra")
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "cache"))
+    data = pellucid.load(photos, test_fraction=0)
+    for changes in ({}, {"recipe": "finetune"}):
+        with pytest.raises(UsageError, match="The weights of 'timm:mobilenetv3_small_050' are not on this machine"):
+            run(data, out=tmp_path / "run", backbone="timm:mobilenetv3_small_050", progress=False, **changes)
+    assert work == {"computed": 0, "looked at": 0}
+    assert not (tmp_path / "run").exists()

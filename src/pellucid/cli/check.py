@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 import textwrap
@@ -124,7 +125,7 @@ def _width() -> int:
 def _next(data: str, counts: dict[str, int]) -> str:
     from pellucid.cli import console
 
-    shown = console.plain(data)
+    shown = console.plain(shlex.quote(data))
     if counts["error"]:
         return f"Mend the errors first; then look again: pellucid check {shown}"
     first = "Look at what is warned of; then" if counts["warning"] else "Next"

@@ -78,6 +78,7 @@ def _as_learned(dataset: Dataset, model: Model) -> Dataset | None:
     from pellucid.data.splitting import with_validation
     from pellucid.errors import PellucidError
 
+    dataset = _readable(dataset, model)
     if "validation" in dataset.splits:
         return dataset
     plan = model.specification.training.get("recipe")
@@ -89,6 +90,34 @@ def _as_learned(dataset: Dataset, model: Model) -> Dataset | None:
         return with_validation(dataset, plan["validation_fraction"], plan["split_seed"])
     except (KeyError, TypeError, PellucidError):  # a plan of another kind, or data from which none can be carved
         return None
+
+
+def _readable(dataset: Dataset, model: Model) -> Dataset:
+    """The data without files for training that cannot be read, where the model learned from fewer than there are."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from pellucid.records import PictureFiles
+
+    then = model.specification.training.get("data")
+    sizes = then.get("sizes") if isinstance(then, dict) and then.get("name") == dataset.name else None
+    names = [name for name in ("train", "validation") if name in dataset.splits]
+    files = all(isinstance(dataset.split(name).pictures, PictureFiles) for name in names)
+    if not isinstance(sizes, dict) or not files or sum(sizes.values()) >= sum(len(dataset.split(one)) for one in names):
+        return dataset
+    from pellucid.data.checking.remembering import look_ahead
+
+    unreadable = look_ahead(dataset).unreadable  # as before the training, which remembers it
+    kept = {
+        name: np.flatnonzero(~np.isin(dataset.split(name).ids.astype(str), list(unreadable.get(name, ()))))
+        for name in names
+    }
+    if not all(map(len, kept.values())):
+        return dataset
+    return replace(
+        dataset, splits={**dataset.splits, **{name: dataset.split(name).take(places) for name, places in kept.items()}}
+    )
 
 
 def _cautions(split: str, dataset: Dataset, learned: Dataset | None, model: Model, *, carved: bool) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,8 @@ EXAMPLES = """  pellucid label model.safetensors new-photos/
   pellucid label runs/photos-lite0-001 new-photos/ --count 50 --out to-label.csv
 
 Fill in the column `label` of the table, from the top, for as many as you like, and train with it:
-  pellucid train to-label.csv"""
+  pellucid train to-label.csv
+To learn from the photos that you had before as well, add their lines, or put the new ones into class folders."""
 
 
 def label(
@@ -61,7 +63,8 @@ def label(
         console.say(reason if name in reason else f"{name}: {reason}")
     console.emit(Findings((_table(found),)), as_json=as_json)
     say = console.say if as_json else typer.echo
-    say(console.plain(f"Table  {out}: fill in the column label, from the top, and train with: pellucid train {out}"))
+    then = f"pellucid train {shlex.quote(str(out))}"
+    say(console.plain(f"Table  {out}: fill in the column label, from the top, and train with: {then}"))
     if found.predictions.unreadable or gathered.problems:
         raise typer.Exit(1)
 

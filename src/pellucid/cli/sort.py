@@ -79,5 +79,6 @@ def _said(found: Sorted, *, moved: bool) -> str:
     if found.before:
         notes.append(f"{found.before:,} had been sorted before.")
     if found.unreadable:
-        notes.append(f"{len(found.unreadable):,} could not be read, and stayed where they are.")
+        n = len(found.unreadable)
+        notes.append(f"{n:,} could not be read, and stayed where {'they are' if n > 1 else 'it is'}.")
     return " ".join(notes)

@@ -278,7 +278,12 @@ class _Remarks:
         from pellucid.cli import console
         from pellucid.records import Remark
 
-        serious = [item for item in findings if isinstance(item, Remark) and item.level != "info"]
+        # What a split lacks was said when the data were read.
+        serious = [
+            item
+            for item in findings
+            if isinstance(item, Remark) and item.level != "info" and not item.name.startswith("class_missing_in_")
+        ]
         console.notes(item.text for item in serious)
         if serious:
             console.notes([f"what to do about it says: pellucid check {shlex.quote(self.data)}"])

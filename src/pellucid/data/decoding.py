@@ -189,6 +189,8 @@ def _opened(source: Source, name: str, most_pixels: int | None) -> Iterator[Imag
         try:
             image = Image.open(file, formats=FORMATS)
         except Image.UnidentifiedImageError:
+            if not (len(source) if isinstance(source, bytes) else Path(source).stat().st_size):
+                raise FormatError(f"{name} is empty: it has 0 bytes.") from None
             if not _is_heif(source):
                 raise
             image = Image.open(file, formats=_heif(name))

@@ -52,7 +52,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool 
     named.sort(key=lambda picture: picture.identity)
     checked = check(named) if opened else Checked(named, [], [])
     if not checked.readable:
-        raise MissingDataError(_nothing(path, found, checked.unreadable))
+        raise MissingDataError(_nothing(path, found, [reason for _, _, reason in checked.unreadable]))
     classes = tuple(sorted({picture.label for picture in checked.readable}))
     if len(classes) == 1:
         raise DataError(
@@ -71,6 +71,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool 
         test_fraction=test_fraction,
         seed=seed,
         look_for_copies=opened,
+        left_out=checked.unreadable,
     )
 
 

@@ -26,12 +26,25 @@ from pellucid.errors import DataError, FormatError
 from pellucid.records import Dataset, PictureFiles, Split
 from pellucid.records.pictures import Member, Members
 
-__all__ = ["Checked", "Picture", "as_dataset", "check", "files", "listed", "named_split", "ordered_classes"]
+__all__ = [
+    "Checked",
+    "LeftOut",
+    "Picture",
+    "as_dataset",
+    "check",
+    "files",
+    "listed",
+    "named_split",
+    "ordered_classes",
+    "unreadable_notes",
+]
 
 _SHOWN = 20
 _FEW = 0.02
 """Up to this share of the pictures are strangers, where they are of another format than the others."""
 SPLITS = ("train", "validation", "test")
+LeftOut = tuple[str, str, str]
+"""(split, id, reason) of a file that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +72,20 @@ class Checked:
 
     Attributes:
         readable: the pictures.
-        unreadable: a sentence on each of the others.
+        unreadable: the others, as (split, id, reason).
         misnamed: which are of another format than their name says.
         strangers: the few that are of another format than nearly all are, `usual`.
     """
 
     readable: list[Picture]
-    unreadable: list[str]
+    unreadable: list[LeftOut]
     misnamed: list[str]
     strangers: Sequence[str] = ()
     usual: str = ""
 
     def notes(self) -> list[str]:
         """Names each file that was left out."""
-        found = [f"left out: {reason}" for reason in self.unreadable]
-        if found:
-            found.insert(0, f"{files(len(found))} could not be read and left out, each named below")
-        return found
+        return unreadable_notes(self.unreadable)
 
     def format_notes(self) -> list[str]:
         """Names what is of an unexpected format: often a web page's placeholder, and no picture of its class."""
@@ -88,6 +98,14 @@ class Checked:
                 f"whether it belongs there: {listed(self.strangers)}"
             )
         return found
+
+
+def unreadable_notes(unreadable: Sequence[LeftOut]) -> list[str]:
+    """How many could not be read; and each with its reason."""
+    if not unreadable:
+        return []
+    count = f"{files(len(unreadable))} could not be read and left out, each named below"
+    return [count, *(f"left out: {reason}" for _, _, reason in unreadable)]
 
 
 def check(pictures: Sequence[Picture]) -> Checked:
@@ -105,7 +123,7 @@ def check(pictures: Sequence[Picture]) -> Checked:
     readable, unreadable, misnamed, formats = [], [], [], []
     for picture, seen in zip(pictures, looks, strict=True):
         if isinstance(seen, DataError):
-            unreadable.append(str(seen))
+            unreadable.append((picture.split, picture.identity, str(seen)))
             continue
         readable.append(picture)
         formats.append(seen)
@@ -129,6 +147,7 @@ def as_dataset(
     test_fraction: float,
     seed: int,
     look_for_copies: bool = True,
+    left_out: Sequence[LeftOut] = (),
 ) -> Dataset:
     """Makes the dataset; where it has no splits of its own, a test split is carved off.
 
@@ -143,6 +162,7 @@ def as_dataset(
         test_fraction: which part is carved off where they are not; 0 is none.
         seed: of that carving.
         look_for_copies: whether files with the same bytes are looked for.
+        left_out: what could not be read.
     """
     copies = _copies(pictures) if look_for_copies else []
     groups = _joined(pictures, copies)
@@ -159,7 +179,7 @@ def as_dataset(
         except DataError:
             said.append("no test split was given, and there are too few pictures to set any apart")
     said += lacking(splits)
-    return Dataset(name, splits, description, tuple(said))
+    return Dataset(name, splits, description, tuple(said), tuple(left_out))
 
 
 def _split(
@@ -242,7 +262,8 @@ def _copies_note(groups: Sequence[Sequence[Picture]]) -> list[str]:
     torn = sum(len({picture.label for picture in group}) > 1 for group in groups)
     if torn:
         note += f"; {torn:,} such picture{'s' * (torn > 1)} in more than one class"
-    return [f"{note}: {listed([' = '.join(picture.identity for picture in group) for group in groups])}"]
+    # The check before a training has them all.
+    return [f"{note}: {listed([' = '.join(picture.identity for picture in group) for group in groups], at_most=3)}"]
 
 
 def ordered_classes(labels: Sequence[str], path: Path) -> tuple[str, ...]:
@@ -278,7 +299,7 @@ def files(n: int) -> str:
     return f"{n:,} file" + "s" * (n != 1)
 
 
-def listed(names: Sequence[str]) -> str:
-    """The first 20 names, and how many more there are."""
-    shown = ", ".join(f"'{on_one_line(name)}'" for name in names[:_SHOWN])
-    return shown + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
+def listed(names: Sequence[str], *, at_most: int = _SHOWN) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(f"'{on_one_line(name)}'" for name in names[:at_most])
+    return shown + (f" and {len(names) - at_most:,} more" if len(names) > at_most else "")

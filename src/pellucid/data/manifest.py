@@ -99,7 +99,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
     if said and columns is None:
         notes.append(f"columns: {said}")
     if not checked.readable:
-        first = f" The first: {checked.unreadable[0]}" if checked.unreadable else ""
+        first = f" The first: {checked.unreadable[0][2]}" if checked.unreadable else ""
         raise MissingDataError(f"{path} has no picture that can be read, of {files(len(pictures))}.{first}")
     return as_dataset(
         path.stem,
@@ -111,6 +111,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
         has_splits="split" in place,
         test_fraction=test_fraction,
         seed=seed,
+        left_out=checked.unreadable,
     )
 
 

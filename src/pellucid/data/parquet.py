@@ -20,7 +20,15 @@ import numpy as np
 
 from pellucid.data.columns import choose
 from pellucid.data.files import read_errors
-from pellucid.data.gathering import Picture, as_dataset, files, listed, ordered_classes
+from pellucid.data.gathering import (
+    LeftOut,
+    Picture,
+    as_dataset,
+    files,
+    listed,
+    ordered_classes,
+    unreadable_notes,
+)
 from pellucid.data.shards import beneath, examine, find, nothing
 from pellucid.data.walk import on_one_line
 from pellucid.errors import FormatError, MissingDataError
@@ -150,22 +158,22 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
             raise FormatError(f"{table.path} has other columns or classes than {every[0].path}. Keep one kind.")
     reasons = examine([table.shard for table in every], len, ParquetShard.contents)
     unique = _names_are_unique(every)
-    pictures, unlabelled = [], []
+    pictures: list[Picture] = []
+    unlabelled: list[str] = []
+    unreadable: list[LeftOut] = []
     for (split, table), why in zip(
         [(split, table) for split, held in tables.items() for table in held], reasons, strict=True
     ):
         labels, groups, prefix = table.labels(), table.groups(), table.path.relative_to(top).as_posix()
         for place, label in enumerate(labels):
             identity = table.shard.names[place] if unique else f"{prefix}/{place}"
+            if place in why:
+                unreadable.append((split, identity, why[place]))
             if label is None:
                 unlabelled.append(identity)
             elif place not in why:
                 pictures.append(Picture(identity, Member(table.shard, place), split, label, groups[place]))
-    unreadable = [sentence for one in reasons for sentence in one.values()]
-    notes = list(found.notes)
-    if unreadable:
-        notes.append(f"{files(len(unreadable))} could not be read and left out, each named below")
-        notes += [f"left out: {reason}" for reason in unreadable]
+    notes = [*found.notes, *unreadable_notes(unreadable)]
     if unlabelled:
         notes.append(f"{files(len(unlabelled))} without a label left out: {listed(unlabelled)}")
     if not pictures:
@@ -181,6 +189,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
         has_splits=found.has_splits,
         test_fraction=test_fraction,
         seed=seed,
+        left_out=unreadable,
     )
 
 

@@ -19,7 +19,15 @@ import numpy as np
 
 from pellucid.data.decoding import SUFFIXES
 from pellucid.data.files import read_errors
-from pellucid.data.gathering import Picture, as_dataset, files, listed, ordered_classes
+from pellucid.data.gathering import (
+    LeftOut,
+    Picture,
+    as_dataset,
+    files,
+    listed,
+    ordered_classes,
+    unreadable_notes,
+)
 from pellucid.data.progress import watched
 from pellucid.data.shards import beneath, examine, find, nothing
 from pellucid.data.walk import on_one_line
@@ -102,17 +110,20 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     why = {id(shard): one for shard, one in zip(every, reasons, strict=True)}
     top = path if path.is_dir() else path.parent
     names = _class_names(top / "classes.txt")
-    pictures, unlabelled = [], []
+    pictures: list[Picture] = []
+    unlabelled: list[str] = []
+    unreadable: list[LeftOut] = []
     for split, held in shards.items():
         for shard in held:
             for place, label in enumerate(shard.labels):
                 identity = f"{shard.path.relative_to(top).as_posix()}/{shard.names[place]}"
+                if place in why[id(shard)]:
+                    unreadable.append((split, identity, why[id(shard)][place]))
                 if label is None:
                     unlabelled.append(identity)
                 elif place not in why[id(shard)]:
                     called = _called(label, names, shard, place)
                     pictures.append(Picture(identity, Member(shard, place), split, called))
-    unreadable = [sentence for one in reasons for sentence in one.values()]
     notes = [*found.notes, *_notes(every, unlabelled, unreadable)]
     if not pictures:
         raise MissingDataError(nothing(path, notes))
@@ -128,14 +139,12 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
         has_splits=found.has_splits,
         test_fraction=test_fraction,
         seed=seed,
+        left_out=unreadable,
     )
 
 
-def _notes(shards: list[TarShard], unlabelled: list[str], unreadable: list[str]) -> list[str]:
-    notes = []
-    if unreadable:
-        notes.append(f"{files(len(unreadable))} could not be read and left out, each named below")
-        notes += [f"left out: {reason}" for reason in unreadable]
+def _notes(shards: list[TarShard], unlabelled: list[str], unreadable: list[LeftOut]) -> list[str]:
+    notes = unreadable_notes(unreadable)
     if unlabelled:
         notes.append(f"{files(len(unlabelled))} without a label left out: {listed(unlabelled)}")
     strangers = [name for shard in shards for name in shard.strangers]

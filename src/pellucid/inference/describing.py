@@ -15,7 +15,8 @@ from pellucid.inference.predicting import predict, predictions_of
 from pellucid.networks.backbones import Backbone
 from pellucid.records import Model, Predictions, Split
 
-# Where the last, dense layer of these networks is; what comes before it gives the features.
+# Where the last, dense layer of these networks is; what comes before it gives the features. A model on a backbone of
+# timm says it itself.
 _LAST = {"lite0": "classifier"}
 
 
@@ -37,12 +38,12 @@ def backbone_of(model: Model) -> Backbone | None:
 
     Where the training left it as it was, its hash is the same as before, and so are the features in the cache.
     """
-    named = model.specification.network
-    if named.name not in _LAST:
+    named, told = model.specification.network, model.specification.training.get("backbone")
+    last = _LAST.get(named.name) or (str(told.get("classifier")) if isinstance(told, dict) else "")
+    weight = model.weights.get(f"{last}.weight")
+    if weight is None or weight.ndim != 2 or f"{last}.bias" not in model.weights:
         return None
-    return Backbone(
-        named.name, model.weights, _LAST[named.name], model.classes, model.specification.preprocessing, named.settings
-    )
+    return Backbone(named.name, model.weights, last, model.classes, model.specification.preprocessing, named.settings)
 
 
 def describe(model: Model, pictures: Split, **settings: Any) -> Described:

@@ -31,7 +31,7 @@ def pretrained(name: str = "lite0", *, weights: str | Path | None = None, downlo
             classes=backbone.classes,
             preprocessing=backbone.preprocessing,
             temperature=backbone.temperature,
-            training={"backbone": {"name": name, "sha256": backbone.sha256}},
+            training={"backbone": backbone.provenance},
         ),
         backbone.weights,
     )

@@ -68,6 +68,11 @@ class Backbone:
         """D, how many numbers describe a picture."""
         return self.weights[f"{self.classifier}.weight"].shape[1]
 
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What a model says of the backbone that it has, in `training`."""
+        return {"name": self.name, "sha256": self.sha256, "classifier": self.classifier}
+
     def module(self, classes: int | None = None) -> nn.Module:
         """The network with its weights, in evaluation mode.
 
@@ -122,6 +127,18 @@ def load(name: str = "lite0", *, weights: str | Path | None = None, download: bo
     if weights is not None:
         raise UsageError(f"The backbone '{name}' brings its own weights; leave out those from {weights}.")
     return _lite0()
+
+
+def require(name: str) -> None:
+    """Refuses a backbone whose weights are not at hand, before anything is done for it.
+
+    Raises:
+        PellucidError: as in `load`.
+    """
+    if name.startswith(TIMM):
+        from pellucid.networks import timm_bridge
+
+        timm_bridge.weights_of(name)
 
 
 def _lite0() -> Backbone:

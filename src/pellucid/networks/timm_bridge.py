@@ -93,9 +93,7 @@ def backbone(name: str, *, weights: str | Path | None = None, download: bool = F
         ModelFileError: the file does not hold them.
         DownloadError: they did not arrive.
     """
-    plain = name.removeprefix(TIMM).partition(".")[0]
-    module = create(f"{TIMM}{plain}", (3, 224, 224), 1000)
-    settings = _settings_of(name.removeprefix(TIMM), module)
+    module, settings = _untrained(name)
     path = Path(weights) if weights is not None else _weights_file(name, settings, download=download)
     given = backbones.read_weights(path)
     classes = int(settings.get("num_classes") or 1000)
@@ -121,7 +119,27 @@ def backbone(name: str, *, weights: str | Path | None = None, download: bool = F
         deviation=tuple(settings.get("std") or (0.5,) * 3),
     )
     known = backbones.imagenet_classes() if classes == 1000 == len(given[f"{classifier}.weight"]) else ()
-    return Backbone(f"{TIMM}{plain}", given, classifier, known, preprocessing)
+    return Backbone(f"{TIMM}{_plain(name)}", given, classifier, known, preprocessing)
+
+
+def weights_of(name: str) -> Path:
+    """The file of a network's weights that lies on this machine.
+
+    Raises:
+        PellucidError: as in `backbone`, but that the file is not opened.
+    """
+    return _weights_file(name, _untrained(name)[1], download=False)
+
+
+def _untrained(name: str) -> tuple[nn.Module, dict[str, Any]]:
+    """The network, and what timm knows of its weights."""
+    module = create(f"{TIMM}{_plain(name)}", (3, 224, 224), 1000)
+    return module, _settings_of(name.removeprefix(TIMM), module)
+
+
+def _plain(name: str) -> str:
+    """Its name without the prefix and timm's tag."""
+    return name.removeprefix(TIMM).partition(".")[0]
 
 
 def _settings_of(plain: str, module: nn.Module) -> dict[str, Any]:

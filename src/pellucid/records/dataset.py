@@ -172,12 +172,14 @@ class Dataset:
         splits: from `train`, `validation` and `test` to their pictures.
         description: one sentence on what it is and where it comes from.
         notes: what a person should know of how it was read: "validation lacks the class 'moth'", "3 files left out".
+        left_out: files that could not be read as pictures, and are in no split: (split, id, reason) of each.
     """
 
     name: str
     splits: Mapping[str, Split]
     description: str = ""
     notes: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.splits:

@@ -165,6 +165,8 @@ def _lead_of_history(findings: Findings, about: Mapping[str, Any]) -> str:
     chosen = about.get("chosen_epoch")
     if chosen is None:
         return text + "."
+    if chosen == 0:  # fine-tuning that did no good
+        return f"{text}; they decide which epoch is kept. None was better than what training began with, which is kept."
     return f"{text}; they decide which epoch is kept, here epoch {chosen} of {len(findings['history'].data['rows'])}."
 
 

@@ -169,7 +169,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "scaling": "symmetric",
         "epochs": 4,
         "batch_size": 16,
-        "learning_rate": 1e-4,
+        # Of five tried on training photos alone: LOG.md, 2026-11-25.
+        "learning_rate": 3e-5,
         "augmentation": ("flip",),
         "frozen_statistics": True,
         "validation_fraction": 0.2,

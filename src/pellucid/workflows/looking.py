@@ -11,10 +11,12 @@ import numpy as np
 from pellucid.data.checking.remembering import look_ahead
 from pellucid.errors import DataError, FormatError
 from pellucid.evaluation.copies import accuracy_without
-from pellucid.records import Dataset, Findings, Predictions, RunFolder, atomic
+from pellucid.records import Dataset, Findings, Metric, Predictions, RunFolder, atomic
 from pellucid.training.callbacks import Callbacks
 
 __all__ = ["beside", "looked_at", "obeyed"]
+
+_ALL_COPIES = "each of these pictures is also in what the model learned from, so this says nothing of new ones"
 
 
 def looked_at(data: Dataset, folder: RunFolder, told: Callbacks) -> Dataset:
@@ -30,12 +32,8 @@ def looked_at(data: Dataset, folder: RunFolder, told: Callbacks) -> Dataset:
     told.tell("checked", outlook.findings)
     content = outlook.findings.to_json() | {"leaked": outlook.leaked}
     atomic.write_text(folder.check, json.dumps(content, ensure_ascii=False) + "\n")
-    if outlook.unreadable:
-        listed = [
-            {"split": split, "id": name, "reason": reason}
-            for split, named in outlook.unreadable.items()
-            for name, reason in named.items()
-        ]
+    seen = [(split, name, why) for split, named in outlook.unreadable.items() for name, why in named.items()]
+    if listed := [{"split": split, "id": name, "reason": reason} for split, name, reason in (*data.left_out, *seen)]:
         text = json.dumps({"version": 1, "pictures": listed}, ensure_ascii=False, indent=1)
         atomic.write_text(folder.quarantine, text + "\n")
     return obeyed(data, folder)
@@ -61,9 +59,8 @@ def obeyed(data: Dataset, folder: RunFolder) -> Dataset:
     for name, split in data.splits.items():
         kept = [i for i, one in enumerate(split.ids.tolist()) if one not in out.get(name, ())]
         if not kept:
-            raise DataError(
-                f"None of the {len(split):,} pictures of the {name} split can be read. The first: {listed[0]['reason']}"
-            )
+            first = next(one["reason"] for one in listed if one["split"] == name and one["id"] in split.ids)
+            raise DataError(f"None of the {len(split):,} pictures of the {name} split can be read. The first: {first}")
         # What is scored at the end keeps them: they are named there, and counted as not counted.
         whole = len(kept) == len(split) or name == "test"
         splits[name] = split if whole else split.take(np.array(kept))
@@ -76,9 +73,14 @@ def beside(findings: Findings, found: Predictions, scored: str, folder: RunFolde
     """The findings with the accuracy without copies behind the accuracy, where pictures that were scored have such."""
     leaked = _leaked(folder).get(scored, ())
     metric = accuracy_without(found, leaked) if leaked else None
-    if metric is None:
-        return findings
     place = next((i for i, item in enumerate(findings) if item.name == "accuracy"), -1) + 1
+    if metric is None:
+        accuracy = findings[place - 1] if place else None
+        if not isinstance(accuracy, Metric) or not np.isin(found.ids.astype(str), list(leaked)).all():
+            return findings
+        # None is left to score without: the number stays, and says what it is worth.
+        said = replace(accuracy, note="; ".join(filter(None, (accuracy.note, _ALL_COPIES))))
+        return Findings((*findings.items[: place - 1], said, *findings.items[place:]), findings.title)
     return Findings((*findings.items[:place], metric, *findings.items[place:]), findings.title)
 
 

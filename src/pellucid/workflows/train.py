@@ -17,6 +17,7 @@ from pellucid.evaluation import evaluate
 from pellucid.evaluation.counting import counted
 from pellucid.inference import predict
 from pellucid.inference.describing import describe
+from pellucid.networks import backbones
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model, RunFolder, atomic, display
 from pellucid.records.paths import expanded
@@ -131,6 +132,8 @@ def run(
         command=command,
     )
     _require_scorable(data)
+    if plan.recipe["backbone"] is not None:
+        backbones.require(plan.recipe["backbone"])
     with processes.joined(device) as together:
         if not together.first:
             return _follow(together, plan, data, network, start)

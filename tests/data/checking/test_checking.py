@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import pellucid
+from pellucid.cli.settings import parse
 from pellucid.data.checking.checking import CHECKS, check, undivided, worst
 from pellucid.data.checking.evidence import gather
 from pellucid.data.checking.extremes import robust_scores
@@ -19,6 +21,7 @@ from pellucid.data.checking.looking import look
 from pellucid.data.checking.remembering import look_ahead
 from pellucid.errors import DataError
 from pellucid.records import Dataset, Figure, Findings, PictureFiles, Remark, Split
+from pellucid.training.recipes import named
 
 
 def remarks(found: Findings) -> dict[str, Remark]:
@@ -146,6 +149,8 @@ def test_imbalance_of_twenty_to_one(photos):
     assert "the class 'ants' has 20.0 times the pictures of 'bees' (40 and 2)" in remark.text
     assert "Always saying 'ants' would be right on 95 %" in remark.advice
     assert found["imbalance"].value == 20
+    (setting,) = re.findall(r"--recipe-set (\w+=\w+)", remark.advice)
+    assert named("default").but(**parse([setting], "--recipe-set")).class_weights == "balanced", "what is advised works"
     assert remarks(check(photos({"a": 6, "b": 2}, "less")))["imbalance_of_classes"].level == "info"
 
 
@@ -210,9 +215,21 @@ def test_a_name_that_says_another_type(photos):
     )
 
 
+def test_several_rare_types_are_one_remark(photos, scene):
+    folder = photos({"ants": 20, "bees": 20})
+    scene(70).save(folder / "ants" / "a.png")
+    scene(71).save(folder / "bees" / "b.bmp")
+    (remark,) = [item for item in check(folder) if item.name == "stray_file_type"]
+    assert remark.text == (
+        "2 pictures are of types that few have (BMP, PNG), where most are JPEG: ants/a.png, bees/b.bmp."
+    )
+    assert remark.pictures == ("ants/a.png", "bees/b.bmp")
+
+
 def test_the_placeholder_among_real_ants(data_root):
     found = remarks(check(Path(data_root) / "hymenoptera"))
     assert found["stray_file_type"].pictures == ("train/ants/imageNotFound.gif",)
+    assert found["stray_file_type"].text.startswith("1 picture is of the type GIF, where most are JPEG: train/ants/")
     assert "copies_of_validation" not in found
     assert "'.DS_Store'" in found["note"].text
 

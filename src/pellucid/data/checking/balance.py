@@ -37,7 +37,8 @@ def check(evidence: Evidence) -> list[Finding]:
     advice = (
         f"Always saying '{names[most]}' would be right on {100 * share:.0f} % of such pictures, so look at the recall "
         f"of each class beside the accuracy. Pictures of '{names[least]}' are worth most; "
-        f"--recipe-set class_weights=true lets each class count the same."
+        f"--recipe-set class_weights=balanced lets each class count the same; trained on photos without naming a "
+        f"network, each does from 3 times on."
     )
     level = "warning" if ratio >= _MISLEADING else "info"
     return [*found, Remark("imbalance_of_classes", level, text, advice)]

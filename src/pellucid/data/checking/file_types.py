@@ -26,11 +26,14 @@ def check(evidence: Evidence) -> list[Finding]:
     if len(types) < 2:
         return found
     counts = np.bincount(kind)
-    for index in np.flatnonzero((counts <= max(1, _STRAY * len(which))) & (counts < counts.max())).tolist():
-        strays, n = which[kind == index], int(counts[index])
+    rare = np.flatnonzero((counts <= max(1, _STRAY * len(which))) & (counts < counts.max()))
+    if len(rare):
+        strays = which[np.isin(kind, rare)]
+        n = len(strays)
+        what = f"the type {types[rare[0]]}" if len(rare) == 1 else f"types that few have ({', '.join(types[rare])})"
         text = (
-            f"{n:,} picture{'s are' if n > 1 else ' is'} of the type {types[index]}, where most are "
-            f"{types[np.argmax(counts)]}: {evidence.named(strays)}."
+            f"{n:,} picture{'s are' if n > 1 else ' is'} of {what}, where most are {types[np.argmax(counts)]}: "
+            f"{evidence.named(strays)}."
         )
         advice = (
             "Look at them: a stray type often comes from another source, or is a placeholder for a missing picture."

@@ -97,7 +97,7 @@ def begin(data: Dataset, recipe: Recipe, seed: int, size: int | tuple[int, int] 
         learned.head, weights=learned.head.weights / learned.temperature, bias=learned.head.bias / learned.temperature
     )
     training = provenance(data, recipe, seed, None, names=("train",))
-    training |= {"backbone": {"name": backbone.name, "sha256": backbone.sha256}, "penalty": learned.penalty}
+    training |= {"backbone": backbone.provenance, "penalty": learned.penalty}
     return frozen.model_of(backbone, replace(learned, head=head, temperature=1.0), data.classes, training)
 
 

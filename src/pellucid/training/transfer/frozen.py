@@ -82,7 +82,7 @@ def learn(
     used = replace(data, splits={**data.splits, "train": train})
     notes = (*data.notes, *_left_out(reasons), *said(learned, train))
     training = provenance(used, recipe, seed, None, names=("train",))
-    training |= {"backbone": {"name": backbone.name, "sha256": backbone.sha256}, "penalty": learned.penalty}
+    training |= {"backbone": backbone.provenance, "penalty": learned.penalty}
     return Training(
         model=model_of(backbone, learned, data.classes, training),
         history=History(),
