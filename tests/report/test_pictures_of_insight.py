@@ -111,10 +111,18 @@ def of_graph(**more: Any) -> Figure:
 def test_a_graph_says_what_its_boxes_do():
     root = ET.fromstring(graph.svg(of_graph()))
     said = [one.text for one in root.iter(f"{SVG}text")]
-    assert {"a graph", "Noted.", "picture  input", "conv<1>  convolution", "add", "stem"} <= set(said)
+    assert {"a graph", "Noted.", "picture · input", "conv<1> · convolution", "add", "stem"} <= set(said)
     assert "1×2, 7 parameters, sees 3×3" in said
     assert len(list(root.iter(f"{SVG}polyline"))) == 4
     assert ends_white(drawn(of_graph()))
+
+
+def test_a_block_that_stands_for_several_has_its_name_in_full():
+    name = "layers.3.blocks.0 to 1 · 2 × SwinTransformerBlock"
+    title, _, kind = name.partition(" · ")
+    root = ET.fromstring(graph.svg(of_graph(boxes=[box(title, kind=kind, block=True)], edges=[])))
+    assert name in [one.text for one in root.iter(f"{SVG}text")]
+    assert "white-space: pre" in root.get("style"), "a browser would make one blank of two"
 
 
 def test_gradients_go_upwards_in_red():
