@@ -123,10 +123,8 @@ def _meaning(data: Mapping[str, Any]) -> list[str]:
     picture = data["picture"]
     given = f", given as '{short(picture['given'], 16)}'" if picture["given"] is not None else ""
     zero = "Kernels in colour, grey is 0; maps: white" if _coloured(data) else "White"
-    return [
-        f"{zero} is 0, red above, blue below; one scale over all epochs. "
-        f"The picture: {short(picture['id'], 30)}{given}."
-    ]
+    scale = f"{zero} is 0, red above, blue below; one scale over all epochs."
+    return [f"{scale} The picture: {short(picture['id'], 30)}{given}."]
 
 
 def _kernels(data: Mapping[str, Any]) -> str:

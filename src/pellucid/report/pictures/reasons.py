@@ -27,7 +27,8 @@ def png(figure: Figure) -> bytes:
     about, rival = short(data["about"], 18), short(data["rival"], 18)
     rows = [f"speaks for '{about}'", f"for '{about}' rather than '{rival}'", f"for '{about}', weights shuffled"]
     lines = [
-        "Red speaks for it, blue against it. A map shows what the model reacts to, not whether it is right to.",
+        "Red speaks for it, blue against it, each map on its own scale.",
+        "A map shows what the model reacts to, not whether it is right to.",
         "Deletion ↓ (the lower the better) and insertion ↑ (the higher): ✓ better than all maps of noise, ✗ not.",
         "Shuffled weights have forgotten everything: a map that stays as it was shows the picture, not the model.",
         figure.note,
@@ -81,8 +82,13 @@ def _given(axes: Axes, data: Mapping[str, Any], picture: np.ndarray, top: float)
         axes.add_patch(Rectangle((_MARGIN, place - 0.085), max(share, 0.005) * (_SIDE - 0.15), 0.17, facecolor=colour))
         mark = " ✗" if wrong and name == data["about"] else ""
         axes.text(_MARGIN + 0.05, place, f"{short(name, 14)}{mark}", **canvas.text(8.5, va="center"))
-        axes.text(_MARGIN + _SIDE - 0.18, place, percent(share), **canvas.text(8.5, va="center", ha="right"))
+        axes.text(_MARGIN + _SIDE - 0.18, place, _share(share), **canvas.text(8.5, va="center", ha="right"))
         place += 0.21
+
+
+def _share(share: float) -> str:
+    """A probability with one decimal; what is next to nothing as `< 0.1 %`, since its zeros would say no more."""
+    return percent(share) if share >= 0.001 or share == 0 else "< 0.1 %"
 
 
 def _worth(axes: Axes, method: Mapping[str, Any], noise: Mapping[str, float], left: float, top: float) -> None:
@@ -105,7 +111,10 @@ def _alike(axes: Axes, method: Mapping[str, Any], left: float, top: float) -> No
     colour = canvas.INK if passed else canvas.WRONG
     axes.text(left, top, said, **canvas.text(7, colour, va="center"))
     axes.text(
-        left, top + 0.17, f"(rank correlation {method['alike']:.2f})", **canvas.text(7, canvas.MUTED, va="center")
+        left,
+        top + 0.17,
+        f"(rank correlation {method['alike']:.2f})".replace("-", "−"),
+        **canvas.text(7, canvas.MUTED, va="center"),
     )
 
 

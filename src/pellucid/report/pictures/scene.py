@@ -90,8 +90,8 @@ class Scene:
         wide, high = self.width * scale, self.height * scale
         drawn = [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide:.0f}" height="{high:.0f}"',
-            f'viewBox="0 0 {wide:.1f} {high:.1f}" role="img" font-family="DejaVu Sans, Verdana, sans-serif" '
-            'style="white-space: pre">',
+            f'viewBox="0 0 {wide:.1f} {high:.1f}" role="img" style="white-space: pre"',
+            'font-family="DejaVu Sans, Verdana, sans-serif">',
             f"<title>{html.escape(visible(self.title))}</title>",
             f'<rect width="100%" height="100%" fill="{canvas.PAPER}"/>',
         ]
