@@ -189,13 +189,6 @@ def test_reasons_are_drawn_with_and_without_neighbours():
     assert red(drawn(of_reasons(near=False, alike=None))) > red(without), "and so is one that is empty"
 
 
-def test_what_is_hardly_probable_has_no_row_of_zeros():
-    from pellucid.report.pictures import reasons
-
-    shares = (1.0, 0.123, 0.001, 0.0009, 4e-8, 0.0)
-    assert [reasons._share(share) for share in shares] == ["100.0 %", "12.3 %", "0.1 %", "< 0.1 %", "< 0.1 %", "0.0 %"]
-
-
 def of_points(labelled: bool, grey: bool, many: int = 30) -> Figure:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (8, 8) if grey else (8, 8, 3), dtype=np.uint8)

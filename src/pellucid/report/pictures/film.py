@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
-from pellucid.report.wording import percent, short
+from pellucid.report.wording import percent, probable, short
 
 _MARGIN, _EDGE, _GAP = 0.25, 0.72, 0.09
 _BAR = 1.5
@@ -183,7 +183,7 @@ def _answers(
         axes.text(
             left + wide,
             y + high * 0.42,
-            percent(shares[index], 0),
+            probable(shares[index], 0),
             **canvas.text(7.5, canvas.MUTED, va="center", ha="right"),
         )
 

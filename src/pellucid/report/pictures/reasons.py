@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import blend, canvas, signed
-from pellucid.report.wording import percent, short, width
+from pellucid.report.wording import probable, short, width
 
 _MARGIN, _EDGE, _GAP, _SIDE, _LABEL = 0.25, 1.85, 0.28, 2.05, 0.34
 _ALIKE = 0.5
@@ -82,13 +82,8 @@ def _given(axes: Axes, data: Mapping[str, Any], picture: np.ndarray, top: float)
         axes.add_patch(Rectangle((_MARGIN, place - 0.085), max(share, 0.005) * (_SIDE - 0.15), 0.17, facecolor=colour))
         mark = " ✗" if wrong and name == data["about"] else ""
         axes.text(_MARGIN + 0.05, place, f"{short(name, 14)}{mark}", **canvas.text(8.5, va="center"))
-        axes.text(_MARGIN + _SIDE - 0.18, place, _share(share), **canvas.text(8.5, va="center", ha="right"))
+        axes.text(_MARGIN + _SIDE - 0.18, place, probable(share), **canvas.text(8.5, va="center", ha="right"))
         place += 0.21
-
-
-def _share(share: float) -> str:
-    """A probability with one decimal; what is next to nothing as `< 0.1 %`, since its zeros would say no more."""
-    return percent(share) if share >= 0.001 or share == 0 else "< 0.1 %"
 
 
 def _worth(axes: Axes, method: Mapping[str, Any], noise: Mapping[str, float], left: float, top: float) -> None:
