@@ -205,7 +205,6 @@ def _head(figure: Figure, room: float) -> list[tuple[str, float]]:
             "Each box: what it is called and does; the size of what it gives (channels × height × width); how much of "
             "the picture one number sees."
         )
-    title = [(short(figure.title, int(room * 9.3)), 13.0)]
-    return title + [
+    return [canvas.titled(figure.title, room)] + [
         (line, 8.5) for said in (first, figure.note) if said for line in textwrap.wrap(said, int(room * 14))
     ]

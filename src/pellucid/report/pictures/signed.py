@@ -33,7 +33,8 @@ def mixed(values: np.ndarray, largest: float) -> np.ndarray:
 def head(axes: Axes, title: str, lines: Iterable[str]) -> float:
     """Writes the title and lines beneath it, those that are not empty, and gives where they end, in inches."""
     wide = axes.get_xlim()[1] - 2 * MARGIN
-    axes.text(MARGIN, 0.33, short(title, int(wide * 8.8)), **canvas.text(13, weight="bold", va="center"))
+    said, size = canvas.titled(title, wide)
+    axes.text(MARGIN, 0.33, said, **canvas.text(size, weight="bold", va="center"))
     place = 0.6
     for line in filter(None, lines):
         axes.text(MARGIN, place, short(line, int(wide * 14.5)), **canvas.text(8.5, canvas.MUTED, va="center"))
