@@ -126,6 +126,12 @@ def inches(text: str, size: float) -> float:
     return width(text) * size * _LETTER / 72
 
 
+def column(names: Sequence[str], beneath: Sequence[str], least: float) -> float:
+    """How wide a column of layers is: their names in 9 points, with what stands beneath in 7.5; at most 3.8 inches."""
+    longest = [inches(one, 9) for one in names] + [inches(one, 7.5) for one in beneath]
+    return min(max([least, *(one + 0.2 for one in longest)]), 3.8)
+
+
 def fitting(text: str, size: float, room: float) -> int:
     """How many columns of text have room in so many inches."""
     assert text is not None
