@@ -12,7 +12,7 @@ from PIL import Image
 
 from pellucid.records import Figure
 from pellucid.report import pictures
-from pellucid.report.pictures import DPI, feature_maps, filters, signed
+from pellucid.report.pictures import DPI, canvas, feature_maps, filters, signed
 
 RED, BLUE, WHITE = signed.colours(np.array([[1.0, -1.0, 0.0]]), 1.0)[0]
 
@@ -171,3 +171,14 @@ def test_any_number_of_maps_fits_a_page(count):
     assert 7 * DPI < image.shape[1] < 12 * DPI
     assert image[-3:].min() == 255
     assert image[:, -3:].min() == 255
+
+
+def test_a_long_title_is_written_smaller_before_it_is_cut():
+    title = "patch_embed.proj of timm:vit_tiny_patch16_224, convolution 1: 192 kernels of 3×16×16"
+    assert canvas.titled("short", 7.0) == ("short", 13.0)
+    said, size = canvas.titled(title, 7.1)
+    assert said == title
+    assert 9 <= size < 10
+    said, size = canvas.titled(title * 3, 7.1)
+    assert size == 9
+    assert "…" in said

@@ -18,7 +18,8 @@ from pellucid.records import Figure
 from pellucid.report import pictures
 from pellucid.report.pictures import DPI, activations, blend, embedding, graph
 from pellucid.report.pictures.layering import layout
-from pellucid.report.pictures.scene import Box, Line, Scene, Words
+from pellucid.report.pictures.scene import Box, Line, Scene, Words, column, fitting
+from pellucid.report.wording import short
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -111,10 +112,18 @@ def of_graph(**more: Any) -> Figure:
 def test_a_graph_says_what_its_boxes_do():
     root = ET.fromstring(graph.svg(of_graph()))
     said = [one.text for one in root.iter(f"{SVG}text")]
-    assert {"a graph", "Noted.", "picture  input", "conv<1>  convolution", "add", "stem"} <= set(said)
+    assert {"a graph", "Noted.", "picture · input", "conv<1> · convolution", "add", "stem"} <= set(said)
     assert "1×2, 7 parameters, sees 3×3" in said
     assert len(list(root.iter(f"{SVG}polyline"))) == 4
     assert ends_white(drawn(of_graph()))
+
+
+def test_a_block_that_stands_for_several_has_its_name_in_full():
+    name = "layers.3.blocks.0 to 1 · 2 × SwinTransformerBlock"
+    title, _, kind = name.partition(" · ")
+    root = ET.fromstring(graph.svg(of_graph(boxes=[box(title, kind=kind, block=True)], edges=[])))
+    assert name in [one.text for one in root.iter(f"{SVG}text")]
+    assert "white-space: pre" in root.get("style"), "a browser would make one blank of two"
 
 
 def test_gradients_go_upwards_in_red():
@@ -258,6 +267,14 @@ def test_separation_marks_the_first_layer_that_is_good():
     assert rows.min() > image.shape[0] / 2, "the second row, and not the first"
     low = data | {"layers": [layers[0] | {"low": 0.2}, layers[1]]}
     assert ends_white(drawn(Figure("separation", "separation", low, title="where")))
+
+
+def test_the_column_of_layers_is_as_wide_as_their_names():
+    name, kind = "blocks.11.depthwise.convolution", "depthwise convolution 5×5, stride 2"
+    wide = column(["c1", name], ["ReLU", kind], 2.0)
+    assert column(["c1"], ["ReLU"], 2.0) == 2.0 < wide < 3.8 == column(["x" * 99], [], 2.0)
+    assert short(name, fitting(name, 9, wide - 0.1)) == name
+    assert short(kind, fitting(kind, 7.5, wide - 0.1)) == kind
 
 
 def test_many_layers_are_drawn_at_most_so_many_the_dead_ones_first():

@@ -94,3 +94,15 @@ def test_grids_and_signs_stand_on_one_line():
         "",
         "end",
     ]
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adagrad", "rmsprop", "adam"])
+def test_the_losses_of_paths_look_like_the_paths_and_no_names_lie_on_them(name):
+    paths, losses = [
+        panel for row in operations.example(name).data["rows"] for panel in row["panels"] if panel["kind"] == "chart"
+    ]
+    assert [(line["label"], line["style"]) for line in paths["lines"]] == [
+        (line["label"], line["style"]) for line in losses["lines"]
+    ]
+    assert paths["named"]
+    assert not losses["named"]

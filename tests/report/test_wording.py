@@ -14,6 +14,13 @@ def test_a_fraction_is_never_rounded_to_certainty(fraction, text):
     assert wording.percent(fraction) == text
 
 
+def test_what_is_hardly_probable_has_no_row_of_zeros():
+    shares = (1.0, 0.123, 0.001, 0.0009, 4e-8, 0.0)
+    said = ["100.0 %", "12.3 %", "0.1 %", "< 0.1 %", "< 0.1 %", "0.0 %"]
+    assert [wording.probable(share) for share in shares] == said
+    assert wording.probable(0.004, 0) == "0.4 %"
+
+
 def test_what_is_not_defined_is_a_dash():
     assert wording.percent(None) == wording.cell("recall %", None) == "–"
 

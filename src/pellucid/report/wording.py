@@ -62,6 +62,11 @@ def _hundredths(fraction: float, digits: int) -> str:
     return text
 
 
+def probable(share: float, digits: int = 1) -> str:
+    """A probability as per cent; what is next to nothing is "< 0.1 %", for its zeros would say no more."""
+    return percent(share, digits) if share >= 0.001 or share == 0 else "< 0.1 %"
+
+
 def value(metric: Metric) -> str:
     """The number of a metric with its unit: "98.6 %", "0.0512 nats", "1,437"."""
     if metric.unit == "fraction":

@@ -12,9 +12,10 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
+from pellucid.report.pictures.scene import column, fitting
 from pellucid.report.wording import count, percent, short
 
-_MARGIN, _ROW, _NAME, _BARS, _ZEROS, _WORDS = 0.25, 0.5, 2.35, 3.2, 1.5, 1.9
+_MARGIN, _ROW, _NAME, _BARS, _ZEROS, _WORDS = 0.25, 0.5, 2.0, 3.2, 1.5, 1.9
 MOST = 60
 """So many layers are drawn; of more, the first ones of each kind with dead units, and then evenly."""
 
@@ -23,7 +24,8 @@ def png(figure: Figure) -> bytes:
     """Draws `layers`, each with `counts`, `edges`, `zeros`, `dead` and `silent`."""
     layers = _chosen(figure.data["layers"])
     left_out = len(figure.data["layers"]) - len(layers)
-    wide = _MARGIN * 2 + _NAME + _BARS + _ZEROS + _WORDS + 0.6
+    named = column([one["layer"] for one in layers], [one["kind"] for one in layers], _NAME)
+    wide = _MARGIN * 2 + named + _BARS + _ZEROS + _WORDS + 0.6
     lines = [
         f"Each histogram: the layer's values that are not 0, the outermost 0.4 % at the ends. {figure.note}",
         "A dead unit gave one and the same value for every picture. A unit that is never above 0 is dead after a ReLU.",
@@ -34,13 +36,13 @@ def png(figure: Figure) -> bytes:
     drawing, axes = canvas.sheet(wide, head + len(layers) * _ROW + 0.15)
     signed.head(axes, figure.title, lines)
     for text, left in (
-        ("values", _MARGIN + _NAME),
-        ("zeros", _MARGIN + _NAME + _BARS + 0.3),
-        ("units", _MARGIN + _NAME + _BARS + _ZEROS + 0.6),
+        ("values", _MARGIN + named),
+        ("zeros", _MARGIN + named + _BARS + 0.3),
+        ("units", _MARGIN + named + _BARS + _ZEROS + 0.6),
     ):
         axes.text(left, head - 0.12, text, **canvas.text(8.5, canvas.MUTED, va="center"))
     for row, layer in enumerate(layers):
-        _row(axes, layer, head + row * _ROW)
+        _row(axes, layer, head + row * _ROW, named)
     return canvas.finish(drawing, colours=64)
 
 
@@ -54,11 +56,13 @@ def _chosen(layers: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [layers[i] for i in sorted({*dead, *even})]
 
 
-def _row(axes: Axes, layer: Mapping[str, Any], top: float) -> None:
+def _row(axes: Axes, layer: Mapping[str, Any], top: float, named: float) -> None:
     middle = top + _ROW / 2 - 0.05
-    axes.text(_MARGIN, middle - 0.08, short(layer["layer"], 27), **canvas.text(9, va="center", weight="bold"))
-    axes.text(_MARGIN, middle + 0.1, short(layer["kind"], 32), **canvas.text(7.5, canvas.MUTED, va="center"))
-    left, high = _MARGIN + _NAME, _ROW - 0.18
+    name = short(layer["layer"], fitting(layer["layer"], 9, named - 0.1))
+    kind = short(layer["kind"], fitting(layer["kind"], 7.5, named - 0.1))
+    axes.text(_MARGIN, middle - 0.08, name, **canvas.text(9, va="center", weight="bold"))
+    axes.text(_MARGIN, middle + 0.1, kind, **canvas.text(7.5, canvas.MUTED, va="center"))
+    left, high = _MARGIN + named, _ROW - 0.18
     counts = np.asarray(layer["counts"], float)
     shares = np.sqrt(counts / counts.max()) if counts.max() else counts
     step = _BARS / len(counts)

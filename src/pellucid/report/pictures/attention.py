@@ -20,7 +20,8 @@ def png(figure: Figure) -> bytes:
     start = _MARGIN + _PICTURE + 1.15
     wide = max(start + (heads + 1) * (_EDGE + _GAP) + 0.2, 8.0)
     lines = [
-        f"{figure.note} The darker, the more; each map has its own scale.",
+        figure.note,
+        "Heads: the darker, the more; each has its own scale. Their mean lights up the picture where they look.",
         "Reach: how many patches lie between a patch and what it looks at, on average.",
         "Attention shows where numbers come from, not why the answer is what it is.",
     ]

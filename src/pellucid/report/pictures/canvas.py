@@ -19,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 
 from pellucid.report.pictures import DPI
+from pellucid.report.wording import short, width
 
 INK = "#1c2530"
 MUTED = "#5a6672"
@@ -28,6 +29,9 @@ PAPER = "#ffffff"
 RIGHT = "#1f6091"
 WRONG = "#b3261e"
 """Errors; never by colour alone: a symbol stands beside it."""
+
+_TITLE, _LEAST_TITLE, _COLUMNS = 13.0, 9.0, 8.8
+"""The size of a title, the smallest, and how many columns of the first one fit into an inch."""
 
 _LETTERS = (
     "DejaVu Sans",  # comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew, many symbols
@@ -63,6 +67,12 @@ def letters() -> list[str]:
 def text(size: float, colour: str = INK, **more: Any) -> dict[str, Any]:
     """How text looks, as keyword arguments. A dollar sign in a name is a dollar sign, not mathematics."""
     return {"fontsize": size, "color": colour, "fontfamily": letters(), "parse_math": False, **more}
+
+
+def titled(title: str, wide: float) -> tuple[str, float]:
+    """A title that fits into so many inches, and the size of its letters: smaller where it is long, then cut."""
+    size = max(_LEAST_TITLE, min(_TITLE, _TITLE * wide * _COLUMNS / max(width(title), 1)))
+    return short(title, int(wide * _COLUMNS * _TITLE / size)), size
 
 
 def sheet(width: float, height: float) -> tuple[Drawing, Axes]:

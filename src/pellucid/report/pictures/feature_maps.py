@@ -40,7 +40,9 @@ def png(figure: Figure) -> bytes:
         signed.frame(axes, left, top, edge, picture.shape)
         axes.text(left, top + edge + 0.12, one["number"], **canvas.text(8.5, va="center", weight="bold"))
         beneath = canvas.text(7.5, canvas.MUTED, va="center", ha="right")
-        axes.text(left + edge, top + edge + 0.12, f"max {one['highest']:.3g}", **beneath)
+        # Where they are small, a number of four digits leaves no room for the word; the head says what it is.
+        said = f"{one['highest']:.3g}" if edge < 1 else f"max {one['highest']:.3g}"
+        axes.text(left + edge, top + edge + 0.12, said, **beneath)
     return canvas.finish(drawing)
 
 

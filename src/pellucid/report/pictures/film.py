@@ -12,9 +12,10 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
-from pellucid.report.wording import percent, short
+from pellucid.report.wording import percent, probable, short
 
 _MARGIN, _EDGE, _GAP = 0.25, 0.72, 0.09
+_BAR = 1.5
 _STRIP = 12
 """So many epochs at most stand in the strip, evenly from the first to the last."""
 
@@ -33,22 +34,20 @@ def png(figure: Figure) -> bytes:
     block = many * (_EDGE * 0.72 + _GAP)
     wide = max(1.35 + block * (2 if frames[0]["maps"] else 1) + 0.6 + 2.2, 8.0)
     lines = [*_meaning(data), f"{len(rows)} of {len(frames)} moments." if len(rows) < len(frames) else ""]
-    head = 1.28 + 0.19 * len([line for line in lines if line])
+    head = 1.62 + 0.19 * len([line for line in lines if line])
     step = _EDGE * 0.72 + 0.2
     drawing, axes = canvas.sheet(wide, head + len(rows) * step + 0.1)
     signed.head(axes, figure.title, lines)
     lefts = [1.3, 1.3 + block + 0.25, 1.3 + block * (2 if frames[0]["maps"] else 1) + 0.5]
     picture = canvas.decoded(data["picture"]["png"])
     canvas.place(axes, picture, wide - 0.95, 0.15, 0.7)
-    axes.text(
-        lefts[0],
-        head - 0.14,
-        "mean of each kernel" if data["mean_kernels"] else "kernels",
-        **canvas.text(8.5, canvas.MUTED, va="center"),
-    )
+    words = canvas.text(8.5, canvas.MUTED, va="center")
+    axes.text(lefts[0], head - 0.51, _kernels(data), **words)
+    signed.bar(axes, lefts[0], head - 0.4, data["largest_weight"], grey=_coloured(data), wide=min(_BAR, block))
     if frames[0]["maps"]:
-        axes.text(lefts[1], head - 0.14, "their maps for the picture", **canvas.text(8.5, canvas.MUTED, va="center"))
-    axes.text(lefts[2], head - 0.14, "what it says of the picture", **canvas.text(8.5, canvas.MUTED, va="center"))
+        axes.text(lefts[1], head - 0.51, "their maps for the picture", **words)
+        signed.bar(axes, lefts[1], head - 0.4, data["largest_map"], wide=min(_BAR, block))
+    axes.text(lefts[2], head - 0.51, "what it says of the picture", **words)
     for row, frame in enumerate(rows):
         top = head + row * step
         axes.text(_MARGIN, top + 0.2, _epoch(frame), **canvas.text(9.5, va="center", weight="bold"))
@@ -103,31 +102,38 @@ def _frame(figure: Figure, number: int) -> bytes:
     signed.frame(axes, _MARGIN, top, 1.9, picture.shape)
     _answers(axes, data, frame, _MARGIN, top + 2.05, 1.9, most=10, high=0.2)
     left = _MARGIN + 2.3
-    axes.text(
-        left,
-        top - 0.12,
-        "mean of each kernel" if data["mean_kernels"] else "kernels",
-        **canvas.text(9, canvas.MUTED, va="center"),
-    )
+    words, right = canvas.text(9, canvas.MUTED, va="center"), wide - _MARGIN - _BAR
+    axes.text(left, top - 0.12, _kernels(data), **words)
+    signed.bar(axes, right, top - 0.33, data["largest_weight"], grey=_coloured(data), wide=_BAR)
+    below = top + edge + 0.45
     if frame["maps"]:
-        axes.text(left, top + edge + 0.18, "their maps for the picture", **canvas.text(9, canvas.MUTED, va="center"))
+        axes.text(left, below - 0.12, "their maps for the picture", **words)
+        signed.bar(axes, right, below - 0.33, data["largest_map"], wide=_BAR)
     step = edge + _GAP
     for place, kernel in enumerate(frame["kernels"]):
         _square(axes, np.asarray(kernel), data["largest_weight"], left + place * step, top, edge)
     for place, values in enumerate(frame["maps"] or ()):
-        _square(axes, np.asarray([values]), data["largest_map"], left + place * step, top + edge + 0.3, edge)
-    _curve(
-        axes, data["frames"], number, (left, top + 2 * edge + 0.75, wide - left - 0.55, high - top - 2 * edge - 1.15)
-    )
+        _square(axes, np.asarray([values]), data["largest_map"], left + place * step, below, edge)
+    curve = below + edge + 0.45
+    _curve(axes, data["frames"], number, (left, curve, wide - left - 0.55, high - curve - 0.4))
     return canvas.finish(drawing)
 
 
 def _meaning(data: Mapping[str, Any]) -> list[str]:
     picture = data["picture"]
     given = f", given as '{short(picture['given'], 16)}'" if picture["given"] is not None else ""
-    return [
-        f"White is 0, red above, blue below; one scale over all epochs. The picture: {short(picture['id'], 30)}{given}."
-    ]
+    zero = "Kernels in colour, grey is 0; maps: white" if _coloured(data) else "White"
+    scale = f"{zero} is 0, red above, blue below; one scale over all epochs."
+    return [f"{scale} The picture: {short(picture['id'], 30)}{given}."]
+
+
+def _kernels(data: Mapping[str, Any]) -> str:
+    return "mean of each kernel" if data["mean_kernels"] else "kernels"
+
+
+def _coloured(data: Mapping[str, Any]) -> bool:
+    """Whether the kernels are drawn in red, green and blue."""
+    return len(data["frames"][0]["kernels"][0]) == 3
 
 
 def _epoch(frame: Mapping[str, Any]) -> str:
@@ -177,7 +183,7 @@ def _answers(
         axes.text(
             left + wide,
             y + high * 0.42,
-            percent(shares[index], 0),
+            probable(shares[index], 0),
             **canvas.text(7.5, canvas.MUTED, va="center", ha="right"),
         )
 

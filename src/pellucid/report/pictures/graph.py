@@ -14,6 +14,8 @@ from pellucid.report.wording import short
 
 _MARGIN, _APART = 0.3, 0.7
 _ROWS, _DETAIL_ROWS = 30, 26
+_WIDEST = 3.9
+"""A box is as wide as its words, up to this; longer ones are cut in their middle."""
 
 _FILLS = (
     ("block", "#fffdf5", "#5a6672"),
@@ -91,7 +93,7 @@ def _wide(one: Any) -> float:
 
 def _width(boxes: Sequence[Mapping[str, Any]], *, backward: bool) -> float:
     texts = [line for box in boxes for line in _lines(box, backward=backward)]
-    return min(max([inches(text, 8.0) + 0.22 for text in texts] + [1.5]), 3.1)
+    return min(max([inches(text, 8.0) + 0.22 for text in texts] + [1.5]), _WIDEST)
 
 
 def _lines(box: Mapping[str, Any], *, backward: bool) -> list[str]:
@@ -99,7 +101,7 @@ def _lines(box: Mapping[str, Any], *, backward: bool) -> list[str]:
     first, _, rest = box["kind"].partition(" ")
     # `depthwise.convolution  depthwise convolution 3×3` would say it twice, and be too wide.
     kind = rest.partition(" ")[2] if box["title"].endswith(f"{first}.{rest.partition(' ')[0]}") else box["kind"]
-    name = box["title"] if box["title"] == box["kind"] else f"{box['title']}  {kind}"
+    name = box["title"] if box["title"] == box["kind"] else f"{box['title']} · {kind}"
     below = [box["shape"]] if box["shape"] else []
     below += [f"{box['parameters']:,} parameters"] if box["parameters"] else []
     below += [f"sees {box['field']}"] if box["field"] and box["field"] != "1×1" and not backward else []
@@ -203,7 +205,6 @@ def _head(figure: Figure, room: float) -> list[tuple[str, float]]:
             "Each box: what it is called and does; the size of what it gives (channels × height × width); how much of "
             "the picture one number sees."
         )
-    title = [(short(figure.title, int(room * 9.3)), 13.0)]
-    return title + [
+    return [canvas.titled(figure.title, room)] + [
         (line, 8.5) for said in (first, figure.note) if said for line in textwrap.wrap(said, int(room * 14))
     ]

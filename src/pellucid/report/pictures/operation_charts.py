@@ -60,7 +60,7 @@ def chart(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:
         own.plot(
             line["x"], line["y"], label=line["label"] or "_", clip_on=line["style"] != "dots", **_STYLES[line["style"]]
         )
-    if any(line["label"] for line in panel["lines"]):
+    if panel["named"] and any(line["label"] for line in panel["lines"]):
         small = panel["size"][0] < 2.5
         legend = own.legend(frameon=True, framealpha=0.85, edgecolor="none", facecolor=canvas.PAPER, loc="best",
                             handlelength=1.6, borderaxespad=0.2, labelspacing=0.25)  # fmt: skip

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import blend, canvas, signed
-from pellucid.report.wording import percent, short, width
+from pellucid.report.wording import probable, short, width
 
 _MARGIN, _EDGE, _GAP, _SIDE, _LABEL = 0.25, 1.85, 0.28, 2.05, 0.34
 _ALIKE = 0.5
@@ -27,7 +27,8 @@ def png(figure: Figure) -> bytes:
     about, rival = short(data["about"], 18), short(data["rival"], 18)
     rows = [f"speaks for '{about}'", f"for '{about}' rather than '{rival}'", f"for '{about}', weights shuffled"]
     lines = [
-        "Red speaks for it, blue against it. A map shows what the model reacts to, not whether it is right to.",
+        "Red speaks for it, blue against it, each map on its own scale.",
+        "A map shows what the model reacts to, not whether it is right to.",
         "Deletion ↓ (the lower the better) and insertion ↑ (the higher): ✓ better than all maps of noise, ✗ not.",
         "Shuffled weights have forgotten everything: a map that stays as it was shows the picture, not the model.",
         figure.note,
@@ -81,7 +82,7 @@ def _given(axes: Axes, data: Mapping[str, Any], picture: np.ndarray, top: float)
         axes.add_patch(Rectangle((_MARGIN, place - 0.085), max(share, 0.005) * (_SIDE - 0.15), 0.17, facecolor=colour))
         mark = " ✗" if wrong and name == data["about"] else ""
         axes.text(_MARGIN + 0.05, place, f"{short(name, 14)}{mark}", **canvas.text(8.5, va="center"))
-        axes.text(_MARGIN + _SIDE - 0.18, place, percent(share), **canvas.text(8.5, va="center", ha="right"))
+        axes.text(_MARGIN + _SIDE - 0.18, place, probable(share), **canvas.text(8.5, va="center", ha="right"))
         place += 0.21
 
 
@@ -105,7 +106,10 @@ def _alike(axes: Axes, method: Mapping[str, Any], left: float, top: float) -> No
     colour = canvas.INK if passed else canvas.WRONG
     axes.text(left, top, said, **canvas.text(7, colour, va="center"))
     axes.text(
-        left, top + 0.17, f"(rank correlation {method['alike']:.2f})", **canvas.text(7, canvas.MUTED, va="center")
+        left,
+        top + 0.17,
+        f"(rank correlation {method['alike']:.2f})".replace("-", "−"),
+        **canvas.text(7, canvas.MUTED, va="center"),
     )
 
 

@@ -12,9 +12,10 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
+from pellucid.report.pictures.scene import column, fitting
 from pellucid.report.wording import percent, short
 
-_MARGIN, _ROW, _NAME, _BARS, _SCALE = 0.25, 0.5, 2.3, 3.0, 2.9
+_MARGIN, _ROW, _NAME, _BARS, _SCALE = 0.25, 0.5, 2.0, 3.0, 2.9
 _FIRST, _SECOND = "#2f76ad", "#c96a1b"
 
 
@@ -22,18 +23,21 @@ def png(figure: Figure) -> bytes:
     """Draws `layers`, each with the `counts` of both classes' scores, and `accuracy`, `low` and `high`."""
     data = figure.data
     layers, (first, second) = data["layers"], data["classes"]
-    wide = 2 * _MARGIN + _NAME + _BARS + 0.45 + _SCALE + 0.75
+    # Where even the best is no better than guessing, none stands out.
+    good = [one and data["first"] is not None for one in data["good"]]
+    named = column([one["layer"] for one in layers], [one["kind"] for one in layers], _NAME)
+    wide = 2 * _MARGIN + named + _BARS + 0.45 + _SCALE + 0.75
     ours, others = f"'{short(first, 16)}' (blue, above)", f"'{short(second, 16)}' (orange, below)"
     lines = [
         f"A plane through what each layer gives, laid by other pictures: the scores of {ours} and {others}.",
-        "At the right: how often the side is right.",
+        "At the right: how often the side is right; filled and bold where it is as good as the best.",
         f"n = {data['n']:,}; bars are 95 % intervals. {figure.note}",
     ]
     lines = [part for line in lines for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
     head = 0.98 + 0.19 * len(lines)
     drawing, axes = canvas.sheet(wide, head + len(layers) * _ROW + 0.15)
     signed.head(axes, figure.title, lines)
-    start = _MARGIN + _NAME
+    start = _MARGIN + named
     scale = start + _BARS + 0.45
     lowest = min(0.5, *(layer["low"] for layer in layers))
     lowest = (
@@ -52,7 +56,8 @@ def png(figure: Figure) -> bytes:
         f"{short(second, 10)} →",
         **canvas.text(8.5, _SECOND, va="center", ha="center"),
     )
-    for share in np.linspace(lowest, 1.0, 6 if lowest in (0.5, 0.0) else 3):
+    step = 0.2 if lowest < 0.5 else 0.1
+    for share in np.arange(1.0, lowest - 0.01, -step):
         axes.plot(
             [across(share)] * 2, [head - 0.03, head + len(layers) * _ROW], color=canvas.LINE, linewidth=0.7, zorder=0
         )
@@ -73,14 +78,14 @@ def png(figure: Figure) -> bytes:
                     zorder=0,
                 )
             )
-        _row(axes, layer, top, good=data["good"][row])
+        _row(axes, layer, top, named, good=good[row])
         middle = top + _ROW / 2
         axes.plot([across(layer["low"]), across(layer["high"])], [middle] * 2, color=canvas.MUTED, linewidth=1.6)
         axes.plot(
             [across(layer["accuracy"])],
             [middle],
-            "o" if data["good"][row] else "D",
-            color=canvas.INK if data["good"][row] else canvas.PAPER,
+            "o" if good[row] else "D",
+            color=canvas.INK if good[row] else canvas.PAPER,
             markeredgecolor=canvas.INK,
             markersize=5.5,
         )
@@ -88,21 +93,22 @@ def png(figure: Figure) -> bytes:
             scale + _SCALE + 0.16,
             middle,
             percent(layer["accuracy"]),
-            **canvas.text(8.5, va="center", weight="bold" if data["good"][row] else "normal"),
+            **canvas.text(8.5, va="center", weight="bold" if good[row] else "normal"),
         )
     return canvas.finish(drawing, colours=96)
 
 
-def _row(axes: Axes, layer: Mapping[str, Any], top: float, *, good: bool) -> None:
+def _row(axes: Axes, layer: Mapping[str, Any], top: float, named: float, *, good: bool) -> None:
     middle = top + _ROW / 2
     axes.text(
         _MARGIN,
         middle - 0.09,
-        short(layer["layer"], 26),
+        short(layer["layer"], fitting(layer["layer"], 9, named - 0.1)),
         **canvas.text(9, va="center", weight="bold" if good else "normal"),
     )
-    axes.text(_MARGIN, middle + 0.1, short(layer["kind"], 31), **canvas.text(7.5, canvas.MUTED, va="center"))
-    left = _MARGIN + _NAME
+    kind = short(layer["kind"], fitting(layer["kind"], 7.5, named - 0.1))
+    axes.text(_MARGIN, middle + 0.1, kind, **canvas.text(7.5, canvas.MUTED, va="center"))
+    left = _MARGIN + named
     counts = np.asarray(layer["counts"], float)
     step = _BARS / counts.shape[1]
     for number, (row, colour) in enumerate(zip(counts, (_FIRST, _SECOND), strict=True)):

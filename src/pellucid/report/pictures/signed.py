@@ -33,7 +33,8 @@ def mixed(values: np.ndarray, largest: float) -> np.ndarray:
 def head(axes: Axes, title: str, lines: Iterable[str]) -> float:
     """Writes the title and lines beneath it, those that are not empty, and gives where they end, in inches."""
     wide = axes.get_xlim()[1] - 2 * MARGIN
-    axes.text(MARGIN, 0.33, short(title, int(wide * 8.8)), **canvas.text(13, weight="bold", va="center"))
+    said, size = canvas.titled(title, wide)
+    axes.text(MARGIN, 0.33, said, **canvas.text(size, weight="bold", va="center"))
     place = 0.6
     for line in filter(None, lines):
         axes.text(MARGIN, place, short(line, int(wide * 14.5)), **canvas.text(8.5, canvas.MUTED, va="center"))
@@ -41,7 +42,16 @@ def head(axes: Axes, title: str, lines: Iterable[str]) -> float:
     return place
 
 
-def bar(axes: Axes, left: float, top: float, largest: float | None, *, grey: bool = False, half: bool = False) -> None:
+def bar(
+    axes: Axes,
+    left: float,
+    top: float,
+    largest: float | None,
+    *,
+    grey: bool = False,
+    half: bool = False,
+    wide: float = _BAR_WIDE,
+) -> None:
     """A bar with the colours from one end of the scale to the other, and zero marked.
 
     Args:
@@ -51,8 +61,9 @@ def bar(axes: Axes, left: float, top: float, largest: float | None, *, grey: boo
         largest: what the ends stand for; None where each picture has its own.
         grey: the bar of `mixed` rather than that of `colours`.
         half: from 0 upwards only, where nothing is below.
+        wide: of the whole bar, in inches.
     """
-    across = _BAR_WIDE / 2 if half else _BAR_WIDE
+    across = wide / 2 if half else wide
     steps = np.linspace(0 if half else -1, 1, 201)[np.newaxis]
     strip = mixed(np.repeat(steps[np.newaxis], 3, axis=0), 1.0) if grey else colours(steps, 1.0)
     limits = axes.get_xlim(), axes.get_ylim()

@@ -21,9 +21,12 @@ def steps(function: Function, source: Source) -> bool:
     return called(function.body, "backward", source, loops=False)
 
 
-def in_order(arguments: list[Tags], keywords: dict[str, Tags]) -> bool:
+def in_order(node: ast.Call, arguments: list[Tags], keywords: dict[str, Tags]) -> bool:
     """Whether a loader of torch does not shuffle; what is not known here is taken to."""
     no = frozenset({NO})
+    samplers = [one.value for one in node.keywords if one.arg == "sampler"]
+    if any(isinstance(one, ast.Call) and last(one.func) == "SequentialSampler" for one in samplers):
+        return True
     if "**" in keywords or any(keywords.get(name, no) != no for name in ("sampler", "batch_sampler")):
         return False
     return (arguments[2] if len(arguments) > 2 else keywords.get("shuffle", no)) == no

@@ -5,22 +5,23 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from pellucid.insight.linting.scripts import naming
+from pellucid.insight.linting.scripts import naming, vocabulary
+from pellucid.insight.linting.scripts.asking import Given, asked_of
 from pellucid.insight.linting.scripts.calls import OFF, bound, in_order, of_metrics, parameters, says_eval, steps
 from pellucid.insight.linting.scripts.modules import Module
 from pellucid.insight.linting.scripts.source import Function, Source, dotted, last
 from pellucid.insight.linting.scripts.tags import (
+    CHOOSER,
     CROSS_ENTROPY,
     EVALUATION,
     FITTED,
     IN_ORDER,
     LOG_SOFTMAX,
-    LOG_SOFTMAX_LAYER,
+    MIXED,
     NO,
     NOTHING,
     SCALE,
     SOFTMAX,
-    SOFTMAX_LAYER,
     TRAINING,
     YES,
     Event,
@@ -29,29 +30,6 @@ from pellucid.insight.linting.scripts.tags import (
     splits,
 )
 
-_LAYERS = {"Softmax": SOFTMAX_LAYER, "Softmax2d": SOFTMAX_LAYER, "LogSoftmax": LOG_SOFTMAX_LAYER}
-_VALUES = {"softmax": SOFTMAX, "log_softmax": LOG_SOFTMAX}
-_GIVES = {SOFTMAX_LAYER: SOFTMAX, LOG_SOFTMAX_LAYER: LOG_SOFTMAX}
-_HOLDERS = {"Sequential", "ModuleList"}
-_LOADERS = {"DataLoader", "StatefulDataLoader"}
-_SPLITTING = {"train_test_split", "random_split"}
-_STATISTICS = {"mean", "std", "var", "nanmean", "nanstd", "std_mean", "var_mean"}
-_THE_SAME = {
-    "view",
-    "reshape",
-    "squeeze",
-    "flatten",
-    "to",
-    "float",
-    "double",
-    "cpu",
-    "cuda",
-    "clone",
-    "contiguous",
-    "unsqueeze",
-}
-_WORDS = {"test": "test", "train": "train", "val": "validation", "valid": "validation", "validation": "validation"}
-_NO_DATA = {"transform", "target_transform", "transforms", "collate_fn", "generator", "worker_init_fn", "sampler"}
 _DEEPEST = 8
 
 
@@ -71,6 +49,7 @@ class Expressions:
         parts: the same, of each `return` the parts where it gives several, as in `return train_loader, test_loader`.
         gave: the parts that the function that was walked through last gave; empty where they are not known.
         several: the same of each call.
+        handed: the calls that were given a network.
         entered: the functions that were walked through.
     """
 
@@ -88,6 +67,7 @@ class Expressions:
         self.parts: list[list[Tags]] = []
         self.gave: list[Tags] = []
         self.several: dict[ast.AST, list[Tags]] = {}
+        self.handed: set[ast.AST] = set()
         self.function = ""
         self.stack: list[Function] = []
         self.entered: set[Function] = set()
@@ -124,10 +104,10 @@ class Expressions:
         if isinstance(node, ast.BinOp):
             return self._operation(node)
         if isinstance(node, ast.Subscript):
-            return self.tags(node.value) | splits(self.tags(node.slice))
+            return self._part(node)
         if isinstance(node, (ast.List, ast.Tuple)):
-            ends = self.tags(node.elts[-1]) & set(_GIVES) if node.elts else NOTHING
-            return frozenset().union(*(self.tags(one) - set(_GIVES) for one in node.elts)) | ends
+            ends = self.tags(node.elts[-1]) & set(vocabulary.GIVES) if node.elts else NOTHING
+            return frozenset().union(*(self.tags(one) - set(vocabulary.GIVES) for one in node.elts)) | ends
         if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)):
             for generator in node.generators:
                 self.bind(generator.target, self.tags(generator.iter), generator.iter)
@@ -161,9 +141,13 @@ class Expressions:
         if not splits(found) and not models(found) and name and (own := naming.split_of(name)):
             found |= {own}
         if naming.means_model(name) and not models(found) and isinstance(value, ast.Call):
-            found |= {self._model(name, value, trained=last(value.func) in ("load", "from_pretrained"))}
+            trained = last(value.func) in ("load", "from_pretrained")
+            found |= {self._model(name, value, trained=trained, new=value not in self.handed)}
         if isinstance(target, ast.Name):
+            for part in [one for one in self.names if one.startswith(f"{target.id}[")]:
+                del self.names[part]
             self.names[target.id] = found
+            self.names |= {f"{target.id}[{key!r}]": held for key, held in self._parts(value)}
         elif isinstance(target, ast.Attribute):
             self.attributes[target.attr] = found
         elif isinstance(target, ast.Subscript):
@@ -195,6 +179,25 @@ class Expressions:
         self.stack.pop()
         self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops, self.parts = kept
         return found
+
+    def _parts(self, value: ast.AST) -> list[tuple[Any, Tags]]:
+        """The parts of a value that are told apart by a number or a word, as in `loaders["train"]`."""
+        if isinstance(value, ast.Dict):
+            keys = [one.value if isinstance(one, ast.Constant) else None for one in value.keys]
+            return [(key, self.tags(one)) for key, one in zip(keys, value.values, strict=True) if key is not None]
+        return list(enumerate(self.several.get(value, [])))
+
+    def _part(self, node: ast.Subscript) -> Tags:
+        """What one part of something holds; what all hold where it is not known which one it is."""
+        found, which = self.tags(node.value), node.slice
+        if isinstance(which, ast.Constant):
+            known = {f"[{key!r}]": held for key, held in self._parts(node.value)}
+            part = f"[{which.value!r}]"
+            whole = f"{dotted(node.value)}{part}"
+            held = known.get(part, self.names.get(whole, self.top.get(whole)))
+            if held is not None:
+                return held
+        return found | splits(self.tags(which))
 
     def _named(self, name: str) -> Tags:
         if name in self.names:
@@ -230,8 +233,8 @@ class Expressions:
             return frozenset({YES if node.value else NO})
         if not isinstance(node.value, str):
             return NOTHING
-        if node.value.lower() in _WORDS:
-            return frozenset({_WORDS[node.value.lower()]})
+        if node.value.lower() in vocabulary.WORDS:
+            return frozenset({vocabulary.WORDS[node.value.lower()]})
         if any(sign in node.value for sign in "/\\.") and " " not in node.value:
             own = naming.split_of(node.value.replace("\\", "/").replace(".", "/"))
             return frozenset({own}) if own else NOTHING
@@ -248,51 +251,70 @@ class Expressions:
         receiver = self.tags(node.func.value) if isinstance(node.func, ast.Attribute) else NOTHING
         arguments = [self.tags(one) for one in node.args]
         keywords = {one.arg or "**": self.tags(one.value) for one in node.keywords}
-        data = [tags for name, tags in keywords.items() if name not in _NO_DATA]
+        data = [tags for name, tags in keywords.items() if name not in vocabulary.NO_DATA]
         given = frozenset().union(*arguments, *data) - {YES, NO}
+        if models(given):
+            self.handed.add(node)
         if models(receiver) and name in ("train", "eval"):
             self._switch(node, receiver, name)
             return receiver
-        self._watch(node, name, receiver, arguments, given)
-        if name in _LAYERS:
-            return frozenset({_LAYERS[name]})
-        if name in _HOLDERS:
-            held = given & set(_GIVES)
+        if name in vocabulary.KEEPING and isinstance(to := getattr(node.func, "value", None), ast.Name):
+            self.names[to.id] = receiver | (given - {SOFTMAX, LOG_SOFTMAX})
+        elsewhere = self.module.defines(dotted(node.func)) is None
+        call = Given(node, self._function(node), receiver, arguments, keywords, given, elsewhere)
+        for kind, noted in asked_of(call):
+            self.note(kind, node, noted)
+        if name in vocabulary.LAYERS:
+            return frozenset({vocabulary.LAYERS[name]})
+        if name in vocabulary.HOLDERS:
+            held = given & set(vocabulary.GIVES)
             return (held | {self._model(name, node)}) if name == "Sequential" else held
         if name == "CrossEntropyLoss":
             return frozenset({CROSS_ENTROPY})
-        if name in _LOADERS:
-            order = IN_ORDER if in_order(arguments, keywords) else ""
+        if name in vocabulary.LOADERS:
+            order = IN_ORDER if in_order(node, arguments, keywords) else ""
             tag = f"loader:{self.source.line(node)}:{node.col_offset}{order}"
             self.loaders[tag] = node
-            return splits(given) | {tag}
-        if name in _VALUES and (arguments or receiver):
-            return splits(given | receiver) | {_VALUES[name]}
+            return (given & {MIXED}) | splits(given) | {tag}
+        if name in vocabulary.VALUES and (arguments or receiver):
+            return splits(given | receiver) | {vocabulary.VALUES[name]}
+        if name == "log" and SOFTMAX in given | receiver:
+            return splits(given | receiver) | {LOG_SOFTMAX}
         found = self._of_this_file(node, name, receiver, arguments, keywords)
         if found is not None:
             return found
         return self._of_elsewhere(node, name, receiver, given)
 
+    def _function(self, node: ast.Call) -> Tags:
+        """What is called."""
+        return self.tags(node.func) if isinstance(node.func, (ast.Name, ast.Attribute, ast.Call)) else NOTHING
+
     def _of_elsewhere(self, node: ast.Call, name: str, receiver: Tags, given: Tags) -> Tags:
         """What a function gives that the script does not define: what it was given, by and large."""
-        held = self.tags(node.func) if isinstance(node.func, (ast.Name, ast.Attribute, ast.Call)) else NOTHING
-        layer = held & set(_GIVES)
+        held = self._function(node)
+        layer = held & set(vocabulary.GIVES)
         networks = models(held) if not isinstance(node.func, ast.Attribute) or dotted(node.func.value) == "self" else []
         if networks:
-            return self._run(node, networks, given) | {_GIVES[one] for one in layer}
+            return self._run(node, networks, given) | {vocabulary.GIVES[one] for one in layer}
         if layer:
-            return splits(given) | {_GIVES[one] for one in layer}
+            return splits(given) | {vocabulary.GIVES[one] for one in layer}
         found = (given | receiver) - {SOFTMAX, LOG_SOFTMAX, SCALE, CROSS_ENTROPY}
-        if name in _THE_SAME:
+        if name in vocabulary.THE_SAME:
             found |= receiver
         for one in node.keywords:
             if one.arg == "train" and isinstance(one.value, ast.Constant):
                 found |= {"train" if one.value.value else "test"}
-        if name in _STATISTICS and "test" in splits(found) and not of_metrics(node):
+        if name in vocabulary.STATISTICS and "test" in splits(found) and not of_metrics(node):
             found |= {SCALE}
         if name == "fit_transform" and not splits(found):
             found |= {FITTED}
-        return found if name in (*_THE_SAME, "compile", "DataParallel") else found - set(models(found))
+        if name in vocabulary.CHOOSERS:
+            found |= {CHOOSER}
+        if name in vocabulary.JOINING and {"test", "train"} <= found:
+            found |= {MIXED}
+        if name in vocabulary.SPLITTING:
+            found -= {MIXED}
+        return found if name in (*vocabulary.THE_SAME, "compile", "DataParallel") else found - set(models(found))
 
     def _of_this_file(
         self, node: ast.Call, name: str, receiver: Tags, arguments: list[Tags], keywords: dict[str, Tags]
@@ -343,13 +365,16 @@ class Expressions:
                 kept, self.loops = self.loops, []
                 gives = self.frame(forward, bound(forward, [found], {}, frozenset({tag})), frozenset({tag}))
                 self.loops = kept
-                found |= gives & {SOFTMAX, LOG_SOFTMAX}
+                outputs = frozenset({SOFTMAX, LOG_SOFTMAX})
+                self.several[node] = [splits(given) | (part & outputs) for part in self.gave]
+                found |= gives & outputs
         return found
 
-    def _model(self, kind: str, node: ast.Call, *, trained: bool = False) -> str:
-        """A network that begins here, in training mode unless it comes from elsewhere."""
+    def _model(self, kind: str, node: ast.Call, *, trained: bool = False, new: bool = True) -> str:
+        """A network that begins here, in training mode unless it comes from elsewhere; `new` each time it is made."""
         tag = f"model:{kind}:{self.source.line(node)}"
-        self.modes.setdefault(tag, self._unknown if trained else frozenset({TRAINING}))
+        if new or tag not in self.modes:
+            self.modes[tag] = self._unknown if trained else frozenset({TRAINING})
         return tag
 
     def _switch(self, node: ast.Call, receiver: Tags, name: str) -> None:
@@ -360,21 +385,3 @@ class Expressions:
             mode = frozenset({TRAINING if value.value else EVALUATION}) if known else frozenset({TRAINING, EVALUATION})
         for tag in models(receiver):
             self.modes[tag] = mode
-
-    def _watch(self, node: ast.Call, name: str, receiver: Tags, arguments: list[Tags], given: Tags) -> None:
-        """Notes what rules ask of calls."""
-        held = self.tags(node.func) if isinstance(node.func, (ast.Name, ast.Attribute)) else NOTHING
-        if (name == "cross_entropy" or (CROSS_ENTROPY in held and name not in _THE_SAME)) and arguments:
-            self.note("cross-entropy", node, arguments[0])
-        said = naming.snake(dotted(node.func))
-        stops = "early" in said or "stopp" in said
-        own = any(tag.startswith("object:") for tag in receiver)
-        steps = name == "step" and isinstance(node.func, ast.Attribute) and not own
-        if (steps or stops) and "test" in splits(given):
-            self.note("choose", node, given)
-        if name in ("fit", "fit_transform") and "test" in splits(given) and naming.means_scaler(said):
-            self.note("scale", node, given)
-        if name == "Normalize" and SCALE in given:
-            self.note("scale", node, given)
-        if name in _SPLITTING and FITTED in given:
-            self.note("scale", node, given)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from pellucid.insight.linting.flaw import Flaw
 from pellucid.insight.linting.scripts.script import Script
-from pellucid.insight.linting.scripts.tags import IN_ORDER, loaders, splits
+from pellucid.insight.linting.scripts.source import last
+from pellucid.insight.linting.scripts.tags import IN_ORDER, MIXED, loaders, splits
 
 _MIXING = (
     "randperm",
@@ -28,7 +29,7 @@ _REASON = (
 
 def no_shuffle(script: Script) -> Iterator[Flaw]:
     """A loader, or slices in order, that a training loop goes over without shuffling."""
-    for event in script.all("training-loop"):
+    for event in (*script.all("training-loop"), *script.all("fit")):
         held = loaders(event.tags)
         for tag in held:
             # Of several loaders, of which one shuffles, it is not known which one it is.
@@ -48,9 +49,9 @@ def no_shuffle(script: Script) -> Iterator[Flaw]:
 
 
 def trains_on_test(script: Script) -> Iterator[Flaw]:
-    """A training loop over test data."""
-    for event in script.all("training-loop"):
-        if splits(event.tags) == {"test"}:
+    """A training loop over test data, or a `fit` of them."""
+    for event in (*script.all("training-loop"), *script.all("fit")):
+        if splits(event.tags) == {"test"} or MIXED in event.tags:
             yield Flaw(
                 script.source.place(event.node),
                 "The network learns from the test pictures here, so what is measured on them afterwards says how "
@@ -60,7 +61,9 @@ def trains_on_test(script: Script) -> Iterator[Flaw]:
 
 
 def _slices_in_order(loop: ast.For) -> bool:
-    """`for i in range(0, n, size): ... x[i : i + size]`."""
+    """`for i in range(0, n, size): ... x[i : i + size]`, `for x, y in zip(xs.split(size), ys.split(size))`."""
+    if any(isinstance(one, ast.Call) and last(one.func) in ("split", "chunk") for one in ast.walk(loop.iter)):
+        return True
     if not (isinstance(loop.iter, ast.Call) and isinstance(loop.target, ast.Name)):
         return False
     ranges = [one for one in ast.walk(loop.iter) if isinstance(one, ast.Name) and one.id in ("range", "trange")]

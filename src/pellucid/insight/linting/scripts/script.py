@@ -152,7 +152,10 @@ class _Walk(Expressions):
         self.loops.append((node, given, learns))
         for _ in range(2):
             if isinstance(node, ast.While):
-                self.tags(node.test)
+                condition = self.tags(node.test)
+                trains = called(node.body, "backward", self.source, loops=True)
+                if trains and _is_comparison(node.test) and "test" in splits(condition):
+                    self.note("choose", node, condition)
             else:
                 self.bind(node.target, given, node.iter)
             self.block(node.body)
@@ -164,7 +167,8 @@ class _Walk(Expressions):
             self.block(node.orelse)
             return
         condition = self.tags(node.test)
-        if _is_comparison(node.test) and "test" in splits(condition) and _acts_on_it(node):
+        decided = _is_comparison(node.test) and "test" in splits(condition)
+        if decided and (_acts_on_it(node) or (_gives_up(node) and self._within_training())):
             self.note("choose", node, condition)
         if isinstance(node.test, ast.Constant) and not node.test.value:
             self.block(node.orelse)
@@ -180,6 +184,15 @@ class _Walk(Expressions):
         for mine, other in ((self.names, names_then), (self.modes, modes_then)):
             for key in other.keys() | mine.keys():
                 mine[key] = mine.get(key, NOTHING) | other.get(key, NOTHING)
+
+    def _within_training(self) -> bool:
+        """Whether this stands in a loop of this function that trains in its rounds."""
+        for loop, *_ in reversed(self.loops):
+            if isinstance(loop, Function):
+                return False
+            if called(loop.body, "backward", self.source, loops=True):
+                return True
+        return False
 
 
 def _is_for_scripts(test: ast.expr) -> bool:
@@ -218,13 +231,31 @@ def _acts_on_it(node: ast.If) -> bool:
     return False
 
 
+def _gives_up(node: ast.If) -> bool:
+    """Whether a branch leaves the function."""
+    return any(isinstance(one, ast.Return) for one in ast.walk(node))
+
+
+_CHOOSING = {"max", "min", "argmax", "argmin", "nanargmax", "nanargmin", "idxmax", "idxmin", "sorted"}
 _KEEPING = {"save", "save_checkpoint", "save_model", "state_dict", "deepcopy", "save_pretrained", "save_file"}
 
 
 def _chooses_the_best(target: ast.expr, value: ast.expr) -> bool:
-    """`best = max(best, accuracy)`, `best_epoch = np.argmax(accuracies)`."""
-    return (
-        isinstance(value, ast.Call)
-        and last(value.func) in ("max", "min", "argmax", "argmin", "nanargmax", "nanargmin")
-        and naming.means_best(dotted(target).rpartition(".")[2])
-    )
+    """`best = max(best, accuracy)`, `best_epoch = int(np.argmax(accuracies))`, `is_best = accuracy > best`."""
+    if not naming.means_best(dotted(target).rpartition(".")[2]):
+        return False
+    if _is_comparison(value):
+        return True
+    while True:
+        if isinstance(value, (ast.Subscript, ast.Attribute)):
+            value = value.value
+        elif not isinstance(value, ast.Call):
+            return False
+        elif last(value.func) in _CHOOSING:
+            return True
+        elif last(value.func) in ("int", "float") and value.args:
+            value = value.args[0]
+        elif last(value.func) == "item":
+            value = value.func
+        else:
+            return False

@@ -25,7 +25,7 @@ def missing_zero_grad(script: Script) -> Iterator[Flaw]:
                 "sum of all gradients since the beginning, most of them of weights that are long gone.",
                 "Call optimizer.zero_grad() in every step, before backward().",
             )
-        elif wiping := _wiped_too_early(body):
+        elif wiping := next(filter(None, map(_wiped_too_early, _with_called(body, script))), None):
             yield Flaw(
                 script.source.place(wiping),
                 "zero_grad() stands between backward() and step(): the gradients are wiped before the step can follow "
@@ -45,10 +45,7 @@ def _changes_weights_by_hand(body: list[ast.stmt]) -> bool:
 
 def _wipes_by_hand(body: list[ast.stmt], script: Script) -> bool:
     """`w.grad = None`, `w.grad.zero_()`, in the loop or in a function that it calls."""
-    bodies = [body]
-    calls = [last(node.func) for node in within(body) if isinstance(node, ast.Call)]
-    bodies += [script.source.functions[name].body for name in calls if name in script.source.functions]
-    for statements in bodies:
+    for statements in _with_called(body, script):
         for node in within(statements):
             if isinstance(node, ast.Assign) and any(last(target) == "grad" for target in node.targets):
                 return True
@@ -57,12 +54,18 @@ def _wipes_by_hand(body: list[ast.stmt], script: Script) -> bool:
     return False
 
 
+def _with_called(body: list[ast.stmt], script: Script) -> list[list[ast.stmt]]:
+    """The statements of a loop, and those of the functions that it calls."""
+    calls = [last(node.func) for node in within(body) if isinstance(node, ast.Call)]
+    return [body, *(script.source.functions[name].body for name in calls if name in script.source.functions)]
+
+
 def _reads_gradient(node: ast.AST) -> bool:
     return any(isinstance(one, ast.Attribute) and one.attr == "grad" for one in ast.walk(node))
 
 
 def _wiped_too_early(body: list[ast.stmt]) -> ast.Call | None:
-    """The zero_grad() between backward() and step(), all three in the loop itself."""
+    """The zero_grad() between backward() and step(), all three in these statements themselves."""
     order = [
         (node.lineno, node.col_offset, last(node.func), node)
         for node in within(body)

@@ -20,6 +20,10 @@ SCALE = "scale-of-test"
 """Of a mean or a standard deviation of test data."""
 FITTED = "fitted-before-split"
 """Of data that were scaled by themselves."""
+MIXED = "train-and-test"
+"""Of training and test data that were joined."""
+CHOOSER = "chooser"
+"""Of what stops, keeps or slows down by what is measured while it is fitted, and of what holds such."""
 
 YES, NO = "=true", "=false"
 """Of a value that decides; None decides as false does."""
@@ -35,7 +39,7 @@ class Event:
     """Something that a rule asks for.
 
     Attributes:
-        kind: `training-loop`, `model`, `choose`, `scale`, `cross-entropy`.
+        kind: `training-loop`, `fit`, `model`, `choose`, `scale`, `cross-entropy`.
         node: where.
         tags: of what it happens to.
         mode: for `model`: the modes in which the network may be, and `no-grad` where gradients are off.

@@ -29,7 +29,7 @@ def backpropagation() -> Figure:
     p = softmax(z[np.newaxis])[0]
     text = (
         f"softmax(z) = ({p[0]:.3f}, {p[1]:.3f});  it is class 2, so L = −ln {p[1]:.3f} = {found.loss:.3f} and "
-        f"δz = p − t = ({flow[2][0]:.3f}, {flow[2][1]:.3f}).\n"
+        f"δz = p − t = ({flow[2][0]:.3f},\N{NO-BREAK SPACE}{flow[2][1]:.3f}).\n"
         f"∂L/∂h₁ = {w2[0, 0]:g} · ({flow[2][0]:.3f}) + ({w2[1, 0]:g}) · ({flow[2][1]:.3f}) = {flow[1][0]:.3f}: over "
         "each arrow that leaves it, the gradient at its end times the weight.\n"
         f"h₂ is 0 behind its ReLU: its gradient of {flow[1][1]:.3f} goes no further, and its weights learn nothing now."

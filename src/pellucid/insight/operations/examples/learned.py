@@ -42,7 +42,7 @@ def perceptron() -> Figure:
             row(
                 *kept,
                 title="Learning AND: dots should fire, crosses should not; it fires on the side of the arrow",
-                text="The first three mends, and the last. A right answer changes nothing.",
+                text="The first three mends, and the last. A right answer changes nothing. w = (0, 0) draws no line.",
             ),
             row(grid(table, "after each mend", heads=heads), text="The bias stands in the place of the threshold."),
             row(
@@ -160,7 +160,7 @@ def _downhill(name: str, title: str, tex: list[str], ways: dict[str, descent.Des
     ]
     fall = [
         line(np.arange(_STEPS + 1), _loss(path), label, style)
-        for (label, path), style in zip(paths.items(), ("solid", "faint", "dashed"), strict=False)
+        for (label, path), style in zip(paths.items(), styles, strict=False)
     ]
     x, y = np.linspace(-5, 2, 57), np.linspace(-2, 2, 41)
     heights = (_BEND[0] * x[np.newaxis] ** 2 + _BEND[1] * y[:, np.newaxis] ** 2) / 2
@@ -186,7 +186,14 @@ def _downhill(name: str, title: str, tex: list[str], ways: dict[str, descent.Des
             ),
             row(
                 grid(table, next(iter(paths)), heads=heads, plain=True),
-                chart(fall, "The loss after each step", axes=("step", "L"), size=(2.9, 2.0), logarithmic=True),
+                chart(
+                    fall,
+                    "The loss after each step, in the colours of the paths",
+                    axes=("step", "L"),
+                    size=(3.2, 2.0),
+                    logarithmic=True,
+                    named=False,  # names would lie on the lines
+                ),
             ),
         ],
     )

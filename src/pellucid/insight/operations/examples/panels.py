@@ -107,6 +107,7 @@ def chart(
     contours: Panel | None = None,
     limits: tuple[float, float, float, float] | None = None,
     logarithmic: bool = False,
+    named: bool = True,
 ) -> Panel:
     """Lines over a plane.
 
@@ -118,9 +119,10 @@ def chart(
         contours: levels beneath the lines: `x`, `y` and `z`, (H, W) of the values.
         limits: left, right, bottom, top.
         logarithmic: whether y is.
+        named: whether the lines' names are drawn; not where they are those of the chart above.
     """
     found: Panel = {"kind": "chart", "title": title, "lines": list(lines), "axes": list(axes), "size": list(size)}
-    found |= {"limits": None if limits is None else list(limits), "logarithmic": logarithmic}
+    found |= {"limits": None if limits is None else list(limits), "logarithmic": logarithmic, "named": named}
     return found | ({} if contours is None else {"contours": contours})
 
 
