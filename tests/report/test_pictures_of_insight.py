@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from PIL import Image
 
 from pellucid.errors import UnknownNameError
@@ -33,6 +35,21 @@ def encoded(pixels: np.ndarray) -> str:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return base64.b64encode(stream.getvalue()).decode()
+
+
+def words_of(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is written in a picture."""
+    said: list[str] = []
+
+    def text(self: Axes, x: float, y: float, s: str, **look: Any) -> Any:
+        said.append(s)
+        return written(self, x, y, s, **look)
+
+    written = Axes.text
+    monkeypatch.setattr(Axes, "text", text)
+    pictures.png(figure)
+    monkeypatch.setattr(Axes, "text", written)
+    return said
 
 
 def ends_white(image: np.ndarray) -> bool:
@@ -190,6 +207,21 @@ def test_reasons_are_drawn_with_and_without_neighbours():
     assert red(drawn(of_reasons(near=False, alike=None))) > red(without), "and so is one that is empty"
 
 
+def test_reasons_say_among_which_pictures_the_nearest_are(monkeypatch):
+    assert "of 40 pictures." in words_of(of_reasons(near=True), monkeypatch)
+
+
+def test_names_in_a_long_title_are_shortened_only_where_small_letters_have_no_room(monkeypatch):
+    figure = of_reasons(near=False)
+    name = "timm:swin_tiny_patch4_window7_224"
+    title = f"Why {name} calls hymenoptera val/ants/1119630822_cd325ea21a.jpg 'ants'"
+    figure.data["network"] = name
+    assert title in words_of(replace(figure, title=title), monkeypatch)
+    figure.data["picture"]["id"] = name * 4
+    said = words_of(replace(figure, title=f"Why {name} calls {name * 4} 'ants'"), monkeypatch)
+    assert next(one for one in said if one.startswith("Why")).endswith("'ants'")
+
+
 def of_points(labelled: bool, grey: bool, many: int = 30) -> Figure:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (8, 8) if grey else (8, 8, 3), dtype=np.uint8)
@@ -288,6 +320,27 @@ def test_many_layers_are_drawn_at_most_so_many_the_dead_ones_first():
     assert (kept[0], kept[-1], "l97" in kept) == ("l0", "l119", True)
     figure = Figure("activations", "activations", {"network": "n", "layers": layers, "n": 5}, title="t", note="")
     assert ends_white(drawn(figure))
+
+
+def test_what_is_below_zero_has_a_true_minus(monkeypatch):
+    layer = {
+        "layer": "l", "kind": "ReLU", "units": 4, "zeros": 0.5, "dead": 0, "silent": 1, "mean": 0.1, "deviation": 1.0,
+        "edges": [-1.5, 1.0], "counts": [0, 3, 1, 0], "outside": 0.0,
+    }  # fmt: skip
+    figure = Figure("activations", "activations", {"network": "n", "layers": [layer], "n": 5}, title="t", note="")
+    assert {"−1.5", "1"} <= set(words_of(figure, monkeypatch))
+    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "given": "x", "value": -0.25, "size": [8, 8]}
+    row = {
+        "unit": 1,
+        "label": "",
+        "highest": -0.25,
+        "dead": False,
+        "commonest": None,
+        "cells": [cell | {"frame": None}],
+    }
+    data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
+    assert "−0.25" in words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+    assert "(rank correlation −0.10)" in words_of(of_reasons(near=False, alike=-0.1), monkeypatch)
 
 
 def test_units_that_say_nothing_are_called_dead():

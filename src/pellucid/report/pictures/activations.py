@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
 from pellucid.report.pictures.scene import column, fitting
-from pellucid.report.wording import count, percent, short
+from pellucid.report.wording import count, minus, percent, short
 
 _MARGIN, _ROW, _NAME, _BARS, _ZEROS, _WORDS = 0.25, 0.5, 2.0, 3.2, 1.5, 1.9
 MOST = 60
@@ -81,9 +81,12 @@ def _row(axes: Axes, layer: Mapping[str, Any], top: float, named: float) -> None
     axes.plot([zero, zero], [bottom - high, bottom + 0.03], color=canvas.INK, linewidth=0.9)
     axes.plot([left, left + _BARS], [bottom, bottom], color=canvas.FAINT, linewidth=0.7)
     if zero > left + 0.4:
-        axes.text(left, bottom - high + 0.02, f"{low:.3g}", **canvas.text(7, canvas.MUTED, va="center"))
+        axes.text(left, bottom - high + 0.02, minus(f"{low:.3g}"), **canvas.text(7, canvas.MUTED, va="center"))
     axes.text(
-        left + _BARS, bottom - high + 0.02, f"{highest:.3g}", **canvas.text(7, canvas.MUTED, va="center", ha="right")
+        left + _BARS,
+        bottom - high + 0.02,
+        minus(f"{highest:.3g}"),
+        **canvas.text(7, canvas.MUTED, va="center", ha="right"),
     )
     left += _BARS + 0.3
     axes.add_patch(Rectangle((left, middle - 0.07), _ZEROS - 0.55, 0.14, facecolor="#eef1f4", linewidth=0))

@@ -69,6 +69,11 @@ def text(size: float, colour: str = INK, **more: Any) -> dict[str, Any]:
     return {"fontsize": size, "color": colour, "fontfamily": letters(), "parse_math": False, **more}
 
 
+def longest(wide: float) -> int:
+    """How many columns of a title fit into so many inches, in the smallest letters that it has."""
+    return int(wide * _COLUMNS * _TITLE / _LEAST_TITLE)
+
+
 def titled(title: str, wide: float) -> tuple[str, float]:
     """A title that fits into so many inches, and the size of its letters: smaller where it is long, then cut."""
     size = max(_LEAST_TITLE, min(_TITLE, _TITLE * wide * _COLUMNS / max(width(title), 1)))

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
-from pellucid.report.wording import short
+from pellucid.report.wording import minus, short
 
 _MARGIN, _SIDE, _GAP, _EDGE, _TEXT = 0.25, 1.45, 0.1, 0.8, 0.22
 _FRAME = "#e8590c"
@@ -44,7 +44,7 @@ def png(figure: Figure) -> bytes:
             axes.text(
                 _MARGIN + _SIDE,
                 top + 0.4,
-                f"Gave {row['highest']:g} for every picture.",
+                minus(f"Gave {row['highest']:g} for every picture."),
                 **canvas.text(9, canvas.MUTED, va="center"),
             )
             continue
@@ -77,9 +77,8 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
         )
     if cell["given"] is not None:
         axes.text(left, top + _EDGE + 0.1, short(str(cell["given"]), 8), **canvas.text(7.5, va="center", weight="bold"))
-    axes.text(
-        left + _EDGE, top + _EDGE + 0.1, f"{cell['value']:.3g}", **canvas.text(7, canvas.MUTED, va="center", ha="right")
-    )
+    value = canvas.text(7, canvas.MUTED, va="center", ha="right")
+    axes.text(left + _EDGE, top + _EDGE + 0.1, minus(f"{cell['value']:.3g}"), **value)
 
 
 def _part(cell: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import blend, canvas, signed
-from pellucid.report.wording import probable, short, width
+from pellucid.report.wording import minus, probable, short, width
 
 _MARGIN, _EDGE, _GAP, _SIDE, _LABEL = 0.25, 1.85, 0.28, 2.05, 0.34
 _ALIKE = 0.5
@@ -29,7 +29,8 @@ def png(figure: Figure) -> bytes:
     lines = [
         "Red speaks for it, blue against it, each map on its own scale.",
         "A map shows what the model reacts to, not whether it is right to.",
-        "Deletion ↓ (the lower the better) and insertion ↑ (the higher): ✓ better than all maps of noise, ✗ not.",
+        "Deletion ↓: the mean probability while what the map holds for important is taken away, the lower the better.",
+        "Insertion ↑: the same while it is put back, the higher the better. ✓ better than all maps of noise, ✗ not.",
         "Shuffled weights have forgotten everything: a map that stays as it was shows the picture, not the model.",
         figure.note,
     ]
@@ -58,8 +59,8 @@ def png(figure: Figure) -> bytes:
 
 
 def _title(figure: Figure, wide: float) -> str:
-    """The title, with its names shortened, rather than its middle, where it is too long."""
-    title, room = figure.title, int((wide - 2 * _MARGIN) * 8.8)
+    """The title, with its names shortened, rather than its middle, where even small letters have no room for it."""
+    title, room = figure.title, canvas.longest(wide - 2 * _MARGIN)
     for name in (figure.data["picture"]["id"], figure.data["network"]):
         if width(title) > room:
             title = title.replace(name, short(name, max(12, width(name) - (width(title) - room))), 1)
@@ -108,7 +109,7 @@ def _alike(axes: Axes, method: Mapping[str, Any], left: float, top: float) -> No
     axes.text(
         left,
         top + 0.17,
-        f"(rank correlation {method['alike']:.2f})".replace("-", "−"),
+        minus(f"(rank correlation {method['alike']:.2f})"),
         **canvas.text(7, canvas.MUTED, va="center"),
     )
 
@@ -118,6 +119,8 @@ def _neighbours(axes: Axes, near: Mapping[str, Any], top: float, wide: float) ->
     cells = near["cells"]
     counts = ", ".join(f"{number} of {len(cells)} are '{short(name, 16)}'" for name, number in near["counts"][:3])
     axes.text(_MARGIN, top, "Because it looks like these", **canvas.text(10, va="center", weight="bold"))
+    among = short(f"of {near['among']}", int((wide - 2 * _MARGIN - 2.0) * 16))
+    axes.text(_MARGIN + 2.0, top + 0.01, among, **canvas.text(8, canvas.MUTED, va="center"))
     said = f"The nearest by what the last layer is given: {counts or 'labels not known'}. Beneath: class, cosine."
     room = int((wide - 2 * _MARGIN) * 16)
     if width(said) > room:
@@ -132,6 +135,6 @@ def _neighbours(axes: Axes, near: Mapping[str, Any], top: float, wide: float) ->
         axes.text(
             left + edge,
             top + 0.46 + edge,
-            f"{cell['cosine']:.2f}",
+            minus(f"{cell['cosine']:.2f}"),
             **canvas.text(7, canvas.MUTED, va="center", ha="right"),
         )
