@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from PIL import Image
 from pellucid.errors import UnknownNameError
 from pellucid.records import Figure
 from pellucid.report import pictures
-from pellucid.report.pictures import DPI, activations, blend, embedding, graph
+from pellucid.report.pictures import DPI, activations, blend, embedding, film, graph, signed
 from pellucid.report.pictures.layering import layout
 from pellucid.report.pictures.scene import Box, Line, Scene, Words, column, fitting
 from pellucid.report.wording import short
@@ -37,8 +38,8 @@ def encoded(pixels: np.ndarray) -> str:
     return base64.b64encode(stream.getvalue()).decode()
 
 
-def words_of(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is written in a picture."""
+def words_of(drawn: Figure | Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is written in a picture, or in what is drawn by a call."""
     said: list[str] = []
 
     def text(self: Axes, x: float, y: float, s: str, **look: Any) -> Any:
@@ -47,7 +48,7 @@ def words_of(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     written = Axes.text
     monkeypatch.setattr(Axes, "text", text)
-    pictures.png(figure)
+    pictures.png(drawn) if isinstance(drawn, Figure) else drawn()
     monkeypatch.setattr(Axes, "text", written)
     return said
 
@@ -208,7 +209,7 @@ def test_reasons_are_drawn_with_and_without_neighbours():
 
 
 def test_reasons_say_among_which_pictures_the_nearest_are(monkeypatch):
-    assert "of 40 pictures." in words_of(of_reasons(near=True), monkeypatch)
+    assert "among 40 pictures." in words_of(of_reasons(near=True), monkeypatch)
 
 
 def test_names_in_a_long_title_are_shortened_only_where_small_letters_have_no_room(monkeypatch):
@@ -246,6 +247,12 @@ def test_errors_are_ringed_where_they_are_known(grey):
     known, unknown = drawn(of_points(True, grey)), drawn(of_points(False, grey))
     assert red(known) > red(unknown) + 100
     assert ends_white(known)
+
+
+@pytest.mark.parametrize(("grey", "many", "where"), [(True, 30, "beside"), (False, 30, "in"), (False, 500, "beside")])
+def test_what_the_model_said_stands_in_a_photo_that_has_room(grey, many, where, monkeypatch):
+    said = " ".join(words_of(of_points(True, grey, many), monkeypatch))
+    assert f"Ringed: 1 error; {where} the ring what the model said." in said
 
 
 def test_pictures_that_would_hide_each_other_are_moved_apart():
@@ -356,6 +363,26 @@ def test_units_that_say_nothing_are_called_dead():
     assert (np.abs(image.astype(int) - [0xE8, 0x59, 0x0C]).max(axis=2) < 20).any(), "the frame of what it sees"
 
 
+def test_units_without_a_frame_are_said_to_see_the_whole_picture(monkeypatch):
+    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "given": "x", "value": 1.0, "size": [8, 8]}
+    for frame, whole in (([0, 0, 8, 8], True), ([0, 0, 3, 3], False), (None, False)):
+        row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": None}
+        row["cells"] = [cell | {"frame": frame}]
+        data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
+        said = words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+        assert ("Each unit sees the whole picture." in said) == whole
+
+
+def test_a_long_number_leaves_the_name_of_its_class_less_room(monkeypatch):
+    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "given": "automobile", "size": [8, 8], "frame": None}
+    row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": None}
+    row["cells"] = [cell | {"value": 1.0}, cell | {"value": -2.17e-7}]
+    data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
+    said = words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+    names = [one for one in said if one.startswith("a")]
+    assert len(names[0]) > len(names[1]) >= 3
+
+
 def test_attention_lights_the_picture_where_it_looks():
     weights = np.zeros((4, 4))
     weights[0, 0] = 1.0
@@ -401,6 +428,28 @@ def test_a_film_has_a_frame_for_every_epoch_and_the_last_one_stays(tmp_path, end
         image.seek(3)
         image.load()
         assert image.info["duration"] >= 2000
+
+
+def test_a_film_as_gif_keeps_the_colours_of_its_scales(tmp_path):
+    figure = of_film(maps=True)
+    leaves = np.random.default_rng(0).integers(0, 200, (64, 64, 3)) * [0.4, 1, 0.3]
+    figure.data["picture"]["png"] = encoded(leaves.astype(np.uint8))
+    with Image.open(pictures.draw(figure, tmp_path / "film.gif")) as image:
+        for number in (0, 3):
+            image.seek(number)
+            shown = np.asarray(image.convert("RGB")).astype(int).reshape(-1, 3)
+            for end in signed.colours(np.array([[-0.9, -0.5, 0.5, 0.9]]), 1.0)[0].astype(int):
+                assert np.abs(shown - end).max(axis=1).min() < 24
+
+
+def test_a_film_of_colours_says_all_of_what_they_mean(monkeypatch):
+    figure = of_film(maps=True)
+    figure.data["picture"] |= {"id": "p" * 30, "given": "b" * 16}
+    for frame in figure.data["frames"]:
+        frame["kernels"] = np.zeros((2, 3, 3, 3)).tolist()
+    said = words_of(lambda: film._frame(figure, 0), monkeypatch)
+    assert "Kernels in colour, grey is 0; maps: white is 0, red above, blue below; one scale over all epochs." in said
+    assert f"The picture: {'p' * 30}, given as '{'b' * 16}'." in said
 
 
 def test_a_film_is_a_strip_too(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
+from pellucid.report.pictures.scene import fitting, inches
 from pellucid.report.wording import minus, short
 
 _MARGIN, _SIDE, _GAP, _EDGE, _TEXT = 0.25, 1.45, 0.1, 0.8, 0.22
@@ -27,6 +28,7 @@ def png(figure: Figure) -> bytes:
     lines = [
         "Each row: one unit, and the pictures for which its value is the largest; beneath each: class, value.",
         "The frame: what the unit sees (its receptive field) where it was excited most." if framed else "",
+        "Each unit sees the whole picture." if _whole(cells) else "",
         "It sees so little that only the place around it is shown, enlarged." if any(map(_small, cells)) else "",
         figure.note,
     ]
@@ -75,16 +77,22 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
         axes.add_patch(
             Rectangle(place, (x2 - x1) * scale, (y2 - y1) * scale, fill=False, linewidth=1.5, edgecolor=_FRAME)
         )
+    value = minus(f"{cell['value']:.3g}")
     if cell["given"] is not None:
-        axes.text(left, top + _EDGE + 0.1, short(str(cell["given"]), 8), **canvas.text(7.5, va="center", weight="bold"))
-    value = canvas.text(7, canvas.MUTED, va="center", ha="right")
-    axes.text(left + _EDGE, top + _EDGE + 0.1, minus(f"{cell['value']:.3g}"), **value)
+        name = short(str(cell["given"]), fitting(str(cell["given"]), 8, _EDGE - inches(value, 7)))
+        axes.text(left, top + _EDGE + 0.1, name, **canvas.text(7.5, va="center", weight="bold"))
+    axes.text(left + _EDGE, top + _EDGE + 0.1, value, **canvas.text(7, canvas.MUTED, va="center", ha="right"))
 
 
 def _part(cell: Mapping[str, Any]) -> bool:
     """Whether the unit sees less than the whole picture."""
     y1, x1, y2, x2 = cell["frame"]
     return (y2 - y1) * (x2 - x1) < 0.95 * cell["size"][0] * cell["size"][1]
+
+
+def _whole(cells: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether it is known that the units see all of each picture."""
+    return all(cell["frame"] and not _part(cell) for cell in cells)
 
 
 def _small(cell: Mapping[str, Any]) -> bool:

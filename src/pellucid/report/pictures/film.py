@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +13,9 @@ from matplotlib.patches import Rectangle
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
 from pellucid.report.wording import percent, probable, short
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _MARGIN, _EDGE, _GAP = 0.25, 0.72, 0.09
 _BAR = 1.5
@@ -81,9 +84,29 @@ def _moving(figure: Figure, kind: str, **how: Any) -> bytes:
             )
     each = int(1000 * min(max(_SECONDS / len(pages), 0.12), 1.2))
     times = [each] * (len(pages) - 1) + [max(each, 2500)]  # the last one stays, to be looked at
+    if kind == "GIF":
+        pages = _in_one_palette(pages)
     stream = io.BytesIO()
     pages[0].save(stream, kind, save_all=True, append_images=pages[1:], duration=times, loop=0, **how)
     return stream.getvalue()
+
+
+def _in_one_palette(pages: list[Image.Image]) -> list[Image.Image]:
+    """The pages in 256 colours, the same ones for all, so that a colour means the same in each.
+
+    They are chosen from the first, the middle and the last page, and from the scale, whose ends fill little of a page.
+    """
+    from PIL import Image
+
+    wide, high = pages[0].size
+    some = [pages[0], pages[len(pages) // 2], pages[-1]]
+    together = Image.new("RGB", (wide, (len(some) + 1) * high))
+    for row, page in enumerate(some):
+        together.paste(page, (0, row * high))
+    scale = signed.colours(np.linspace(-1, 1, wide)[np.newaxis], 1.0)
+    together.paste(Image.fromarray(scale).resize((wide, high)), (0, len(some) * high))
+    palette = together.quantize(256, method=Image.Quantize.MEDIANCUT)
+    return [page.quantize(palette=palette, dither=Image.Dither.NONE) for page in pages]
 
 
 def _frame(figure: Figure, number: int) -> bytes:
@@ -124,7 +147,7 @@ def _meaning(data: Mapping[str, Any]) -> list[str]:
     given = f", given as '{short(picture['given'], 16)}'" if picture["given"] is not None else ""
     zero = "Kernels in colour, grey is 0; maps: white" if _coloured(data) else "White"
     scale = f"{zero} is 0, red above, blue below; one scale over all epochs."
-    return [f"{scale} The picture: {short(picture['id'], 30)}{given}."]
+    return [scale, f"The picture: {short(picture['id'], 30)}{given}."]
 
 
 def _kernels(data: Mapping[str, Any]) -> str:

@@ -119,8 +119,8 @@ def _neighbours(axes: Axes, near: Mapping[str, Any], top: float, wide: float) ->
     cells = near["cells"]
     counts = ", ".join(f"{number} of {len(cells)} are '{short(name, 16)}'" for name, number in near["counts"][:3])
     axes.text(_MARGIN, top, "Because it looks like these", **canvas.text(10, va="center", weight="bold"))
-    among = short(f"of {near['among']}", int((wide - 2 * _MARGIN - 2.0) * 16))
-    axes.text(_MARGIN + 2.0, top + 0.01, among, **canvas.text(8, canvas.MUTED, va="center"))
+    among = short(f"among {near['among']}", int((wide - 2 * _MARGIN - 2.3) * 16))
+    axes.text(_MARGIN + 2.3, top + 0.01, among, **canvas.text(8, canvas.MUTED, va="center"))
     said = f"The nearest by what the last layer is given: {counts or 'labels not known'}. Beneath: class, cosine."
     room = int((wide - 2 * _MARGIN) * 16)
     if width(said) > room:
