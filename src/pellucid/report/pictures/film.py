@@ -94,19 +94,22 @@ def _moving(figure: Figure, kind: str, **how: Any) -> bytes:
 def _in_one_palette(pages: list[Image.Image]) -> list[Image.Image]:
     """The pages in 256 colours, the same ones for all, so that a colour means the same in each.
 
-    They are chosen from the first, the middle and the last page, and from the scale, whose ends fill little of a page.
+    Each colour counts once, however much of a page it fills: the ends of a scale are small, and the photo is large.
     """
     from PIL import Image
 
-    wide, high = pages[0].size
-    some = [pages[0], pages[len(pages) // 2], pages[-1]]
-    together = Image.new("RGB", (wide, (len(some) + 1) * high))
-    for row, page in enumerate(some):
-        together.paste(page, (0, row * high))
-    scale = signed.colours(np.linspace(-1, 1, wide)[np.newaxis], 1.0)
-    together.paste(Image.fromarray(scale).resize((wide, high)), (0, len(some) * high))
-    palette = together.quantize(256, method=Image.Quantize.MEDIANCUT)
+    used = _different(np.concatenate([_different(np.asarray(page).reshape(-1, 3)) for page in pages]))
+    chosen = Image.fromarray(used[np.newaxis]).quantize(255, method=Image.Quantize.MEDIANCUT).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*chosen[: 3 * 255], 255, 255, 255])  # the paper stays white
     return [page.quantize(palette=palette, dither=Image.Dither.NONE) for page in pages]
+
+
+def _different(colours: np.ndarray) -> np.ndarray:
+    """Of colours, uint8 (N, 3), one of each that differs from the others in its five higher bits."""
+    coarse = (colours >> 3).astype(np.int32)
+    _, first = np.unique((coarse[:, 0] << 10) | (coarse[:, 1] << 5) | coarse[:, 2], return_index=True)
+    return colours[first]
 
 
 def _frame(figure: Figure, number: int) -> bytes:
