@@ -256,6 +256,11 @@ def test_an_early_layer_that_is_good_by_luck_is_not_marked(model, digits, monkey
     late = lucky(lambda place: 0.9 if place in (1, 8, 9, 10, 11) else 0.6)
     assert [place for place, good in enumerate(late.data["good"]) if good][:2] == [1, 8]
     assert late.data["first"] == 8, "c1 is good, but what comes after it is not"
+    assert "as far as" not in late.note
+    unsure = lucky(lambda place: 0.8 if place == 11 else 0.67)
+    assert unsure.note == (
+        "The first from which on all are as good as the best: the pixels themselves, as far as so few pictures can say."
+    )
     guessing = lucky(lambda _: 0.5)
     assert guessing.data["first"] is None
     assert guessing.note == "No layer tells them apart better than guessing, as far as so few pictures can say."

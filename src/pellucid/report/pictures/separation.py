@@ -30,7 +30,7 @@ def png(figure: Figure) -> bytes:
     ours, others = f"'{short(first, 16)}' (blue, above)", f"'{short(second, 16)}' (orange, below)"
     lines = [
         f"A plane through what each layer gives, laid by other pictures: the scores of {ours} and {others}.",
-        "At the right: how often the side is right; filled and bold where it is as good as the best.",
+        "Heights are square roots. At the right: how often the side is right; filled, bold: as good as the best.",
         f"n = {data['n']:,}; bars are 95 % intervals. {figure.note}",
     ]
     lines = [part for line in lines for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
