@@ -78,5 +78,7 @@ def _head(axes: Axes, figure: Figure) -> None:
     each = "All maps share one scale" if shared else "Each map has its own scale"
     meaning = f"{each}. White is 0, red above{'' if half else ', blue below'}."
     order = "In order of the largest value, which stands beneath each."
-    place = signed.head(axes, figure.title, [meaning, order, figure.note])
+    room = axes.get_xlim()[1] - 2 * _MARGIN
+    title = canvas.shortened(figure.title, [data["picture"]["id"], data["network"]], room)
+    place = signed.head(axes, title, [meaning, order, figure.note])
     signed.bar(axes, _MARGIN, place, data["largest"] if shared else None, half=half)

@@ -41,7 +41,8 @@ def png(figure: Figure) -> bytes:
     foot = first + block * len(rows) + 0.5
     high = foot + (2.0 if near else 0.72)
     drawing, axes = canvas.sheet(wide, high)
-    signed.head(axes, _title(figure, wide), lines)
+    title = canvas.shortened(figure.title, [data["picture"]["id"], data["network"]], wide - 2 * _MARGIN)
+    signed.head(axes, title, lines)
     _given(axes, data, picture, first)
     for column, method in enumerate(methods):
         left = _MARGIN + _SIDE + _GAP + column * (_EDGE + _GAP)
@@ -56,15 +57,6 @@ def png(figure: Figure) -> bytes:
     if near:
         _neighbours(axes, near, foot + 0.32, wide)
     return canvas.finish(drawing)
-
-
-def _title(figure: Figure, wide: float) -> str:
-    """The title, with its names shortened, rather than its middle, where even small letters have no room for it."""
-    title, room = figure.title, canvas.longest(wide - 2 * _MARGIN)
-    for name in (figure.data["picture"]["id"], figure.data["network"]):
-        if width(title) > room:
-            title = title.replace(name, short(name, max(12, width(name) - (width(title) - room))), 1)
-    return title
 
 
 def _given(axes: Axes, data: Mapping[str, Any], picture: np.ndarray, top: float) -> None:
