@@ -308,6 +308,15 @@ def test_separation_marks_the_first_layer_that_is_good():
     assert ends_white(drawn(Figure("separation", "separation", low, title="where")))
 
 
+def test_the_scale_of_separation_has_whole_numbers(monkeypatch):
+    layer = {"layer": "c", "kind": "ReLU", "accuracy": 0.25, "high": 0.7, "counts": [[0, 3, 1], [1, 2, 4]]}
+    data = {"network": "n", "classes": ["4", "9"], "n": 4, "good": [False], "first": None, "best": 0}
+    for low, marks in ((0.04, ["100 %", "80 %", "60 %", "40 %", "20 %", "0 %"]), (0.75, ["100 %", "90 %"])):
+        figure = Figure("separation", "separation", data | {"layers": [layer | {"low": low}]}, title="where")
+        said = words_of(figure, monkeypatch)
+        assert [one for one in said if one.endswith("0 %")][: len(marks)] == marks
+
+
 def test_the_column_of_layers_is_as_wide_as_their_names():
     name, kind = "blocks.11.depthwise.convolution", "depthwise convolution 5×5, stride 2"
     wide = column(["c1", name], ["ReLU", kind], 2.0)
@@ -371,6 +380,10 @@ def test_units_without_a_frame_are_said_to_see_the_whole_picture(monkeypatch):
         data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
         said = words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
         assert ("Each unit sees the whole picture." in said) == whole
+        assert "Without a frame it sees the whole picture." not in said
+    row["cells"] = [cell | {"frame": [0, 0, 8, 8]}, cell | {"frame": [0, 0, 3, 3]}]
+    said = words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+    assert "Without a frame it sees the whole picture." in said
 
 
 def test_a_long_number_leaves_the_name_of_its_class_less_room(monkeypatch):

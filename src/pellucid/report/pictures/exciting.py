@@ -24,10 +24,11 @@ def png(figure: Figure) -> bytes:
     columns = max(len(row["cells"]) for row in rows)
     wide = max(2 * _MARGIN + _SIDE + columns * (_EDGE + _GAP), 7.6)
     cells = [cell for row in rows for cell in row["cells"]]
-    framed = any(cell["frame"] and _part(cell) for cell in cells)
+    framed = any(map(_part, cells))
     lines = [
         "Each row: one unit, and the pictures for which its value is the largest; beneath each: class, value.",
         "The frame: what the unit sees (its receptive field) where it was excited most." if framed else "",
+        "Without a frame it sees the whole picture." if framed and not all(map(_part, cells)) else "",
         "Each unit sees the whole picture." if _whole(cells) else "",
         "It sees so little that only the place around it is shown, enlarged." if any(map(_small, cells)) else "",
         figure.note,
@@ -70,7 +71,7 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
     canvas.place(axes, picture, left, top, _EDGE)
     signed.frame(axes, left, top, _EDGE, (height, width))
     scale = _EDGE / max(height, width)
-    if cell["frame"] and _part(cell):
+    if _part(cell):
         y1, x1, y2, x2 = cell["frame"]
         corner = left + (_EDGE - width * scale) / 2, top + (_EDGE - height * scale) / 2
         place = (corner[0] + (x1 - x0) * scale, corner[1] + (y1 - y0) * scale)
@@ -85,7 +86,9 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
 
 
 def _part(cell: Mapping[str, Any]) -> bool:
-    """Whether the unit sees less than the whole picture."""
+    """Whether it is known that the unit sees less than the whole picture."""
+    if not cell["frame"]:
+        return False
     y1, x1, y2, x2 = cell["frame"]
     return (y2 - y1) * (x2 - x1) < 0.95 * cell["size"][0] * cell["size"][1]
 

@@ -62,7 +62,10 @@ def png(figure: Figure) -> bytes:
             [across(share)] * 2, [head - 0.03, head + len(layers) * _ROW], color=canvas.LINE, linewidth=0.7, zorder=0
         )
         axes.text(
-            across(share), head - 0.12, percent(share, 0), **canvas.text(8, canvas.MUTED, va="center", ha="center")
+            across(share),
+            head - 0.12,
+            percent(abs(round(share, 6)), 0),
+            **canvas.text(8, canvas.MUTED, va="center", ha="center"),
         )
     for row, layer in enumerate(layers):
         top = head + row * _ROW
