@@ -147,6 +147,32 @@ def test_dense_units_and_tokens_are_excited_too(model, digits, own):
     assert (len(rows), rows[0]["dead"]) == (4, True)
 
 
+def test_excited_units_are_dead_where_the_distribution_calls_them_constant(own, digits):
+    class Clipped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(1, 3, 1)
+            self.clip = nn.ReLU6()
+            self.head = nn.Linear(3 * 64, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.clip(self.first(x)).flatten(1))
+
+    network = Clipped()
+    with torch.no_grad():
+        # The first reaches 6 in every picture, and is 0 elsewhere; the second moves less than rounding does.
+        network.first.weight[:] = torch.tensor([1e3, 1e-7, 1.0]).reshape(3, 1, 1, 1)
+        network.first.bias[:] = torch.tensor([0.0, 1.0, 1.0])
+    given = own(network)
+    rows = insight.exciting(given, "clip", digits, limit=10, network=network).data["rows"]
+    assert [row["dead"] for row in rows] == [False, True, False]
+    assert [cell["value"] for cell in rows[0]["cells"]] == [6.0] * 9
+    alone = insight.exciting(given, "clip", digits, limit=10, units=[2], network=network).data["rows"]
+    assert alone[0]["dead"], "alone too"
+    layers = insight.activations(given, digits, limit=10, network=network)[1].data["layers"]
+    assert next(one["dead"] for one in layers if one["layer"] == "clip") == 1
+
+
 def test_units_are_counted_in_the_last_direction_where_the_channels_are_last(own, digits):
     class Last(nn.Module):
         def __init__(self) -> None:
@@ -230,6 +256,11 @@ def test_an_early_layer_that_is_good_by_luck_is_not_marked(model, digits, monkey
     late = lucky(lambda place: 0.9 if place in (1, 8, 9, 10, 11) else 0.6)
     assert [place for place, good in enumerate(late.data["good"]) if good][:2] == [1, 8]
     assert late.data["first"] == 8, "c1 is good, but what comes after it is not"
+    assert "as far as" not in late.note
+    unsure = lucky(lambda place: 0.8 if place == 11 else 0.67)
+    assert unsure.note == (
+        "The first from which on all are as good as the best: the pixels themselves, as far as so few pictures can say."
+    )
     guessing = lucky(lambda _: 0.5)
     assert guessing.data["first"] is None
     assert guessing.note == "No layer tells them apart better than guessing, as far as so few pictures can say."

@@ -182,3 +182,12 @@ def test_a_long_title_is_written_smaller_before_it_is_cut():
     said, size = canvas.titled(title * 3, 7.1)
     assert size == 9
     assert "…" in said
+
+
+def test_names_give_way_before_the_middle_of_a_title():
+    network, picture = "timm:swin_tiny_patch4_window7_224", "hymenoptera val/ants/1119630822_cd325ea21a.jpg"
+    title = f"layers.2.blocks.0.drop_path1 of {network}, DropPath: 384 maps of 14×14 for {picture}"
+    said = canvas.shortened(title, [picture, network], 10.2)
+    assert canvas.titled(said, 10.2)[0] == said
+    assert said.startswith(f"layers.2.blocks.0.drop_path1 of {network}, DropPath: 384 maps of 14×14 for hyme")
+    assert canvas.shortened("a of n for p", ["p", "n"], 10.2) == "a of n for p"

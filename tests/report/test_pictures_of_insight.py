@@ -5,18 +5,21 @@ from __future__ import annotations
 import base64
 import io
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from PIL import Image
 
 from pellucid.errors import UnknownNameError
 from pellucid.records import Figure
 from pellucid.report import pictures
-from pellucid.report.pictures import DPI, activations, blend, embedding, graph
+from pellucid.report.pictures import DPI, activations, blend, embedding, film, graph, signed
 from pellucid.report.pictures.layering import layout
 from pellucid.report.pictures.scene import Box, Line, Scene, Words, column, fitting
 from pellucid.report.wording import short
@@ -33,6 +36,21 @@ def encoded(pixels: np.ndarray) -> str:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return base64.b64encode(stream.getvalue()).decode()
+
+
+def words_of(drawn: Figure | Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is written in a picture, or in what is drawn by a call."""
+    said: list[str] = []
+
+    def text(self: Axes, x: float, y: float, s: str, **look: Any) -> Any:
+        said.append(s)
+        return written(self, x, y, s, **look)
+
+    written = Axes.text
+    monkeypatch.setattr(Axes, "text", text)
+    pictures.png(drawn) if isinstance(drawn, Figure) else drawn()
+    monkeypatch.setattr(Axes, "text", written)
+    return said
 
 
 def ends_white(image: np.ndarray) -> bool:
@@ -190,6 +208,21 @@ def test_reasons_are_drawn_with_and_without_neighbours():
     assert red(drawn(of_reasons(near=False, alike=None))) > red(without), "and so is one that is empty"
 
 
+def test_reasons_say_among_which_pictures_the_nearest_are(monkeypatch):
+    assert "among 40 pictures." in words_of(of_reasons(near=True), monkeypatch)
+
+
+def test_names_in_a_long_title_are_shortened_only_where_small_letters_have_no_room(monkeypatch):
+    figure = of_reasons(near=False)
+    name = "timm:swin_tiny_patch4_window7_224"
+    title = f"Why {name} calls hymenoptera val/ants/1119630822_cd325ea21a.jpg 'ants'"
+    figure.data["network"] = name
+    assert title in words_of(replace(figure, title=title), monkeypatch)
+    figure.data["picture"]["id"] = name * 4
+    said = words_of(replace(figure, title=f"Why {name} calls {name * 4} 'ants'"), monkeypatch)
+    assert next(one for one in said if one.startswith("Why")).endswith("'ants'")
+
+
 def of_points(labelled: bool, grey: bool, many: int = 30) -> Figure:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (8, 8) if grey else (8, 8, 3), dtype=np.uint8)
@@ -214,6 +247,12 @@ def test_errors_are_ringed_where_they_are_known(grey):
     known, unknown = drawn(of_points(True, grey)), drawn(of_points(False, grey))
     assert red(known) > red(unknown) + 100
     assert ends_white(known)
+
+
+@pytest.mark.parametrize(("grey", "many", "where"), [(True, 30, "beside"), (False, 30, "in"), (False, 500, "beside")])
+def test_what_the_model_said_stands_in_a_photo_that_has_room(grey, many, where, monkeypatch):
+    said = " ".join(words_of(of_points(True, grey, many), monkeypatch))
+    assert f"Ringed: 1 error; {where} the ring what the model said." in said
 
 
 def test_pictures_that_would_hide_each_other_are_moved_apart():
@@ -269,6 +308,15 @@ def test_separation_marks_the_first_layer_that_is_good():
     assert ends_white(drawn(Figure("separation", "separation", low, title="where")))
 
 
+def test_the_scale_of_separation_has_whole_numbers(monkeypatch):
+    layer = {"layer": "c", "kind": "ReLU", "accuracy": 0.25, "high": 0.7, "counts": [[0, 3, 1], [1, 2, 4]]}
+    data = {"network": "n", "classes": ["4", "9"], "n": 4, "good": [False], "first": None, "best": 0}
+    for low, marks in ((0.04, ["100 %", "80 %", "60 %", "40 %", "20 %", "0 %"]), (0.75, ["100 %", "90 %"])):
+        figure = Figure("separation", "separation", data | {"layers": [layer | {"low": low}]}, title="where")
+        said = words_of(figure, monkeypatch)
+        assert [one for one in said if one.endswith("0 %")][: len(marks)] == marks
+
+
 def test_the_column_of_layers_is_as_wide_as_their_names():
     name, kind = "blocks.11.depthwise.convolution", "depthwise convolution 5×5, stride 2"
     wide = column(["c1", name], ["ReLU", kind], 2.0)
@@ -290,6 +338,27 @@ def test_many_layers_are_drawn_at_most_so_many_the_dead_ones_first():
     assert ends_white(drawn(figure))
 
 
+def test_what_is_below_zero_has_a_true_minus(monkeypatch):
+    layer = {
+        "layer": "l", "kind": "ReLU", "units": 4, "zeros": 0.5, "dead": 0, "silent": 1, "mean": 0.1, "deviation": 1.0,
+        "edges": [-1.5, 1.0], "counts": [0, 3, 1, 0], "outside": 0.0,
+    }  # fmt: skip
+    figure = Figure("activations", "activations", {"network": "n", "layers": [layer], "n": 5}, title="t", note="")
+    assert {"−1.5", "1"} <= set(words_of(figure, monkeypatch))
+    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "given": "x", "value": -0.25, "size": [8, 8]}
+    row = {
+        "unit": 1,
+        "label": "",
+        "highest": -0.25,
+        "dead": False,
+        "commonest": None,
+        "cells": [cell | {"frame": None}],
+    }
+    data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
+    assert "−0.25" in words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+    assert "(rank correlation −0.10)" in words_of(of_reasons(near=False, alike=-0.1), monkeypatch)
+
+
 def test_units_that_say_nothing_are_called_dead():
     cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "given": "x", "value": 1.0, "size": [8, 8]}
     alive = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": ["x", 2]}
@@ -301,6 +370,30 @@ def test_units_that_say_nothing_are_called_dead():
     image = drawn(Figure("exciting", "exciting", data, title="t", note="Among 5."))
     assert ends_white(image)
     assert (np.abs(image.astype(int) - [0xE8, 0x59, 0x0C]).max(axis=2) < 20).any(), "the frame of what it sees"
+
+
+def test_units_without_a_frame_are_said_to_see_the_whole_picture(monkeypatch):
+    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "given": "x", "value": 1.0, "size": [8, 8]}
+    for frame, whole in (([0, 0, 8, 8], True), ([0, 0, 3, 3], False), (None, False)):
+        row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": None}
+        row["cells"] = [cell | {"frame": frame}]
+        data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
+        said = words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+        assert ("Each unit sees the whole picture." in said) == whole
+        assert "Without a frame it sees the whole picture." not in said
+    row["cells"] = [cell | {"frame": [0, 0, 8, 8]}, cell | {"frame": [0, 0, 3, 3]}]
+    said = words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+    assert "Without a frame it sees the whole picture." in said
+
+
+def test_a_long_number_leaves_the_name_of_its_class_less_room(monkeypatch):
+    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "given": "automobile", "size": [8, 8], "frame": None}
+    row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": None}
+    row["cells"] = [cell | {"value": 1.0}, cell | {"value": -2.17e-7}]
+    data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
+    said = words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+    names = [one for one in said if one.startswith("a")]
+    assert len(names[0]) > len(names[1]) >= 3
 
 
 def test_attention_lights_the_picture_where_it_looks():
@@ -348,6 +441,28 @@ def test_a_film_has_a_frame_for_every_epoch_and_the_last_one_stays(tmp_path, end
         image.seek(3)
         image.load()
         assert image.info["duration"] >= 2000
+
+
+def test_a_film_as_gif_keeps_the_colours_of_its_scales(tmp_path):
+    figure = of_film(maps=True)
+    leaves = np.random.default_rng(0).integers(0, 200, (64, 64, 3)) * [0.4, 1, 0.3]
+    figure.data["picture"]["png"] = encoded(leaves.astype(np.uint8))
+    with Image.open(pictures.draw(figure, tmp_path / "film.gif")) as image:
+        for number in (0, 3):
+            image.seek(number)
+            shown = np.asarray(image.convert("RGB")).astype(int).reshape(-1, 3)
+            for end in signed.colours(np.array([[-0.9, -0.5, 0.5, 0.9]]), 1.0)[0].astype(int):
+                assert np.abs(shown - end).max(axis=1).min() < 24
+
+
+def test_a_film_of_colours_says_all_of_what_they_mean(monkeypatch):
+    figure = of_film(maps=True)
+    figure.data["picture"] |= {"id": "p" * 30, "given": "b" * 16}
+    for frame in figure.data["frames"]:
+        frame["kernels"] = np.zeros((2, 3, 3, 3)).tolist()
+    said = words_of(lambda: film._frame(figure, 0), monkeypatch)
+    assert "Kernels in colour, grey is 0; maps: white is 0, red above, blue below; one scale over all epochs." in said
+    assert f"The picture: {'p' * 30}, given as '{'b' * 16}'." in said
 
 
 def test_a_film_is_a_strip_too(tmp_path):

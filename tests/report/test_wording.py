@@ -25,6 +25,11 @@ def test_what_is_not_defined_is_a_dash():
     assert wording.percent(None) == wording.cell("recall %", None) == "–"
 
 
+def test_what_is_below_zero_has_a_true_minus():
+    assert wording.minus("-0.25, 1e-05") == "−0.25, 1e−05"
+    assert [wording.cell("mean", one) for one in (-0.003193, -12, "a-b", 0.5)] == ["−0.003193", "−12", "a-b", "0.5"]
+
+
 @given(st.floats(0, 1))
 def test_per_cent_can_be_read_back(fraction):
     assert float(wording.percent(fraction).removesuffix(" %")) == pytest.approx(100 * fraction, abs=0.0501)

@@ -24,6 +24,21 @@ _EACH = 40_000
 """So many values of each layer are kept for its histogram."""
 
 
+def by_unit(layer: Layer, output: torch.Tensor) -> torch.Tensor:
+    """The outputs of a batch, (B, units, H, W), (B, tokens, units) or (B, units), as (units, values of each)."""
+    return output.transpose(0, 1).flatten(1) if layer.spatial else output.flatten(0, -2).T
+
+
+def constant(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+    """Which units gave one value only, bool (units,): those that moved by no more than a layer's rounding errors.
+
+    Args:
+        low: the lowest value of each unit of a layer.
+        high: the highest.
+    """
+    return (high - low) <= 1e-6 * (high.max() - low.min()).clamp(min=1e-30)
+
+
 class _Tally:
     """What is known of a layer so far."""
 
@@ -35,8 +50,8 @@ class _Tally:
         self.kept: list[np.ndarray] = []
 
     def add(self, output: torch.Tensor, share: float) -> None:
-        """Takes in the outputs of a batch, (B, units, H, W), (B, tokens, units) or (B, units)."""
-        units = output.transpose(0, 1).flatten(1) if self.layer.spatial else output.flatten(0, -2).T
+        """Takes in the outputs of a batch."""
+        units = by_unit(self.layer, output)
         low, high = units.amin(dim=1), units.amax(dim=1)
         self.low = low if self.low is None else torch.minimum(self.low, low)
         self.high = high if self.high is None else torch.maximum(self.high, high)
@@ -100,8 +115,7 @@ def activations(
                 f"'{name}' gives values that are infinite or not numbers: the weights were spoilt while the network "
                 f"learned. Train again with a lower learning rate."
             )
-        span = float((tally.high.max() - tally.low.min()).clamp(min=1e-30))
-        constant = (tally.high - tally.low) <= 1e-6 * span
+        dead = int(constant(tally.low, tally.high).sum())
         silent = int((tally.high <= 0).sum())
         units = len(tally.low)
         rows.append(
@@ -112,7 +126,7 @@ def activations(
                 rounded(mean),
                 rounded(deviation),
                 tally.zeros / tally.count,
-                int(constant.sum()),
+                dead,
                 silent,
             )
         )
@@ -124,7 +138,7 @@ def activations(
                 "kind": tally.layer.kind,
                 "units": units,
                 "zeros": rounded(tally.zeros / tally.count),
-                "dead": int(constant.sum()),
+                "dead": dead,
                 "silent": silent,
                 "mean": rounded(mean),
                 "deviation": rounded(deviation),

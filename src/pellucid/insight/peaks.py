@@ -12,6 +12,7 @@ import torch
 from pellucid.errors import UsageError
 from pellucid.inference.building import build
 from pellucid.insight import choosing
+from pellucid.insight.distributions import by_unit, constant
 from pellucid.insight.fields import Field
 from pellucid.insight.flow import receptive_fields
 from pellucid.insight.numbers import as_png, rounded
@@ -68,7 +69,7 @@ def exciting(
         raise UsageError(f"'{chosen.name}' has the units 1 to {many:,}; given: --unit {wrong[0]}.")
     pictures, which = sample(data, split, limit or PICTURES, seed=seed)
     pictures, pixels = prepared(pictures, said)
-    values, places = _peaks(module, pixels, said, chosen, numbers, progress)
+    values, places, dead = _peaks(module, pixels, said, chosen, numbers, progress)
     field = receptive_fields(module, said.shape).get(chosen.name)
     rows = []
     for row, number in enumerate(numbers):
@@ -81,7 +82,7 @@ def exciting(
                 "unit": number,
                 "label": model.classes[number - 1] if many == len(model.classes) and not chosen.spatial else "",
                 "highest": rounded(values[row].max()),
-                "dead": bool(values[row].max() == values[row].min()),
+                "dead": bool(dead[row]),
                 "commonest": list(commonest) if commonest else None,
                 "cells": cells,
             }
@@ -102,13 +103,22 @@ def exciting(
 
 def _peaks(
     module: Any, pixels: np.ndarray, said: Any, layer: Layer, numbers: Sequence[int], progress: Progress | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The largest value of each unit for each picture, (units, N), and where in its map it stands, (units, N)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the units give.
+
+    Returns:
+        The largest value of each unit for each picture, (units, N); where in its map it stands, (units, N); and which
+        gave one value at all places of all pictures, bool (units,). A ReLU6 that reaches 6 in each of them did not.
+    """
     values = np.zeros((len(numbers), len(pixels)), np.float32)
     places = np.zeros((len(numbers), len(pixels)), np.int64)
     which = torch.tensor([number - 1 for number in numbers])
+    low, high = torch.tensor(torch.inf), torch.tensor(-torch.inf)
 
     def take(_: Layer, output: torch.Tensor, first: int) -> None:
+        nonlocal low, high
+        units = by_unit(layer, output)
+        low, high = torch.minimum(low, units.amin(dim=1)), torch.maximum(high, units.amax(dim=1))
         if layer.spatial:
             flat = output[:, which].flatten(2)
         elif output.ndim == 4:
@@ -124,7 +134,7 @@ def _peaks(
         places[:, first : first + len(flat)] = place.T.numpy()
 
     record(module, pixels, said, [layer], take, progress=progress)
-    return values, places
+    return values, places, constant(low, high)[which].numpy()
 
 
 def _cell(

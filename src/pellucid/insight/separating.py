@@ -127,7 +127,10 @@ def separation(
     elif first == best and not all(good[first:]):
         answer = f"The best: {_called(drawn[first])}; later layers lose something of it."
     else:
-        answer = f"The first from which on all are as good as the best: {_called(drawn[first])}."
+        # One that may be guessing is hardly as good: it only cannot be told from the best.
+        unsure = any(layer["low"] <= 0.5 for layer in drawn[first:])
+        few = ", as far as so few pictures can say" if unsure else ""
+        answer = f"The first from which on all are as good as the best: {_called(drawn[first])}{few}."
     figure = Figure("separation", "separation", data_shown, title=title, note=f"{answer} {left_out}".strip())
     return Findings((Table("separation", COLUMNS, tuple(tuple(row) for row in rows), note), figure))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pellucid.records import Figure
-from pellucid.report.wording import count, width
+from pellucid.report.wording import count, minus, width
 
 Panel = Mapping[str, Any]
 _AT_MOST = 9
@@ -29,11 +29,7 @@ def text(figure: Figure) -> str:
 def number(value: float) -> str:
     """Three significant digits, with a true minus: `−0.25`, `3`, `1010`."""
     shown = f"{value:.3g}" if abs(value) < 1000 else f"{value:.4g}"
-    return _minus(shown)
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "−")
+    return minus(shown)
 
 
 def _row(panels: Sequence[Panel]) -> list[str]:
@@ -115,7 +111,7 @@ def _graph(panel: Panel) -> list[str]:
         lines.append(f"{node['label']} = {number(node['value'])}{slope}")
     return [
         *lines,
-        *(f"{start} → {end}" + (f"   {_minus(said)}" if said else "") for start, end, said in panel["edges"]),
+        *(f"{start} → {end}" + (f"   {minus(said)}" if said else "") for start, end, said in panel["edges"]),
     ]
 
 

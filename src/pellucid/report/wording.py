@@ -93,14 +93,19 @@ def cell(column: str, content: Any) -> str:
         return "yes" if content else "no"
     if isinstance(content, int | float):
         if column.endswith("%"):
-            return _hundredths(content, 1)
-        return f"{content:,}" if isinstance(content, int) else f"{content:.4g}"
+            return minus(_hundredths(content, 1))
+        return minus(f"{content:,}" if isinstance(content, int) else f"{content:.4g}")
     return visible(str(content))
 
 
 def count(n: int, one: str, many: str = "") -> str:
     """A number with its noun: "1 picture", "1,437 pictures"."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def minus(text: str) -> str:
+    """A number that was written with a hyphen, with a true minus: "−0.25", "1e−05"."""
+    return text.replace("-", "−")
 
 
 def visible(text: str) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
 from pellucid.report.pictures.scene import column, fitting
-from pellucid.report.wording import count, percent, short
+from pellucid.report.wording import count, minus, percent, short
 
 _MARGIN, _ROW, _NAME, _BARS, _ZEROS, _WORDS = 0.25, 0.5, 2.0, 3.2, 1.5, 1.9
 MOST = 60
@@ -27,9 +28,11 @@ def png(figure: Figure) -> bytes:
     named = column([one["layer"] for one in layers], [one["kind"] for one in layers], _NAME)
     wide = _MARGIN * 2 + named + _BARS + _ZEROS + _WORDS + 0.6
     lines = [
-        f"Each histogram: the layer's values that are not 0, the outermost 0.4 % at the ends. {figure.note}",
+        "Each histogram: the layer's values that are not 0, red above, blue below; the outermost 0.4 % at the ends.",
+        "Its heights are square roots, so that few values are seen too.",
         "A dead unit gave one and the same value for every picture. A unit that is never above 0 is dead after a ReLU.",
         f"{count(left_out, 'layer')} not drawn; the table has all." if left_out else "",
+        figure.note,
     ]
     lines = [part for line in lines if line for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
     head = 0.95 + 0.19 * len(lines)
@@ -80,11 +83,11 @@ def _row(axes: Axes, layer: Mapping[str, Any], top: float, named: float) -> None
     zero = left + _BARS * (0 - low) / (highest - low)
     axes.plot([zero, zero], [bottom - high, bottom + 0.03], color=canvas.INK, linewidth=0.9)
     axes.plot([left, left + _BARS], [bottom, bottom], color=canvas.FAINT, linewidth=0.7)
+    # The numbers may stand upon a bar.
+    look = canvas.text(7, canvas.MUTED, va="center", path_effects=[withStroke(linewidth=2, foreground=canvas.PAPER)])
     if zero > left + 0.4:
-        axes.text(left, bottom - high + 0.02, f"{low:.3g}", **canvas.text(7, canvas.MUTED, va="center"))
-    axes.text(
-        left + _BARS, bottom - high + 0.02, f"{highest:.3g}", **canvas.text(7, canvas.MUTED, va="center", ha="right")
-    )
+        axes.text(left, bottom - high + 0.02, minus(f"{low:.3g}"), **look)
+    axes.text(left + _BARS, bottom - high + 0.02, minus(f"{highest:.3g}"), ha="right", **look)
     left += _BARS + 0.3
     axes.add_patch(Rectangle((left, middle - 0.07), _ZEROS - 0.55, 0.14, facecolor="#eef1f4", linewidth=0))
     axes.add_patch(

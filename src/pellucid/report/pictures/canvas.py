@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -67,6 +68,21 @@ def letters() -> list[str]:
 def text(size: float, colour: str = INK, **more: Any) -> dict[str, Any]:
     """How text looks, as keyword arguments. A dollar sign in a name is a dollar sign, not mathematics."""
     return {"fontsize": size, "color": colour, "fontfamily": letters(), "parse_math": False, **more}
+
+
+def shortened(title: str, names: Sequence[str], wide: float) -> str:
+    """A title that fits into so many inches in its smallest letters: the names in it give way, and not its middle.
+
+    Args:
+        title: the title.
+        names: what stands in it and may be shortened, in this order.
+        wide: of the room, in inches.
+    """
+    room = int(wide * _COLUMNS * _TITLE / _LEAST_TITLE)
+    for name in names:
+        if width(title) > room:
+            title = title.replace(name, short(name, max(12, width(name) - (width(title) - room))), 1)
+    return title
 
 
 def titled(title: str, wide: float) -> tuple[str, float]:

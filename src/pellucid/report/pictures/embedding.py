@@ -17,6 +17,8 @@ from pellucid.report.wording import count, percent, short
 _MARGIN, _SIDE, _KEY = 0.25, 9.2, 1.75
 _WORDS = 40
 """So many errors have what the model said in words beside them; of more the words would hide each other."""
+_HOLDS = 0.4
+"""A photo so wide, in inches, has room for the word; beside it, the word would stand on the next photo."""
 _COLOURS = (
     "#1f77b4", "#d9730d", "#2a9134", "#a01c8c", "#7a5230", "#0f8b8d", "#c2185b", "#5b5ea6", "#8a8a00", "#444444",
     "#4aa3df", "#f2a65a", "#7bc67e", "#d58ad0", "#b58d6b", "#6fc7c9", "#ee8db2", "#9c9fd6", "#c7c745", "#9a9a9a",
@@ -40,9 +42,13 @@ def png(figure: Figure) -> bytes:
     )
     kept = f"Of each picture's {data['near']} nearest among these numbers {percent(data['kept'], 0)} are nearest here."
     what = "Colours: what the model says."
-    few = sum(wrong) <= _WORDS
+    pictures = [canvas.decoded(point["png"]) for point in points]
+    framed = pictures[0].ndim == 3
+    edge = min(0.6, (_SIDE**2 * (0.4 if framed else 0.34) / len(points)) ** 0.5)
+    few, within = sum(wrong) <= _WORDS, framed and edge >= _HOLDS
     if data["labelled"]:
-        said = "beside the ring what the model said" if few else "the dot in the colour of what the model said"
+        where = "in the ring" if within else "beside the ring"
+        said = f"{where} what the model said" if few else "the dot in the colour of what the model said"
         what = f"Ringed: {count(sum(wrong), 'error')}{f'; {said}' if any(wrong) else ''}."
     lines = [
         f"Each picture stands where the last layer's numbers put it. {share} {kept}",
@@ -52,9 +58,6 @@ def png(figure: Figure) -> bytes:
     head = 0.7 + 0.19 * len(lines)
     drawing, axes = canvas.sheet(wide, head + _SIDE + 0.25)
     signed.head(axes, figure.title, lines)
-    pictures = [canvas.decoded(point["png"]) for point in points]
-    framed = pictures[0].ndim == 3
-    edge = min(0.6, (_SIDE**2 * (0.4 if framed else 0.34) / len(points)) ** 0.5)
     places = np.array([(point["x"], point["y"]) for point in points], float)
     low, high = places.min(axis=0), places.max(axis=0)
     # Away from the frame, so that there is room for those that are moved, and for rings.
@@ -66,13 +69,15 @@ def png(figure: Figure) -> bytes:
         left, top = _MARGIN + places[i][0], head + _SIDE - edge - places[i][1]
         _point(axes, pictures[i], colours[shown[i]], (left, top, edge))
         if wrong[i]:
-            _error(axes, points[i]["predicted"], colours, (left, top, edge), few=few)
+            _error(axes, points[i]["predicted"], colours, (left, top, edge), few=few, within=within)
     _key(axes, shown, wrong, names, colours, head, labelled=data["labelled"])
     return canvas.finish(drawing)
 
 
-def _error(axes: Axes, said: str, colours: dict[str, str], place: tuple[float, float, float], *, few: bool) -> None:
-    """A ring around an error; beside it what the model said: in words where there are few, else as a dot."""
+def _error(
+    axes: Axes, said: str, colours: dict[str, str], place: tuple[float, float, float], *, few: bool, within: bool
+) -> None:
+    """A ring around an error; in it or beside it what the model said: in words where there are few, else as a dot."""
     left, top, edge = place
     middle = left + edge / 2, top + edge / 2
     reach = edge * (0.72 if few else 0.62)
@@ -80,7 +85,10 @@ def _error(axes: Axes, said: str, colours: dict[str, str], place: tuple[float, f
     if few:
         look = canvas.text(7.5, canvas.WRONG, va="center", weight="bold", zorder=5)
         look["path_effects"] = [withStroke(linewidth=2, foreground=canvas.PAPER)]
-        axes.text(middle[0] + reach + 0.03, middle[1], short(said, 10), **look)
+        if within:
+            axes.text(middle[0], top + edge - 0.06, short(said, 10), ha="center", **look)
+        else:
+            axes.text(middle[0] + reach + 0.03, middle[1], short(said, 10), **look)
         return
     dot = middle[0] + reach * 0.75, middle[1] - reach * 0.75
     colour = colours.get(said, canvas.MUTED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -11,7 +11,8 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
-from pellucid.report.wording import short
+from pellucid.report.pictures.scene import fitting, inches
+from pellucid.report.wording import minus, short
 
 _MARGIN, _SIDE, _GAP, _EDGE, _TEXT = 0.25, 1.45, 0.1, 0.8, 0.22
 _FRAME = "#e8590c"
@@ -23,10 +24,12 @@ def png(figure: Figure) -> bytes:
     columns = max(len(row["cells"]) for row in rows)
     wide = max(2 * _MARGIN + _SIDE + columns * (_EDGE + _GAP), 7.6)
     cells = [cell for row in rows for cell in row["cells"]]
-    framed = any(cell["frame"] and _part(cell) for cell in cells)
+    framed = any(map(_part, cells))
     lines = [
         "Each row: one unit, and the pictures for which its value is the largest; beneath each: class, value.",
         "The frame: what the unit sees (its receptive field) where it was excited most." if framed else "",
+        "Without a frame it sees the whole picture." if framed and not all(map(_part, cells)) else "",
+        "Each unit sees the whole picture." if _whole(cells) else "",
         "It sees so little that only the place around it is shown, enlarged." if any(map(_small, cells)) else "",
         figure.note,
     ]
@@ -44,7 +47,7 @@ def png(figure: Figure) -> bytes:
             axes.text(
                 _MARGIN + _SIDE,
                 top + 0.4,
-                f"Gave {row['highest']:g} for every picture.",
+                minus(f"Gave {row['highest']:g} for every picture."),
                 **canvas.text(9, canvas.MUTED, va="center"),
             )
             continue
@@ -68,24 +71,31 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
     canvas.place(axes, picture, left, top, _EDGE)
     signed.frame(axes, left, top, _EDGE, (height, width))
     scale = _EDGE / max(height, width)
-    if cell["frame"] and _part(cell):
+    if _part(cell):
         y1, x1, y2, x2 = cell["frame"]
         corner = left + (_EDGE - width * scale) / 2, top + (_EDGE - height * scale) / 2
         place = (corner[0] + (x1 - x0) * scale, corner[1] + (y1 - y0) * scale)
         axes.add_patch(
             Rectangle(place, (x2 - x1) * scale, (y2 - y1) * scale, fill=False, linewidth=1.5, edgecolor=_FRAME)
         )
+    value = minus(f"{cell['value']:.3g}")
     if cell["given"] is not None:
-        axes.text(left, top + _EDGE + 0.1, short(str(cell["given"]), 8), **canvas.text(7.5, va="center", weight="bold"))
-    axes.text(
-        left + _EDGE, top + _EDGE + 0.1, f"{cell['value']:.3g}", **canvas.text(7, canvas.MUTED, va="center", ha="right")
-    )
+        name = short(str(cell["given"]), fitting(str(cell["given"]), 8, _EDGE - inches(value, 7)))
+        axes.text(left, top + _EDGE + 0.1, name, **canvas.text(7.5, va="center", weight="bold"))
+    axes.text(left + _EDGE, top + _EDGE + 0.1, value, **canvas.text(7, canvas.MUTED, va="center", ha="right"))
 
 
 def _part(cell: Mapping[str, Any]) -> bool:
-    """Whether the unit sees less than the whole picture."""
+    """Whether it is known that the unit sees less than the whole picture."""
+    if not cell["frame"]:
+        return False
     y1, x1, y2, x2 = cell["frame"]
     return (y2 - y1) * (x2 - x1) < 0.95 * cell["size"][0] * cell["size"][1]
+
+
+def _whole(cells: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether it is known that the units see all of each picture."""
+    return all(cell["frame"] and not _part(cell) for cell in cells)
 
 
 def _small(cell: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
-from pellucid.report.wording import percent, short, width
+from pellucid.report.wording import minus, percent, short, width
 
 _MARGIN, _HEAD, _GAP, _TEXT = signed.MARGIN, 1.62, 0.16, 0.36
 _PICTURE, _APART, _LEAST = 1.9, 0.45, 7.6
@@ -41,7 +41,8 @@ def png(figure: Figure) -> bytes:
         axes.text(left, top + edge + 0.12, one["number"], **canvas.text(8.5, va="center", weight="bold"))
         beneath = canvas.text(7.5, canvas.MUTED, va="center", ha="right")
         # Where they are small, a number of four digits leaves no room for the word; the head says what it is.
-        said = f"{one['highest']:.3g}" if edge < 1 else f"max {one['highest']:.3g}"
+        highest = minus(f"{one['highest']:.3g}")
+        said = highest if edge < 1 else f"max {highest}"
         axes.text(left + edge, top + edge + 0.12, said, **beneath)
     return canvas.finish(drawing)
 
@@ -77,5 +78,7 @@ def _head(axes: Axes, figure: Figure) -> None:
     each = "All maps share one scale" if shared else "Each map has its own scale"
     meaning = f"{each}. White is 0, red above{'' if half else ', blue below'}."
     order = "In order of the largest value, which stands beneath each."
-    place = signed.head(axes, figure.title, [meaning, order, figure.note])
+    room = axes.get_xlim()[1] - 2 * _MARGIN
+    title = canvas.shortened(figure.title, [data["picture"]["id"], data["network"]], room)
+    place = signed.head(axes, title, [meaning, order, figure.note])
     signed.bar(axes, _MARGIN, place, data["largest"] if shared else None, half=half)

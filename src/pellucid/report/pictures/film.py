@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +13,9 @@ from matplotlib.patches import Rectangle
 from pellucid.records import Figure
 from pellucid.report.pictures import canvas, signed
 from pellucid.report.wording import percent, probable, short
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _MARGIN, _EDGE, _GAP = 0.25, 0.72, 0.09
 _BAR = 1.5
@@ -81,9 +84,32 @@ def _moving(figure: Figure, kind: str, **how: Any) -> bytes:
             )
     each = int(1000 * min(max(_SECONDS / len(pages), 0.12), 1.2))
     times = [each] * (len(pages) - 1) + [max(each, 2500)]  # the last one stays, to be looked at
+    if kind == "GIF":
+        pages = _in_one_palette(pages)
     stream = io.BytesIO()
     pages[0].save(stream, kind, save_all=True, append_images=pages[1:], duration=times, loop=0, **how)
     return stream.getvalue()
+
+
+def _in_one_palette(pages: list[Image.Image]) -> list[Image.Image]:
+    """The pages in 256 colours, the same ones for all, so that a colour means the same in each.
+
+    Each colour counts once, however much of a page it fills: the ends of a scale are small, and the photo is large.
+    """
+    from PIL import Image
+
+    used = _different(np.concatenate([_different(np.asarray(page).reshape(-1, 3)) for page in pages]))
+    chosen = Image.fromarray(used[np.newaxis]).quantize(255, method=Image.Quantize.MEDIANCUT).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*chosen[: 3 * 255], 255, 255, 255])  # the paper stays white
+    return [page.quantize(palette=palette, dither=Image.Dither.NONE) for page in pages]
+
+
+def _different(colours: np.ndarray) -> np.ndarray:
+    """Of colours, uint8 (N, 3), one of each that differs from the others in its five higher bits."""
+    coarse = (colours >> 3).astype(np.int32)
+    _, first = np.unique((coarse[:, 0] << 10) | (coarse[:, 1] << 5) | coarse[:, 2], return_index=True)
+    return colours[first]
 
 
 def _frame(figure: Figure, number: int) -> bytes:
@@ -124,7 +150,7 @@ def _meaning(data: Mapping[str, Any]) -> list[str]:
     given = f", given as '{short(picture['given'], 16)}'" if picture["given"] is not None else ""
     zero = "Kernels in colour, grey is 0; maps: white" if _coloured(data) else "White"
     scale = f"{zero} is 0, red above, blue below; one scale over all epochs."
-    return [f"{scale} The picture: {short(picture['id'], 30)}{given}."]
+    return [scale, f"The picture: {short(picture['id'], 30)}{given}."]
 
 
 def _kernels(data: Mapping[str, Any]) -> str:

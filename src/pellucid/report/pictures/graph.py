@@ -197,8 +197,8 @@ def _head(figure: Figure, room: float) -> list[tuple[str, float]]:
     """The title and the sentences beneath, as lines that fit."""
     if figure.data["backward"]:
         first = (
-            "Arrows upwards: where gradients go. ∂out: gradient of what a box gives; ∂W: of its parameters, in a block "
-            "the largest."
+            "Arrows upwards: where gradients go. In red: what torch calls the step; ∂out: gradient of what a box "
+            "gives; ∂W: of its parameters, in a block the largest."
         )
     else:
         first = (

@@ -12,7 +12,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
 from pellucid.report.operation_text import number
 from pellucid.report.pictures import canvas, signed
-from pellucid.report.wording import width
+from pellucid.report.wording import minus, width
 
 Panel = Mapping[str, Any]
 Place = tuple[float, float, float, float]
@@ -120,7 +120,7 @@ def graph(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:  # 
         where = a + (b - a) * panel["along"]
         look = canvas.text(7.5, canvas.MUTED, ha="center", va="center")
         box = {"facecolor": canvas.PAPER, "edgecolor": "none", "pad": 1.0}
-        axes.text(float(where[0]), float(where[1]), said.replace("-", "−"), bbox=box, **look)
+        axes.text(float(where[0]), float(where[1]), minus(said), bbox=box, **look)
     for node in panel["nodes"]:
         x, y = centres[node["name"]]
         axes.add_patch(Circle((x, y), _RADIUS, facecolor="#eef3f7", edgecolor=canvas.INK, linewidth=1.0, zorder=3))

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
 from pellucid.report.pictures import blend, canvas, signed
-from pellucid.report.wording import probable, short, width
+from pellucid.report.wording import minus, probable, short, width
 
 _MARGIN, _EDGE, _GAP, _SIDE, _LABEL = 0.25, 1.85, 0.28, 2.05, 0.34
 _ALIKE = 0.5
@@ -29,7 +29,8 @@ def png(figure: Figure) -> bytes:
     lines = [
         "Red speaks for it, blue against it, each map on its own scale.",
         "A map shows what the model reacts to, not whether it is right to.",
-        "Deletion ↓ (the lower the better) and insertion ↑ (the higher): ✓ better than all maps of noise, ✗ not.",
+        "Deletion ↓: the mean probability while what the map holds for important is taken away, the lower the better.",
+        "Insertion ↑: the same while it is put back, the higher the better. ✓ better than all maps of noise, ✗ not.",
         "Shuffled weights have forgotten everything: a map that stays as it was shows the picture, not the model.",
         figure.note,
     ]
@@ -40,7 +41,8 @@ def png(figure: Figure) -> bytes:
     foot = first + block * len(rows) + 0.5
     high = foot + (2.0 if near else 0.72)
     drawing, axes = canvas.sheet(wide, high)
-    signed.head(axes, _title(figure, wide), lines)
+    title = canvas.shortened(figure.title, [data["picture"]["id"], data["network"]], wide - 2 * _MARGIN)
+    signed.head(axes, title, lines)
     _given(axes, data, picture, first)
     for column, method in enumerate(methods):
         left = _MARGIN + _SIDE + _GAP + column * (_EDGE + _GAP)
@@ -55,15 +57,6 @@ def png(figure: Figure) -> bytes:
     if near:
         _neighbours(axes, near, foot + 0.32, wide)
     return canvas.finish(drawing)
-
-
-def _title(figure: Figure, wide: float) -> str:
-    """The title, with its names shortened, rather than its middle, where it is too long."""
-    title, room = figure.title, int((wide - 2 * _MARGIN) * 8.8)
-    for name in (figure.data["picture"]["id"], figure.data["network"]):
-        if width(title) > room:
-            title = title.replace(name, short(name, max(12, width(name) - (width(title) - room))), 1)
-    return title
 
 
 def _given(axes: Axes, data: Mapping[str, Any], picture: np.ndarray, top: float) -> None:
@@ -108,7 +101,7 @@ def _alike(axes: Axes, method: Mapping[str, Any], left: float, top: float) -> No
     axes.text(
         left,
         top + 0.17,
-        f"(rank correlation {method['alike']:.2f})".replace("-", "−"),
+        minus(f"(rank correlation {method['alike']:.2f})"),
         **canvas.text(7, canvas.MUTED, va="center"),
     )
 
@@ -118,6 +111,8 @@ def _neighbours(axes: Axes, near: Mapping[str, Any], top: float, wide: float) ->
     cells = near["cells"]
     counts = ", ".join(f"{number} of {len(cells)} are '{short(name, 16)}'" for name, number in near["counts"][:3])
     axes.text(_MARGIN, top, "Because it looks like these", **canvas.text(10, va="center", weight="bold"))
+    among = short(f"among {near['among']}", int((wide - 2 * _MARGIN - 2.3) * 16))
+    axes.text(_MARGIN + 2.3, top + 0.01, among, **canvas.text(8, canvas.MUTED, va="center"))
     said = f"The nearest by what the last layer is given: {counts or 'labels not known'}. Beneath: class, cosine."
     room = int((wide - 2 * _MARGIN) * 16)
     if width(said) > room:
@@ -132,6 +127,6 @@ def _neighbours(axes: Axes, near: Mapping[str, Any], top: float, wide: float) ->
         axes.text(
             left + edge,
             top + 0.46 + edge,
-            f"{cell['cosine']:.2f}",
+            minus(f"{cell['cosine']:.2f}"),
             **canvas.text(7, canvas.MUTED, va="center", ha="right"),
         )

@@ -30,7 +30,7 @@ def png(figure: Figure) -> bytes:
     ours, others = f"'{short(first, 16)}' (blue, above)", f"'{short(second, 16)}' (orange, below)"
     lines = [
         f"A plane through what each layer gives, laid by other pictures: the scores of {ours} and {others}.",
-        "At the right: how often the side is right; filled and bold where it is as good as the best.",
+        "Heights are square roots. At the right: how often the side is right; filled, bold: as good as the best.",
         f"n = {data['n']:,}; bars are 95 % intervals. {figure.note}",
     ]
     lines = [part for line in lines for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
@@ -62,7 +62,10 @@ def png(figure: Figure) -> bytes:
             [across(share)] * 2, [head - 0.03, head + len(layers) * _ROW], color=canvas.LINE, linewidth=0.7, zorder=0
         )
         axes.text(
-            across(share), head - 0.12, percent(share, 0), **canvas.text(8, canvas.MUTED, va="center", ha="center")
+            across(share),
+            head - 0.12,
+            percent(abs(round(share, 6)), 0),
+            **canvas.text(8, canvas.MUTED, va="center", ha="center"),
         )
     for row, layer in enumerate(layers):
         top = head + row * _ROW
