@@ -59,6 +59,10 @@ def strike(registry: Path, named: str) -> None:
 def stays_green(scratch: Path, *tests: str) -> None:
     """Runs import-linter and tests in the copy."""
     environment = os.environ | {"PYTHONPATH": str(scratch / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    if not (
+        Path(environment["PELLUCID_DATA"]) / "mnist"
+    ).is_dir():  # no real sets were given: theirs are skipped there too
+        del environment["PELLUCID_DATA"]
     linter = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"]
     runner = [
         sys.executable,

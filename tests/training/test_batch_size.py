@@ -132,17 +132,17 @@ def few():
 
 
 # The base of two processes differs by tens of megabytes, which what a batch adds must outweigh.
-WIDE = {"widths": [20_000, 10]}
+WIDE = {"widths": [40_000, 10]}
 
 
 def test_real_steps_in_a_process_of_its_own():
-    """An MLP of 64 × 20,000 weights: what a batch adds is known from below, as its activations are kept to go back."""
+    """An MLP of 64 × 40,000 weights: what a batch adds is known from below, as its activations are kept to go back."""
     found = find_batch_size(few(), "mlp", settings=WIDE, batch_size=450)
     assert found.chosen == 450, "all that there is to learn from, since the plan says so"
     sizes = {batch: taken for batch, taken in found.tried.items() if taken is not None}
     assert list(sizes) == [16, 32, 64, 128, 256, 450]
     # Two layers' outputs before and after the activation, float32.
-    assert sizes[450] - sizes[16] > 0.9 * 2 * 4 * 20_000 * (450 - 16)
+    assert sizes[450] - sizes[16] > 0.9 * 2 * 4 * 40_000 * (450 - 16)
     assert sizes[450] < found.limit
 
     between = (sizes[64] + sizes[450]) // 2

@@ -260,7 +260,7 @@ def test_callbacks_are_told_everything_in_order(few):
     tape = BestTape()
     training = quick(few, batch_size=100, callbacks=[tape], keep="last")
     names = [name for name, _ in tape.events if name not in ("kept", "weights")]
-    epoch = ["step"] * 3 + ["best", "epoch", "model"]
+    epoch = ["step"] * 3 + ["best", "model", "epoch"]
     assert names == ["start", "model", *epoch, *epoch, "end"]
     plan = tape.events[0][1][0]
     assert (plan.network, plan.data, plan.epochs, plan.steps_per_epoch) == ("mlp", "few", 2, 3)
@@ -407,7 +407,7 @@ def test_a_loss_that_is_no_number_ends_in_a_sentence(few):
     with pytest.raises(TrainingError) as caught:
         quick(few, learning_rate=1e30, schedule="constant", warm_up=0.0)
     assert "stopped being a number in epoch 1, so nothing was learned" in str(caught.value)
-    assert "1e+29" in str(caught.value)
+    assert "for example 0.1," in str(caught.value), "the rate after an absurd one is one that may work"
 
 
 class Spoilt(nn.Module):
