@@ -145,7 +145,8 @@ def test_real_steps_in_a_process_of_its_own():
     assert sizes[450] - sizes[16] > 0.9 * 2 * 4 * 40_000 * (450 - 16)
     assert sizes[450] < found.limit
 
-    between = (sizes[64] + sizes[450]) // 2
+    # Nearer to 64: what a process takes at its most may differ by a hundred megabytes from one to the next.
+    between = sizes[64] + (sizes[450] - sizes[64]) // 4
     less = find_batch_size(few(), "mlp", settings=WIDE, batch_size=450, memory_limit=between)
     assert 32 <= less.chosen < 450
     assert less.tried[less.chosen] <= between == less.limit
