@@ -26,9 +26,14 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """From each curve's tag to its points: (epoch, value)."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    found: dict[str, dict[int, float]] = {}
+    # One by one: of files of one process and second, a folder's reader passes over number 10 after number 9.
+    for file in sorted(folder.glob("events*"), key=lambda path: path.stat().st_mtime_ns):
+        events = EventAccumulator(str(file))
+        events.Reload()
+        for tag in events.Tags()["scalars"]:
+            found.setdefault(tag, {}).update({point.step: point.value for point in events.Scalars(tag)})
+    return {tag: sorted(points.items()) for tag, points in found.items()}
 
 
 def test_the_curves_are_the_history(digits, tmp_path):
