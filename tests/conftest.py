@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 # Two test processes share two cores. This has to be said before torch is imported anywhere.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -45,6 +46,12 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.delenv("PELLUCID_DEBUG", raising=False)
         patch.setenv("NO_COLOR", "1")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_splits_of_other_tests() -> None:
+    """Each test carves its pictures as if nobody had carved them before."""
+    shutil.rmtree(Path(os.environ["PELLUCID_CACHE"]) / "splits", ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

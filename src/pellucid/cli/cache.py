@@ -28,7 +28,7 @@ def cache(
 
     It lies in $PELLUCID_CACHE, or your user cache folder, and is limited to 20 GB, or a tenth of the disk if that is
     less; PELLUCID_CACHE_LIMIT=50GB sets another limit. What was unused for longest goes first. --clear empties all
-    that can be made again; the ledger, which cannot, has to be named.
+    that can be made again; the splits and the ledger, which cannot, have to be named.
     """
     from pellucid.cli import console
     from pellucid.data import cache as kept

@@ -74,8 +74,9 @@ def from_arrays(
     if test_fraction != 0:
         check_fraction(test_fraction, "test_fraction")
         if "test" not in splits:
-            splits["train"], splits["test"] = carve(splits["train"], test_fraction, seed, name="test")
-            notes.append(carved_note(len(splits["test"]), test_fraction, seed))
+            whole = splits["train"]
+            splits["train"], splits["test"] = carve(whole, test_fraction, seed, name="test")
+            notes.append(carved_note(whole, len(splits["test"]), test_fraction, seed))
     if classes is None and min(int(split.known_labels().min()) for split in splits.values()) > 0:
         notes.append("the labels are numbers, none of them 0, and classes are numbered from 0: is the first one 1?")
     notes += lacking(splits)

@@ -14,10 +14,14 @@ import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pellucid.data.location import cache_root
 from pellucid.errors import DataError, StorageError, UnknownNameError, UsageError
 from pellucid.records import atomic
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "KINDS",
@@ -30,8 +34,10 @@ __all__ = [
     "locked",
     "make_room",
     "parse_size",
+    "read_arrays",
     "shown",
     "used",
+    "write_arrays",
 ]
 
 
@@ -54,6 +60,7 @@ KINDS: dict[str, Kind] = {
     "families": Kind("which pictures are copies of each other"),
     "looks": Kind("what a check saw of pictures"),
     "hashes": Kind("which file has which content, and what of it is no picture"),
+    "splits": Kind("which pictures were set apart, so that they stay so", again=False),
     "ledger": Kind("how often each test split was scored", again=False),
 }
 """The folders of the cache."""
@@ -111,6 +118,29 @@ def used(path: Path) -> None:
     """Notes that a file is used now: it will not be among the first that go."""
     with contextlib.suppress(OSError):
         os.utime(path)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of a file that `write_arrays` wrote; one that is not there, or damaged, is as good as none."""
+    import numpy as np
+
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except Exception:  # noqa: BLE001 (damage comes as many exceptions: of zip, of NumPy, of the system)
+        return None
+    used(path)
+    return arrays
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Keeps arrays in a file of the cache, whole or not at all; where the cache cannot be written to, not at all."""
+    import numpy as np
+
+    with contextlib.suppress(StorageError):
+        folder(path.relative_to(cache_root()).parts[0])
+        with atomic.replacing(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
 
 
 def limit() -> int:

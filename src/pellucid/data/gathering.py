@@ -174,8 +174,9 @@ def as_dataset(
     said = [*notes, *_copies_note(copies)]
     if not has_splits and test_fraction:
         try:
-            splits["train"], splits["test"] = carve(splits["train"], test_fraction, seed, name="test")
-            said.append(carved_note(len(splits["test"]), test_fraction, seed))
+            whole = splits["train"]
+            splits["train"], splits["test"] = carve(whole, test_fraction, seed, name="test")
+            said.append(carved_note(whole, len(splits["test"]), test_fraction, seed))
         except DataError:
             said.append("no test split was given, and there are too few pictures to set any apart")
     said += lacking(splits)

@@ -20,8 +20,7 @@ import numpy as np
 from pellucid.data import cache
 from pellucid.data.files import read_errors
 from pellucid.data.progress import Progress, watched
-from pellucid.errors import StorageError
-from pellucid.records import MappedPictures, PictureFiles, atomic
+from pellucid.records import MappedPictures, PictureFiles
 from pellucid.records.pictures import Members
 
 __all__ = ["content_hashes", "recall", "remember", "threads"]
@@ -98,7 +97,7 @@ _Known = Mapping[str, tuple[tuple[int, int], bytes]]
 
 
 def _recalled(top: str) -> dict[str, tuple[tuple[int, int], bytes]]:
-    arrays = _read(_place(top))
+    arrays = cache.read_arrays(_place(top))
     if arrays is None:
         return {}
     names = arrays["names"].tobytes().decode("utf-8", "surrogateescape").split("\0")
@@ -110,7 +109,7 @@ def _remember_files(top: str, known: _Known) -> None:
     if not known:
         return
     names = "\0".join(known).encode("utf-8", "surrogateescape")
-    _write(
+    cache.write_arrays(
         _place(top),
         names=np.frombuffer(names, dtype=np.uint8),
         states=np.array([state for state, _ in known.values()], dtype=np.int64).reshape(-1, 2),
@@ -120,7 +119,7 @@ def _remember_files(top: str, known: _Known) -> None:
 
 def recall(path: Path, version: int) -> dict[str, np.ndarray] | None:
     """What was remembered of a file by `remember`; None where it has changed since, or nothing was."""
-    arrays = _read(_place(os.path.abspath(path)))  # noqa: PTH100 (as above)
+    arrays = cache.read_arrays(_place(os.path.abspath(path)))  # noqa: PTH100 (as above)
     if arrays is None or tuple(arrays.pop("state", np.zeros(3)).tolist()) != (*_state(str(path)), version):
         return None
     return arrays
@@ -132,27 +131,9 @@ def remember(path: Path, version: int, **arrays: np.ndarray) -> None:
         status = path.stat()
     if time.time_ns() - status.st_mtime_ns > _SETTLED * 1e9:
         state = np.array([status.st_size, status.st_mtime_ns, version], dtype=np.int64)
-        _write(_place(os.path.abspath(path)), state=state, **arrays)  # noqa: PTH100 (as above)
+        cache.write_arrays(_place(os.path.abspath(path)), state=state, **arrays)  # noqa: PTH100 (as above)
 
 
 def _place(what: str) -> Path:
     name = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return cache.cache_root() / "hashes" / f"{name}.npz"
-
-
-def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of a file of ours; one that is not there, or damaged, is as good as none."""
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except Exception:  # noqa: BLE001 (damage comes as many exceptions: of zip, of NumPy, of the system)
-        return None
-    cache.used(path)
-    return arrays
-
-
-def _write(path: Path, **arrays: np.ndarray) -> None:
-    with contextlib.suppress(StorageError):
-        cache.folder("hashes")
-        with atomic.replacing(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)

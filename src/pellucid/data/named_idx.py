@@ -139,8 +139,9 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     name = path.resolve().name
     splits, notes = _read_splits(path, None, name)
     if set(_pairs(path)) == {""} and test_fraction:
-        splits["train"], splits["test"] = carve(splits["train"], test_fraction, seed, name="test")
-        notes.append(carved_note(len(splits["test"]), test_fraction, seed))
+        whole = splits["train"]
+        splits["train"], splits["test"] = carve(whole, test_fraction, seed, name="test")
+        notes.append(carved_note(whole, len(splits["test"]), test_fraction, seed))
     return Dataset(name, splits, f"IDX files of the folder {name}.", tuple(notes))
 
 

@@ -4,8 +4,8 @@ A class of n pictures gives floor or ceiling of n × fraction of them, so that t
 is possible; a class of two or more keeps at least one picture on each side; a class of one stays in the rest.
 
 Each picture has a random key, and the smallest keys of a class are carved. The key of a file is a hash of its content,
-so a file keeps its side when it is moved or renamed, and when others are added, removed or unreadable; only at the
-edge, where a class's count changes, may one go over. Pictures in memory go by their places.
+so a file keeps its side when it is moved or renamed; and it is held there when others are added or removed
+(`data/sides.py`): only what is new is shared out. Pictures in memory go by their places.
 
 No copy crosses: pictures that are copies of each other, exact or nearly so (`data/checking/likeness.py`), and those of
 one declared group stay on one side.
@@ -22,6 +22,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pellucid.data import sides
 from pellucid.data.catalogue import is_published
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, PictureFiles, Split
@@ -59,7 +60,9 @@ def carve(split: Split, fraction: float, seed: int, *, name: str, copies: bool =
     """Carves a part off a split, class by class.
 
     Copies of one picture stay together, and so do the pictures of one group where the split has a column `groups`; the
-    counts are then as near to the stratified ones as that allows.
+    counts are then as near to the stratified ones as that allows. Files stay on the side where an earlier carving with the
+    same name, seed and fraction had them, unless all that is left of their class is on one side, or a new picture shows
+    that two of them belong together: these then go to the rest.
 
     Args:
         split: what to carve from; its labels must be known.
@@ -76,17 +79,21 @@ def carve(split: Split, fraction: float, seed: int, *, name: str, copies: bool =
     """
     check_fraction(fraction)
     labels = split.known_labels()
-    keys = _keys(split, seed, name)
+    contents, settings = _contents(split), _settings(fraction, seed, name)
+    keys = _keys(split, contents, seed, name)
     groups = _together(split, copies=copies)
+    before = sides.recalled(contents, settings)
+    held = _released(before, labels)
     if groups is not None:
-        chosen = _choose_groups(labels, groups, len(split.classes), fraction, keys)
+        chosen = _choose_groups(labels, groups, len(split.classes), fraction, keys, held)
     else:
-        chosen = _choose(labels, len(split.classes), fraction, keys)
+        chosen = _choose(labels, len(split.classes), fraction, keys, held)
     if not chosen.any() or chosen.all():
         raise DataError(
             f"The {split.name} split has {len(split):,} pictures, too few to carve a {name} split from it: some class "
             f"needs at least two{'' if groups is None else ', of different groups and not copies of each other'}."
         )
+    sides.remember(contents, settings, chosen, before)
     return split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen), name=name)
 
 
@@ -102,9 +109,12 @@ def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     return replace(dataset, splits=order | {k: v for k, v in dataset.splits.items() if k not in order})
 
 
-def carved_note(n: int, fraction: float, seed: int) -> str:
-    """Says that a test split was carved, by how much and by which seed."""
-    return f"no test split was given: {n:,} pictures ({100 * fraction:g} % of each class) were set apart by seed {seed}"
+def carved_note(whole: Split, n: int, fraction: float, seed: int) -> str:
+    """Says that a test split of `n` pictures was carved from the whole, by how much and by which seed."""
+    said = f"no test split was given: {n:,} pictures ({100 * fraction:g} % of each class) were set apart by seed {seed}"
+    kept = sides.kept(_contents(whole), _settings(fraction, seed, "test"))
+    stay = f"{kept:,} of all {len(whole):,} are on the side that they had before others were added or removed"
+    return f"{said}; {stay}" if kept else said
 
 
 def lacking(splits: Mapping[str, Split]) -> list[str]:
@@ -130,7 +140,21 @@ def _together(split: Split, *, copies: bool) -> np.ndarray | None:
     return None if np.array_equal(kin, everyone) else kin
 
 
-def _keys(split: Split, seed: int, name: str) -> np.ndarray:
+def _contents(split: Split) -> np.ndarray:
+    """SHA-256 of the content of each file, S32 (N,); empty where there is nothing to read, and for all in memory."""
+    if isinstance(split.pictures, PictureFiles):
+        from pellucid.data.hashing import content_hashes
+
+        return content_hashes(split.pictures)
+    return np.zeros(len(split), dtype="S32")
+
+
+def _settings(fraction: float, seed: int, name: str) -> str:
+    """What a carving depends on beside the pictures."""
+    return f"{name} {fraction!r} {seed}"
+
+
+def _keys(split: Split, contents: np.ndarray, seed: int, name: str) -> np.ndarray:
     """One random key a picture, the same on every platform for ever: uint64 (N,).
 
     For files a hash of the content, or of the id where there is nothing to read. For arrays the raw output of the bit
@@ -139,17 +163,21 @@ def _keys(split: Split, seed: int, name: str) -> np.ndarray:
     if seed < 0:
         raise UsageError(f"The seed is {seed}; it must be 0 or more.")
     if isinstance(split.pictures, PictureFiles):
-        from pellucid.data.hashing import content_hashes
-
-        contents = content_hashes(split.pictures).tolist()
         hashes = (
             hashlib.sha256(
                 f"{seed}/{name}/".encode() + (content or str(identity).encode("utf-8", "backslashreplace"))
             ).digest()[:8]
-            for identity, content in zip(split.ids, contents, strict=True)
+            for identity, content in zip(split.ids, contents.tolist(), strict=True)
         )
         return np.array([int.from_bytes(one, "little") for one in hashes], dtype=np.uint64)
     return np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])).random_raw(len(split))
+
+
+def _released(before: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The sides that are held: those of before, without the classes of which all that is left was on one side."""
+    n = np.bincount(labels)
+    one_sided = [np.bincount(labels, before == side) == n for side in (sides.CARVED, sides.REST)]
+    return np.where(np.any(one_sided, axis=0)[labels], sides.UNKNOWN, before)
 
 
 def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
@@ -169,36 +197,44 @@ def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
     return low
 
 
-def _choose(labels: np.ndarray, classes: int, fraction: float, keys: np.ndarray) -> np.ndarray:
-    """Which pictures are carved: bool (N,)."""
-    chosen = np.zeros(len(labels), dtype=bool)
-    counts = _counts(np.bincount(labels, minlength=classes), fraction)
-    for label, count in enumerate(counts):
-        members = np.flatnonzero(labels == label)
-        chosen[members[np.argsort(keys[members], kind="stable")[:count]]] = True
+def _choose(labels: np.ndarray, classes: int, fraction: float, keys: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Which pictures are carved: bool (N,). Those held are; what a class then lacks is filled up with unknown ones."""
+    chosen = held == sides.CARVED
+    wanted = _counts(np.bincount(labels, minlength=classes), fraction)
+    wanted -= np.bincount(labels[chosen], minlength=classes)
+    for label in np.flatnonzero(wanted > 0):
+        members = np.flatnonzero((labels == label) & (held == sides.UNKNOWN))
+        chosen[members[np.argsort(keys[members], kind="stable")[: wanted[label]]]] = True
     return chosen
 
 
 def _choose_groups(
-    labels: np.ndarray, groups: np.ndarray, classes: int, fraction: float, keys: np.ndarray
+    labels: np.ndarray, groups: np.ndarray, classes: int, fraction: float, keys: np.ndarray, held: np.ndarray
 ) -> np.ndarray:
     """Which pictures are carved when groups stay together: bool (N,).
 
-    The groups are met in random order; one is taken when that brings the counts of the classes nearer to the
-    stratified ones.
+    A group of which one is held in the rest is in the rest, else one of which one is held as carved is carved. The
+    others are met in random order; one is taken when that brings the counts of the classes nearer to the stratified
+    ones.
     """
     names, members = np.unique(groups, return_inverse=True)
-    held: list[Counter[int]] = [Counter() for _ in names]
+    owned: list[Counter[int]] = [Counter() for _ in names]
     for group, label in zip(members.tolist(), labels.tolist(), strict=True):
-        held[group][label] += 1
+        owned[group][label] += 1
     first_key = np.full(len(names), np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(first_key, members, keys)
+    taken = np.bincount(members, held == sides.CARVED) > 0
+    settled = taken.copy()
+    stays = np.bincount(members, held == sides.REST) > 0
+    taken &= ~stays
+    settled |= stays
     # How many of each class are still wanted. Only the classes that a group has are looked at: there may be many.
-    wanted = _counts(np.bincount(labels, minlength=classes), fraction).tolist()
-    taken = np.zeros(len(names), dtype=bool)
+    wanted = _counts(np.bincount(labels, minlength=classes), fraction)
+    wanted = (wanted - np.bincount(labels[taken[members]], minlength=classes)).tolist()
     for group in np.argsort(first_key, kind="stable").tolist():
-        if sum(abs(wanted[label] - n) - abs(wanted[label]) for label, n in held[group].items()) < 0:
+        gain = sum(abs(wanted[label]) - abs(wanted[label] - n) for label, n in owned[group].items())
+        if gain > 0 and not settled[group]:
             taken[group] = True
-            for label, n in held[group].items():
+            for label, n in owned[group].items():
                 wanted[label] -= n
     return taken[members]
