@@ -306,7 +306,8 @@ def test_sentences_on_splits():
     ]
     assert lacking({"train": split_of([0, 0], classes=2)}) == ["train lacks the class '1'"]
     assert lacking({"train": split_of([0, 1])}) == []
-    assert carved_note(split_of([0, 1]), 1234, 0.2, 5).endswith("1,234 pictures (20 % of each class) were set apart by seed 5")
+    note = carved_note(split_of([0, 1]), 1234, 0.2, 5)
+    assert note.endswith("1,234 pictures (20 % of each class) were set apart by seed 5")
 
 
 def scenes(numbers, edge=16) -> np.ndarray:

@@ -60,9 +60,9 @@ def carve(split: Split, fraction: float, seed: int, *, name: str, copies: bool =
     """Carves a part off a split, class by class.
 
     Copies of one picture stay together, and so do the pictures of one group where the split has a column `groups`; the
-    counts are then as near to the stratified ones as that allows. Files stay on the side where an earlier carving with the
-    same name, seed and fraction had them, unless all that is left of their class is on one side, or a new picture shows
-    that two of them belong together: these then go to the rest.
+    counts are then as near to the stratified ones as that allows. Files stay where an earlier carving of the same name,
+    seed and fraction had them, unless all that is left of their class is on one side, or a new picture shows that two
+    of them belong together: these then go to the rest.
 
     Args:
         split: what to carve from; its labels must be known.
