@@ -36,7 +36,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="A data set's name, or a folder with one folder of pictures per class.",
+            help="A data set's name, a folder with a folder of pictures per class, a table (CSV, Parquet), tar shards.",
             show_default=False,
             autocompletion=completion.datasets,
         ),
