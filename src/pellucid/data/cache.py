@@ -100,10 +100,10 @@ def _known(kind: str) -> str:
 
 
 def entries(kind: str | None = None) -> list[Entry]:
-    """The files of the cache (of one kind, where it is given), those unused for longest first."""
+    """The files of the cache (of one kind, where it is given) that may be looked at, those unused for longest first."""
     found = []
     for name in KINDS if kind is None else [_known(kind)]:
-        for path in (cache_root() / name).rglob("*"):
+        for path in _beneath(cache_root() / name):
             # What begins with a dot is a lock, or is just being written.
             if path.name.startswith("."):
                 continue
@@ -112,6 +112,14 @@ def entries(kind: str | None = None) -> list[Entry]:
                 if path.is_file():
                     found.append(Entry(name, path, status.st_size, status.st_mtime))
     return sorted(found, key=lambda entry: (entry.used, entry.path))
+
+
+def _beneath(place: Path) -> list[Path]:
+    """All that lies in a folder; nothing where this user may not look into it."""
+    try:
+        return list(place.rglob("*"))
+    except PermissionError:
+        return []
 
 
 def used(path: Path) -> None:
@@ -133,14 +141,16 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
     return arrays
 
 
-def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Keeps arrays in a file of the cache, whole or not at all; where the cache cannot be written to, not at all."""
+def write_arrays(path: Path, **arrays: np.ndarray) -> bool:
+    """Keeps arrays in a file of the cache, whole or not at all; whether that could be done."""
     import numpy as np
 
     with contextlib.suppress(StorageError):
         folder(path.relative_to(cache_root()).parts[0])
         with atomic.replacing(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)
+        return True
+    return False
 
 
 def limit() -> int:

@@ -69,8 +69,7 @@ def remember(contents: np.ndarray, settings: str, carved: np.ndarray, before: np
     torn = np.bincount(which, carved) % np.bincount(which) != 0
     first = first[known[first] & ~torn]
     still = np.array((before[first] == carved[first]).sum())
-    cache.write_arrays(place, pictures=pictures[first], carved=carved[first], kept=still)
-    if place.exists():
+    if cache.write_arrays(place, pictures=pictures[first], carved=carved[first], kept=still):
         _drop_those_within(pictures[first], place)
 
 
