@@ -2,7 +2,7 @@
 
 A hash alone cannot hold pictures in place and share out the classes evenly too: where a class grows, new pictures would
 push out some that were set apart. So each carving is recorded in the cache, and the next one of the same name, seed and
-fraction holds to the record that has most of its pictures.
+fraction holds to those records of which most is still there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +71,7 @@ class _Record:
 
 
 def recalled(contents: np.ndarray, settings: str, name: str) -> tuple[np.ndarray, Stay | None]:
-    """The side of each picture in the record of this carving, or else in that with most of its pictures, int8 (N,).
+    """The side of each picture in the record of this carving, or else in that with most of these pictures, int8 (N,).
 
     Args:
         contents: SHA-256 of each picture, S32 (N,); empty where there is none.
@@ -83,15 +82,18 @@ def recalled(contents: np.ndarray, settings: str, name: str) -> tuple[np.ndarray
         (the sides, how they stand to an earlier carving); None where this carving was not made before.
     """
     pictures = _numbers(contents)
-    best, most = None, (0, 0)
+    alike: list[tuple[int, int, np.ndarray]] = []
     for _, record in _records(settings) if contents.any() else ():
         found = np.flatnonzero(record.names == name.encode())
         if len(found):
             return record.sides(pictures), Stay(int(record.kept[found[0]]), int(record.entered[found[0]]))
         shared = int(np.isin(record.pictures, pictures).sum())
-        if (shared, int(record.made)) > most and shared > (1 - _MOST_LOST) * len(record.pictures):
-            best, most = record, (shared, int(record.made))
-    return np.full(len(contents), UNKNOWN, dtype=np.int8) if best is None else best.sides(pictures), None
+        if shared > (1 - _MOST_LOST) * len(record.pictures):
+            alike.append((shared, int(record.made), record.sides(pictures)))
+    sides = np.full(len(contents), UNKNOWN, dtype=np.int8)
+    for _, _, found in sorted(alike, key=lambda one: one[:2]):
+        sides = np.where(found == UNKNOWN, sides, found)
+    return sides, None
 
 
 def remember(contents: np.ndarray, settings: str, name: str, carved: np.ndarray, before: np.ndarray) -> Stay:
@@ -145,9 +147,14 @@ def _prefix(settings: str) -> str:
     return hashlib.sha256(settings.encode()).hexdigest()[:16] + "-"
 
 
-def _records(settings: str) -> Iterator[tuple[Path, _Record]]:
-    for entry in cache.entries("splits"):
-        arrays = cache.read_arrays(entry.path) if entry.path.name.startswith(_prefix(settings)) else None
-        with contextlib.suppress(TypeError):  # whatever has other arrays is no record
-            if arrays is not None:
-                yield entry.path, _Record(**arrays)
+def _records(settings: str) -> list[tuple[Path, _Record]]:
+    found = {
+        path: cache.read_arrays(path) for path in (cache.cache_root() / "splits").glob(f"{_prefix(settings)}*.npz")
+    }
+    if not all(path.exists() for path in found):
+        return _records(settings)  # another process has replaced one just now
+    records = []
+    for path, arrays in found.items():
+        with contextlib.suppress(TypeError):  # what has other arrays is no record
+            records += [] if arrays is None else [(path, _Record(**arrays))]
+    return records

@@ -89,9 +89,7 @@ def carve_test(split: Split, fraction: float, seed: int) -> tuple[Split, Split, 
     share = f"{len(test):,} pictures ({100 * fraction:g} % of each class)"
     said = f"no test split was given: {share} were set apart by seed {seed}"
     if stay.kept:
-        said += (
-            f"; {stay.kept:,} of all {len(split):,} are on the side that they had before others were added or removed"
-        )
+        said += f"; {stay.kept:,} of all {len(split):,} are on the side that they had before"
     if stay.entered:
         said += f"; of those set apart, {stay.entered:,} had been for training"
     if not stay.recorded:
