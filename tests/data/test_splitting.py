@@ -215,6 +215,21 @@ def test_sets_that_are_joined_keep_their_sides(tmp_path):
     assert carved_of(both, 0.2, 0) != set.union(*apart), "else nothing was tested"
 
 
+def test_a_record_that_two_processes_replaced_counts_once(tmp_path):
+    def carved(n: int) -> Path:
+        carved_of(photos_of(range(n), [0] * n, tmp_path), 0.2, 0)
+        [entry] = cache.entries("splits")
+        return entry.path
+
+    first = carved(40)
+    content = first.read_bytes()
+    second = carved(45)
+    first.write_bytes(content)  # so does a process that has not read the second one yet leave it
+    carved(50)
+    assert not second.exists()
+    assert len(cache.read_arrays(carved(50))["names"]) == 3
+
+
 def test_a_record_that_another_process_replaces_meanwhile_is_found(tmp_path, monkeypatch):
     carved_of(photos_of(range(25), [0] * 25, tmp_path), 0.2, 0)
     split, read_arrays = photos_of(range(50), [0] * 50, tmp_path), cache.read_arrays

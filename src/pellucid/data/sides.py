@@ -129,8 +129,10 @@ def remember(contents: np.ndarray, settings: str, name: str, carved: np.ndarray,
         key: np.concatenate([getattr(record, key) for record in (new, *(record for _, record in replaced))])
         for key in ("names", "kept", "entered")
     }
+    # Each once: two processes may have replaced the same record.
+    once = np.unique(several["names"], return_index=True)[1]
     place = cache.cache_root() / "splits" / f"{_prefix(settings)}{name}.npz"
-    cache.write_arrays(place, **vars(new) | several)
+    cache.write_arrays(place, **vars(new) | {key: values[once] for key, values in several.items()})
     recorded = place.exists()
     for path in [path for path, _ in replaced if recorded and path != place]:
         with contextlib.suppress(OSError):
