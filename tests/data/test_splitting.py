@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.data import cache, sides
-from pellucid.data.hashing import content_hashes
 from pellucid.data.splitting import carve, carve_test, lacking, with_validation
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, PictureFiles, Split
@@ -230,19 +229,18 @@ def test_a_record_that_two_processes_replaced_counts_once(tmp_path):
     assert len(cache.read_arrays(carved(50))["names"]) == 3
 
 
-def test_a_record_that_another_process_replaces_meanwhile_is_found(tmp_path, monkeypatch):
-    carved_of(photos_of(range(25), [0] * 25, tmp_path), 0.2, 0)
-    split, read_arrays = photos_of(range(50), [0] * 50, tmp_path), cache.read_arrays
-    contents, others = content_hashes(split.pictures), []
+def test_one_process_carves_at_a_time(tmp_path, monkeypatch):
+    split, recalled = photos_of(range(40), [0] * 40, tmp_path), sides.recalled
 
-    def slow(path: Path) -> dict[str, np.ndarray] | None:
-        monkeypatch.setattr(cache, "read_arrays", read_arrays)
-        others.append(carved_of(split, 0.2, 0))
-        return read_arrays(path)
+    def look(*given: object) -> tuple[np.ndarray, sides.Stay | None]:
+        with pytest.raises(TimeoutError), cache.locked(cache.folder("splits"), wait=False):
+            pass
+        return recalled(*given)
 
-    monkeypatch.setattr(cache, "read_arrays", slow)
-    mine = sides.recalled(contents, "test 0.2 0", "?" * 16)[0]
-    assert {f"{i}.png" for i in np.flatnonzero(mine == sides.CARVED)} == others[0]
+    monkeypatch.setattr(sides, "recalled", look)
+    carved_of(split, 0.2, 0)
+    with cache.locked(cache.folder("splits"), wait=False):
+        pass
 
 
 def test_a_set_may_shrink_by_and_by(tmp_path):

@@ -10,14 +10,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pellucid.data import cache
+from pellucid.errors import StorageError
 
-__all__ = ["CARVED", "REST", "UNKNOWN", "Stay", "recalled", "remember"]
+__all__ = ["CARVED", "REST", "UNKNOWN", "Stay", "alone", "recalled", "remember"]
 
 CARVED, REST, UNKNOWN = 1, 0, -1
 """The sides: set apart, not set apart, not known."""
@@ -68,6 +70,16 @@ class _Record:
         """Whether it has all pictures of another one, and sets none apart that was not: a model may know that one."""
         sides = self.sides(other.pictures)
         return not (sides == UNKNOWN).any() and not (other.carved < sides).any()
+
+
+@contextlib.contextmanager
+def alone(contents: np.ndarray) -> Iterator[None]:
+    """Lets no other process record between `recalled` and `remember`, where the cache can be written to."""
+    with contextlib.ExitStack() as held:
+        if contents.any():
+            with contextlib.suppress(StorageError, OSError, NotImplementedError):
+                held.enter_context(cache.locked(cache.folder("splits")))
+        yield
 
 
 def recalled(contents: np.ndarray, settings: str, name: str) -> tuple[np.ndarray, Stay | None]:
@@ -129,7 +141,7 @@ def remember(contents: np.ndarray, settings: str, name: str, carved: np.ndarray,
         key: np.concatenate([getattr(record, key) for record in (new, *(record for _, record in replaced))])
         for key in ("names", "kept", "entered")
     }
-    # Each once: two processes may have replaced the same record.
+    # Each once: where nothing can be locked, two processes may have replaced the same record.
     once = np.unique(several["names"], return_index=True)[1]
     place = cache.cache_root() / "splits" / f"{_prefix(settings)}{name}.npz"
     cache.write_arrays(place, **vars(new) | {key: values[once] for key, values in several.items()})
@@ -150,13 +162,9 @@ def _prefix(settings: str) -> str:
 
 
 def _records(settings: str) -> list[tuple[Path, _Record]]:
-    found = {
-        path: cache.read_arrays(path) for path in (cache.cache_root() / "splits").glob(f"{_prefix(settings)}*.npz")
-    }
-    if not all(path.exists() for path in found):
-        return _records(settings)  # another process has replaced one just now
     records = []
-    for path, arrays in found.items():
+    for path in (cache.cache_root() / "splits").glob(f"{_prefix(settings)}*.npz"):
+        arrays = cache.read_arrays(path)
         with contextlib.suppress(TypeError):  # what has other arrays is no record
             records += [] if arrays is None else [(path, _Record(**arrays))]
     return records

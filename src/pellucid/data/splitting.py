@@ -105,20 +105,22 @@ def _carved(split: Split, fraction: float, seed: int, *, name: str, copies: bool
     keys = _keys(split, contents, seed, name)
     groups = _together(split, copies=copies)
     known_as = _known_as(split, contents, groups)
-    before, stay = sides.recalled(contents, settings, known_as)
-    held = before if groups is None else _united(before, groups)
-    if stay is None:
-        held = _released(held, labels)
-    if groups is not None:
-        chosen = _choose_groups(labels, groups, len(split.classes), fraction, keys, held)
-    else:
-        chosen = _choose(labels, len(split.classes), fraction, keys, held)
-    if not chosen.any() or chosen.all():
-        raise DataError(
-            f"The {split.name} split has {len(split):,} pictures, too few to carve a {name} split from it: some class "
-            f"needs at least two{'' if groups is None else ', of different groups and not copies of each other'}."
-        )
-    return chosen, stay or sides.remember(contents, settings, known_as, chosen, before)
+    with sides.alone(contents):
+        before, stay = sides.recalled(contents, settings, known_as)
+        held = before if groups is None else _united(before, groups)
+        if stay is None:
+            held = _released(held, labels)
+        if groups is not None:
+            chosen = _choose_groups(labels, groups, len(split.classes), fraction, keys, held)
+        else:
+            chosen = _choose(labels, len(split.classes), fraction, keys, held)
+        if not chosen.any() or chosen.all():
+            raise DataError(
+                f"The {split.name} split has {len(split):,} pictures, too few to carve a {name} split from it: some "
+                f"class needs at least two"
+                f"{'' if groups is None else ', of different groups and not copies of each other'}."
+            )
+        return chosen, stay or sides.remember(contents, settings, known_as, chosen, before)
 
 
 def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
