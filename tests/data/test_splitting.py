@@ -351,6 +351,15 @@ def test_groups_stay_together(data, fraction, seed):
     assert len(rest) + len(carved) == n
 
 
+def test_no_class_lacks_many_because_the_others_have_theirs(tmp_path):
+    # Of these, class 2 got one of 14: in every group that would help it, another class had its share already.
+    numbers = range(188, 228)
+    columns = {"groups": np.array([number // 2 for number in numbers])}
+    split = photos_of(numbers, [number % 3 for number in numbers], tmp_path, columns)
+    counts = carve(split, 1 / 3, 0, name="test", copies=False)[1].counts()
+    assert all(3 <= n <= 6 for n in counts.values()), counts
+
+
 def test_many_groups_come_near_the_share():
     groups = np.repeat(np.arange(100), 4)
     _, carved = carve(split_of(groups % 5, 5, {"groups": groups}), 0.2, 0, name="validation")

@@ -241,8 +241,8 @@ def _choose_groups(
 ) -> np.ndarray:
     """Which pictures are carved when groups stay together: bool (N,).
 
-    A group of which one is held is held. The others are met in random order; one is taken when that brings the counts
-    of the classes nearer to the stratified ones.
+    A group of which one is held is held. The others are met in random order, twice; one is taken when that brings the
+    counts of the classes nearer to the stratified ones, the second time by squares.
     """
     names, members = np.unique(groups, return_inverse=True)
     owned: list[Counter[int]] = [Counter() for _ in names]
@@ -255,9 +255,11 @@ def _choose_groups(
     # How many of each class are still wanted. Only the classes that a group has are looked at: there may be many.
     wanted = _counts(np.bincount(labels, minlength=classes), fraction)
     wanted = (wanted - np.bincount(labels[taken[members]], minlength=classes)).tolist()
-    for group in np.argsort(first_key, kind="stable").tolist():
-        gain = sum(abs(wanted[label]) - abs(wanted[label] - n) for label, n in owned[group].items())
-        if gain > 0 and not settled[group]:
+    order = np.argsort(first_key, kind="stable").tolist()
+    # By squares a class that lacks many is helped, though another one then has one too many.
+    for power, group in [(power, group) for power in (1, 2) for group in order if not settled[group]]:
+        gain = sum(abs(wanted[label]) ** power - abs(wanted[label] - n) ** power for label, n in owned[group].items())
+        if gain > 0 and not taken[group]:
             taken[group] = True
             for label, n in owned[group].items():
                 wanted[label] -= n
