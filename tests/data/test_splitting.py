@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pellucid.data import cache
-from pellucid.data.splitting import carve, carved_note, lacking, with_validation
+from pellucid.data import cache, sides
+from pellucid.data.splitting import carve, carve_test, lacking, with_validation
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, PictureFiles, Split
 
@@ -141,11 +141,9 @@ def test_a_share_is_filled_up_from_what_is_new(tmp_path):
 
 
 def test_it_is_said_how_many_stay_where_they_were(tmp_path):
-    for n, said in ((40, ""), (40, ""), (46, "40 of all 46"), (46, "40 of all 46"), (43, "43 of all 43")):
-        split = photos_of(range(n), [0] * n, tmp_path)
-        count = len(carved_of(split, 0.2, 0))
-        note = carved_note(split, count, 0.2, 0)
-        tail = f"; {said} are on the side that they had before others were added or removed" if said else ""
+    for n, said in ((40, ""), (40, ""), (46, "40 of all 46"), (46, "40 of all 46"), (43, "43 of all 43"), (40, "")):
+        _, _, note = carve_test(photos_of(range(n), [0] * n, tmp_path), 0.2, 0)
+        tail = f"; {said} are on the side that they had before" if said else ""
         assert note.endswith(f"were set apart by seed 0{tail}"), note
 
 
@@ -186,15 +184,122 @@ def test_the_record_of_a_set_that_grew_takes_the_place_of_the_one_before(tmp_pat
     assert small == {one for one in carved_of(photos_of(range(45), [0] * 45, tmp_path), 0.2, 0) if int(one[:-4]) < 40}
 
 
+def test_a_set_keeps_its_split_whatever_happens_to_others(tmp_path):
+    # Each of them grew or shrank before, so a hash alone would share it out otherwise.
+    def small() -> set[str]:
+        return carved_of(photos_of(range(50), [0] * 50, tmp_path), 0.2, 0)
+
+    carved_of(photos_of(range(25), [0] * 25, tmp_path), 0.2, 0)
+    first = small()
+    for n in (90, 150, 280, 500):
+        carved_of(photos_of(range(n), [0] * n, tmp_path), 0.2, 0)
+    assert small() == first
+    cache.clear("splits")
+    assert small() != first, "else nothing was tested"
+
+    carved_of(photos_of(range(60), [0] * 60, tmp_path), 0.2, 0)
+    first = small()
+    for n in (100, 190):
+        carved_of(photos_of(range(n), [0] * n, tmp_path), 0.2, 0)
+    assert small() == first
+
+
+def test_sets_that_are_joined_keep_their_sides(tmp_path):
+    # Each of them grew before, so a hash alone would share it out otherwise.
+    for n in (20, 40):
+        apart = [carved_of(photos_of(range(i, i + n), [0] * n, tmp_path), 0.2, 0) for i in (0, 100)]
+    both = photos_of([*range(40), *range(100, 140)], [0] * 80, tmp_path)
+    assert carved_of(both, 0.2, 0) == set.union(*apart)
+    cache.clear("splits")
+    assert carved_of(both, 0.2, 0) != set.union(*apart), "else nothing was tested"
+
+
+def test_a_record_that_two_processes_replaced_counts_once(tmp_path):
+    def carved(n: int) -> Path:
+        carved_of(photos_of(range(n), [0] * n, tmp_path), 0.2, 0)
+        [entry] = cache.entries("splits")
+        return entry.path
+
+    first = carved(40)
+    content = first.read_bytes()
+    second = carved(45)
+    first.write_bytes(content)  # so does a process that has not read the second one yet leave it
+    carved(50)
+    assert not second.exists()
+    assert len(cache.read_arrays(carved(50))["names"]) == 3
+
+
+def test_one_process_carves_at_a_time(tmp_path, monkeypatch):
+    split, recalled = photos_of(range(40), [0] * 40, tmp_path), sides.recalled
+
+    def look(*given: object) -> tuple[np.ndarray, sides.Stay | None]:
+        with pytest.raises(TimeoutError), cache.locked(cache.folder("splits"), wait=False):
+            pass
+        return recalled(*given)
+
+    monkeypatch.setattr(sides, "recalled", look)
+    carved_of(split, 0.2, 0)
+    with cache.locked(cache.folder("splits"), wait=False):
+        pass
+
+
+def test_a_set_may_shrink_by_and_by(tmp_path):
+    before = carved_of(photos_of(range(80), [0] * 80, tmp_path), 0.2, 0)
+    for gone in (30, 45):
+        there = range(gone, 80)
+        assert carved_of(photos_of(there, [0] * len(there), tmp_path), 0.2, 0) == {
+            one for one in before if int(one[:-4]) >= gone
+        }
+
+
+def test_a_class_that_loses_its_test_files_to_the_rest_is_shared_out_at_once(tmp_path):
+    labels = [0] * 20 + [1] * 5
+    apart = [
+        int(one[:-4]) for one in carved_of(photos_of(range(25), labels, tmp_path, {"groups": np.arange(25)}), 0.2, 0)
+    ]
+    groups = np.arange(25)
+    [lost] = [one for one in apart if one >= 20]
+    groups[lost] = next(i for i in range(20, 25) if i != lost)
+    split = photos_of(range(25), labels, tmp_path, {"groups": groups})
+    _, test, note = carve_test(split, 0.2, 0)
+    assert test.counts() == {"a": 4, "b": 1, "c": 0}
+    assert note.endswith("; of those set apart, 1 had been for training")
+    _, again, noted = carve_test(split, 0.2, 0)
+    assert (again.ids.tolist(), noted) == (test.ids.tolist(), note)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), start=st.integers(0, 10**6))
+def test_the_same_again_gives_the_same(tmp_path_factory, data, start):
+    cache.clear("splits")
+    folder, n = tmp_path_factory.mktemp("files"), 12
+
+    def draw() -> Split:
+        labels = data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
+        columns = {"groups": np.array(data.draw(st.lists(st.integers(0, 8), min_size=n, max_size=n)))}
+        return photos_of(range(start, start + n), labels, folder, columns)
+
+    for split in (draw(), draw(), draw()):
+        try:
+            first = carved_of(split, 0.3, 0)
+        except DataError:
+            continue
+        assert carved_of(split, 0.3, 0) == first
+
+
 def test_a_damaged_record_is_none_and_an_unwritable_cache_no_trouble(tmp_path, monkeypatch):
     split = photos_of(range(40), [0] * 40, tmp_path)
     first = carved_of(split, 0.2, 0)
     [entry] = cache.entries("splits")
     entry.path.write_bytes(entry.path.read_bytes()[:100])
     assert carved_of(split, 0.2, 0) == first
+    cache.write_arrays(entry.path, something=np.arange(3))
+    assert carved_of(split, 0.2, 0) == first
     (tmp_path / "no-folder").touch()
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "no-folder"))
     assert carved_of(split, 0.2, 0) == first
+    note = carve_test(split, 0.2, 0)[2]
+    assert note.endswith("cannot be written to, so some may change sides when others are added or removed")
 
 
 def test_equal_files_on_both_sides_are_not_held(tmp_path):
@@ -244,6 +349,15 @@ def test_groups_stay_together(data, fraction, seed):
         return
     assert not set(rest.columns["groups"]) & set(carved.columns["groups"])
     assert len(rest) + len(carved) == n
+
+
+def test_no_class_lacks_many_because_the_others_have_theirs(tmp_path):
+    # Of these, class 2 got one of 14: in every group that would help it, another class had its share already.
+    numbers = range(188, 228)
+    columns = {"groups": np.array([number // 2 for number in numbers])}
+    split = photos_of(numbers, [number % 3 for number in numbers], tmp_path, columns)
+    counts = carve(split, 1 / 3, 0, name="test", copies=False)[1].counts()
+    assert all(3 <= n <= 6 for n in counts.values()), counts
 
 
 def test_many_groups_come_near_the_share():
@@ -306,8 +420,9 @@ def test_sentences_on_splits():
     ]
     assert lacking({"train": split_of([0, 0], classes=2)}) == ["train lacks the class '1'"]
     assert lacking({"train": split_of([0, 1])}) == []
-    note = carved_note(split_of([0, 1]), 1234, 0.2, 5)
-    assert note.endswith("1,234 pictures (20 % of each class) were set apart by seed 5")
+    train, test, note = carve_test(split_of([0, 1] * 3000, columns={"groups": np.arange(6000)}), 0.2, 5)
+    assert (train.name, len(train), test.name, len(test)) == ("train", 4800, "test", 1200)
+    assert note == "no test split was given: 1,200 pictures (20 % of each class) were set apart by seed 5"
 
 
 def scenes(numbers, edge=16) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.data.splitting import GROUPS, carve, carved_note, check_fraction, lacking
+from pellucid.data.splitting import GROUPS, carve_test, check_fraction, lacking
 from pellucid.errors import DataError
 from pellucid.records import Dataset, Split
 
@@ -74,9 +74,8 @@ def from_arrays(
     if test_fraction != 0:
         check_fraction(test_fraction, "test_fraction")
         if "test" not in splits:
-            whole = splits["train"]
-            splits["train"], splits["test"] = carve(whole, test_fraction, seed, name="test")
-            notes.append(carved_note(whole, len(splits["test"]), test_fraction, seed))
+            splits["train"], splits["test"], note = carve_test(splits["train"], test_fraction, seed)
+            notes.append(note)
     if classes is None and min(int(split.known_labels().min()) for split in splits.values()) > 0:
         notes.append("the labels are numbers, none of them 0, and classes are numbered from 0: is the first one 1?")
     notes += lacking(splits)

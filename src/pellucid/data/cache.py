@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "Entry",
+    "beneath",
     "cache_root",
     "clear",
     "entries",
@@ -103,7 +104,7 @@ def entries(kind: str | None = None) -> list[Entry]:
     """The files of the cache (of one kind, where it is given) that may be looked at, those unused for longest first."""
     found = []
     for name in KINDS if kind is None else [_known(kind)]:
-        for path in _beneath(cache_root() / name):
+        for path in beneath(cache_root() / name):
             # What begins with a dot is a lock, or is just being written.
             if path.name.startswith("."):
                 continue
@@ -114,7 +115,7 @@ def entries(kind: str | None = None) -> list[Entry]:
     return sorted(found, key=lambda entry: (entry.used, entry.path))
 
 
-def _beneath(place: Path) -> list[Path]:
+def beneath(place: Path) -> list[Path]:
     """All that lies in a folder; nothing where this user may not look into it."""
     try:
         return list(place.rglob("*"))

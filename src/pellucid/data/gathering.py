@@ -20,7 +20,7 @@ from pellucid.data.decoding import SUFFIXES, probe
 from pellucid.data.files import read_errors
 from pellucid.data.hashing import threads
 from pellucid.data.progress import watched
-from pellucid.data.splitting import GROUPS, SPLIT_NAMES, carve, carved_note, lacking
+from pellucid.data.splitting import GROUPS, SPLIT_NAMES, carve_test, lacking
 from pellucid.data.walk import on_one_line
 from pellucid.errors import DataError, FormatError
 from pellucid.records import Dataset, PictureFiles, Split
@@ -174,9 +174,8 @@ def as_dataset(
     said = [*notes, *_copies_note(copies)]
     if not has_splits and test_fraction:
         try:
-            whole = splits["train"]
-            splits["train"], splits["test"] = carve(whole, test_fraction, seed, name="test")
-            said.append(carved_note(whole, len(splits["test"]), test_fraction, seed))
+            splits["train"], splits["test"], note = carve_test(splits["train"], test_fraction, seed)
+            said.append(note)
         except DataError:
             said.append("no test split was given, and there are too few pictures to set any apart")
     said += lacking(splits)

@@ -18,7 +18,7 @@ from pellucid.data.catalogue import DATASETS
 from pellucid.data.download import Remote, obtain
 from pellucid.data.files import read_errors
 from pellucid.data.idx import read_idx
-from pellucid.data.splitting import SPLIT_NAMES, carve, carved_note, lacking
+from pellucid.data.splitting import SPLIT_NAMES, carve_test, lacking
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, Split
 
@@ -139,9 +139,8 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     name = path.resolve().name
     splits, notes = _read_splits(path, None, name)
     if set(_pairs(path)) == {""} and test_fraction:
-        whole = splits["train"]
-        splits["train"], splits["test"] = carve(whole, test_fraction, seed, name="test")
-        notes.append(carved_note(whole, len(splits["test"]), test_fraction, seed))
+        splits["train"], splits["test"], note = carve_test(splits["train"], test_fraction, seed)
+        notes.append(note)
     return Dataset(name, splits, f"IDX files of the folder {name}.", tuple(notes))
 
 

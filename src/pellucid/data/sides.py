@@ -2,21 +2,24 @@
 
 A hash alone cannot hold pictures in place and share out the classes evenly too: where a class grows, new pictures would
 push out some that were set apart. So each carving is recorded in the cache, and the next one of the same name, seed and
-fraction holds to the record that has most of its pictures.
+fraction holds to those records of which most is still there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pellucid.data import cache
+from pellucid.errors import StorageError
 
-__all__ = ["CARVED", "REST", "UNKNOWN", "kept", "recalled", "remember"]
+__all__ = ["CARVED", "REST", "UNKNOWN", "Stay", "alone", "recalled", "remember"]
 
 CARVED, REST, UNKNOWN = 1, 0, -1
 """The sides: set apart, not set apart, not known."""
@@ -26,62 +29,126 @@ _MOST_LOST = 0.5
 
 
 @dataclass(frozen=True)
+class Stay:
+    """How the pictures of a carving stand to an earlier one of others.
+
+    Attributes:
+        kept: how many are on the side that they had.
+        entered: how many are set apart, and were not.
+        recorded: whether the carving is recorded.
+    """
+
+    kept: int = 0
+    entered: int = 0
+    recorded: bool = True
+
+
+@dataclass(frozen=True)
 class _Record:
-    """Attributes: pictures, sorted uint64 (N,); carved, bool (N,); how many were held to an earlier record."""
+    """A carving of N pictures; it stands for M carvings: its own, and those of parts of it, whose records it replaced.
+
+    Attributes:
+        pictures: sorted, uint64 (N,).
+        carved: bool (N,).
+        names: of the carvings, S16 (M,).
+        kept, entered: as in `Stay`, of each of them, int64 (M,).
+        made: when, in nanoseconds since 1970.
+    """
 
     pictures: np.ndarray
     carved: np.ndarray
-    kept: int
+    names: np.ndarray
+    kept: np.ndarray
+    entered: np.ndarray
+    made: np.ndarray
+
+    def sides(self, pictures: np.ndarray) -> np.ndarray:
+        at = np.minimum(np.searchsorted(self.pictures, pictures), len(self.pictures) - 1)
+        return np.where(self.pictures[at] == pictures, self.carved[at], UNKNOWN).astype(np.int8)
+
+    def replaces(self, other: _Record) -> bool:
+        """Whether it has all pictures of another one, and sets none apart that was not: a model may know that one."""
+        sides = self.sides(other.pictures)
+        return not (sides == UNKNOWN).any() and not (other.carved < sides).any()
 
 
-def recalled(contents: np.ndarray, settings: str) -> np.ndarray:
-    """The side of each picture in the record that has most of them, int8 (N,).
+@contextlib.contextmanager
+def alone(contents: np.ndarray) -> Iterator[None]:
+    """Lets no other process record between `recalled` and `remember`, where the cache can be written to."""
+    with contextlib.ExitStack() as held:
+        if contents.any():
+            with contextlib.suppress(StorageError, OSError, NotImplementedError):
+                held.enter_context(cache.locked(cache.folder("splits")))
+        yield
+
+
+def recalled(contents: np.ndarray, settings: str, name: str) -> tuple[np.ndarray, Stay | None]:
+    """The side of each picture in the record of this carving, or else in that with most of these pictures, int8 (N,).
 
     Args:
         contents: SHA-256 of each picture, S32 (N,); empty where there is none.
-        settings: all that a carving depends on beside the pictures.
+        settings: all that carvings have in common whose pictures are held to each other.
+        name: of the carving: a hash of all that it depends on beside the settings, 16 characters.
+
+    Returns:
+        (the sides, how they stand to an earlier carving); None where this carving was not made before.
     """
     pictures = _numbers(contents)
-    best = _read(_place(pictures, settings)) or _nearest(pictures, settings)
+    alike: list[tuple[int, int, np.ndarray]] = []
+    for _, record in _records(settings) if contents.any() else ():
+        found = np.flatnonzero(record.names == name.encode())
+        if len(found):
+            return record.sides(pictures), Stay(int(record.kept[found[0]]), int(record.entered[found[0]]))
+        shared = int(np.isin(record.pictures, pictures).sum())
+        if shared > (1 - _MOST_LOST) * len(record.pictures):
+            alike.append((shared, int(record.made), record.sides(pictures)))
     sides = np.full(len(contents), UNKNOWN, dtype=np.int8)
-    if best is not None and len(best.pictures):
-        at = np.minimum(np.searchsorted(best.pictures, pictures), len(best.pictures) - 1)
-        sides = np.where(best.pictures[at] == pictures, best.carved[at], sides).astype(np.int8)
-    return sides
+    for _, _, found in sorted(alike, key=lambda one: one[:2]):
+        sides = np.where(found == UNKNOWN, sides, found)
+    return sides, None
 
 
-def remember(contents: np.ndarray, settings: str, carved: np.ndarray, before: np.ndarray) -> None:
+def remember(contents: np.ndarray, settings: str, name: str, carved: np.ndarray, before: np.ndarray) -> Stay:
     """Records a carving; without a cache that can be written to, nothing.
 
     Args:
         contents: as above.
         settings: as above.
+        name: as above.
         carved: which of the pictures were set apart, bool (N,).
         before: what was recalled of them.
     """
     pictures = _numbers(contents)
-    known = contents != b""
-    if np.array_equal(before[known], carved[known]):
-        return
-    place = _place(pictures, settings)
     _, first, which = np.unique(pictures, return_index=True, return_inverse=True)
     # Copies on both sides, where they were not looked for, are nobody's record.
     torn = np.bincount(which, carved) % np.bincount(which) != 0
-    first = first[known[first] & ~torn]
-    still = np.array((before[first] == carved[first]).sum())
-    if cache.write_arrays(place, pictures=pictures[first], carved=carved[first], kept=still):
-        _drop_those_within(pictures[first], place)
-
-
-def kept(contents: np.ndarray, settings: str) -> int:
-    """How many pictures of a recorded carving are where an earlier one of other pictures had them."""
-    pictures = _numbers(contents)
-    record = _read(_place(pictures, settings))
-    if record is not None:
-        return record.kept
-    # Of those that are left of a larger set there is no record of their own.
-    nearest = _nearest(pictures, settings)
-    return 0 if nearest is None else int(np.isin(pictures, nearest.pictures).sum())
+    known = (contents != b"") & ~torn[which]
+    first = first[known[first]]
+    kept, entered = (before == carved) & known, (before == REST) & carved & known
+    if not len(first):
+        return Stay()
+    new = _Record(
+        pictures[first],
+        carved[first],
+        np.array([name], dtype="S16"),
+        np.array([kept.sum()]),
+        np.array([entered.sum()]),
+        np.array(time.time_ns()),
+    )
+    # Else a set that grows daily would leave a record each day.
+    replaced = [(path, record) for path, record in _records(settings) if new.replaces(record)]
+    several = {
+        key: np.concatenate([getattr(record, key) for record in (new, *(record for _, record in replaced))])
+        for key in ("names", "kept", "entered")
+    }
+    # Each once: where nothing can be locked, two processes may have replaced the same record.
+    once = np.unique(several["names"], return_index=True)[1]
+    place = cache.cache_root() / "splits" / f"{_prefix(settings)}{name}.npz"
+    recorded = cache.write_arrays(place, **vars(new) | {key: values[once] for key, values in several.items()})
+    for path in [path for path, _ in replaced if recorded and path != place]:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return Stay(int(kept.sum()), int(entered.sum()), recorded)
 
 
 def _numbers(contents: np.ndarray) -> np.ndarray:
@@ -89,37 +156,14 @@ def _numbers(contents: np.ndarray) -> np.ndarray:
     return np.frombuffer(contents.astype("S8").tobytes(), dtype="<u8")
 
 
-def _place(pictures: np.ndarray, settings: str) -> Path:
-    same_settings = hashlib.sha256(settings.encode()).hexdigest()[:16]
-    same_pictures = hashlib.sha256(np.sort(pictures).tobytes()).hexdigest()[:16]
-    return cache.cache_root() / "splits" / f"{same_settings}-{same_pictures}.npz"
+def _prefix(settings: str) -> str:
+    return hashlib.sha256(settings.encode()).hexdigest()[:16] + "-"
 
 
-def _alike(place: Path) -> list[Path]:
-    """The records with the settings of one, the newest last."""
-    return [one.path for one in cache.entries("splits") if one.path.name.startswith(place.name.split("-")[0])]
-
-
-def _nearest(pictures: np.ndarray, settings: str) -> _Record | None:
-    best, most = None, 0
-    for path in _alike(_place(pictures, settings)):
-        record = _read(path)
-        if record is not None:
-            shared = int(np.isin(record.pictures, pictures).sum())
-            if shared >= most and shared > (1 - _MOST_LOST) * len(record.pictures):
-                best, most = record, shared
-    return best
-
-
-def _drop_those_within(pictures: np.ndarray, place: Path) -> None:
-    """Removes the records that have nothing beyond a new one: else a set that grows daily would leave one each day."""
-    for path in _alike(place):
-        record = _read(path)
-        if path != place and (record is None or np.isin(record.pictures, pictures).all()):
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def _read(path: Path) -> _Record | None:
-    arrays = cache.read_arrays(path)
-    return None if arrays is None else _Record(arrays["pictures"], arrays["carved"], int(arrays["kept"]))
+def _records(settings: str) -> list[tuple[Path, _Record]]:
+    records = []
+    for path in cache.beneath(cache.cache_root() / "splits"):
+        arrays = cache.read_arrays(path) if path.name.startswith(_prefix(settings)) else None
+        with contextlib.suppress(TypeError):  # what has other arrays is no record
+            records += [] if arrays is None else [(path, _Record(**arrays))]
+    return records

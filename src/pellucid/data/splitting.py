@@ -24,10 +24,11 @@ import numpy as np
 
 from pellucid.data import sides
 from pellucid.data.catalogue import is_published
+from pellucid.data.location import cache_root
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, PictureFiles, Split
 
-__all__ = ["GROUPS", "SPLIT_NAMES", "carve", "carved_note", "check_fraction", "lacking", "with_validation"]
+__all__ = ["GROUPS", "SPLIT_NAMES", "carve", "carve_test", "check_fraction", "lacking", "with_validation"]
 
 GROUPS = "groups"
 """The column whose pictures stay together: those of one patient, one film, one object."""
@@ -77,24 +78,49 @@ def carve(split: Split, fraction: float, seed: int, *, name: str, copies: bool =
     Raises:
         DataError: there are too few pictures for two parts.
     """
+    chosen, _ = _carved(split, fraction, seed, name=name, copies=copies)
+    return split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen), name=name)
+
+
+def carve_test(split: Split, fraction: float, seed: int) -> tuple[Split, Split, str]:
+    """Carves a test split off all there is, as above: (train, test, what a person should know of it)."""
+    chosen, stay = _carved(split, fraction, seed, name="test", copies=True)
+    train, test = split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen), name="test")
+    share = f"{len(test):,} pictures ({100 * fraction:g} % of each class)"
+    said = f"no test split was given: {share} were set apart by seed {seed}"
+    if stay.kept:
+        said += f"; {stay.kept:,} of all {len(split):,} are on the side that they had before"
+    if stay.entered:
+        said += f"; of those set apart, {stay.entered:,} had been for training"
+    if not stay.recorded:
+        said += f"; {cache_root()} cannot be written to, so some may change sides when others are added or removed"
+    return train, test, said
+
+
+def _carved(split: Split, fraction: float, seed: int, *, name: str, copies: bool) -> tuple[np.ndarray, sides.Stay]:
+    """Which pictures are carved, bool (N,), and how that stands to an earlier carving."""
     check_fraction(fraction)
     labels = split.known_labels()
-    contents, settings = _contents(split), _settings(fraction, seed, name)
+    contents, settings = _contents(split), f"{name} {float(fraction)!r} {seed}"
     keys = _keys(split, contents, seed, name)
     groups = _together(split, copies=copies)
-    before = sides.recalled(contents, settings)
-    held = _released(before, labels)
-    if groups is not None:
-        chosen = _choose_groups(labels, groups, len(split.classes), fraction, keys, held)
-    else:
-        chosen = _choose(labels, len(split.classes), fraction, keys, held)
-    if not chosen.any() or chosen.all():
-        raise DataError(
-            f"The {split.name} split has {len(split):,} pictures, too few to carve a {name} split from it: some class "
-            f"needs at least two{'' if groups is None else ', of different groups and not copies of each other'}."
-        )
-    sides.remember(contents, settings, chosen, before)
-    return split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen), name=name)
+    known_as = _known_as(split, contents, groups)
+    with sides.alone(contents):
+        before, stay = sides.recalled(contents, settings, known_as)
+        held = before if groups is None else _united(before, groups)
+        if stay is None:
+            held = _released(held, labels)
+        if groups is not None:
+            chosen = _choose_groups(labels, groups, len(split.classes), fraction, keys, held)
+        else:
+            chosen = _choose(labels, len(split.classes), fraction, keys, held)
+        if not chosen.any() or chosen.all():
+            raise DataError(
+                f"The {split.name} split has {len(split):,} pictures, too few to carve a {name} split from it: some "
+                f"class needs at least two"
+                f"{'' if groups is None else ', of different groups and not copies of each other'}."
+            )
+        return chosen, stay or sides.remember(contents, settings, known_as, chosen, before)
 
 
 def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
@@ -107,14 +133,6 @@ def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     rest, carved = carve(dataset.train, fraction, seed, name="validation", copies=not is_published(dataset))
     order = {"train": rest, "validation": carved}
     return replace(dataset, splits=order | {k: v for k, v in dataset.splits.items() if k not in order})
-
-
-def carved_note(whole: Split, n: int, fraction: float, seed: int) -> str:
-    """Says that a test split of `n` pictures was carved from the whole, by how much and by which seed."""
-    said = f"no test split was given: {n:,} pictures ({100 * fraction:g} % of each class) were set apart by seed {seed}"
-    kept = sides.kept(_contents(whole), _settings(fraction, seed, "test"))
-    stay = f"{kept:,} of all {len(whole):,} are on the side that they had before others were added or removed"
-    return f"{said}; {stay}" if kept else said
 
 
 def lacking(splits: Mapping[str, Split]) -> list[str]:
@@ -149,9 +167,15 @@ def _contents(split: Split) -> np.ndarray:
     return np.zeros(len(split), dtype="S32")
 
 
-def _settings(fraction: float, seed: int, name: str) -> str:
-    """What a carving depends on beside the pictures."""
-    return f"{name} {fraction!r} {seed}"
+def _known_as(split: Split, contents: np.ndarray, groups: np.ndarray | None) -> str:
+    """A hash of all pictures with their classes and groups, in whatever order; empty for pictures in memory."""
+    if not contents.any():
+        return ""
+    held, together = contents.tolist(), (np.arange(len(split)) if groups is None else groups).tolist()
+    least = dict(sorted(zip(together, held, strict=True), reverse=True))
+    names = [split.classes[label].encode("utf-8", "surrogatepass") for label in split.known_labels()]
+    rows = sorted(repr((one, name, least[group])) for one, name, group in zip(held, names, together, strict=True))
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
 def _keys(split: Split, contents: np.ndarray, seed: int, name: str) -> np.ndarray:
@@ -173,8 +197,14 @@ def _keys(split: Split, contents: np.ndarray, seed: int, name: str) -> np.ndarra
     return np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])).random_raw(len(split))
 
 
+def _united(before: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The sides of before, one for each group: the rest where one of it was there, else carved where one was."""
+    carved, rest = (np.bincount(groups, before == side)[groups] > 0 for side in (sides.CARVED, sides.REST))
+    return np.where(rest, sides.REST, np.where(carved, sides.CARVED, before))
+
+
 def _released(before: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The sides that are held: those of before, without the classes of which all that is left was on one side."""
+    """The sides of before, without the classes of which all that is left was on one side."""
     n = np.bincount(labels)
     one_sided = [np.bincount(labels, before == side) == n for side in (sides.CARVED, sides.REST)]
     return np.where(np.any(one_sided, axis=0)[labels], sides.UNKNOWN, before)
@@ -213,9 +243,8 @@ def _choose_groups(
 ) -> np.ndarray:
     """Which pictures are carved when groups stay together: bool (N,).
 
-    A group of which one is held in the rest is in the rest, else one of which one is held as carved is carved. The
-    others are met in random order; one is taken when that brings the counts of the classes nearer to the stratified
-    ones.
+    A group of which one is held is held. The others are met in random order, twice; one is taken when that brings the
+    counts of the classes nearer to the stratified ones, the second time by squares.
     """
     names, members = np.unique(groups, return_inverse=True)
     owned: list[Counter[int]] = [Counter() for _ in names]
@@ -224,16 +253,15 @@ def _choose_groups(
     first_key = np.full(len(names), np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(first_key, members, keys)
     taken = np.bincount(members, held == sides.CARVED) > 0
-    settled = taken.copy()
-    stays = np.bincount(members, held == sides.REST) > 0
-    taken &= ~stays
-    settled |= stays
+    settled = np.bincount(members, held != sides.UNKNOWN) > 0
     # How many of each class are still wanted. Only the classes that a group has are looked at: there may be many.
     wanted = _counts(np.bincount(labels, minlength=classes), fraction)
     wanted = (wanted - np.bincount(labels[taken[members]], minlength=classes)).tolist()
-    for group in np.argsort(first_key, kind="stable").tolist():
-        gain = sum(abs(wanted[label]) - abs(wanted[label] - n) for label, n in owned[group].items())
-        if gain > 0 and not settled[group]:
+    order = np.argsort(first_key, kind="stable").tolist()
+    # By squares a class that lacks many is helped, though another one then has one too many.
+    for power, group in [(power, group) for power in (1, 2) for group in order if not settled[group]]:
+        gain = sum(abs(wanted[label]) ** power - abs(wanted[label] - n) ** power for label, n in owned[group].items())
+        if gain > 0 and not taken[group]:
             taken[group] = True
             for label, n in owned[group].items():
                 wanted[label] -= n
