@@ -280,7 +280,7 @@ def table(lines: list[dict[str, Any]]) -> str:
         )
         if any("peer_import" in line for line in group):
             imports.append(
-                f"`import {BENCHMARKS[name].module}` takes {spread('peer_import', 2)} s, "
+                f"- `import {BENCHMARKS[name].module}` as in {name} takes {spread('peer_import', 2)} s, "
                 f"`import pellucid` {spread('our_import', 2)} s, since it leaves torch until that is needed."
             )
     return PAGE + "\n".join([*rows, "", *about, *([""] if imports else []), *imports]) + "\n"
