@@ -168,7 +168,7 @@ def test_families_are_remembered_by_content(scene, tmp_path, monkeypatch):
     split = Split("train", pictures, np.zeros(3, np.int64), ("a",))
     assert families(split).tolist() == [0, 1, 0]
     (kept,) = (tmp_path / "families").iterdir()
-    np.save(kept, np.array([0, 0, 0], np.int32))
+    np.savez(kept, families=np.array([0, 0, 0], np.int32))
     assert families(split).tolist() == [0, 0, 0], "what is remembered is used"
     kept.write_bytes(b"damaged")
     assert families(split).tolist() == [0, 1, 0]

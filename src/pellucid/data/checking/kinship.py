@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from pellucid.data import cache
 from pellucid.data.checking.likeness import Pairs, likenesses
 from pellucid.data.checking.looking import Looks, look
 from pellucid.data.hashing import content_hashes
-from pellucid.errors import StorageError
-from pellucid.records import PictureFiles, Split, atomic
+from pellucid.records import PictureFiles, Split
 
 __all__ = ["VERSION", "components", "content", "copies", "families"]
 
@@ -70,7 +69,8 @@ def families(split: Split) -> np.ndarray:
     if known is None:
         pairs, _ = copies(look(split.pictures, [str(one) for one in split.ids]))
         known = components(len(split), pairs.first, pairs.second)
-        _remember(key, known)
+        # Where the cache cannot be written to, it is found anew every time.
+        cache.write_arrays(_place(key), families=known.astype(np.int32))
     return known
 
 
@@ -85,19 +85,10 @@ def content(split: Split) -> bytes:
     return digest.digest()
 
 
+def _place(key: str) -> Path:
+    return cache.cache_root() / "families" / f"{key}.npz"
+
+
 def _recalled(key: str, n: int) -> np.ndarray | None:
-    place = cache.cache_root() / "families" / f"{key}.npy"
-    try:
-        known = np.load(place, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    cache.used(place)
-    return known.astype(np.int64) if known.shape == (n,) else None
-
-
-def _remember(key: str, known: np.ndarray) -> None:
-    """Keeps it where the cache can be written to; without one it is found anew every time."""
-    with contextlib.suppress(StorageError):
-        place = cache.folder("families") / f"{key}.npy"
-        with atomic.replacing(place) as temporary, temporary.open("wb") as stream:
-            np.save(stream, known.astype(np.int32))
+    known = (cache.read_arrays(_place(key)) or {}).get("families")
+    return known.astype(np.int64) if known is not None and known.shape == (n,) else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import fields
@@ -21,7 +20,7 @@ import numpy as np
 from pellucid.data import cache, decoding
 from pellucid.data.hashing import content_hashes
 from pellucid.errors import PellucidError
-from pellucid.records import PictureFiles, atomic
+from pellucid.records import PictureFiles
 from pellucid.records.pictures import Members
 
 if TYPE_CHECKING:
@@ -63,12 +62,9 @@ class Memory:
         arrays = {"contents": contents[new], **{name: getattr(seen, name)[new] for name in _remembered(seen)}}
         if self.before:
             arrays = {name: np.concatenate([self.before[name], array]) for name, array in arrays.items()}
-        stream = io.BytesIO()
-        np.savez(stream, allow_pickle=False, **arrays)
         with contextlib.suppress(PellucidError, OSError):
-            cache.make_room(stream.tell(), "What was seen of pictures")
-            cache.folder("looks")
-            atomic.write_bytes(self.place, stream.getvalue())
+            cache.make_room(sum(array.nbytes for array in arrays.values()), "What was seen of pictures")
+            cache.write_arrays(self.place, **arrays)
 
 
 def _remembered(seen: Looks) -> list[str]:
@@ -85,14 +81,5 @@ def _place(paths: Sequence[Path]) -> Path:
 
 def _read(place: Path | None) -> dict[str, np.ndarray]:
     """The arrays of a file of ours; nothing where it is not there, or damaged."""
-    if place is None:
-        return {}
-    try:
-        with place.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        if len({len(array) for array in arrays.values()}) != 1:
-            return {}
-    except Exception:  # noqa: BLE001 (damage comes as many exceptions: of zip, of NumPy, of the system)
-        return {}
-    cache.used(place)
-    return arrays
+    arrays = None if place is None else cache.read_arrays(place)
+    return arrays if arrays and len({array.shape[:1] for array in arrays.values()}) == 1 else {}
