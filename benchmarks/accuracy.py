@@ -40,7 +40,8 @@ on validation pictures, a tenth of the training split (2 % for `quick` and `reco
 here too; `deep-convnet`, `cifar-convnet` and `resnet20` were not tuned at all. `fast` and `quick` were changed after
 earlier forms of them had been scored on these test pictures, so their figures may be a little too good. Seconds are those
 of the whole command on shared machines with 2 cores and no GPU. There were two of them, and only one computes in bfloat16,
-on which `record` relies; so seconds are a guide within a row, and not to be compared between rows.
+on which `record` relies (its longest time is of the other one, a part of it beside other work); so seconds are a guide at
+most, and not to be compared between rows.
 
 | data | network | parameters | epochs | accuracy, mean | least to most | seeds | pictures | seconds, median (range) | command, once per seed |
 |---|---|---|---|---|---|---|---|---|---|
