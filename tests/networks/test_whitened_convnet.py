@@ -17,11 +17,14 @@ def test_what_comes_out_of_the_first_layer_is_white(patch, stride):
     network = WhitenedConvNet((3, 20, 20), 4, widths=(8, 8, 8), patch=patch, stride=stride)
     inputs = functional.avg_pool2d(torch.randn(300, 3, 22, 22), 3, 1) * 3  # neighbours are alike, as in photographs
     network.look_at(inputs)
-    out = functional.conv2d(inputs, network.whitening.weight).permute(1, 0, 2, 3).flatten(1).double()
+    out = functional.conv2d(inputs, network.whitening.weight, stride=stride).permute(1, 0, 2, 3).flatten(1).double()
     half = 3 * patch**2
     assert torch.equal(network.whitening.weight[half:], -network.whitening.weight[:half])
     covariance = out[:half] @ out[:half].T / out.shape[1]
-    torch.testing.assert_close(covariance.float(), torch.eye(half), atol=0.1, rtol=0)
+    assert (covariance - covariance.diag().diag()).abs().max() < 1e-3
+    # What hardly varies is kept a little below.
+    torch.testing.assert_close(covariance.diag().float(), torch.ones(half), atol=0.1, rtol=0)
+    assert (covariance.diag() < 1).all()
 
 
 def test_of_the_directions_those_with_the_most_variance_are_kept():

@@ -112,11 +112,11 @@ class WhitenedConvNet(Network):
 
     @torch.no_grad()
     def look_at(self, inputs: torch.Tensor) -> None:
-        """Computes the whitening from training inputs, float32 (N, C, H, W)."""
-        channels, side = inputs.shape[1], self.patch
+        """Computes the whitening of its patches of training inputs, float32 (N, C, H, W)."""
+        channels, side, stride = inputs.shape[1], self.patch, self.whitening.stride[0]
         products, n = torch.zeros(channels * side**2, channels * side**2, dtype=torch.float64), 0
         for some in inputs.split(_AT_ONCE):
-            patches = some.unfold(2, side, 1).unfold(3, side, 1).permute(0, 2, 3, 1, 4, 5)
+            patches = some.unfold(2, side, stride).unfold(3, side, stride).permute(0, 2, 3, 1, 4, 5)
             patches = patches.reshape(-1, channels * side**2).double()
             products += patches.T @ patches
             n += len(patches)
