@@ -7,26 +7,27 @@ import torch
 from torch import nn
 
 import pellucid
-from pellucid.training.losses import loss_function
+from pellucid.training.losses import LOSSES, loss_function
 from pellucid.training.recipes import Recipe
 from pellucid.training.rules import Gradient
 from pellucid.training.training import learn
 
 
-def rule(share: float) -> Gradient:
+def rule(share: float, loss: str = "cross-entropy") -> Gradient:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.BatchNorm1d(3))
     recipe = Recipe(optimizer="sgd", momentum=0.0, weight_decay=0.0, hardest=share)
-    return Gradient(network, recipe, loss_function("cross-entropy"))
+    return Gradient(network, recipe, loss_function(loss))
 
 
-def test_a_step_is_that_on_the_pictures_with_the_largest_losses():
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_step_is_that_on_the_pictures_with_the_largest_losses(name):
     inputs, labels = torch.randn(10, 1, 2, 2, generator=torch.Generator().manual_seed(1)), torch.arange(10) % 3
-    ours, reference = rule(0.4), rule(1.0)
+    ours, reference = rule(0.4, name), rule(1.0, name)
     reference.network.eval()
     with torch.no_grad():
         outputs = reference.network(inputs)
-        losses = nn.functional.cross_entropy(outputs, labels, reduction="none")
+        losses = torch.stack([loss_function(name)(outputs[i : i + 1], labels[i : i + 1]) for i in range(10)])
     reference.network.train()
     kept = losses.argsort(descending=True)[:4].sort().values
     loss, right = ours.step(inputs, labels, 0.1)

@@ -1,4 +1,4 @@
-"""Losses, by name. Each takes outputs (N, K) and labels (N,), and gives the mean over the batch.
+"""Losses, by name. Each takes outputs (N, K) and labels (N,), and gives the loss of each picture (N,).
 
 A loss also says how outputs that were trained with it become probabilities, for a network whose own loss is overridden.
 """
@@ -13,51 +13,43 @@ from torch.nn import functional
 
 from pellucid.errors import UnknownNameError, UsageError
 
-LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-
-def cross_entropy(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+def cross_entropy(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """−log softmax(z)[y], for logits z."""
-    return functional.cross_entropy(outputs, labels, weight=weights)
+    return functional.cross_entropy(outputs, labels, reduction="none")
 
 
-def squared_error(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+def squared_error(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Σₖ (zₖ − tₖ)² / 2 with one-hot targets t."""
     targets = functional.one_hot(labels, outputs.shape[1]).to(outputs.dtype)
-    return _weighted_mean(((outputs - targets) ** 2).sum(dim=1) / 2, labels, weights)
+    return ((outputs - targets) ** 2).sum(dim=1) / 2
 
 
-def hinge(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+def hinge(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Σ over the other classes of max(0, 1 − z_y + zₖ) (Weston and Watkins 1999)."""
     margins = (1 - outputs.gather(1, labels[:, None]) + outputs).clamp(min=0)
     # The label's own term is max(0, 1) = 1 for every picture.
-    return _weighted_mean(margins.sum(dim=1) - 1, labels, weights)
+    return margins.sum(dim=1) - 1
 
 
-def perceptron(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+def perceptron(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Σₖ max(0, −tₖ zₖ), with t = +1 for the label and −1 for the others: how far units are on the wrong side.
 
     For two classes, whose outputs are −z and z of a single unit, both terms are the same; the mean of them is taken.
     """
     signs = 2 * functional.one_hot(labels, outputs.shape[1]).to(outputs.dtype) - 1
     wrong = (-signs * outputs).clamp(min=0)
-    return _weighted_mean(wrong.mean(dim=1) if outputs.shape[1] == 2 else wrong.sum(dim=1), labels, weights)
+    return wrong.mean(dim=1) if outputs.shape[1] == 2 else wrong.sum(dim=1)
 
 
-def radial_basis(outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+def radial_basis(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Y of the label + log(e⁻ʲ + Σₖ e⁻ʸᵏ), for outputs −y, with j = 0.1 (LeCun et al. 1998, equation 9).
 
     The e⁻ʲ stands for pictures that belong to no class at all. The paper only says that j is positive.
     """
     rubbish = outputs.new_full((len(outputs), 1), -0.1)
     penalty = torch.logsumexp(torch.cat([outputs, rubbish], dim=1), dim=1)
-    return _weighted_mean(penalty - outputs.gather(1, labels[:, None])[:, 0], labels, weights)
-
-
-def _weighted_mean(values: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    if weights is None:
-        return values.mean()
-    return (values * weights[labels]).sum() / weights[labels].sum()
+    return penalty - outputs.gather(1, labels[:, None])[:, 0]
 
 
 @dataclass(frozen=True)
@@ -65,13 +57,13 @@ class Loss:
     """A loss and what belongs to it.
 
     Attributes:
-        function: (outputs, labels, class weights or None) → scalar.
+        each: (outputs, labels) → the loss of each picture (N,).
         probabilities: how its outputs become probabilities: a key of `pellucid.inference.probabilities`.
         likelihood: whether minimising it makes these probabilities right. Where it does not, as for margins, a
             temperature is fitted on the validation pictures afterwards.
     """
 
-    function: Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+    each: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     probabilities: str
     likelihood: bool = True
 
@@ -96,25 +88,41 @@ def find_loss(name: str) -> Loss:
     return LOSSES[name]
 
 
-def loss_function(name: str, *, weights: torch.Tensor | None = None, smoothing: float = 0.0) -> LossFunction:
-    """(outputs, labels) → scalar, with class weights (K,) and label smoothing set.
+@dataclass(frozen=True)
+class LossFunction:
+    """(outputs, labels) → scalar: the mean of a loss over a batch, weighted by class weights (K,) if there are any.
 
     With a smoothing of s, the target is 1 − s + s/K for the label and s/K for the other classes (Szegedy et al. 2016).
+    """
+
+    name: str
+    weights: torch.Tensor | None = None
+    smoothing: float = 0.0
+
+    def __call__(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if self.name == "cross-entropy":
+            return functional.cross_entropy(outputs, labels, weight=self.weights, label_smoothing=self.smoothing)
+        values = self.each(outputs, labels)
+        if self.weights is None:
+            return values.mean()
+        return (values * self.weights[labels]).sum() / self.weights[labels].sum()
+
+    def each(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The loss of each picture (N,), neither weighted nor smoothed."""
+        return LOSSES[self.name].each(outputs, labels)
+
+
+def loss_function(name: str, *, weights: torch.Tensor | None = None, smoothing: float = 0.0) -> LossFunction:
+    """The loss of that name, to be computed with class weights (K,) and label smoothing.
 
     Raises:
         UnknownNameError: there is no such loss.
         UsageError: label smoothing for another loss than the cross-entropy.
     """
-    loss = find_loss(name)
+    find_loss(name)
     if smoothing and name != "cross-entropy":
         raise UsageError(f"Label smoothing belongs to the loss cross-entropy, not to {name}; set it to 0.")
-
-    def chosen(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        if smoothing:
-            return functional.cross_entropy(outputs, labels, weight=weights, label_smoothing=smoothing)
-        return loss.function(outputs, labels, weights)
-
-    return chosen
+    return LossFunction(name, weights, smoothing)
 
 
 def counted(labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:

@@ -98,7 +98,8 @@ class Gradient:
         """The pictures of a batch with the largest losses, and of the whole batch the mean loss and how many are right.
 
         After Jiang et al. 2019, "Accelerating deep learning by focusing on the biggest losers" (arXiv:1910.00762). A
-        look at all costs a forward pass; going back, which is left out for the others, costs twice as much.
+        look at all costs a forward pass; going back, which is left out for the others, costs twice as much. Of several
+        processes, each takes the hardest of its own part.
         """
         modes = [(part, part.training) for part in self.network.modules()]
         self.network.eval()  # a look leaves running statistics alone, and drops nothing out
@@ -106,7 +107,7 @@ class Gradient:
             outputs = self.network(inputs).float()
         for part, mode in modes:
             part.training = mode
-        losses = functional.cross_entropy(outputs, labels, reduction="none")
+        losses = self.loss.each(outputs, labels)
         # Two at least, since batch normalisation takes averages; in the order in which they stood.
         kept = losses.topk(min(len(labels), max(2, math.ceil(self.hardest * len(labels))))).indices.sort().values
         whole = (self.loss(outputs, labels), (outputs.argmax(dim=1) == labels).sum())

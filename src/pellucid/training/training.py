@@ -177,7 +177,7 @@ def learn(
         notes=(
             *prepared.notes,
             *device_notes(place),
-            *processes.notes(prepared.module),
+            *processes.notes(prepared.module, prepared.recipe.hardest),
             *([outcome.stopped] if outcome.stopped else []),
         ),
         parameters=count_parameters(prepared.module),
