@@ -35,7 +35,8 @@ RESULTS = HERE / "results" / "photos.jsonl"
 TABLE = HERE.parent / "docs" / "photos-speed.md"
 ADDED = 10
 SPLIT_SEEDS = range(100, 105)
-THREADS = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+# As in speed.py, what Python compiles is kept.
+THREADS = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "PYTHONDONTWRITEBYTECODE": ""}
 PEERS = {"fastai": ("fastai_photos.py", 5), "loop": ("torch_photos.py", 10)}
 """Their scripts in `peers/`, and how many epochs: fastai takes these after one of the last layer."""
 _ACCURACY = re.compile(r"^accuracy ([0-9.]+) of ([0-9]+)$", re.MULTILINE)
