@@ -102,6 +102,18 @@ def test_a_training_that_goes_on_obeys_the_plan_and_not_the_clock(few, of_three_
     assert ended.training.history == straight.training.history
 
 
+def test_ctrl_c_while_it_is_measured_leaves_nothing_behind(few, monkeypatch):
+    def impatient(_training, folder, _clock):
+        (folder / "trial").mkdir()
+        (folder / "trial" / "step").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(budget, "_keeping", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        workflow.run(few, "mlp", budget="5m", **QUICK)
+    assert not any(Path("runs").iterdir())
+
+
 def test_a_budget_in_which_nothing_fits_leaves_nothing_behind(few):
     with pytest.raises(UsageError, match="Not one epoch fits into 10 ms"):
         workflow.run(few, "mlp", budget=0.01, **QUICK)

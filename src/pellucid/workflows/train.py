@@ -138,8 +138,8 @@ def run(
         if not together.first:
             return _follow(together, plan, data, network, start)
         folder, again = restarts.begun_or_new(plan, data.name, name, out)
-        try:
-            with held(folder):
+        with held(folder):
+            try:
                 if again:
                     plan, data = folder.read_plan(), obeyed(data, folder)
                 else:
@@ -156,9 +156,9 @@ def run(
                 return _carry_out(
                     folder, plan, data, network, start, progress=progress, callbacks=callbacks, again=again
                 )
-        except BaseException:
-            _remove_if_nothing_was_learned(folder)
-            raise
+            except BaseException:
+                _empty_if_nothing_was_learned(folder)
+                raise
 
 
 def _follow(
@@ -345,7 +345,16 @@ class _Keeper(Callback):
         model.save(self.folder.checkpoint / "model.safetensors")
 
 
-def _remove_if_nothing_was_learned(folder: RunFolder) -> None:
-    """A training that failed before its first checkpoint leaves nothing behind; what was learned stays."""
-    if not folder.history.exists() and not any(folder.checkpoint.glob("step-*")):
-        shutil.rmtree(folder.path, ignore_errors=True)
+def _empty_if_nothing_was_learned(folder: RunFolder) -> None:
+    """A training that failed before its first checkpoint leaves nothing behind; what was learned stays.
+
+    Only who holds the folder may empty it; empty, it goes when it is let go of.
+    """
+    if folder.history.exists() or any(folder.checkpoint.glob("step-*")):
+        return
+    with contextlib.suppress(OSError):
+        for path in (*folder.checkpoint.iterdir(), *folder.path.iterdir()):
+            if path.is_dir() and path != folder.checkpoint:
+                shutil.rmtree(path)
+            elif path not in (folder.checkpoint, folder.lock):
+                path.unlink()
