@@ -194,7 +194,8 @@ def test_a_folder_that_is_there_is_refused_before_the_rates_are_tried(pellucid):
         (["--batch-size", "auto", "--memory-limit", "2"], "A memory limit is a size with its unit,"),
         (["--budget", "5"], "A budget is a time with its unit, for example 90s, 5m or 1h30m; given: '5'."),
         (["--budget", "5m", "--epochs", 2], "A budget settles how many epochs there are; give the one or the other"),
-        (["--budget", "5m", "--find-lr"], "--find-lr trains nothing, so that it needs no --budget."),
+        (["--budget", "5m", "--find-lr"], "--find-lr trains nothing, so that it needs no --budget and no"),
+        (["--best-within", "5m", "--find-lr"], "--find-lr trains nothing, so that it needs no --budget and no"),
         (["--log", "tensorboard", "--find-lr"], "--find-lr trains nothing that could be followed."),
         (["--batch-size", "auto", "--find-lr"], "--find-lr takes the batch size as a number."),
         (

@@ -192,8 +192,8 @@ def train(
 
     # What makes no sense is said at once, before torch takes its seconds to load.
     _check(network, recipe, changes, budget, memory_limit)
-    if find_lr and budget is not None:
-        raise UsageError("--find-lr trains nothing, so that it needs no --budget. Leave it out.")
+    if find_lr and (budget is not None or best_within is not None):
+        raise UsageError("--find-lr trains nothing, so that it needs no --budget and no --best-within. Leave it out.")
     if find_lr and (log or snapshots):
         raise UsageError("--find-lr trains nothing that could be followed. Leave --log and --snapshots out.")
     if find_lr and processes.count() > 1:

@@ -26,7 +26,7 @@ from pellucid.records.paths import expanded
 from pellucid.records.tune import Trial, TuneFolder, TunePlan
 from pellucid.training.budget import parse_time
 from pellucid.training.callbacks import Callback
-from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for
+from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for, require_use
 from pellucid.training.history import History
 from pellucid.training.preparation import require_classes
 from pellucid.training.recipes import Recipe
@@ -144,7 +144,9 @@ def tune(
         data, network, recipe=base, seed=seed, settings=settings, start=start, size=size, device=device
     ) as it:
         seen, loss = _seen(it.prepared.data), it.prepared.specification.loss
-    texts = search_space.parse(search, search_space.usual(base, loss))
+    usual = search_space.usual(base, loss)
+    texts = search_space.parse(search, {name: text for name, text in usual.items() if name not in choice.idle()})
+    require_use(choice, texts)
     for name in changes:
         if name in texts and search:
             raise UsageError(f"{name} was given, and is to be searched too. Give one of the two.")
@@ -324,7 +326,7 @@ class _Search:
             training = learn(
                 self.data,
                 self.network,
-                recipe=Recipe.model_validate(self.plan.recipe),
+                recipe=Recipe.model_validate(self.plan.recipe).but(**self._settings(chosen)),
                 seed=self.plan.seed,
                 settings=self.plan.settings,
                 start=self.start,
@@ -332,7 +334,6 @@ class _Search:
                 device=self.plan.device,
                 progress=False,
                 callbacks=[listener],
-                **self._settings(chosen),
             )
             if training.interrupted:
                 return None
