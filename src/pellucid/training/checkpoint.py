@@ -153,14 +153,22 @@ class Checkpoints:
         """Whether it is time for the next one within the epoch."""
         return time.monotonic() - self._written >= self.every
 
+    def keep(self, state: Callable[[], State]) -> None:
+        """Writes a checkpoint of what `state` gives. Of several processes, the first writes for all, and asks for it.
+
+        Raises:
+            StorageError: as for `write`.
+        """
+        if current().first:
+            self.write(state())
+        self._written = time.monotonic()
+
     def write(self, state: State) -> None:
-        """Writes a checkpoint, and removes all but the last two. Of several processes, the first writes for all.
+        """Writes a checkpoint, and removes all but the last two.
 
         Raises:
             StorageError: the disk is full, or nothing may be written; says how to go on.
         """
-        if not current().first:
-            return
         try:
             atomic.make_folder(self.folder)
             atomic.write_bytes(self.folder / f"step-{state.step:09d}.safetensors", pack(state, self.plan))
@@ -175,7 +183,6 @@ class Checkpoints:
             ) from error
         for path in self._paths()[KEPT:]:
             path.unlink(missing_ok=True)
-        self._written = time.monotonic()
 
     def latest(self) -> State | None:
         """The newest state that can be read, where the training is to go on; None to begin anew.
