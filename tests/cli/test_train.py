@@ -127,6 +127,21 @@ def test_an_interrupted_training_says_where_the_model_is(pellucid, monkeypatch):
     assert Model.load(place).specification.training["chosen_epoch"] == 1
 
 
+def test_a_training_that_was_over_before_it_was_interrupted_says_so(pellucid, monkeypatch):
+    def impatient(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pellucid.workflows.train.evaluate", impatient)
+        done = pellucid("train", "digits", *QUICK, "--quiet", "--no-report", "--out", "mine")
+    assert done.code == 130
+    assert done.sentence == (
+        f"Interrupted. Kept the model, whose training was over: {Path('mine/model.safetensors')}. "
+        f"Go on with: pellucid train --resume mine"
+    )
+    assert "interrupted" in pellucid("runs", ".").out
+
+
 def test_curves_for_tensorboard_go_into_the_run_folder(pellucid):
     done = pellucid("train", "digits", *QUICK, "--quiet", "--no-report", "--log", "tensorboard", "--log", "tensorboard")
     assert done.code == 0, done.err

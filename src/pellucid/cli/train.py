@@ -338,11 +338,12 @@ def _finish(done: Run, *, as_json: bool) -> None:
     notes = [note for note in done.training.notes if note not in done.training.data.notes]
     console.notes(notes)
     if done.interrupted:
-        kept = (
-            f"the model of epoch {done.training.chosen_epoch}"
-            if done.training.chosen_epoch
-            else "the weights of that moment, before the end of the first epoch"
-        )
+        if done.unscored:
+            kept = "the model, whose training was over"
+        elif done.training.chosen_epoch:
+            kept = f"the model of epoch {done.training.chosen_epoch}"
+        else:
+            kept = "the weights of that moment, before the end of the first epoch"
         go_on = f"pellucid train --resume {shlex.quote(str(done.folder.path))}"
         console.say(f"Interrupted. Kept {kept}: {done.folder.model}. Go on with: {go_on}")
         raise typer.Exit(130)

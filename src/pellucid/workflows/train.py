@@ -49,6 +49,7 @@ class Run:
             first, where several train together.
         scored: the name of the split that was scored: `test`, or `validation` where there is no test split.
         report: the page, where one was written.
+        unscored: whether it was stopped from outside after the training was over, while that was scored and drawn.
     """
 
     folder: RunFolder
@@ -57,10 +58,11 @@ class Run:
     findings: Findings
     scored: str
     report: Path | None
+    unscored: bool = False
 
     @property
     def interrupted(self) -> bool:
-        return self.training.interrupted
+        return self.training.interrupted or self.unscored
 
 
 def run(
@@ -292,7 +294,8 @@ def _carry_out(
     try:
         findings, page = _score(folder, plan, model, training, scored)
     except KeyboardInterrupt:
-        return Run(folder, model, replace(training, interrupted=True), Findings(), scored, None)
+        folder.write_json(folder.read_json() | {"interrupted": True})
+        return Run(folder, model, training, Findings(), scored, None, unscored=True)
     folder.remove_checkpoints()
     return Run(folder, Model.load(folder.model), training, findings, scored, page)
 
