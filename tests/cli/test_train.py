@@ -227,6 +227,16 @@ def test_what_cannot_be_measured(pellucid, words, sentence):
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize("command", ["train", "tune"])
+@pytest.mark.parametrize("words", [["caf\udce9"], ["digits", "--out", "caf\udce9"]])
+def test_a_name_that_is_no_text_is_refused(pellucid, command, words):
+    done = pellucid(command, *words, "--network", "mlp")
+    assert done.code == 2
+    assert done.sentence.startswith("The name caf\\x")
+    assert "is not UTF-8, in which all that is kept of a training is written. Rename it" in done.sentence
+    assert not any(Path().iterdir())
+
+
 def test_a_budget_on_the_command_line(pellucid, monkeypatch):
     monkeypatch.setattr("pellucid.training.budget.epochs_within", lambda *_: (2, "2 epochs fit into 5 min"))
     done = pellucid("train", "digits", "--network", "logistic-regression", "--budget", "5m", "--no-report")

@@ -159,6 +159,7 @@ def train(
     since = time.perf_counter()
     from pellucid.cli import console, settings
     from pellucid.errors import UsageError
+    from pellucid.records.paths import require_utf8
     from pellucid.training import processes
 
     if resume is not None:
@@ -191,6 +192,7 @@ def train(
     changes |= {key: value for key, value in given.items() if value is not None}
 
     # What makes no sense is said at once, before torch takes its seconds to load.
+    require_utf8(*context.find_root().obj)
     _check(network, recipe, changes, budget, memory_limit)
     if find_lr and (budget is not None or best_within is not None):
         raise UsageError("--find-lr trains nothing, so that it needs no --budget and no --best-within. Leave it out.")

@@ -20,7 +20,7 @@ from pellucid.inference.describing import describe
 from pellucid.networks import backbones
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model, RunFolder, atomic, display
-from pellucid.records.paths import expanded
+from pellucid.records.paths import expanded, require_utf8
 from pellucid.records.run import RunPlan, held
 from pellucid.training import processes
 from pellucid.training.callbacks import Callback, Callbacks
@@ -133,6 +133,7 @@ def run(
         report=report,
         command=command,
     )
+    require_utf8(plan.source, plan.network or "", data.name, str(out or ""))
     _require_scorable(data)
     if plan.recipe["backbone"] is not None:
         backbones.require(plan.recipe["backbone"])

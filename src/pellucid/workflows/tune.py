@@ -22,7 +22,7 @@ import torch
 from pellucid.errors import TrainingError, UnknownNameError, UsageError
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model
-from pellucid.records.paths import expanded
+from pellucid.records.paths import expanded, require_utf8
 from pellucid.records.tune import Trial, TuneFolder, TunePlan
 from pellucid.training.budget import parse_time
 from pellucid.training.callbacks import Callback
@@ -136,6 +136,8 @@ def tune(
     network, recipe, settled = settle(data, network, recipe, started=start is not None, changes=changes)
     choice = choose_network(network, settings, start, recipe)
     base = plan_for(choice, recipe, settled)
+    named = full_reference(network) if isinstance(network, str) else None
+    require_utf8(source, named or "", data.name, str(out or ""), from_file)
     if start is None:
         settings = dict(choice.settings) or settings  # a recipe may bring some of its own
     if threads is not None:
@@ -156,7 +158,7 @@ def tune(
     plan = TunePlan(
         source=source,
         fingerprint=seen.fingerprint,
-        network=full_reference(network) if isinstance(network, str) else None,
+        network=named,
         settings=dict(settings) if settings is not None else None,
         recipe=base.model_dump(mode="json"),
         recipe_name=recipe if isinstance(recipe, str) else "default",
