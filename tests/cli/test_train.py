@@ -127,6 +127,21 @@ def test_an_interrupted_training_says_where_the_model_is(pellucid, monkeypatch):
     assert Model.load(place).specification.training["chosen_epoch"] == 1
 
 
+def test_a_training_that_was_over_before_it_was_interrupted_says_so(pellucid, monkeypatch):
+    def impatient(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pellucid.workflows.train.evaluate", impatient)
+        done = pellucid("train", "digits", *QUICK, "--quiet", "--no-report", "--out", "mine")
+    assert done.code == 130
+    assert done.sentence == (
+        f"Interrupted. Kept the model, whose training was over: {Path('mine/model.safetensors')}. "
+        f"Go on with: pellucid train --resume mine"
+    )
+    assert "interrupted" in pellucid("runs", ".").out
+
+
 def test_curves_for_tensorboard_go_into_the_run_folder(pellucid):
     done = pellucid("train", "digits", *QUICK, "--quiet", "--no-report", "--log", "tensorboard", "--log", "tensorboard")
     assert done.code == 0, done.err
@@ -194,7 +209,8 @@ def test_a_folder_that_is_there_is_refused_before_the_rates_are_tried(pellucid):
         (["--batch-size", "auto", "--memory-limit", "2"], "A memory limit is a size with its unit,"),
         (["--budget", "5"], "A budget is a time with its unit, for example 90s, 5m or 1h30m; given: '5'."),
         (["--budget", "5m", "--epochs", 2], "A budget settles how many epochs there are; give the one or the other"),
-        (["--budget", "5m", "--find-lr"], "--find-lr trains nothing, so that it needs no --budget."),
+        (["--budget", "5m", "--find-lr"], "--find-lr trains nothing, so that it needs no --budget and no"),
+        (["--best-within", "5m", "--find-lr"], "--find-lr trains nothing, so that it needs no --budget and no"),
         (["--log", "tensorboard", "--find-lr"], "--find-lr trains nothing that could be followed."),
         (["--batch-size", "auto", "--find-lr"], "--find-lr takes the batch size as a number."),
         (
@@ -209,6 +225,16 @@ def test_what_cannot_be_measured(pellucid, words, sentence):
     assert done.code == 2
     assert done.sentence.startswith(sentence)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "tune"])
+@pytest.mark.parametrize("words", [["caf\udce9"], ["digits", "--out", "caf\udce9"]])
+def test_a_name_that_is_no_text_is_refused(pellucid, command, words):
+    done = pellucid(command, *words, "--network", "mlp")
+    assert done.code == 2
+    assert done.sentence.startswith("The name caf\\x")
+    assert "is not UTF-8, in which all that is kept of a training is written. Rename it" in done.sentence
+    assert not any(Path().iterdir())
 
 
 def test_a_budget_on_the_command_line(pellucid, monkeypatch):

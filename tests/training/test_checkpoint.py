@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import pellucid
 from pellucid.errors import FormatError, StorageError
 from pellucid.training.checkpoint import Checkpoints, Position, State
+from pellucid.training.processes import Processes
 from pellucid.training.snapshots import Snapshots
 from pellucid.training.training import learn
 
@@ -170,6 +171,19 @@ def test_a_damaged_one_is_passed_over_for_the_one_before(tmp_path_factory, where
     (folder / "step-000000001.safetensors").write_bytes(b"")
     with pytest.raises(FormatError, match="No checkpoint can be read"):
         checkpoints(folder, resume=True).latest()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_only_the_first_of_several_processes_copies_the_state(tmp_path, monkeypatch, rank):
+    asked = []
+    monkeypatch.setattr("pellucid.training.checkpoint.current", lambda: Processes(rank, 2))
+    made = Checkpoints(tmp_path, every=60)
+    made._written -= 61
+    assert made.due()
+    made.keep(lambda: asked.append(rank) or state(1))
+    assert asked == ([0] if rank == 0 else [])
+    assert len(list(tmp_path.iterdir())) == len(asked)
+    assert not made.due(), "the next is due a minute later, in all of them"
 
 
 def test_a_checkpoint_of_another_training_is_refused(digits, tmp_path):

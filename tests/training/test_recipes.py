@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import pellucid
+from pellucid.errors import UsageError
+from pellucid.networks.perceptron import Perceptron
 from pellucid.records import Dataset, RunFolder
 from pellucid.training.choice import choose_network, plan_for
 from pellucid.training.recipes import MADE_FOR, RECIPES, named
@@ -41,6 +43,26 @@ def test_a_run_with_it_is_resumed_with_the_same_network(tmp_path):
     done = run(few(), recipe="fast", out=tmp_path / "run", report=False, progress=False, size=28, callbacks=[Reader()])
     assert plans[0].network == "whitened-convnet"
     assert plans[0].settings == done.model.specification.network.settings == MADE_FOR["fast"][1]
+
+
+@pytest.mark.parametrize(
+    "change", [{"optimizer": "adam"}, {"averaging": 0.9}, {"hardest": 0.2}, {"weight_decay": 0.1}, {"momentum": 0.5}]
+)
+@pytest.mark.parametrize("network", ["perceptron", Perceptron])
+def test_what_the_rule_of_a_network_has_no_use_for_is_refused(network, change):
+    (name,) = change
+    choice = choose_network(network)
+    with pytest.raises(UsageError, match=f"The setting {name.replace('_', ' ')} means nothing for [pP]erceptron"):
+        plan_for(choice, "default", {"epochs": 1} | change)
+    assert getattr(plan_for(choose_network("mlp"), "default", change), name) == change[name]
+
+
+def test_a_recipe_that_has_more_than_the_rule_needs_is_no_mistake():
+    choice = choose_network("perceptron")
+    idle = dict(choice.idle())
+    assert plan_for(choice, "default", idle | {"learning_rate": 0.5}).optimizer == "sgd", "which is what it does"
+    assert plan_for(choice, "plain", {"learning_rate": 0.5}).optimizer == "adam"
+    assert plan_for(choice, named("best"), {"epochs": 2}).averaging == 0.998
 
 
 @pytest.mark.parametrize("name", ["record", "best"])

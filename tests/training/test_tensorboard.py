@@ -92,10 +92,12 @@ def test_an_epoch_that_was_kept_before_its_points_were_written_is_not_missing(tm
     assert curves(tmp_path)["loss/train"] == [(1, 1.0), (2, 2.0), (3, 3.0)]
 
 
-def test_a_run_that_goes_on_from_the_shell_goes_on_with_its_curves(digits, tmp_path, capsys):
+@pytest.mark.parametrize("event", ["on_epoch", "on_step"])
+def test_a_run_that_goes_on_from_the_shell_goes_on_with_its_curves(digits, tmp_path, capsys, event):
     class Stop:
-        def on_epoch(self, row):
-            signal.raise_signal(signal.SIGINT)
+        """Presses Ctrl-C after the first epoch, or after the first step."""
+
+    setattr(Stop, event, lambda *_: signal.raise_signal(signal.SIGINT))
 
     out = tmp_path / "run"
     workflow.run(

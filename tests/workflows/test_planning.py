@@ -102,6 +102,18 @@ def test_a_training_that_goes_on_obeys_the_plan_and_not_the_clock(few, of_three_
     assert ended.training.history == straight.training.history
 
 
+def test_ctrl_c_while_it_is_measured_leaves_nothing_behind(few, monkeypatch):
+    def impatient(_training, folder, _clock):
+        (folder / "trial").mkdir()
+        (folder / "trial" / "step").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(budget, "_keeping", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        workflow.run(few, "mlp", budget="5m", **QUICK)
+    assert not any(Path("runs").iterdir())
+
+
 def test_a_budget_in_which_nothing_fits_leaves_nothing_behind(few):
     with pytest.raises(UsageError, match="Not one epoch fits into 10 ms"):
         workflow.run(few, "mlp", budget=0.01, **QUICK)
@@ -133,6 +145,7 @@ def test_a_batch_that_is_nearly_the_plans_own_says_nothing_of_the_rate():
     ("given", "sentence"),
     [
         ({"budget": "5m", "epochs": 3}, "A budget settles how many epochs there are; give the one or the other"),
+        ({"budget": "5m", "best_within": 60.0}, "A budget and what is tried within a time are two"),
         ({"memory_limit": "2GB"}, "A memory limit is for the batch size 'auto', which was not given."),
         ({"memory_limit": "2", "batch_size": "auto"}, "A memory limit is a size with its unit"),
         ({"budget": "soon"}, "A budget is a time with its unit, for example 90s, 5m or 1h30m; given: 'soon'."),

@@ -1,5 +1,7 @@
 """A launcher that starts a command again: it finds its own run, and no other."""
 
+from pathlib import Path
+
 import pytest
 
 import pellucid
@@ -94,6 +96,17 @@ def test_a_folder_that_was_named_is_taken_again_only_where_nothing_is_lost(launc
     assert again(out="mine") == ([1], "mine")
     (tmp_path / "empty" / "checkpoint").mkdir(parents=True)  # killed before its first file
     assert again(out="empty") == ([], "empty")
+
+
+def test_a_second_launch_of_the_same_id_leaves_the_first_alone(launcher):
+    class Twin(Callback):
+        def on_start(self, plan):
+            with pytest.raises(StorageError, match="001 is in use by another process"):
+                again()
+            assert RunFolder(Path("runs/digits-logistic-regression-001")).plan.is_file()
+
+    launcher("job-17")
+    run(pellucid.load("digits"), check=False, callbacks=[Twin()], **PLAN)
 
 
 def test_what_was_noted_and_is_damaged_is_no_launch(launcher, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import pellucid
 from pellucid.cli import main
 from pellucid.errors import MissingDataError, StorageError, UsageError
-from pellucid.records import RunFolder
+from pellucid.records import RunFolder, runs
 from pellucid.records.run import held
 from pellucid.workflows.train import resume, run
 
@@ -121,21 +121,25 @@ def test_the_word_to_end_keeps_what_was_learned(tmp_path):
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == whole.folder.model.read_bytes()
 
 
-def test_ctrl_c_while_it_is_scored_keeps_the_model_and_the_way_on(tmp_path, monkeypatch):
-    import pellucid.workflows.train as workflow
-
-    def impatient(_found, _split):
+@pytest.mark.parametrize("amid", ["evaluate", "display.view"])
+def test_ctrl_c_while_it_is_scored_keeps_the_model_and_the_way_on(tmp_path, monkeypatch, amid):
+    def impatient(*_: object):
         raise KeyboardInterrupt
 
-    data = pellucid.load("digits")
-    monkeypatch.setattr(workflow, "evaluate", impatient)
-    done = run(data, "mlp", source="digits", out=tmp_path / "run", epochs=1, report=False, progress=False)
-    assert done.interrupted
-    assert done.folder.model.is_file() and done.folder.run_json.is_file()
+    plan = {"source": "digits", "epochs": 1, "report": amid != "evaluate", "progress": False}
+    whole = run(pellucid.load("digits"), "mlp", out=tmp_path / "whole", **plan)
+    monkeypatch.setattr(f"pellucid.workflows.train.{amid}", impatient)
+    done = run(pellucid.load("digits"), "mlp", out=tmp_path / "run", **plan)
+    assert done.interrupted and done.unscored and not done.training.interrupted
+    assert done.folder.model.is_file()
+    assert runs.summarise(done.folder.path).state == runs.INTERRUPTED
     monkeypatch.undo()
     again = resume(tmp_path / "run", progress=False)
     assert not again.interrupted
     assert again.findings["accuracy"].n == 360
+    assert runs.summarise(done.folder.path).state == runs.FINISHED
+    for name in ("model.safetensors", "history.csv", "predictions.parquet", "run.json"):
+        assert (done.folder.path / name).read_bytes() == (whole.folder.path / name).read_bytes()
 
 
 def test_a_run_that_was_killed_says_where_its_best_model_is(tmp_path):

@@ -69,6 +69,14 @@ def test_a_search_finds_a_rate_that_learns(few):
     assert sorted(path.name for path in found.folder.path.iterdir()) == ["findings.json", "plan.json", "trials.json"]
 
 
+def test_what_a_learning_rule_has_no_use_for_is_not_searched(few):
+    found = quick(few, "perceptron", trials=1, search=())
+    assert "learning_rate" in (space := TuneFolder(found.folder.path).read_plan().space)
+    assert "weight_decay" not in space
+    with pytest.raises(UsageError, match="The setting optimizer means nothing for perceptron"):
+        quick(few, "perceptron", search=["optimizer=adam,sgd"])
+
+
 def test_the_best_settings_give_the_accuracy_that_was_found(few):
     found = quick(few)
     again = pellucid.train(few, "logistic-regression", epochs=2, progress=False, **found.best)

@@ -159,6 +159,7 @@ def train(
     since = time.perf_counter()
     from pellucid.cli import console, settings
     from pellucid.errors import UsageError
+    from pellucid.records.paths import require_utf8
     from pellucid.training import processes
 
     if resume is not None:
@@ -191,9 +192,10 @@ def train(
     changes |= {key: value for key, value in given.items() if value is not None}
 
     # What makes no sense is said at once, before torch takes its seconds to load.
+    require_utf8(*context.find_root().obj)
     _check(network, recipe, changes, budget, memory_limit)
-    if find_lr and budget is not None:
-        raise UsageError("--find-lr trains nothing, so that it needs no --budget. Leave it out.")
+    if find_lr and (budget is not None or best_within is not None):
+        raise UsageError("--find-lr trains nothing, so that it needs no --budget and no --best-within. Leave it out.")
     if find_lr and (log or snapshots):
         raise UsageError("--find-lr trains nothing that could be followed. Leave --log and --snapshots out.")
     if find_lr and processes.count() > 1:
@@ -338,11 +340,12 @@ def _finish(done: Run, *, as_json: bool) -> None:
     notes = [note for note in done.training.notes if note not in done.training.data.notes]
     console.notes(notes)
     if done.interrupted:
-        kept = (
-            f"the model of epoch {done.training.chosen_epoch}"
-            if done.training.chosen_epoch
-            else "the weights of that moment, before the end of the first epoch"
-        )
+        if done.unscored:
+            kept = "the model, whose training was over"
+        elif done.training.chosen_epoch:
+            kept = f"the model of epoch {done.training.chosen_epoch}"
+        else:
+            kept = "the weights of that moment, before the end of the first epoch"
         go_on = f"pellucid train --resume {shlex.quote(str(done.folder.path))}"
         console.say(f"Interrupted. Kept {kept}: {done.folder.model}. Go on with: {go_on}")
         raise typer.Exit(130)

@@ -107,6 +107,7 @@ def tune(
     """
     from pellucid.cli import settings
     from pellucid.errors import UsageError
+    from pellucid.records.paths import require_utf8
 
     if resume is not None:
         going_on.require_nothing_else(context, "a search", ("trials", "budget", "quiet", "as_json"))
@@ -124,6 +125,7 @@ def tune(
     changes: dict[str, Any] = settings.parse(recipe_settings or (), "--recipe-set")
     changes |= {} if epochs is None else {"epochs": epochs}
     network_changes = settings.parse(network_settings or (), "--set")
+    require_utf8(*context.find_root().obj)
     _check(network, recipe, changes, budget)
 
     from pellucid.cli import console

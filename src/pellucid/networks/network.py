@@ -48,8 +48,8 @@ class Declaration:
     notes: tuple[str, ...] = ()
 
 
-def declaration(module: nn.Module) -> Declaration:
-    """What `module` declares about itself. Any `nn.Module` will do: what it does not declare is the usual case.
+def declaration(module: nn.Module | type[nn.Module]) -> Declaration:
+    """What a module or its class declares. Any `nn.Module` will do: what it does not declare is the usual case.
 
     An attribute that only happens to have such a name, as a layer called `loss`, declares nothing.
     """

@@ -175,15 +175,18 @@ class Model:
         Raises:
             StorageError: the disk is full, or the folder may not be written.
         """
+        path = expanded(path)
+        atomic.write_bytes(path, self.packed())
+        return path
+
+    def packed(self) -> bytes:
+        """The content of the model file."""
         from safetensors.numpy import save
 
         document = {"sha256": self.sha256, "specification": json.loads(self.specification.canonical())}
         # Not np.ascontiguousarray, which makes (1,) of (): the counters of batch normalisation have no dimension.
         arrays = {name: np.asarray(array, order="C") for name, array in self.weights.items()}
-        header = _json(document)
-        path = expanded(path)
-        atomic.write_bytes(path, save(arrays, metadata={_METADATA_KEY: header}))
-        return path
+        return save(arrays, metadata={_METADATA_KEY: _json(document)})
 
     @classmethod
     def load(cls, path: str | Path) -> Model:

@@ -1,7 +1,8 @@
-"""Paths as people write them: with `~` for their own folder."""
+"""Paths as people write them: with `~` for their own folder, and in UTF-8."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pellucid.errors import UsageError
@@ -23,3 +24,19 @@ def expanded(path: str | Path) -> Path:
             f"{path} begins with the folder of a user '{path.parts[0][1:]}', and this machine has none. For a file "
             f"that is called so, write ./{path.as_posix()}."
         ) from error
+
+
+def require_utf8(*paths: str) -> None:
+    """Refuses paths that could not be written down beside what is learned, where all text is UTF-8.
+
+    Raises:
+        UsageError: one has bytes that are no text, as the name of a file may have on Linux.
+    """
+    for path in paths:
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"The name {os.fsencode(path).decode('utf-8', 'backslashreplace')} is not UTF-8, in which all that is "
+                f"kept of a training is written. Rename it, and give the new name."
+            ) from error

@@ -232,6 +232,8 @@ def next_folder(within: str, data: str, network: str, out: str | Path | None = N
 def held(run: RunFolder) -> Iterator[None]:
     """Holds a run folder, so that no other process trains in it. A process that ends, however it does, lets go of it.
 
+    A folder in which nothing is left by then is removed.
+
     Raises:
         StorageError: another process holds it.
     """
@@ -251,6 +253,7 @@ def held(run: RunFolder) -> Iterator[None]:
         with contextlib.suppress(OSError):
             run.lock.unlink(missing_ok=True)
             run.checkpoint.rmdir()  # only where nothing else is left in it
+            run.path.rmdir()
 
 
 def _slug(name: str) -> str:

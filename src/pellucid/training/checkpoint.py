@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.errors import FormatError, StorageError
-from pellucid.records import Specification, atomic
+from pellucid.errors import FormatError, ModelFileError, StorageError
+from pellucid.records import Model, Specification, atomic
 from pellucid.training.processes import current
 
 EVERY_SECONDS = 60.0
@@ -100,39 +101,74 @@ class Checkpoints:
     def settled(self, measure: Callable[[], int]) -> int:
         """A number of epochs that was measured before the training began; one that goes on measures nothing again.
 
-        Of several processes, the first measures for all.
-
         Raises:
             FormatError: what was noted cannot be read.
             StorageError: it cannot be noted.
         """
-        processes = current()
-        found = b""
-        if processes.first:
-            place = self.folder / "epochs.json"
-            if self.resume and place.exists():
-                found = place.read_bytes()
-            else:
-                found = json.dumps({"version": 1, "epochs": measure()}).encode()
-                atomic.make_folder(self.folder)
-                atomic.write_bytes(place, found)
+        noted = self._noted("epochs.json", lambda: json.dumps({"version": 1, "epochs": measure()}).encode())
         try:
-            return int(json.loads(processes.from_first(found))["epochs"])
+            return int(json.loads(noted)["epochs"])
         except (ValueError, KeyError, TypeError) as error:
             raise FormatError(f"{self.folder / 'epochs.json'} is damaged. Start a new run instead.") from error
+
+    def beginning(self, make: Callable[[], Model]) -> Model:
+        """A model that was made for the training to start from; one that goes on makes none again.
+
+        What other versions of NumPy and torch would make differs in its last bits, and says that they made it.
+
+        Raises:
+            FormatError: what was kept cannot be read.
+            StorageError: it cannot be kept.
+        """
+        name = "beginning.safetensors"
+        content = self._noted(name, lambda: make().packed())
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            atomic.write_bytes(path, content)
+            try:
+                return Model.load(path)
+            except ModelFileError as error:
+                raise FormatError(f"{self.folder / name} is damaged. Start a new run instead.") from error
+
+    def _noted(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """What is made once, before the first step, and found again by a training that goes on.
+
+        Of several processes, the first makes it for all. Where there are states without it, an earlier version of
+        Pellucid began the training: it is made again, and not kept, since it may not be what it was.
+        """
+        processes = current()
+        content = b""
+        if processes.first:
+            place = self.folder / name
+            if self.resume and place.exists():
+                content = place.read_bytes()
+            else:
+                content = make()
+                if not (self.resume and self._paths()):
+                    atomic.make_folder(self.folder)
+                    atomic.write_bytes(place, content)
+        return processes.from_first(content)
 
     def due(self) -> bool:
         """Whether it is time for the next one within the epoch."""
         return time.monotonic() - self._written >= self.every
 
+    def keep(self, state: Callable[[], State]) -> None:
+        """Writes a checkpoint of what `state` gives. Of several processes, the first writes for all, and asks for it.
+
+        Raises:
+            StorageError: as for `write`.
+        """
+        if current().first:
+            self.write(state())
+        self._written = time.monotonic()
+
     def write(self, state: State) -> None:
-        """Writes a checkpoint, and removes all but the last two. Of several processes, the first writes for all.
+        """Writes a checkpoint, and removes all but the last two.
 
         Raises:
             StorageError: the disk is full, or nothing may be written; says how to go on.
         """
-        if not current().first:
-            return
         try:
             atomic.make_folder(self.folder)
             atomic.write_bytes(self.folder / f"step-{state.step:09d}.safetensors", pack(state, self.plan))
@@ -147,7 +183,6 @@ class Checkpoints:
             ) from error
         for path in self._paths()[KEPT:]:
             path.unlink(missing_ok=True)
-        self._written = time.monotonic()
 
     def latest(self) -> State | None:
         """The newest state that can be read, where the training is to go on; None to begin anew.

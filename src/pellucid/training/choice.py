@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,12 @@ from torch import nn
 from pellucid.errors import NetworkError, UsageError
 from pellucid.inference.building import build
 from pellucid.networks import custom
-from pellucid.networks.catalogue import check_name, create, is_file_reference, own_recipe
+from pellucid.networks.catalogue import TIMM, check_name, create, is_file_reference, own_recipe, resolve
+from pellucid.networks.network import Declaration, declaration
 from pellucid.records import Model, NetworkSpecification
 from pellucid.training import augmentation, initialisation, losses, optimizers, recipes, schedules
 from pellucid.training.recipes import Recipe
+from pellucid.training.rules import find_rule
 
 NetworkLike = str | nn.Module | type[nn.Module]
 
@@ -42,6 +44,12 @@ class Choice:
             return own_recipe(self.given)
         declared = getattr(self.given, "recipe", {})
         return dict(declared) if isinstance(declared, Mapping) else {}
+
+    def idle(self) -> Mapping[str, Any]:
+        """The settings of a recipe that its learning rule has no use for, as `pellucid.training.rules` has them."""
+        given = resolve(self.given) if isinstance(self.given, str) and not self.given.startswith(TIMM) else self.given
+        declared = Declaration() if isinstance(given, str) else declaration(given)
+        return find_rule(declared.learning_rule).idle
 
     def make(self, shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, NetworkSpecification]:
         """The untrained network, and how a model file names it. A module of the user's own is copied.
@@ -132,7 +140,8 @@ def plan_for(choice: Choice, recipe: str | Recipe, changes: Mapping[str, Any]) -
     """The recipe itself, or the named one for the chosen network, with its changes; every name in it is known.
 
     Raises:
-        UsageError: a setting that does not exist, a value that it cannot have, or a name that is not known.
+        UsageError: a setting that does not exist, a value that it cannot have, a name that is not known, or a change
+            that the network's learning rule has no use for.
     """
     base = recipe if isinstance(recipe, Recipe) else recipes.named(recipe, choice.own_recipe())
     plan = base.but(**changes)
@@ -144,7 +153,23 @@ def plan_for(choice: Choice, recipe: str | Recipe, changes: Mapping[str, Any]) -
         initialisation.find_initialisation(plan.initialisation)
     for text in plan.augmentation:
         augmentation.parse(text)
+    idle = choice.idle() if changes else {}
+    require_use(choice, [name for name in changes if name in idle and getattr(plan, name) != idle[name]])
     return plan
+
+
+def require_use(choice: Choice, settings: Iterable[str]) -> None:
+    """Refuses settings that were given and would change nothing.
+
+    Raises:
+        UsageError: the network's learning rule has no use for one.
+    """
+    for name in settings:
+        if name in choice.idle():
+            raise UsageError(
+                f"The setting {name.replace('_', ' ')} means nothing for {choice.name}, which learns by a rule of its "
+                f"own, without gradients. Leave it out, or choose a network that learns by gradient descent."
+            )
 
 
 def _require_plain(settings: Mapping[str, Any]) -> None:

@@ -94,7 +94,7 @@ def fit(
     def keep(position: Position) -> None:
         """Writes down where the training is."""
         if checkpoints is not None:
-            checkpoints.write(_state(batches, position, outcome, network, rule))
+            checkpoints.keep(lambda: _state(batches, position, outcome, network, rule))
 
     with Interruption() as interruption:
         while position.epoch <= recipe.epochs and not _patience_is_over(outcome.history, recipe):

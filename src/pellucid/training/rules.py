@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -26,7 +26,13 @@ from pellucid.training.recipes import Recipe
 
 
 class Rule(Protocol):
-    """How a network changes after a batch. `weights` (K,) are those that the loss gives the classes, where it does."""
+    """How a network changes after a batch. `weights` (K,) are those that the loss gives the classes, where it does.
+
+    Attributes:
+        idle: the settings of a recipe that it has no use for, each with the value that says what it does anyway.
+    """
+
+    idle: ClassVar[Mapping[str, Any]]
 
     def __init__(
         self, network: nn.Module, recipe: Recipe, loss: LossFunction, weights: torch.Tensor | None = None
@@ -56,6 +62,8 @@ class Rule(Protocol):
 
 class Gradient:
     """Gradient descent: backpropagation and an optimiser."""
+
+    idle: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
         self, network: nn.Module, recipe: Recipe, loss: LossFunction, weights: torch.Tensor | None = None
@@ -148,6 +156,20 @@ class PerceptronRule:
     A batch's mends are added up. Where the network is averaged, its weights are the mean of those after every step so
     far, and learning goes on from the last ones.
     """
+
+    idle: ClassVar[Mapping[str, Any]] = {
+        "optimizer": "sgd",
+        "bias_rate": 1.0,
+        "output_rate": 1.0,
+        "momentum": 0.0,
+        "unit_kernels": False,
+        "weight_decay": 0.0,
+        "gradient_clip": None,
+        "label_smoothing": 0.0,
+        "class_weights": None,
+        "hardest": 1.0,
+        "averaging": None,
+    }
 
     _NAMES = ("weight", "bias", "total_weight", "total_bias", "steps")
 

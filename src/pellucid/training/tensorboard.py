@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import UsageError
+from pellucid.records import atomic
 from pellucid.training.callbacks import Callback
 from pellucid.training.history import History
 
@@ -48,7 +49,8 @@ class TensorBoard(Callback):
 
     def on_folder(self, path: Path) -> None:
         if self.folder is None:
-            self.folder = path / FOLDER
+            # There from the start: by it a training that goes on knows that its curves are wanted.
+            self.folder = atomic.make_folder(path / FOLDER)
 
     def on_resumed(self, step: int, history: History) -> None:  # noqa: ARG002 (the protocol's name)
         for row in history.rows:  # a training that was killed may have kept an epoch before its points were written

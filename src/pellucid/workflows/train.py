@@ -20,7 +20,7 @@ from pellucid.inference.describing import describe
 from pellucid.networks import backbones
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model, RunFolder, atomic, display
-from pellucid.records.paths import expanded
+from pellucid.records.paths import expanded, require_utf8
 from pellucid.records.run import RunPlan, held
 from pellucid.training import processes
 from pellucid.training.callbacks import Callback, Callbacks
@@ -49,6 +49,7 @@ class Run:
             first, where several train together.
         scored: the name of the split that was scored: `test`, or `validation` where there is no test split.
         report: the page, where one was written.
+        unscored: whether it was stopped from outside after the training was over, while that was scored and drawn.
     """
 
     folder: RunFolder
@@ -57,10 +58,11 @@ class Run:
     findings: Findings
     scored: str
     report: Path | None
+    unscored: bool = False
 
     @property
     def interrupted(self) -> bool:
-        return self.training.interrupted
+        return self.training.interrupted or self.unscored
 
 
 def run(
@@ -131,6 +133,7 @@ def run(
         report=report,
         command=command,
     )
+    require_utf8(plan.source, plan.network or "", data.name, str(out or ""))
     _require_scorable(data)
     if plan.recipe["backbone"] is not None:
         backbones.require(plan.recipe["backbone"])
@@ -138,8 +141,8 @@ def run(
         if not together.first:
             return _follow(together, plan, data, network, start)
         folder, again = restarts.begun_or_new(plan, data.name, name, out)
-        try:
-            with held(folder):
+        with held(folder):
+            try:
                 if again:
                     plan, data = folder.read_plan(), obeyed(data, folder)
                 else:
@@ -156,9 +159,9 @@ def run(
                 return _carry_out(
                     folder, plan, data, network, start, progress=progress, callbacks=callbacks, again=again
                 )
-        except BaseException:
-            _remove_if_nothing_was_learned(folder)
-            raise
+            except BaseException:
+                _empty_if_nothing_was_learned(folder)
+                raise
 
 
 def _follow(
@@ -292,7 +295,8 @@ def _carry_out(
     try:
         findings, page = _score(folder, plan, model, training, scored)
     except KeyboardInterrupt:
-        return Run(folder, model, replace(training, interrupted=True), Findings(), scored, None)
+        folder.write_json(folder.read_json() | {"interrupted": True})
+        return Run(folder, model, training, Findings(), scored, None, unscored=True)
     folder.remove_checkpoints()
     return Run(folder, Model.load(folder.model), training, findings, scored, page)
 
@@ -345,7 +349,16 @@ class _Keeper(Callback):
         model.save(self.folder.checkpoint / "model.safetensors")
 
 
-def _remove_if_nothing_was_learned(folder: RunFolder) -> None:
-    """A training that failed before its first checkpoint leaves nothing behind; what was learned stays."""
-    if not folder.history.exists() and not any(folder.checkpoint.glob("step-*")):
-        shutil.rmtree(folder.path, ignore_errors=True)
+def _empty_if_nothing_was_learned(folder: RunFolder) -> None:
+    """A training that failed before its first checkpoint leaves nothing behind; what was learned stays.
+
+    Only who holds the folder may empty it; empty, it goes when it is let go of.
+    """
+    if folder.history.exists() or any(folder.checkpoint.glob("step-*")):
+        return
+    with contextlib.suppress(OSError):
+        for path in (*folder.checkpoint.iterdir(), *folder.path.iterdir()):
+            if path.is_dir() and path != folder.checkpoint:
+                shutil.rmtree(path)
+            elif path not in (folder.checkpoint, folder.lock):
+                path.unlink()

@@ -22,11 +22,11 @@ import torch
 from pellucid.errors import TrainingError, UnknownNameError, UsageError
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model
-from pellucid.records.paths import expanded
+from pellucid.records.paths import expanded, require_utf8
 from pellucid.records.tune import Trial, TuneFolder, TunePlan
 from pellucid.training.budget import parse_time
 from pellucid.training.callbacks import Callback
-from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for
+from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for, require_use
 from pellucid.training.history import History
 from pellucid.training.preparation import require_classes
 from pellucid.training.recipes import Recipe
@@ -136,6 +136,8 @@ def tune(
     network, recipe, settled = settle(data, network, recipe, started=start is not None, changes=changes)
     choice = choose_network(network, settings, start, recipe)
     base = plan_for(choice, recipe, settled)
+    named = full_reference(network) if isinstance(network, str) else None
+    require_utf8(source, named or "", data.name, str(out or ""), from_file)
     if start is None:
         settings = dict(choice.settings) or settings  # a recipe may bring some of its own
     if threads is not None:
@@ -144,7 +146,9 @@ def tune(
         data, network, recipe=base, seed=seed, settings=settings, start=start, size=size, device=device
     ) as it:
         seen, loss = _seen(it.prepared.data), it.prepared.specification.loss
-    texts = search_space.parse(search, search_space.usual(base, loss))
+    usual = search_space.usual(base, loss)
+    texts = search_space.parse(search, {name: text for name, text in usual.items() if name not in choice.idle()})
+    require_use(choice, texts)
     for name in changes:
         if name in texts and search:
             raise UsageError(f"{name} was given, and is to be searched too. Give one of the two.")
@@ -154,7 +158,7 @@ def tune(
     plan = TunePlan(
         source=source,
         fingerprint=seen.fingerprint,
-        network=full_reference(network) if isinstance(network, str) else None,
+        network=named,
         settings=dict(settings) if settings is not None else None,
         recipe=base.model_dump(mode="json"),
         recipe_name=recipe if isinstance(recipe, str) else "default",
@@ -324,7 +328,7 @@ class _Search:
             training = learn(
                 self.data,
                 self.network,
-                recipe=Recipe.model_validate(self.plan.recipe),
+                recipe=Recipe.model_validate(self.plan.recipe).but(**self._settings(chosen)),
                 seed=self.plan.seed,
                 settings=self.plan.settings,
                 start=self.start,
@@ -332,7 +336,6 @@ class _Search:
                 device=self.plan.device,
                 progress=False,
                 callbacks=[listener],
-                **self._settings(chosen),
             )
             if training.interrupted:
                 return None

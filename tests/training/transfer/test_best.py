@@ -66,6 +66,23 @@ def test_killed_it_goes_on_and_makes_as_many_epochs_as_it_planned(data, tmp_path
     assert again.made == watch.made / 2
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"network": "mlp", "recipe": "plain"}, "is tried for photos that start from a backbone"),
+        ({"network": "lite0", "recipe": "scratch"}, "is tried for photos that start from a backbone"),
+        ({"start": True}, "no model to start from. For as many epochs as fit give --budget"),
+        ({"epochs": 3}, "settles how many epochs there are"),
+        ({"backbone": "lite0", "network": "timm:x"}, "The network 'timm:x' and the backbone 'lite0' are two"),
+    ],
+)
+def test_what_it_would_ignore_is_refused(data, photo_model, given, sentence):
+    if "start" in given:
+        given = {"start": photo_model}
+    with pytest.raises(UsageError, match=sentence):
+        learn(data, **given, best_within=60, progress=False)
+
+
 def test_it_is_for_photos():
     with pytest.raises(UsageError, match="Which network"):
         learn(pellucid.load("digits"), best_within=60, progress=False)

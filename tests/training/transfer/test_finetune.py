@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import platform
+
 import numpy as np
 import pytest
 
 import pellucid
-from pellucid.errors import DataError
+from pellucid.errors import DataError, FormatError
 from pellucid.records import Model
 from pellucid.training.batch_size import Child, find_batch_size
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.recipes import named
 from pellucid.training.rehearsal import rehearsal
 from pellucid.training.training import learn
-from pellucid.training.transfer import finetune
+from pellucid.training.transfer import best, finetune
 
 FEW = {"recipe": "finetune", "size": 32, "epochs": 1, "batch_size": 8, "progress": False, "validation_fraction": 0.3}
 
@@ -98,6 +100,50 @@ def test_it_goes_on_after_an_interruption(data, tmp_path):
         learn(data, **two, callbacks=[Stop()], checkpoints=Checkpoints(tmp_path / "checkpoint", resume=False))
     again = learn(data, **two, checkpoints=Checkpoints(tmp_path / "checkpoint", resume=True))
     assert len(again.history) == 2
+
+
+@pytest.mark.parametrize("how", ["finetune", "best within"])
+def test_it_goes_on_with_other_versions(data, tmp_path, monkeypatch, how):
+    class Stop:
+        def on_epoch(self, row: dict) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(best, "MOST_EPOCHS", 2)
+    two = FEW | {"keep": "last"} | ({"epochs": 2} if how == "finetune" else {"best_within": 600})
+    if how != "finetune":
+        del two["epochs"]
+    whole = learn(data, **two)
+    places = tmp_path / "now", tmp_path / "earlier"
+    for place in places:
+        with pytest.raises(KeyboardInterrupt):
+            learn(data, **two, callbacks=[Stop()], checkpoints=Checkpoints(place))
+    (places[1] / "beginning.safetensors").unlink()  # an earlier version of Pellucid did not keep it
+
+    with monkeypatch.context() as upgraded:
+        upgraded.setattr(platform, "python_version", lambda: "3.99.0")
+        made: list[str] = []
+        upgraded.setattr(finetune, "begin", lambda *given, begin=finetune.begin: made.append("again") or begin(*given))
+        again = learn(data, **two, checkpoints=Checkpoints(places[0], resume=True))
+        assert not made, "the last layer is learned once"
+        with pytest.raises(FormatError, match="is of another training"):
+            learn(data, **two, checkpoints=Checkpoints(places[1], resume=True))
+    assert len(again.history) == 2
+    told = again.model.specification.training
+    assert told["versions"]["python"] == "3.99.0"
+    assert told | {"versions": None} == whole.model.specification.training | {"versions": None}
+    for name, array in whole.model.weights.items():
+        np.testing.assert_array_equal(array, again.model.weights[name])
+    # With the versions that it was begun with, one that did not keep its beginning ends as the same bytes, too.
+    assert learn(data, **two, checkpoints=Checkpoints(places[1], resume=True)).model == whole.model
+
+
+def test_a_beginning_that_is_damaged_is_named(tmp_path, photo_model):
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.beginning(lambda: photo_model) == photo_model
+    (tmp_path / "beginning.safetensors").write_bytes(b"spoilt")
+    checkpoints.resume = True
+    with pytest.raises(FormatError, match=r"beginning\.safetensors is damaged. Start a new run instead"):
+        checkpoints.beginning(lambda: photo_model)
 
 
 def test_a_picture_that_cannot_be_read_is_named(photos, tmp_path):

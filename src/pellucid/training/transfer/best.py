@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from pellucid.data.preprocessing import normalise, prepare
+from pellucid.data.splitting import with_validation
 from pellucid.inference.building import build
 from pellucid.records import Dataset, Model
 from pellucid.training.budget import spoken
@@ -53,10 +54,11 @@ def learn(
     until = time.perf_counter() + (1 - _SPARE) * recipe.best_within
     told = Callbacks(callbacks)
     plan = recipe.but(best_within=None)
-    held, start = finetune.begun(data, plan, seed, size)
+    held = with_validation(data, plan.validation_fraction, plan.split_seed)
 
     def fitting() -> int:
         """How many epochs fit. A last time on all training pictures costs a moment too, most of it in the cache."""
+        start = finetune.begin(held, plan, seed, size)
         epoch = seconds_an_epoch(start, held, plan)
         epochs = min(MOST_EPOCHS, max(0, math.floor((until - time.perf_counter()) / epoch)))
         told.tell("planned", f"an epoch of fine-tuning takes about {spoken(epoch)} here, and {epochs} fit")

@@ -79,13 +79,21 @@ def settle(
     if network is None and not started and isinstance(recipe, str) and recipe in MADE_FOR:
         network = MADE_FOR[recipe][0]
     given = changes.get("backbone")
-    if changes.get("best_within") is not None and recipe == "default" and not started:
+    best_within = changes.get("best_within") is not None
+    if best_within and "epochs" in changes:
+        raise UsageError("What is tried within a time settles how many epochs there are; leave them out (--epochs).")
+    if best_within and recipe == "default" and not started:
         if network is None and given is None and not are_photos(data):
             raise UsageError(NO_NETWORK)
-        network, recipe = given or network or USUAL_BACKBONE, "finetune"
+        recipe = "finetune"
     if recipe == "default" and network is None and not started and (given is not None or are_photos(data)):
         recipe = "features"
     transfers = recipe in TRANSFER if isinstance(recipe, str) else recipe.backbone is not None
+    if best_within and (started or not transfers or recipe == "scratch"):
+        raise UsageError(
+            "What fits into a time is tried for photos that start from a backbone, with the recipe finetune and no "
+            "model to start from. For as many epochs as fit give --budget instead of --best-within."
+        )
     if not transfers:
         if given is not None:
             raise UsageError(

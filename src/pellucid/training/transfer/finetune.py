@@ -44,7 +44,7 @@ def learn(
     """
     from pellucid.training import training as engine  # which calls this one
 
-    data, start = begun(data, recipe, seed, size)
+    data, start = begun(data, recipe, seed, size, checkpoints)
     accuracy, loss = _on_validation(start, data)
     n = len(data.validation)
     Callbacks(callbacks).tell(
@@ -74,10 +74,20 @@ def learn(
     return replace(done, model=_with(done.model, recipe), recipe=recipe, notes=(*done.notes, note))
 
 
-def begun(data: Dataset, recipe: Recipe, seed: int, size: int | tuple[int, int] | None) -> tuple[Dataset, Model]:
+def begun(
+    data: Dataset,
+    recipe: Recipe,
+    seed: int,
+    size: int | tuple[int, int] | None,
+    checkpoints: Checkpoints | None = None,
+) -> tuple[Dataset, Model]:
     """What all of the network learns from, and where it starts: the data with their validation part, and `begin`."""
     data = with_validation(data, recipe.validation_fraction, recipe.split_seed)
-    return data, begin(data, recipe, seed, size)
+
+    def make() -> Model:
+        return begin(data, recipe, seed, size)
+
+    return data, make() if checkpoints is None else checkpoints.beginning(make)
 
 
 def begin(data: Dataset, recipe: Recipe, seed: int, size: int | tuple[int, int] | None) -> Model:
