@@ -187,11 +187,28 @@ def test_a_model_to_start_from(few, tmp_path):
     path = pellucid.train(few, "mlp", settings={"widths": [20]}, epochs=1, progress=False).save(
         tmp_path / "m.safetensors"
     )
-    found = quick(few, None, start=path, trials=1, size=8, seed=3, recipe="plain")
-    assert found.command.split()[:5] == ["pellucid", "train", "DATA", "--from", str(path)]
+    found = quick(few, None, start="m.safetensors", trials=1, size=8, seed=3, recipe="plain")
+    assert found.command.split()[:5] == ["pellucid", "train", "DATA", "--from", str(path.resolve())]
     assert found.command.endswith("--size 8 --seed 3")
     assert "--recipe plain" in found.command
     assert len(resume(found.folder.path, data=few, trials=2).trials) == 2
+
+
+@pytest.mark.parametrize("handed_over", [True, False])
+def test_it_goes_on_from_the_model_that_it_began_with(few, tmp_path, monkeypatch, handed_over):
+    learned = pellucid.train(few, "mlp", settings={"widths": [20]}, epochs=3, progress=False)
+    path = learned.save(tmp_path / "m.safetensors")
+    settings = {"trials": 3, "epochs": 1, "start": learned if handed_over else "m.safetensors"}
+    straight = quick(few, "mlp", **settings)
+    begun = quick(few, "mlp", **settings | {"trials": 1})
+    named = (begun.folder.start if handed_over else path).resolve()
+    assert f"--from {named} " in begun.command
+    pellucid.train(few, "mlp", settings={"widths": [20]}, epochs=1, seed=9, progress=False).save(path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    ended = resume(tmp_path / begun.folder.path, data=few, trials=3)
+    assert without_times(ended.trials) == without_times(straight.trials)
+    assert f"--from {named} " in ended.command
 
 
 def test_the_command_says_every_setting(few):

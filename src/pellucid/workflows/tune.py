@@ -131,7 +131,7 @@ def tune(
     _check(trials, pruner)
     seconds = None if budget is None else parse_time(budget)
     require_classes(data)
-    from_file = str(start) if isinstance(start, (str, Path)) else ""
+    from_file = str(expanded(start).resolve()) if isinstance(start, (str, Path)) else ""
     start = Model.load(start) if isinstance(start, (str, Path)) else start
     network, recipe, settled = settle(data, network, recipe, started=start is not None, changes=changes)
     choice = choose_network(network, settings, start, recipe)
@@ -166,10 +166,12 @@ def tune(
         seed=seed,
         threads=threads,
         device=device,
-        start=from_file,
+        start=from_file or (str(folder.start.resolve()) if start is not None else ""),
         command=command,
     )
     with folder.held():
+        if start is not None:
+            start.save(folder.start)
         folder.write_plan(plan)
         return _Search(folder, plan, seen, network, start, space, watcher or Watcher(), seconds).run([])
 
@@ -210,7 +212,7 @@ def resume(
 
         data = load(plan.source)
     network = network if network is not None else plan.network
-    start = Model.load(plan.start) if plan.start else None
+    start = Model.load(folder.start) if plan.start else None
     if network is None and start is None:
         raise UsageError(f"The network of {path} was handed over built; give it: resume(path, network=...).")
     if plan.threads is not None:
