@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sys
 from dataclasses import replace
@@ -15,10 +16,13 @@ import torch
 from torch import nn
 
 import pellucid
+from pellucid.cli import main
 from pellucid.errors import MissingDataError, StorageError, TrainingError, UsageError
 from pellucid.records import Findings
 from pellucid.records.tune import Trial, TuneFolder
+from pellucid.training import choice
 from pellucid.workflows import proposing, search_space, tune_findings
+from pellucid.workflows import train as trainings
 from pellucid.workflows import tune as workflow
 from pellucid.workflows.tune import Watcher, resume, tune
 
@@ -222,6 +226,32 @@ def test_the_command_says_every_setting(few):
         "--augment shift:1"
     )
     assert found.command.endswith("--recipe-set augmentation=none")
+
+
+def test_the_command_says_a_plan_that_was_handed_over(few, monkeypatch):
+    recipe = pellucid.Recipe(
+        epochs=1, optimizer="sgd", learning_rate=0.12345678, momentum=0.5, views=("shift",), augmentation=("shift:1",)
+    )
+    found = quick(few, "mlp", recipe=recipe, trials=1, search=["loss=none,hinge"], source="digits", epochs=1)
+    words = shlex.split(found.command)
+    assert words[:3] == ["pellucid", "train", "digits"]
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(trainings, "run", lambda _data, network, **more: given.update(more, network=network))
+    monkeypatch.setattr("pellucid.cli.train._finish", lambda *_, **__: None)
+    with pytest.raises(SystemExit) as ended:
+        main(words[1:])
+    assert ended.value.code == 0
+    changes = {name: value for name, value in given.items() if name in pellucid.Recipe.model_fields}
+    assert given["network"] == "mlp"
+    assert choice.plan_for(choice.choose_network("mlp"), given["recipe"], changes) == recipe
+
+
+@pytest.mark.parametrize(("chosen", "said"), [("none", "--recipe-set loss=none"), ("hinge", "--loss hinge")])
+def test_the_command_says_the_networks_own_loss_as_train_takes_it(few, chosen, said):
+    found = quick(few, "mlp", trials=1, search=["loss=none,hinge"])
+    trial = found.trials[0].model_copy(update={"chosen": {"loss": chosen}})
+    space = search_space.space(found.plan.space, pellucid.Recipe())
+    assert tune_findings.command(found.plan, trial, space).endswith(f" --epochs 2 {said}")
 
 
 @pytest.mark.parametrize(

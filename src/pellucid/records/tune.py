@@ -35,13 +35,14 @@ class TunePlan(BaseModel):
         network: a name of the catalogue, `timm:NAME`, or `file.py:Class` in full; None where it was handed over built.
         settings: of the network.
         recipe: the plan that the search starts from.
-        changes: the settings of the recipe that were given, and are not searched.
+        recipe_name: a named plan that it is made from.
+        changes: the settings of the recipe that were given, or differ from that named plan.
         space: what is searched: {setting: text}, as in `pellucid.workflows.search_space`.
         pruner: how a trial that falls behind is ended early.
         trials: how many there are to be.
         start: the file of the model to start from, in full, as the command names it; empty where there is none. The
             trials start from the folder's own copy: what was given may be trained anew in the meantime.
-        size, seed, threads, device, recipe_name, command: as they were given.
+        size, seed, threads, device, command: as they were given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -150,15 +150,18 @@ def tune(
             raise UsageError(f"{name} was given, and is to be searched too. Give one of the two.")
         texts.pop(name, None)
     space = search_space.space(texts, base)
+    # A plan that was handed over has no name: the command says it as its difference from one that has.
+    named = recipe if isinstance(recipe, str) else "default" if recipe.backbone is None else "finetune"
+    own, asked = plan_for(choice, named, {}).model_dump(mode="json"), base.model_dump(mode="json")
     folder = TuneFolder.create(data.name, network_name(network, start), out)
     plan = TunePlan(
         source=source,
         fingerprint=seen.fingerprint,
         network=full_reference(network) if isinstance(network, str) else None,
         settings=dict(settings) if settings is not None else None,
-        recipe=base.model_dump(mode="json"),
-        recipe_name=recipe if isinstance(recipe, str) else "default",
-        changes={name: base.model_dump(mode="json")[name] for name in changes},
+        recipe=asked,
+        recipe_name=named,
+        changes={name: value for name, value in asked.items() if name in changes or value != own[name]},
         space=texts,
         pruner=pruner,
         trials=trials,

@@ -108,7 +108,7 @@ def command(plan: TunePlan, trial: Trial, space: Space) -> str:
     if plan.start:
         words += ["--from", plan.start]
     for key, value in (plan.settings or {}).items():
-        words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"]
+        words += ["--set", f"{key}={_typed(value)}"]
     if plan.recipe_name != "default":
         words += ["--recipe", plan.recipe_name]
     chosen = {name: space[name].setting(value) for name, value in trial.chosen.items()}  # type: ignore[arg-type]
@@ -121,8 +121,15 @@ def command(plan: TunePlan, trial: Trial, space: Space) -> str:
 
 
 def _option(name: str, value: Any) -> list[str]:
-    if name in _OPTIONS:
-        return [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-    if name == "augmentation" and value:
-        return [word for one in value for word in ("--augment", one)]
-    return ["--recipe-set", f"{name}={as_text(value)}"]
+    if name == "augmentation":
+        return [word for one in value for word in ("--augment", one)] or ["--recipe-set", "augmentation=none"]
+    if name in _OPTIONS and value is not None:
+        return [f"--{name.replace('_', '-')}", _typed(value)]
+    return ["--recipe-set", f"{name}={_typed(value)}"]
+
+
+def _typed(value: Any) -> str:
+    """A value as the command line takes it: every digit of it."""
+    if isinstance(value, str):
+        return value
+    return "none" if value is None else json.dumps(value, separators=(",", ":"))
