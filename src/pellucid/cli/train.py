@@ -291,11 +291,9 @@ class _Remarks:
 
 def _display(*, as_json: bool) -> Any:
     """The progress: on standard error where standard output is one JSON document."""
-    from rich.console import Console
+    from pellucid.training.display import LastingConsole, suitable
 
-    from pellucid.training.display import suitable
-
-    return suitable(Console(stderr=as_json, soft_wrap=True))
+    return suitable(LastingConsole(stderr=as_json, soft_wrap=True))
 
 
 def _logger(name: str) -> Any:
