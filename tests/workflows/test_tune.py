@@ -98,8 +98,8 @@ class CtrlC(Watcher):
 
 
 def test_it_goes_on_as_if_it_had_never_stopped(few):
-    straight = quick(few, trials=8)
-    stopped = quick(few, trials=8, watcher=CtrlC(3))
+    straight = quick(few, trials=8, epochs=3)
+    stopped = quick(few, trials=8, epochs=3, watcher=CtrlC(3))
     assert stopped.interrupted
     assert len(stopped.trials) == 2, "the third had not ended"
     with pytest.raises(RuntimeError):
@@ -112,6 +112,15 @@ def test_it_goes_on_as_if_it_had_never_stopped(few):
     more = resume(stopped.folder.path, data=few, trials=9)
     assert without_times(more.trials)[:8] == without_times(straight.trials)
     assert len(more.trials) == 9
+
+
+def test_no_trial_is_ended_early_after_its_last_epoch(few):
+    assert {trial.state for trial in quick(few, trials=12).trials} == {"finished"}, "a second epoch is the last"
+    plan = pellucid.Recipe(epochs=3)
+    found = tune(few, "logistic-regression", recipe=plan, trials=12, search=[*RATES, "epochs=2,3"])
+    fallen = [trial for trial in found.trials if trial.state == "pruned"]
+    assert fallen
+    assert all(len(trial.accuracies) < int(trial.chosen["epochs"]) for trial in fallen)
 
 
 def test_a_second_process_is_kept_out(few):

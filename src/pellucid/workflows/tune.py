@@ -25,7 +25,7 @@ from pellucid.records import Dataset, Findings, Model
 from pellucid.records.paths import expanded
 from pellucid.records.tune import Trial, TuneFolder, TunePlan
 from pellucid.training.budget import parse_time
-from pellucid.training.callbacks import Callback
+from pellucid.training.callbacks import Callback, Plan
 from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for
 from pellucid.training.history import History
 from pellucid.training.preparation import require_classes
@@ -258,11 +258,14 @@ class _Trial(Callback):
         self.number, self.asked, self.watcher = number, asked, watcher
         self.history = History()
 
+    def on_start(self, plan: Plan) -> None:
+        self.epochs = plan.epochs
+
     def on_epoch(self, row: dict[str, Any]) -> None:
         self.history.rows.append(row)
         self.watcher.on_epoch(self.number, row)
         self.asked.report(row["validation_accuracy"], row["epoch"])
-        if self.asked.should_prune():
+        if row["epoch"] < self.epochs and self.asked.should_prune():
             raise _Fallen
 
 
