@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import signal
 import sys
@@ -20,7 +21,7 @@ from pellucid.cli import main
 from pellucid.errors import MissingDataError, StorageError, TrainingError, UsageError
 from pellucid.records import Findings
 from pellucid.records.tune import Trial, TuneFolder
-from pellucid.training import choice
+from pellucid.training import choice, loop
 from pellucid.workflows import proposing, search_space, tune_findings
 from pellucid.workflows import train as trainings
 from pellucid.workflows import tune as workflow
@@ -112,6 +113,49 @@ def test_it_goes_on_as_if_it_had_never_stopped(few):
     more = resume(stopped.folder.path, data=few, trials=9)
     assert without_times(more.trials)[:8] == without_times(straight.trials)
     assert len(more.trials) == 9
+
+
+class Proposed:
+    """A trial as optuna has it."""
+
+    def __init__(self, *, fallen: bool) -> None:
+        self.params = {"learning_rate": 0.01}
+        self.fallen = fallen
+
+    def report(self, accuracy: float, epoch: int) -> None:
+        pass
+
+    def should_prune(self) -> bool:
+        return self.fallen
+
+
+@pytest.mark.parametrize(("epoch", "state"), [(2, "finished"), (1, "pruned"), (1, "diverged")])
+def test_ctrl_c_while_a_trial_is_validated_ends_the_search_after_it(few, monkeypatch, epoch, state):
+    """In its last epoch: all were made, it fell behind, or its loss became no number."""
+    measured, calls = loop.measure, []
+
+    def measure(*given: Any, **more: Any) -> Any:
+        calls.append(1)
+        if len(calls) != 2 + epoch:  # the first trial has two epochs
+            return measured(*given, **more)
+        signal.raise_signal(signal.SIGINT)
+        return (math.nan, 0.0) if state == "diverged" else measured(*given, **more)
+
+    def propose(_plan: Any, _space: Any, done: list[Trial]) -> Proposed:
+        return Proposed(fallen=bool(done) and state == "pruned")
+
+    monkeypatch.setattr(loop, "measure", measure)
+    monkeypatch.setattr(proposing, "propose", propose)
+    found = quick(few, trials=4)
+    assert found.interrupted
+    assert [trial.state for trial in found.trials] == ["finished", state]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_the_last_trial_is_validated_leaves_nothing_to_do(few):
+    found = quick(few, trials=1, epochs=1, watcher=CtrlC(1))
+    assert not found.interrupted
+    assert len(found.trials) == 1
 
 
 def test_no_trial_is_ended_early_after_its_last_epoch(few):

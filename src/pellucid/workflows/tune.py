@@ -28,6 +28,7 @@ from pellucid.training.budget import parse_time
 from pellucid.training.callbacks import Callback, Plan
 from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for
 from pellucid.training.history import History
+from pellucid.training.interruption import Interruption
 from pellucid.training.preparation import require_classes
 from pellucid.training.recipes import Recipe
 from pellucid.training.rehearsal import rehearsal
@@ -287,31 +288,28 @@ class _Search:
         """All trials that are still to be made; those that ended stay, however it ends."""
         self.watcher.on_search(self.folder.path, self.plan.trials, self.plan.recipe["epochs"], len(done))
         try:
-            done, notes, interrupted = self._all(done)
+            done, notes = self._all(done)
         finally:
             self.watcher.on_end()
-        return self._found(done, notes, interrupted=interrupted)
+        return self._found(done, notes, interrupted=len(done) < self.plan.trials and not notes)
 
-    def _all(self, done: list[Trial]) -> tuple[list[Trial], list[str], bool]:
-        """(all trials that ended, what a person should know, whether it was interrupted)."""
-        interrupted, notes = False, []
-        with contextlib.suppress(KeyboardInterrupt):
-            interrupted = True
-            while len(done) < self.plan.trials:
+    def _all(self, done: list[Trial]) -> tuple[list[Trial], list[str]]:
+        """(all trials that ended, what a person should know)."""
+        with contextlib.suppress(KeyboardInterrupt), Interruption() as interruption:
+            while len(done) < self.plan.trials and not interruption.requested:
                 if self._is_over(done):
-                    notes.append(
+                    over = (
                         f"The time is over after {len(done)} of {self.plan.trials} trials. `pellucid tune --resume "
                         f"{self.folder.path}` makes the others."
                     )
-                    break
+                    return done, [over]
                 trial = self._try(done)
                 if trial is None:
-                    raise KeyboardInterrupt
+                    break
                 done = [*done, trial]
                 self.folder.write_trials(done)
                 self.watcher.on_trial(trial, self._settings(trial.chosen))
-            interrupted = False
-        return done, notes, interrupted
+        return done, []
 
     def _is_over(self, done: list[Trial]) -> bool:
         """Whether another trial, if it takes as long as the others at most, would end after the time."""
