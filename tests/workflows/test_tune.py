@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
 import signal
 import sys
@@ -196,10 +197,11 @@ def test_another_failure_is_none_of_the_searchs_business(few, monkeypatch):
 
 
 def test_a_time_is_kept(few):
-    found = quick(few, trials=50, budget=1e-6)
+    found = quick(few, trials=50, budget=1e-6, out="my search")
     assert len(found.trials) == 1, "one is made in any case"
+    quote = '"' if os.name == "nt" else "'"
     assert found.notes == (
-        f"The time is over after 1 of 50 trials. `pellucid tune --resume {found.folder.path}` makes the others.",
+        f"The time is over after 1 of 50 trials. `pellucid tune --resume {quote}my search{quote}` makes the others.",
     )
 
 

@@ -173,6 +173,7 @@ def _check(network: str | None, recipe: str, changes: dict[str, Any], budget: st
 def _finish(found: Tuning, *, as_json: bool) -> None:
     """Prints what was found, and how to train so."""
     from pellucid.cli import console
+    from pellucid.records.paths import as_typed
 
     say = console.say if as_json else typer.echo
     console.notes(found.notes)
@@ -188,7 +189,7 @@ def _finish(found: Tuning, *, as_json: bool) -> None:
     if found.interrupted:
         console.say(
             f"Interrupted after {len(found.trials)} of {found.plan.trials} trials. Go on with: pellucid tune --resume "
-            f"{shlex.quote(str(found.folder.path))}"
+            f"{as_typed(found.folder.path)}"
         )
         raise typer.Exit(130)
 

@@ -1,7 +1,10 @@
-"""Paths as people write them: with `~` for their own folder."""
+"""Paths as people write them: with `~` for their own folder, and in quotes where a shell needs them."""
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 from pathlib import Path
 
 from pellucid.errors import UsageError
@@ -23,3 +26,15 @@ def expanded(path: str | Path) -> Path:
             f"{path} begins with the folder of a user '{path.parts[0][1:]}', and this machine has none. For a file "
             f"that is called so, write ./{path.as_posix()}."
         ) from error
+
+
+def as_typed(*words: str | Path, windows: bool = os.name == "nt") -> str:
+    """Words of a command as they are to be typed: in the quotes of cmd.exe on Windows, in those of a shell elsewhere.
+
+    >>> as_typed("pellucid", "train", "my photos", windows=False)
+    "pellucid train 'my photos'"
+    >>> as_typed("pellucid", "train", "my photos", windows=True)
+    'pellucid train "my photos"'
+    """
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if windows else shlex.join(texts)

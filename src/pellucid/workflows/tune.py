@@ -22,7 +22,7 @@ import torch
 from pellucid.errors import TrainingError, UnknownNameError, UsageError
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model
-from pellucid.records.paths import expanded
+from pellucid.records.paths import as_typed, expanded
 from pellucid.records.tune import Trial, TuneFolder, TunePlan
 from pellucid.training.budget import parse_time
 from pellucid.training.callbacks import Callback, Plan
@@ -300,7 +300,7 @@ class _Search:
                 if self._is_over(done):
                     over = (
                         f"The time is over after {len(done)} of {self.plan.trials} trials. `pellucid tune --resume "
-                        f"{self.folder.path}` makes the others."
+                        f"{as_typed(self.folder.path)}` makes the others."
                     )
                     return done, [over]
                 trial = self._try(done)
