@@ -74,6 +74,32 @@ def test_what_the_system_refuses_is_a_sentence(tmp_path, monkeypatch, number, pa
     assert names(tmp_path) == ["a.txt"]
 
 
+@pytest.mark.parametrize(("windows", "refusals", "tried"), [(True, 3, 4), (True, 99, 6), (False, 1, 1)])
+def test_only_windows_waits_for_a_program_that_has_the_file_open(tmp_path, monkeypatch, windows, refusals, tried):
+    temporary, path, clock, asked = tmp_path / "a.part", tmp_path / "a.txt", [0.0], []
+    temporary.write_text("new", encoding="utf-8")
+    path.write_text("old", encoding="utf-8")
+    replace = Path.replace
+
+    def replace_unless_open(self: Path, target: Path) -> Path:
+        asked.append(target)
+        if len(asked) <= refusals:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace_unless_open)
+    monkeypatch.setattr(atomic.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(atomic.time, "sleep", lambda _seconds: clock.append(clock.pop() + 1))
+    if refusals < tried:
+        atomic._replace(temporary, path, windows=windows)
+    else:
+        said = StorageError if windows else PermissionError
+        with pytest.raises(said, match="another program has it open" if windows else "Access is denied"):
+            atomic._replace(temporary, path, windows=windows)
+    assert len(asked) == tried
+    assert path.read_text(encoding="utf-8") == ("new" if refusals < tried else "old")
+
+
 def test_a_folder_that_cannot_be_flushed_is_no_failure(tmp_path, monkeypatch):
     if os.name == "nt":
         pytest.skip("Windows has no call to flush a folder")

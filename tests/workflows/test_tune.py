@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import shlex
 import signal
 import sys
 from dataclasses import replace
@@ -15,10 +18,13 @@ import torch
 from torch import nn
 
 import pellucid
+from pellucid.cli import main
 from pellucid.errors import MissingDataError, StorageError, TrainingError, UsageError
 from pellucid.records import Findings
 from pellucid.records.tune import Trial, TuneFolder
+from pellucid.training import choice, loop
 from pellucid.workflows import proposing, search_space, tune_findings
+from pellucid.workflows import train as trainings
 from pellucid.workflows import tune as workflow
 from pellucid.workflows.tune import Watcher, resume, tune
 
@@ -102,8 +108,8 @@ class CtrlC(Watcher):
 
 
 def test_it_goes_on_as_if_it_had_never_stopped(few):
-    straight = quick(few, trials=8)
-    stopped = quick(few, trials=8, watcher=CtrlC(3))
+    straight = quick(few, trials=8, epochs=3)
+    stopped = quick(few, trials=8, epochs=3, watcher=CtrlC(3))
     assert stopped.interrupted
     assert len(stopped.trials) == 2, "the third had not ended"
     with pytest.raises(RuntimeError):
@@ -116,6 +122,58 @@ def test_it_goes_on_as_if_it_had_never_stopped(few):
     more = resume(stopped.folder.path, data=few, trials=9)
     assert without_times(more.trials)[:8] == without_times(straight.trials)
     assert len(more.trials) == 9
+
+
+class Proposed:
+    """A trial as optuna has it."""
+
+    def __init__(self, *, fallen: bool) -> None:
+        self.params = {"learning_rate": 0.01}
+        self.fallen = fallen
+
+    def report(self, accuracy: float, epoch: int) -> None:
+        pass
+
+    def should_prune(self) -> bool:
+        return self.fallen
+
+
+@pytest.mark.parametrize(("epoch", "state"), [(2, "finished"), (1, "pruned"), (1, "diverged")])
+def test_ctrl_c_while_a_trial_is_validated_ends_the_search_after_it(few, monkeypatch, epoch, state):
+    """In its last epoch: all were made, it fell behind, or its loss became no number."""
+    measured, calls = loop.measure, []
+
+    def measure(*given: Any, **more: Any) -> Any:
+        calls.append(1)
+        if len(calls) != 2 + epoch:  # the first trial has two epochs
+            return measured(*given, **more)
+        signal.raise_signal(signal.SIGINT)
+        return (math.nan, 0.0) if state == "diverged" else measured(*given, **more)
+
+    def propose(_plan: Any, _space: Any, done: list[Trial]) -> Proposed:
+        return Proposed(fallen=bool(done) and state == "pruned")
+
+    monkeypatch.setattr(loop, "measure", measure)
+    monkeypatch.setattr(proposing, "propose", propose)
+    found = quick(few, trials=4)
+    assert found.interrupted
+    assert [trial.state for trial in found.trials] == ["finished", state]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_the_last_trial_is_validated_leaves_nothing_to_do(few):
+    found = quick(few, trials=1, epochs=1, watcher=CtrlC(1))
+    assert not found.interrupted
+    assert len(found.trials) == 1
+
+
+def test_no_trial_is_ended_early_after_its_last_epoch(few):
+    assert {trial.state for trial in quick(few, trials=12).trials} == {"finished"}, "a second epoch is the last"
+    plan = pellucid.Recipe(epochs=3)
+    found = tune(few, "logistic-regression", recipe=plan, trials=12, search=[*RATES, "epochs=2,3"])
+    fallen = [trial for trial in found.trials if trial.state == "pruned"]
+    assert fallen
+    assert all(len(trial.accuracies) < int(trial.chosen["epochs"]) for trial in fallen)
 
 
 def test_a_second_process_is_kept_out(few):
@@ -147,10 +205,11 @@ def test_another_failure_is_none_of_the_searchs_business(few, monkeypatch):
 
 
 def test_a_time_is_kept(few):
-    found = quick(few, trials=50, budget=1e-6)
+    found = quick(few, trials=50, budget=1e-6, out="my search")
     assert len(found.trials) == 1, "one is made in any case"
+    quote = '"' if os.name == "nt" else "'"
     assert found.notes == (
-        f"The time is over after 1 of 50 trials. `pellucid tune --resume {found.folder.path}` makes the others.",
+        f"The time is over after 1 of 50 trials. `pellucid tune --resume {quote}my search{quote}` makes the others.",
     )
 
 
@@ -195,11 +254,28 @@ def test_a_model_to_start_from(few, tmp_path):
     path = pellucid.train(few, "mlp", settings={"widths": [20]}, epochs=1, progress=False).save(
         tmp_path / "m.safetensors"
     )
-    found = quick(few, None, start=path, trials=1, size=8, seed=3, recipe="plain")
-    assert found.command.split()[:5] == ["pellucid", "train", "DATA", "--from", str(path)]
+    found = quick(few, None, start="m.safetensors", trials=1, size=8, seed=3, recipe="plain")
+    assert found.command.split()[:5] == ["pellucid", "train", "DATA", "--from", str(path.resolve())]
     assert found.command.endswith("--size 8 --seed 3")
     assert "--recipe plain" in found.command
     assert len(resume(found.folder.path, data=few, trials=2).trials) == 2
+
+
+@pytest.mark.parametrize("handed_over", [True, False])
+def test_it_goes_on_from_the_model_that_it_began_with(few, tmp_path, monkeypatch, handed_over):
+    learned = pellucid.train(few, "mlp", settings={"widths": [20]}, epochs=3, progress=False)
+    path = learned.save(tmp_path / "m.safetensors")
+    settings = {"trials": 3, "epochs": 1, "start": learned if handed_over else "m.safetensors"}
+    straight = quick(few, "mlp", **settings)
+    begun = quick(few, "mlp", **settings | {"trials": 1})
+    named = (begun.folder.start if handed_over else path).resolve()
+    assert f"--from {named} " in begun.command
+    pellucid.train(few, "mlp", settings={"widths": [20]}, epochs=1, seed=9, progress=False).save(path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    ended = resume(tmp_path / begun.folder.path, data=few, trials=3)
+    assert without_times(ended.trials) == without_times(straight.trials)
+    assert f"--from {named} " in ended.command
 
 
 def test_the_command_says_every_setting(few):
@@ -213,6 +289,32 @@ def test_the_command_says_every_setting(few):
         "--augment shift:1"
     )
     assert found.command.endswith("--recipe-set augmentation=none")
+
+
+def test_the_command_says_a_plan_that_was_handed_over(few, monkeypatch):
+    recipe = pellucid.Recipe(
+        epochs=1, optimizer="sgd", learning_rate=0.12345678, momentum=0.5, views=("shift",), augmentation=("shift:1",)
+    )
+    found = quick(few, "mlp", recipe=recipe, trials=1, search=["loss=none,hinge"], source="digits", epochs=1)
+    words = shlex.split(found.command)
+    assert words[:3] == ["pellucid", "train", "digits"]
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(trainings, "run", lambda _data, network, **more: given.update(more, network=network))
+    monkeypatch.setattr("pellucid.cli.train._finish", lambda *_, **__: None)
+    with pytest.raises(SystemExit) as ended:
+        main(words[1:])
+    assert ended.value.code == 0
+    changes = {name: value for name, value in given.items() if name in pellucid.Recipe.model_fields}
+    assert given["network"] == "mlp"
+    assert choice.plan_for(choice.choose_network("mlp"), given["recipe"], changes) == recipe
+
+
+@pytest.mark.parametrize(("chosen", "said"), [("none", "--recipe-set loss=none"), ("hinge", "--loss hinge")])
+def test_the_command_says_the_networks_own_loss_as_train_takes_it(few, chosen, said):
+    found = quick(few, "mlp", trials=1, search=["loss=none,hinge"])
+    trial = found.trials[0].model_copy(update={"chosen": {"loss": chosen}})
+    space = search_space.space(found.plan.space, pellucid.Recipe())
+    assert tune_findings.command(found.plan, trial, space).endswith(f" --epochs 2 {said}")
 
 
 @pytest.mark.parametrize(

@@ -118,8 +118,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _let_go_of_output() -> None:
-    """Lets what is still to be printed go nowhere, so that Python's own flush at exit does not fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    from pellucid.training.display import let_go_of
+
+    let_go_of(sys.stdout)
 
 
 def _end(sentence: str, exit_code: int, debug: bool) -> None:  # noqa: FBT001 (private, and always the same name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 import textwrap
@@ -124,8 +123,9 @@ def _width() -> int:
 
 def _next(data: str, counts: dict[str, int]) -> str:
     from pellucid.cli import console
+    from pellucid.records.paths import as_typed
 
-    shown = console.plain(shlex.quote(data))
+    shown = console.plain(as_typed(data))
     if counts["error"]:
         return f"Mend the errors first; then look again: pellucid check {shown}"
     first = "Look at what is warned of; then" if counts["warning"] else "Next"

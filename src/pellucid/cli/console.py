@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from typing import IO
 
 import typer
 
@@ -74,12 +76,24 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int],
 def notes(sentences: Iterable[str]) -> None:
     """Says on standard error what a person should know of the data; of several processes only the first says it."""
     for sentence in sentences if is_first() else ():
-        typer.echo(f"Note: {plain(sentence)}", err=True)
+        say(f"Note: {sentence}")
 
 
 def say(sentence: str) -> None:
-    """Says something on standard error, where it is in nobody's way."""
-    typer.echo(plain(sentence), err=True)
+    """Says something on standard error, where it is in nobody's way; nothing where nobody reads that any more."""
+    with while_read(sys.stderr):
+        typer.echo(plain(sentence), err=True)
+
+
+@contextlib.contextmanager
+def while_read(stream: IO[str] | None = None) -> Iterator[None]:
+    """Ends the block where nobody reads the stream (standard output) any more; what comes after it goes on."""
+    try:
+        yield
+    except BrokenPipeError:
+        from pellucid.training.display import let_go_of
+
+        let_go_of(stream or sys.stdout)
 
 
 def plain(text: str) -> str:

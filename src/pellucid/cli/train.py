@@ -279,6 +279,7 @@ class _Remarks:
     def on_checked(self, findings: Findings) -> None:
         from pellucid.cli import console
         from pellucid.records import Remark
+        from pellucid.records.paths import as_typed
 
         # What a split lacks was said when the data were read.
         serious = [
@@ -288,16 +289,14 @@ class _Remarks:
         ]
         console.notes(item.text for item in serious)
         if serious:
-            console.notes([f"what to do about it says: pellucid check {shlex.quote(self.data)}"])
+            console.notes([f"what to do about it says: pellucid check {as_typed(self.data)}"])
 
 
 def _display(*, as_json: bool) -> Any:
     """The progress: on standard error where standard output is one JSON document."""
-    from rich.console import Console
+    from pellucid.training.display import LastingConsole, suitable
 
-    from pellucid.training.display import suitable
-
-    return suitable(Console(stderr=as_json, soft_wrap=True))
+    return suitable(LastingConsole(stderr=as_json, soft_wrap=True))
 
 
 def _logger(name: str) -> Any:
@@ -331,6 +330,7 @@ def _kept(run: Path) -> bool:
 def _finish(done: Run, *, as_json: bool) -> None:
     """Prints what was found, on which pictures, and where everything lies."""
     from pellucid.cli import console
+    from pellucid.records.paths import as_typed
     from pellucid.training import processes
 
     if not processes.is_first():  # the first of several says it all
@@ -346,7 +346,7 @@ def _finish(done: Run, *, as_json: bool) -> None:
             kept = f"the model of epoch {done.training.chosen_epoch}"
         else:
             kept = "the weights of that moment, before the end of the first epoch"
-        go_on = f"pellucid train --resume {shlex.quote(str(done.folder.path))}"
+        go_on = f"pellucid train --resume {as_typed(done.folder.path)}"
         console.say(f"Interrupted. Kept {kept}: {done.folder.model}. Go on with: {go_on}")
         raise typer.Exit(130)
     say = console.say if as_json else typer.echo

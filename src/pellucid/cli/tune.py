@@ -175,21 +175,23 @@ def _check(network: str | None, recipe: str, changes: dict[str, Any], budget: st
 def _finish(found: Tuning, *, as_json: bool) -> None:
     """Prints what was found, and how to train so."""
     from pellucid.cli import console
+    from pellucid.records.paths import as_typed
 
     say = console.say if as_json else typer.echo
     console.notes(found.notes)
-    if found.trials:
-        shown = found.findings
-        if not as_json:  # the command stands on a line of its own, below, where it can be copied
-            shown = replace(shown, items=tuple(item for item in shown if item.name != "command"))
-        console.emit(shown, as_json=as_json)
-    if found.command:
-        say(console.plain(f"Train so  {found.command}"))
-    say(console.plain(f"Search    {found.folder.path}"))
+    with console.while_read():
+        if found.trials:
+            shown = found.findings
+            if not as_json:  # the command stands on a line of its own, below, where it can be copied
+                shown = replace(shown, items=tuple(item for item in shown if item.name != "command"))
+            console.emit(shown, as_json=as_json)
+        if found.command:
+            say(console.plain(f"Train so  {found.command}"))
+        say(console.plain(f"Search    {found.folder.path}"))
     if found.interrupted:
         console.say(
             f"Interrupted after {len(found.trials)} of {found.plan.trials} trials. Go on with: pellucid tune --resume "
-            f"{shlex.quote(str(found.folder.path))}"
+            f"{as_typed(found.folder.path)}"
         )
         raise typer.Exit(130)
 
@@ -198,14 +200,14 @@ def _display(*, quiet: bool, as_json: bool) -> Any:
     """The progress: a line for each trial, and in a terminal a bar; on standard error beside a JSON document."""
     if quiet:
         return None
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
+    from pellucid.training.display import LastingConsole
     from pellucid.training.time_left import spoken
     from pellucid.workflows.search_space import as_text
     from pellucid.workflows.tune import Watcher
 
-    console = Console(stderr=as_json, soft_wrap=True)
+    console = LastingConsole(stderr=as_json, soft_wrap=True)
 
     class Lines(Watcher):
         def on_search(self, folder: Path, trials: int, epochs: int, done: int) -> None:

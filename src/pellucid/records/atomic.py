@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,11 +33,33 @@ def replacing(path: str | Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as written:
                 os.fsync(written.fileno())
-            temporary.replace(path)
+            _replace(temporary, path)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
     _sync_folder(path.parent)
+
+
+_PATIENCE = 5.0
+"""Seconds for which a file that another program has open is waited for."""
+
+
+def _replace(temporary: Path, path: Path, *, windows: bool = os.name == "nt") -> None:
+    """Gives the temporary file the name `path`, which Windows refuses as long as another program has that file open."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError as error:
+            if not windows:
+                raise
+            if time.monotonic() >= until:
+                raise StorageError(
+                    f"{path} cannot be written: another program has it open, or it may not be written by this user. "
+                    f"Close it there, or choose a folder of your own (--out)."
+                ) from error
+        time.sleep(0.05)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pellucid.errors import ModelFileError
 from pellucid.records import atomic, display
-from pellucid.records.paths import expanded
+from pellucid.records.paths import as_typed, expanded
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "pellucid"
@@ -201,7 +201,7 @@ class Model:
                 if (path / "checkpoint" / "model.safetensors").is_file():
                     raise ModelFileError(
                         f"The training in {path} has not ended. Its best model so far is {path / 'checkpoint'}; "
-                        f"`pellucid train --resume {path}` goes on with it."
+                        f"`pellucid train --resume {as_typed(path)}` goes on with it."
                     )
                 raise ModelFileError(
                     f"{path} is a folder without a model.safetensors. Give a model file, or a run folder."

@@ -1,8 +1,10 @@
-"""Paths as people write them: with `~` for their own folder, and in UTF-8."""
+"""Paths as people write them: with `~` for their own folder, in UTF-8, and in quotes where a shell needs them."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 from pathlib import Path
 
 from pellucid.errors import UsageError
@@ -40,3 +42,15 @@ def require_utf8(*paths: str) -> None:
                 f"The name {os.fsencode(path).decode('utf-8', 'backslashreplace')} is not UTF-8, in which all that is "
                 f"kept of a training is written. Rename it, and give the new name."
             ) from error
+
+
+def as_typed(*words: str | Path, windows: bool = os.name == "nt") -> str:
+    """Words of a command as they are to be typed: in the quotes of cmd.exe on Windows, in those of a shell elsewhere.
+
+    >>> as_typed("pellucid", "train", "my photos", windows=False)
+    "pellucid train 'my photos'"
+    >>> as_typed("pellucid", "train", "my photos", windows=True)
+    'pellucid train "my photos"'
+    """
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if windows else shlex.join(texts)

@@ -1,9 +1,10 @@
 """`TuneFolder`: where everything of one search for settings lies.
 
 tunes/mnist-lenet5-001/
-  plan.json       what is searched, on which data, with which network and seed
-  trials.json     every trial that has ended: its settings, and its validation accuracy epoch by epoch
-  findings.json   what was learned from them
+  plan.json           what is searched, on which data, with which network and seed
+  start.safetensors   the model that every trial starts from, where there is one
+  trials.json         every trial that has ended: its settings, and its validation accuracy epoch by epoch
+  findings.json       what was learned from them
 """
 
 from __future__ import annotations
@@ -34,11 +35,14 @@ class TunePlan(BaseModel):
         network: a name of the catalogue, `timm:NAME`, or `file.py:Class` in full; None where it was handed over built.
         settings: of the network.
         recipe: the plan that the search starts from.
-        changes: the settings of the recipe that were given, and are not searched.
+        recipe_name: a named plan that it is made from.
+        changes: the settings of the recipe that were given, or differ from that named plan.
         space: what is searched: {setting: text}, as in `pellucid.workflows.search_space`.
         pruner: how a trial that falls behind is ended early.
         trials: how many there are to be.
-        size, seed, threads, device, recipe_name, start, command: as they were given.
+        start: the file of the model to start from, in full, as the command names it; empty where there is none. The
+            trials start from the folder's own copy: what was given may be trained anew in the meantime.
+        size, seed, threads, device, command: as they were given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,6 +111,10 @@ class TuneFolder:
     @property
     def plan(self) -> Path:
         return self.path / "plan.json"
+
+    @property
+    def start(self) -> Path:
+        return self.path / "start.safetensors"
 
     @property
     def trials(self) -> Path:

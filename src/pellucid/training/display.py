@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
@@ -26,11 +28,25 @@ def epoch_line(row: dict[str, Any], epochs: int, seconds: float) -> str:
     )
 
 
+class LastingConsole(Console):
+    """A console that falls silent when nobody reads it any more (`| head`), where rich's own would end the training."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        let_go_of(self.file)
+
+
+def let_go_of(stream: IO[str]) -> None:
+    """Lets what is still to be written there go nowhere, so that Python's own flush at exit does not fail."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
 class Lines(Callback):
     """One plain line per epoch, and what the columns are in the first."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(file=sys.stdout, soft_wrap=True)
+        self.console = console or LastingConsole(file=sys.stdout, soft_wrap=True)
         self.epochs = 0
         self.since = 0.0
 
@@ -133,5 +149,5 @@ def suitable(console: Console | None = None) -> Any:
         curve = display.view("training")
         if curve is not None:
             return curve()
-    console = console or Console(file=sys.stdout, soft_wrap=True)
+    console = console or LastingConsole(file=sys.stdout, soft_wrap=True)
     return Live(console) if console.is_terminal else Lines(console)

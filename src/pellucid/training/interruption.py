@@ -11,7 +11,8 @@ from typing import Any, Self
 class Interruption:
     """A context in which the first Ctrl-C, or the word to end, only sets `requested`; a second interrupts at once.
 
-    The word to end is SIGTERM, which launchers send before they kill.
+    The word to end is SIGTERM, which launchers send before they kill. A context within another is that other: a search
+    hears what its trainings hear, however they end.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -24,6 +25,9 @@ class Interruption:
 
     def __enter__(self) -> Self:
         for number in self.SIGNALS if self._active else ():
+            around = getattr(signal.getsignal(number), "__self__", None)
+            if isinstance(around, type(self)):
+                return around
             # Whoever started this in the background may have said that Ctrl-C is not meant for it.
             if signal.getsignal(number) != signal.SIG_IGN:
                 self._previous[number] = signal.signal(number, self._handle)

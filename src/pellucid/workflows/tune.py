@@ -22,12 +22,13 @@ import torch
 from pellucid.errors import TrainingError, UnknownNameError, UsageError
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model
-from pellucid.records.paths import expanded, require_utf8
+from pellucid.records.paths import as_typed, expanded, require_utf8
 from pellucid.records.tune import Trial, TuneFolder, TunePlan
 from pellucid.training.budget import parse_time
-from pellucid.training.callbacks import Callback
+from pellucid.training.callbacks import Callback, Plan
 from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for, require_use
 from pellucid.training.history import History
+from pellucid.training.interruption import Interruption
 from pellucid.training.preparation import require_classes
 from pellucid.training.recipes import Recipe
 from pellucid.training.rehearsal import rehearsal
@@ -131,13 +132,13 @@ def tune(
     _check(trials, pruner)
     seconds = None if budget is None else parse_time(budget)
     require_classes(data)
-    from_file = str(start) if isinstance(start, (str, Path)) else ""
+    from_file = str(expanded(start).resolve()) if isinstance(start, (str, Path)) else ""
     start = Model.load(start) if isinstance(start, (str, Path)) else start
     network, recipe, settled = settle(data, network, recipe, started=start is not None, changes=changes)
     choice = choose_network(network, settings, start, recipe)
     base = plan_for(choice, recipe, settled)
-    named = full_reference(network) if isinstance(network, str) else None
-    require_utf8(source, named or "", data.name, str(out or ""), from_file)
+    reference = full_reference(network) if isinstance(network, str) else None
+    require_utf8(source, reference or "", data.name, str(out or ""), from_file)
     if start is None:
         settings = dict(choice.settings) or settings  # a recipe may bring some of its own
     if threads is not None:
@@ -154,15 +155,18 @@ def tune(
             raise UsageError(f"{name} was given, and is to be searched too. Give one of the two.")
         texts.pop(name, None)
     space = search_space.space(texts, base)
+    # A plan that was handed over has no name: the command says it as its difference from one that has.
+    named = recipe if isinstance(recipe, str) else "default" if recipe.backbone is None else "finetune"
+    own, asked = plan_for(choice, named, {}).model_dump(mode="json"), base.model_dump(mode="json")
     folder = TuneFolder.create(data.name, network_name(network, start), out)
     plan = TunePlan(
         source=source,
         fingerprint=seen.fingerprint,
-        network=named,
+        network=reference,
         settings=dict(settings) if settings is not None else None,
-        recipe=base.model_dump(mode="json"),
-        recipe_name=recipe if isinstance(recipe, str) else "default",
-        changes={name: base.model_dump(mode="json")[name] for name in changes},
+        recipe=asked,
+        recipe_name=named,
+        changes={name: value for name, value in asked.items() if name in changes or value != own[name]},
         space=texts,
         pruner=pruner,
         trials=trials,
@@ -170,10 +174,12 @@ def tune(
         seed=seed,
         threads=threads,
         device=device,
-        start=from_file,
+        start=from_file or (str(folder.start.resolve()) if start is not None else ""),
         command=command,
     )
     with folder.held():
+        if start is not None:
+            start.save(folder.start)
         folder.write_plan(plan)
         return _Search(folder, plan, seen, network, start, space, watcher or Watcher(), seconds).run([])
 
@@ -214,7 +220,7 @@ def resume(
 
         data = load(plan.source)
     network = network if network is not None else plan.network
-    start = Model.load(plan.start) if plan.start else None
+    start = Model.load(folder.start) if plan.start else None
     if network is None and start is None:
         raise UsageError(f"The network of {path} was handed over built; give it: resume(path, network=...).")
     if plan.threads is not None:
@@ -257,11 +263,14 @@ class _Trial(Callback):
         self.number, self.asked, self.watcher = number, asked, watcher
         self.history = History()
 
+    def on_start(self, plan: Plan) -> None:
+        self.epochs = plan.epochs
+
     def on_epoch(self, row: dict[str, Any]) -> None:
         self.history.rows.append(row)
         self.watcher.on_epoch(self.number, row)
         self.asked.report(row["validation_accuracy"], row["epoch"])
-        if self.asked.should_prune():
+        if row["epoch"] < self.epochs and self.asked.should_prune():
             raise _Fallen
 
 
@@ -283,31 +292,28 @@ class _Search:
         """All trials that are still to be made; those that ended stay, however it ends."""
         self.watcher.on_search(self.folder.path, self.plan.trials, self.plan.recipe["epochs"], len(done))
         try:
-            done, notes, interrupted = self._all(done)
+            done, notes = self._all(done)
         finally:
             self.watcher.on_end()
-        return self._found(done, notes, interrupted=interrupted)
+        return self._found(done, notes, interrupted=len(done) < self.plan.trials and not notes)
 
-    def _all(self, done: list[Trial]) -> tuple[list[Trial], list[str], bool]:
-        """(all trials that ended, what a person should know, whether it was interrupted)."""
-        interrupted, notes = False, []
-        with contextlib.suppress(KeyboardInterrupt):
-            interrupted = True
-            while len(done) < self.plan.trials:
+    def _all(self, done: list[Trial]) -> tuple[list[Trial], list[str]]:
+        """(all trials that ended, what a person should know)."""
+        with contextlib.suppress(KeyboardInterrupt), Interruption() as interruption:
+            while len(done) < self.plan.trials and not interruption.requested:
                 if self._is_over(done):
-                    notes.append(
+                    over = (
                         f"The time is over after {len(done)} of {self.plan.trials} trials. `pellucid tune --resume "
-                        f"{self.folder.path}` makes the others."
+                        f"{as_typed(self.folder.path)}` makes the others."
                     )
-                    break
+                    return done, [over]
                 trial = self._try(done)
                 if trial is None:
-                    raise KeyboardInterrupt
+                    break
                 done = [*done, trial]
                 self.folder.write_trials(done)
                 self.watcher.on_trial(trial, self._settings(trial.chosen))
-            interrupted = False
-        return done, notes, interrupted
+        return done, []
 
     def _is_over(self, done: list[Trial]) -> bool:
         """Whether another trial, if it takes as long as the others at most, would end after the time."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pellucid.records import Findings, Metric, Table
+from pellucid.records.paths import as_typed
 from pellucid.records.tune import DIVERGED, FINISHED, PRUNED, Trial, TunePlan
 from pellucid.statistics.intervals import wilson
 from pellucid.workflows.search_space import Space, as_text
@@ -108,7 +108,7 @@ def command(plan: TunePlan, trial: Trial, space: Space) -> str:
     if plan.start:
         words += ["--from", plan.start]
     for key, value in (plan.settings or {}).items():
-        words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"]
+        words += ["--set", f"{key}={_typed(value)}"]
     if plan.recipe_name != "default":
         words += ["--recipe", plan.recipe_name]
     chosen = {name: space[name].setting(value) for name, value in trial.chosen.items()}  # type: ignore[arg-type]
@@ -117,12 +117,19 @@ def command(plan: TunePlan, trial: Trial, space: Space) -> str:
     if isinstance(plan.size, int):
         words += ["--size", str(plan.size)]
     words += ["--seed", str(plan.seed)] if plan.seed else []
-    return shlex.join(words)
+    return as_typed(*words)
 
 
 def _option(name: str, value: Any) -> list[str]:
-    if name in _OPTIONS:
-        return [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-    if name == "augmentation" and value:
-        return [word for one in value for word in ("--augment", one)]
-    return ["--recipe-set", f"{name}={as_text(value)}"]
+    if name == "augmentation":
+        return [word for one in value for word in ("--augment", one)] or ["--recipe-set", "augmentation=none"]
+    if name in _OPTIONS and value is not None:
+        return [f"--{name.replace('_', '-')}", _typed(value)]
+    return ["--recipe-set", f"{name}={_typed(value)}"]
+
+
+def _typed(value: Any) -> str:
+    """A value as the command line takes it: every digit of it."""
+    if isinstance(value, str):
+        return value
+    return "none" if value is None else json.dumps(value, separators=(",", ":"))
