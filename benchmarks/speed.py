@@ -42,7 +42,8 @@ measures again.
 Medians with least and most, of whole processes that alternate on a shared machine with 2 cores: the start of Python, the
 reading of the data, training and the scoring of the test split are all included, our report is not. In the first three
 rows both sides train the same network for as many epochs. In the others each goes its own way to about 99 %: there the ratio
-says how soon one is there, and not how fast a library computes. The last column is the machine's own speed just before each
+says how soon one is there, and not how fast a library computes. (The pairs with fastai and Keras were timed before `fast`
+took larger batches.) The last column is the machine's own speed just before each
 pair, in billion multiply-adds a second.
 
 | benchmark | ours, s | peer, s | ratio | our accuracy, % | peer's accuracy, % | memory, GiB: ours, peer | pairs | machine |

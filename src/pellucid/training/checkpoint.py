@@ -24,6 +24,7 @@ import numpy as np
 
 from pellucid.errors import FormatError, ModelFileError, StorageError
 from pellucid.records import Model, Specification, atomic
+from pellucid.records.paths import as_typed
 from pellucid.training.processes import current
 
 EVERY_SECONDS = 60.0
@@ -179,7 +180,7 @@ class Checkpoints:
                 ) from error
             raise StorageError(
                 f"{error} Nothing that was learned before is lost: go on with `pellucid train --resume "
-                f"{self.folder.parent}` when it is mended."
+                f"{as_typed(self.folder.parent)}` when it is mended."
             ) from error
         for path in self._paths()[KEPT:]:
             path.unlink(missing_ok=True)
