@@ -309,6 +309,13 @@ def test_the_command_says_a_plan_that_was_handed_over(few, monkeypatch):
     assert choice.plan_for(choice.choose_network("mlp"), given["recipe"], changes) == recipe
 
 
+def test_the_command_says_nothing_that_train_refuses(few):
+    recipe = pellucid.Recipe(epochs=1, momentum=0.5, weight_decay=0.3)
+    found = quick(few, "perceptron", recipe=recipe, trials=1, search=["batch_size=16,32"], epochs=1)
+    assert "--epochs 1" in found.command
+    assert "momentum" not in found.command and "weight_decay" not in found.command
+
+
 @pytest.mark.parametrize(("chosen", "said"), [("none", "--recipe-set loss=none"), ("hinge", "--loss hinge")])
 def test_the_command_says_the_networks_own_loss_as_train_takes_it(few, chosen, said):
     found = quick(few, "mlp", trials=1, search=["loss=none,hinge"])

@@ -166,7 +166,11 @@ def tune(
         settings=dict(settings) if settings is not None else None,
         recipe=asked,
         recipe_name=named,
-        changes={name: value for name, value in asked.items() if name in changes or value != own[name]},
+        changes={
+            name: value
+            for name, value in asked.items()
+            if name not in choice.idle() and (name in changes or value != own[name])
+        },
         space=texts,
         pruner=pruner,
         trials=trials,
