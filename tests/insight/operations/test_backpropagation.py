@@ -42,7 +42,7 @@ def test_a_dense_layer_is_that_of_torch(same, many, inputs, outputs, seed):
     activation=st.sampled_from(sorted(ACTIVATIONS)),
     seed=SEEDS,
 )
-def test_the_gradients_of_an_mlp_are_those_of_autograd(same, widths, classes, many, activation, seed):
+def test_the_gradients_of_an_mlp_are_those_of_autograd(same, torchs, widths, classes, many, activation, seed):
     generator = np.random.default_rng(seed)
     sizes = [*widths, classes]
     parameters = []
@@ -50,7 +50,7 @@ def test_the_gradients_of_an_mlp_are_those_of_autograd(same, widths, classes, ma
         parameters += [generator.normal(size=(after, before)), generator.normal(size=after)]
     x, labels = generator.normal(size=(many, sizes[0])), generator.integers(0, classes, many)
     theirs, a = leaves(parameters), torch.tensor(x, requires_grad=True)
-    h = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}.get(activation) or getattr(F, activation.replace("-", "_"))
+    h = torchs(activation)
     kept = [a]
     for index in range(0, len(theirs), 2):
         a = F.linear(a, theirs[index], theirs[index + 1])
