@@ -50,7 +50,7 @@ def ours(files: list[str]) -> tuple[Seconds, list[int]]:
     import torch
 
     import pellucid
-    from pellucid.inference.pretrained import pretrained
+    from pellucid.inference.building import pretrained
 
     torch.set_num_threads(THREADS)
     model = pretrained("lite0")
@@ -68,7 +68,7 @@ def usual(files: list[str]) -> tuple[Seconds, list[int]]:
     from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
     import pellucid
-    from pellucid.inference.pretrained import pretrained
+    from pellucid.inference.building import pretrained
 
     torch.set_num_threads(THREADS)
     model = pretrained("lite0")

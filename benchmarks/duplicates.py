@@ -34,8 +34,8 @@ import numpy as np
 from PIL import Image
 
 from pellucid.data import decoding, load
-from pellucid.data.checking.kinship import copies
-from pellucid.data.checking.looking import Looks, look
+from pellucid.data.checking.near_duplicates import copies
+from pellucid.data.checking.scan import Looks, look
 from pellucid.records import PictureFiles
 from pellucid.statistics.intervals import wilson
 from pellucid.version import __version__

@@ -22,12 +22,12 @@ import torch
 
 import pellucid
 from pellucid.data.splitting import with_validation
-from pellucid.inference.describing import describe
+from pellucid.inference.features import describe
 from pellucid.records import Dataset
 from pellucid.statistics.metrics import log_loss
 from pellucid.training.recipes import named
 from pellucid.training.training import learn
-from pellucid.training.transfer import finetune
+from pellucid.training.methods import finetune
 
 RESULTS = Path(__file__).parent / "results" / "finetuning.jsonl"
 HELD_OUT = 1 / 3

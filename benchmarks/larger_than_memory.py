@@ -186,7 +186,7 @@ def side_by_side(folder: Path, network: str, seconds: float) -> dict[str, Any]:
     Two processes differ by more than that, by what the system does for their memory on a busy machine.
     """
     from pellucid.data import load
-    from pellucid.training.rehearsal import rehearsal
+    from pellucid.training.dry_run import rehearsal
 
     data = load(folder, test_fraction=0)
     changes = {"batch_size": 32, "augmentation": ()}

@@ -93,8 +93,8 @@ def folds(work: Path) -> dict[str, Any]:
     from pellucid.networks import backbones
     from pellucid.records import PictureFiles, Split
     from pellucid.training.recipes import named
-    from pellucid.training.transfer.folds import folds as drawn
-    from pellucid.training.transfer.frozen import last_layer
+    from pellucid.training.methods.features import folds as drawn
+    from pellucid.training.methods.features import last_layer
 
     data = pellucid.load(photos())
     parts = list(data)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pellucid.cli import lint as command
-from pellucid.insight.linting import RULES
+from pellucid.lint import RULES
 
 SCRIPT = """
 from torch import nn

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pellucid.cli.settings import parse
+from pellucid.cli.arguments import parse
 from pellucid.errors import UsageError
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from pellucid.cli import completion
-from pellucid.insight.operations import OPERATIONS
+from pellucid.operations import OPERATIONS
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def test_an_operation_is_written_and_drawn(pellucid, tmp_path):
     lines = done.out.splitlines()
     assert lines[0] == "Convolution: a small kernel slides over a picture"
     assert "    y[n, k, i, j] = b[k] + Σ_c Σ_u Σ_v  w[k, c, u, v] · x[n, c, i·S + u·D − P, j·S + v·D − P]" in lines
-    assert lines[-2:] == ["Code     pellucid.insight.operations.convolution:convolve", "Picture  convolution.png"]
+    assert lines[-2:] == ["Code     pellucid.operations.convolution:convolve", "Picture  convolution.png"]
     with Image.open(tmp_path / "convolution.png") as picture:
         assert picture.format == "PNG"
 

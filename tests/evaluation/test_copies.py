@@ -3,9 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid.evaluation.copies import accuracy_without
-from pellucid.evaluation.counting import counted
-from pellucid.evaluation.scoring import evaluate
+from pellucid.evaluation.scoring import accuracy_without, counted, evaluate
 from pellucid.records import Predictions, Split
 from pellucid.statistics.intervals import wilson
 

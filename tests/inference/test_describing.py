@@ -11,8 +11,7 @@ from safetensors.torch import save_file
 
 import pellucid
 from pellucid.data.preprocessing import normalise, prepare
-from pellucid.inference.describing import backbone_of, describe
-from pellucid.inference.features import Embedder
+from pellucid.inference.features import Embedder, backbone_of, describe
 from pellucid.networks.backbones import embedding
 from pellucid.records import Model
 

@@ -12,7 +12,7 @@ import torch
 from pellucid.data import cache
 from pellucid.inference import features as module
 from pellucid.inference import streaming
-from pellucid.inference.features import Embedder, Store, features
+from pellucid.inference.features import Embedder, Store, backbone_features
 from pellucid.networks import backbones
 from pellucid.records import PictureFiles
 
@@ -50,7 +50,7 @@ def computed(monkeypatch):
 
 
 def test_they_are_those_of_the_backbones_own_module(backbone, files):
-    found, reasons = features(files, backbone)
+    found, reasons = backbone_features(files, backbone)
     assert found.shape == (6, 1280)
     assert found.dtype == np.float32
     assert reasons == {}
@@ -63,31 +63,31 @@ def test_they_are_those_of_the_backbones_own_module(backbone, files):
 
 
 def test_each_content_is_computed_once(backbone, files, computed):
-    first, _ = features(files, backbone)
+    first, _ = backbone_features(files, backbone)
     assert sum(computed) == 6
     computed.clear()
-    again, _ = features(files, backbone)
+    again, _ = backbone_features(files, backbone)
     assert computed == []
     np.testing.assert_array_equal(again, first)
     more = files.paths[0].with_name("copy.jpg")
     shutil.copy(files.paths[0], more)
-    both, _ = features(PictureFiles((*files.paths, more)), backbone)
+    both, _ = backbone_features(PictureFiles((*files.paths, more)), backbone)
     assert computed == []
     np.testing.assert_array_equal(both[6], first[0])
 
 
 def test_only_new_pictures_are_computed(backbone, files, computed):
-    features(files.take(np.array([0, 1, 2, 3])), backbone)
+    backbone_features(files.take(np.array([0, 1, 2, 3])), backbone)
     computed.clear()
-    features(files, backbone)
+    backbone_features(files, backbone)
     assert sum(computed) == 2
 
 
 def test_another_size_or_backbone_is_another_store(backbone, files, computed):
-    features(files, backbone)
+    backbone_features(files, backbone)
     computed.clear()
     other = replace(backbone, preprocessing=backbone.preprocessing.model_copy(update={"height": 40}))
-    features(files, other)
+    backbone_features(files, other)
     assert sum(computed) == 6
     assert Store(other).place != Store(backbone).place
 
@@ -97,7 +97,7 @@ def test_what_cannot_be_read_is_named_and_the_others_go_on(backbone, files):
     twin = files.paths[1].with_name("twin.jpg")
     twin.write_bytes(b"no picture")
     gone = files.paths[1].with_name("gone.jpg")
-    found, reasons = features(PictureFiles((*files.paths, twin, gone)), backbone)
+    found, reasons = backbone_features(PictureFiles((*files.paths, twin, gone)), backbone)
     assert set(reasons) == {1, 6, 7}
     assert str(files.paths[1]) in reasons[1]
     assert str(twin) in reasons[6]
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_is_named_and_the_others_go_on(backbone, files):
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign"])
 def test_a_damaged_part_is_computed_again(backbone, files, computed, damage):
-    first, _ = features(files, backbone)
+    first, _ = backbone_features(files, backbone)
     part = Store(backbone).parts()[0]
     content = bytearray(part.read_bytes())
     content = {"cut": content[:-9], "flipped": content[:-5] + bytes([content[-5] ^ 1]) + content[-4:], "foreign": b"x"}[
@@ -116,7 +116,7 @@ def test_a_damaged_part_is_computed_again(backbone, files, computed, damage):
     ]
     part.write_bytes(content)
     computed.clear()
-    again, _ = features(files, backbone)
+    again, _ = backbone_features(files, backbone)
     assert 0 < sum(computed) < 6
     np.testing.assert_allclose(again, first, rtol=1e-3, atol=1e-4)
 
@@ -127,9 +127,9 @@ def test_what_was_computed_before_an_interruption_is_kept(backbone, files, compu
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        features(files, backbone, progress=stop)
+        backbone_features(files, backbone, progress=stop)
     computed.clear()
-    features(files, backbone)
+    backbone_features(files, backbone)
     # What a program was just writing when it was killed has another name, and is not read.
     (Store(backbone).place / ".x.part").write_bytes(b"half")
     assert sum(computed) <= 4
@@ -139,41 +139,41 @@ def test_what_was_computed_before_an_interruption_is_kept(backbone, files, compu
 def test_many_parts_become_one(backbone, files, monkeypatch, computed):
     monkeypatch.setattr(module, "_MOST_PARTS", 1)
     for place in range(6):
-        features(files.take(np.array([place])), backbone)
+        backbone_features(files.take(np.array([place])), backbone)
     assert len(Store(backbone).parts()) == 1
     computed.clear()
-    found, _ = features(files, backbone)
+    found, _ = backbone_features(files, backbone)
     assert computed == []
     assert np.isfinite(found).all()
 
 
 def test_a_part_that_another_process_removes_costs_only_time(backbone, files, computed, monkeypatch):
-    features(files, backbone)
+    backbone_features(files, backbone)
     computed.clear()
     monkeypatch.setattr(Store, "parts", lambda self: [self.place / "removed.safetensors"])
-    features(files, backbone)
+    backbone_features(files, backbone)
     assert sum(computed) == 6
 
 
 def test_a_cache_that_takes_nothing_costs_only_time(backbone, files, computed, monkeypatch):
     monkeypatch.setenv("PELLUCID_CACHE_LIMIT", "100")
-    found, _ = features(files, backbone)
+    found, _ = backbone_features(files, backbone)
     assert np.isfinite(found).all()
     assert Store(backbone).parts() == []
 
 
 def test_pictures_in_memory_have_features_too(backbone, files, computed):
     arrays = np.random.default_rng(0).integers(0, 256, (3, 3, 40, 40), dtype=np.uint8)
-    found, reasons = features(arrays, backbone)
+    found, reasons = backbone_features(arrays, backbone)
     assert found.shape == (3, 1280)
     assert reasons == {}
     computed.clear()
-    np.testing.assert_array_equal(features(arrays, backbone)[0], found)
+    np.testing.assert_array_equal(backbone_features(arrays, backbone)[0], found)
     assert computed == []
     assert cache.entries("features")
 
 
 def test_progress_is_told(backbone, files):
     told = []
-    features(files, backbone, progress=lambda done, total: told.append((done, total)))
+    backbone_features(files, backbone, progress=lambda done, total: told.append((done, total)))
     assert told == [(i, 6) for i in range(1, 7)]

@@ -10,7 +10,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from pellucid.inference.heap import keep_freed_memory
+from pellucid.inference.device import keep_freed_memory
 
 told = keep_freed_memory() if sys.argv[1] == "told" else None
 def step():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pellucid
-from pellucid.inference.views import look_again, looks
+from pellucid.inference.tta import look_again, looks
 
 
 def pictures(n: int = 4) -> torch.Tensor:

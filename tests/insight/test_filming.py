@@ -8,9 +8,9 @@ import pytest
 import pellucid
 from pellucid import insight
 from pellucid.errors import MissingDataError, UnknownNameError, UsageError
-from pellucid.insight.filming import snapshots
+from pellucid.insight.film import snapshots
 from pellucid.records import Findings, Model
-from pellucid.training.snapshots import Snapshots
+from pellucid.training.callbacks import Snapshots
 
 
 @pytest.fixture(scope="module")

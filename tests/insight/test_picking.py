@@ -6,7 +6,7 @@ from PIL import Image
 
 import pellucid
 from pellucid.errors import MissingDataError, UnknownNameError, UsageError
-from pellucid.insight.picking import pick
+from pellucid.insight.selection import pick
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pellucid
 from pellucid import insight
 from pellucid.data.preprocessing import normalise, prepare
 from pellucid.errors import DataError, MissingDataError, NetworkError, UnknownNameError, UsageError
-from pellucid.insight import distributions
-from pellucid.insight.probing import probe
-from pellucid.insight.recording import features, record, sample
+from pellucid.insight import activations
+from pellucid.insight.layer_outputs import features, record, sample
+from pellucid.insight.linear_probe import probe
 from pellucid.insight.tracing import trace
 from pellucid.records import Findings
 
@@ -49,7 +49,7 @@ def test_a_sample_is_drawn_by_seed_and_says_what_it_is(digits):
 
 
 def test_layers_are_recorded_batch_by_batch_as_they_ran(model, digits, monkeypatch):
-    monkeypatch.setattr("pellucid.insight.recording._PIXELS", 64 * 7)  # batches of 7
+    monkeypatch.setattr("pellucid.insight.layer_outputs._PIXELS", 64 * 7)  # batches of 7
     some = digits.test.take(np.arange(20))
     module = pellucid.build(model)
     said = model.specification.preprocessing
@@ -86,7 +86,7 @@ def test_activations_are_counted(own, digits):
         network[0].bias[:] = torch.tensor([1.0, -1.0, 1.0])
     model = own(network)
     found = insight.activations(model, digits, limit=30, network=network)
-    table = {row[0]: dict(zip(distributions.COLUMNS, row, strict=True)) for row in found["activations"].rows}
+    table = {row[0]: dict(zip(activations.COLUMNS, row, strict=True)) for row in found["activations"].rows}
     with torch.no_grad():
         hidden = network[0](inputs_of(model, sample(digits, "train", 30)[0]))
     assert table["0"]["mean"] == pytest.approx(hidden.mean().item(), rel=1e-3, abs=1e-4)
@@ -237,7 +237,7 @@ def test_separation_is_scored_on_pictures_that_were_not_learned_from(model, digi
 
 
 def test_an_early_layer_that_is_good_by_luck_is_not_marked(model, digits, monkeypatch):
-    from pellucid.insight import separating
+    from pellucid.insight import linear_probe
 
     scores: list[float] = []
 
@@ -250,7 +250,7 @@ def test_an_early_layer_that_is_good_by_luck_is_not_marked(model, digits, monkey
             return np.where(right[np.argsort(np.arange(len(unknown)) % 2, kind="stable").argsort()], truth, -truth)
 
         scores.clear()
-        monkeypatch.setattr(separating, "probe", probe)
+        monkeypatch.setattr(linear_probe, "probe", probe)
         return insight.separation(model, ("4", "9"), digits, limit=60)[1]
 
     late = lucky(lambda place: 0.9 if place in (1, 8, 9, 10, 11) else 0.6)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pellucid import insight
-from pellucid.insight import kinds
-from pellucid.insight.sizing import COLUMNS, _step
+from pellucid.insight import layer_kinds
+from pellucid.insight.sizes import COLUMNS, _step
 from pellucid.networks.arithmetic import output_size, reach
 from pellucid.networks.catalogue import NETWORKS
 
@@ -142,7 +142,7 @@ def test_the_arithmetic_is_torchs(size, kernel, stride, dilation, padding, kind,
     assert "measured" not in step.text
     if kind == "conv":
         assert output_size(size, kernel, stride=stride, padding=padding, dilation=dilation) == measured
-    assert kinds.sides(layer.kernel_size, 2) == (kernel, kernel)
+    assert layer_kinds.sides(layer.kernel_size, 2) == (kernel, kernel)
 
 
 def test_a_layer_that_gives_no_tensor_has_no_sizes(own):

@@ -11,7 +11,7 @@ from pellucid.errors import StorageError
 from pellucid.evaluation import evaluate
 from pellucid.records import Figure, Findings, Metric, Predictions, Table
 from pellucid.report import page
-from pellucid.report.run import history_figure
+from pellucid.report.page import history_figure
 
 VOID = {"meta", "link", "img", "br", "input"}
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from pellucid.report.run import write
+from pellucid.report.page import write
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pellucid.data.thumbnails import encode, thumbnail
 from pellucid.errors import DataError, FormatError, StorageError, UnknownNameError
-from pellucid.evaluation.thumbnails import encode, thumbnail
 from pellucid.records import Figure, Findings, PictureFiles, Split
 from pellucid.report import pictures
 from pellucid.report.pictures import canvas

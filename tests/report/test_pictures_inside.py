@@ -12,9 +12,9 @@ from PIL import Image
 
 from pellucid.records import Figure
 from pellucid.report import pictures
-from pellucid.report.pictures import DPI, canvas, feature_maps, filters, signed
+from pellucid.report.pictures import DPI, canvas, colours, feature_maps, filters
 
-RED, BLUE, WHITE = signed.colours(np.array([[1.0, -1.0, 0.0]]), 1.0)[0]
+RED, BLUE, WHITE = colours.colours(np.array([[1.0, -1.0, 0.0]]), 1.0)[0]
 
 
 def drawn(figure: Figure) -> np.ndarray:
@@ -45,14 +45,14 @@ def test_the_scale_is_white_at_zero_and_alike_on_both_sides():
     assert WHITE.tolist() == [255, 255, 255]
     assert RED[0] > RED[2]
     assert BLUE[2] > BLUE[0]
-    shades = signed.colours(np.linspace(0, 1, 9)[np.newaxis], 1.0)[0].astype(int).sum(axis=1)
+    shades = colours.colours(np.linspace(0, 1, 9)[np.newaxis], 1.0)[0].astype(int).sum(axis=1)
     assert (np.diff(shades) < 0).all(), "the larger the darker"
-    assert (signed.colours(np.zeros((2, 2)), 0.0) == 255).all(), "where all is 0 there is no scale, and no error"
+    assert (colours.colours(np.zeros((2, 2)), 0.0) == 255).all(), "where all is 0 there is no scale, and no error"
 
 
 def test_colours_have_middle_grey_at_zero():
     values = np.array([[[0.0]], [[1.0]], [[-1.0]]])
-    assert signed.mixed(values, 1.0).tolist() == [[[128, 255, 0]]]
+    assert colours.mixed(values, 1.0).tolist() == [[[128, 255, 0]]]
 
 
 @pytest.mark.parametrize("scale", ["filter", "layer"])
@@ -63,7 +63,7 @@ def test_each_weight_is_a_square_of_its_colour(scale):
     second = left + edge + filters._GAP
     assert at(image, left + edge / 4, middle).tolist() == RED.tolist()
     assert at(image, left + 3 * edge / 4, middle).tolist() == BLUE.tolist()
-    half = signed.colours(np.array([[0.5]]), 1.0)[0, 0].tolist()
+    half = colours.colours(np.array([[0.5]]), 1.0)[0, 0].tolist()
     assert at(image, second + edge / 4, middle).tolist() == (RED.tolist() if scale == "filter" else half)
     assert at(image, second + 3 * edge / 4, middle).tolist() == WHITE.tolist()
 
@@ -149,7 +149,7 @@ def test_the_picture_stands_at_the_left_of_its_maps(scale):
     start = feature_maps._MARGIN + feature_maps._PICTURE + feature_maps._APART
     assert at(image, start + edge / 4, top + edge / 2).tolist() == RED.tolist()
     assert at(image, start + 3 * edge / 4, top + edge / 2).tolist() == BLUE.tolist()
-    half = signed.colours(np.array([[0.5]]), 1.0)[0, 0].tolist()
+    half = colours.colours(np.array([[0.5]]), 1.0)[0, 0].tolist()
     second = start + edge + feature_maps._GAP + edge / 4
     assert at(image, second, top + edge / 2).tolist() == (half if scale == "layer" else RED.tolist())
 

@@ -19,7 +19,7 @@ from PIL import Image
 from pellucid.errors import UnknownNameError
 from pellucid.records import Figure
 from pellucid.report import pictures
-from pellucid.report.pictures import DPI, activations, blend, embedding, film, graph, signed
+from pellucid.report.pictures import DPI, activations, colours, embedding, film, graph
 from pellucid.report.pictures.layering import layout
 from pellucid.report.pictures.scene import Box, Line, Scene, Words, column, fitting
 from pellucid.report.wording import short
@@ -168,13 +168,13 @@ def test_a_map_lies_over_its_picture():
     picture = np.full((8, 8), 20, np.uint8)
     values = np.zeros((8, 8))
     values[0, 0], values[7, 7] = 1.0, -1.0
-    shown = blend.over(picture, values).astype(int)
+    shown = colours.over(picture, values).astype(int)
     assert shown[0, 0, 0] > shown[0, 0, 2] + 50
     assert shown[7, 7, 2] > shown[7, 7, 0] + 50
     assert len(set(shown[3, 3].tolist())) == 1, "grey where the map says nothing"
-    photo = blend.over(np.full((9, 9, 3), 200, np.uint8), np.ones((3, 3)))
+    photo = colours.over(np.full((9, 9, 3), 200, np.uint8), np.ones((3, 3)))
     assert photo.shape == (9, 9, 3)
-    assert (blend.over(picture, np.zeros((8, 8))) == blend.over(picture, np.zeros((8, 8)))[0, 0]).all()
+    assert (colours.over(picture, np.zeros((8, 8))) == colours.over(picture, np.zeros((8, 8)))[0, 0]).all()
 
 
 def of_reasons(near: bool, alike: float | None = 0.1) -> Figure:
@@ -451,7 +451,7 @@ def test_a_film_as_gif_keeps_the_colours_of_its_scales(tmp_path):
         for number in (0, 3):
             image.seek(number)
             shown = np.asarray(image.convert("RGB")).astype(int).reshape(-1, 3)
-            for end in signed.colours(np.array([[-0.9, -0.5, 0.5, 0.9]]), 1.0)[0].astype(int):
+            for end in colours.colours(np.array([[-0.9, -0.5, 0.5, 0.9]]), 1.0)[0].astype(int):
                 assert np.abs(shown - end).max(axis=1).min() < 24
 
 
@@ -483,11 +483,11 @@ def test_the_end_of_a_name_says_what_is_written(tmp_path):
 
 @pytest.mark.parametrize("frame", [(0, 0, 3, 3), (285, 285, 288, 288), (100, 7, 103, 10)])
 def test_the_place_around_a_small_frame_lies_in_the_picture_and_holds_it(frame):
-    from pellucid.report.pictures import exciting
+    from pellucid.report.pictures import top_activations
 
     cell = {"frame": frame, "size": (288, 200) if frame[3] < 200 else (288, 288)}
-    assert exciting._small(cell)
-    top, left, side = exciting._around(cell)
+    assert top_activations._small(cell)
+    top, left, side = top_activations._around(cell)
     assert 0 <= top <= frame[0]
     assert 0 <= left <= frame[1]
     assert frame[2] <= top + side <= cell["size"][0]

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.insight import operations
+from pellucid import operations
 from pellucid.records import Figure
 from pellucid.report import pictures
 from pellucid.report.operation_text import number, text
-from pellucid.report.pictures import DPI, canvas, operation_panels, signed
+from pellucid.report.pictures import DPI, canvas, colours, operation_panels
 
 
 def drawn(figure):
@@ -56,7 +56,7 @@ def test_a_square_has_the_colour_of_its_number_and_marked_ones_a_frame():
     def at(j, across):
         return image[round((top + 0.07) * DPI), round((left + (j + across) * cell) * DPI)].astype(int)
 
-    red, blue, white = (255 - (255 - c.astype(int)) * 0.7 for c in signed.colours(np.array(values) / 1.5, 1.0)[0])
+    red, blue, white = (255 - (255 - c.astype(int)) * 0.7 for c in colours.colours(np.array(values) / 1.5, 1.0)[0])
     assert np.abs(at(0, 0.2) - red).max() < 12
     assert np.abs(at(1, 0.2) - blue).max() < 12
     assert np.abs(at(2, 0.2) - white).max() < 12

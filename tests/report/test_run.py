@@ -6,12 +6,12 @@ import pytest
 from pellucid.errors import FormatError
 from pellucid.evaluation import evaluate
 from pellucid.records import Figure, Findings, Predictions, RunFolder, display
+from pellucid.report.page import history, write_run
 from pellucid.report.result import warnings
-from pellucid.report.run import history, write
 
 
 def test_everything_is_drawn_and_shown_and_again_without_the_data_to_the_same_bytes(run, digits):
-    assert write(run, digits) == run.report
+    assert write_run(run, digits) == run.report
     assert sorted(path.name for path in run.pictures.iterdir()) == [
         "class-grid.png",
         "confusion-matrix.png",
@@ -21,13 +21,13 @@ def test_everything_is_drawn_and_shown_and_again_without_the_data_to_the_same_by
     ]
     assert "class_grid" in run.read_findings()
     before = {path.name: path.read_bytes() for path in [run.report, *run.pictures.iterdir()]}
-    write(RunFolder(run.path))
+    write_run(RunFolder(run.path))
     assert {path.name: path.read_bytes() for path in [run.report, *run.pictures.iterdir()]} == before
 
 
 def test_a_run_without_findings_shows_its_history(run):
     run.findings.unlink()
-    text = write(run).read_text(encoding="utf-8")
+    text = write_run(run).read_text(encoding="utf-8")
     assert "how well the model does on new pictures is not known" in text
     assert "After epoch 9, 98.2 % of 144 validation pictures were right" in text
     assert [path.name for path in run.pictures.iterdir()] == ["history.png"]
@@ -36,13 +36,13 @@ def test_a_run_without_findings_shows_its_history(run):
 def test_findings_alone_make_a_page(run):
     run.run_json.unlink()
     run.history.unlink()
-    text = write(run).read_text(encoding="utf-8")
+    text = write_run(run).read_text(encoding="utf-8")
     assert "<h1>digits, test split</h1>" in text
     assert "Use the model" not in text
 
 
 def test_an_empty_folder_makes_a_page_that_says_so(tmp_path):
-    text = write(RunFolder(tmp_path)).read_text(encoding="utf-8")
+    text = write_run(RunFolder(tmp_path)).read_text(encoding="utf-8")
     assert "This run has no findings on test pictures" in text
     assert "After epoch" not in text
 
@@ -50,7 +50,7 @@ def test_an_empty_folder_makes_a_page_that_says_so(tmp_path):
 def test_a_figure_cannot_leave_the_folder(run, rows_of):
     history = Figure("../../out", "history", {"rows": rows_of(2)})
     run.write_findings(Findings((history, Figure("///", "history", {"rows": []}), Figure("x", "unheard-of", {}))))
-    write(run)
+    write_run(run)
     assert sorted(path.name for path in run.pictures.iterdir()) == ["figure.png", "history.png", "out.png"]
     assert "this version cannot draw a &#39;unheard-of&#39;" in run.report.read_text(encoding="utf-8")
 
@@ -64,18 +64,18 @@ def test_history_is_read_as_numbers_and_gaps_as_none(tmp_path):
 def test_a_damaged_history_is_one_sentence(run, content):
     run.history.write_text(content, encoding="utf-8")
     with pytest.raises(FormatError, match=r"history\.csv is damaged"):
-        write(run)
+        write_run(run)
 
 
 @pytest.mark.parametrize("content", ["{", json.dumps({"version": 1, "findings": [{"name": "x"}]})])
 def test_damaged_findings_are_one_sentence(run, content):
     run.findings.write_text(content, encoding="utf-8")
     with pytest.raises(FormatError, match="damaged"):
-        write(run)
+        write_run(run)
 
 
 def test_is_what_the_registry_of_views_names():
-    assert display.view("run") is write
+    assert display.view("run") is write_run
 
 
 @pytest.mark.parametrize(("frozen", "said"), [(True, "and chose nothing"), (False, "the best epoch was chosen")])

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import pellucid
-from pellucid.training.averaging import Average
+from pellucid.training.ema import Average
 from pellucid.training.training import learn
 
 

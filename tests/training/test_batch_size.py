@@ -244,7 +244,7 @@ def test_a_network_that_cannot_be_named():
 
 
 def test_apples_processor_does_not_say(monkeypatch):
-    monkeypatch.setattr("pellucid.training.device.choose", lambda _: torch.device("mps"))
+    monkeypatch.setattr("pellucid.inference.device.choose", lambda _: torch.device("mps"))
     with pytest.raises(UsageError) as error:
         find_batch_size(few(), "mlp")
     assert str(error.value) == (
@@ -294,8 +294,8 @@ def test_files_take_memory_unless_they_are_too_many(photos, monkeypatch):
 
 def test_on_a_card(monkeypatch):
     """There is no graphics card here: what torch says of one is played."""
-    monkeypatch.setattr("pellucid.training.device.choose", lambda _: torch.device("cuda"))
-    monkeypatch.setattr("pellucid.training.rehearsal.choose", lambda _: torch.device("cpu"))
+    monkeypatch.setattr("pellucid.inference.device.choose", lambda _: torch.device("cuda"))
+    monkeypatch.setattr("pellucid.training.dry_run.choose", lambda _: torch.device("cpu"))
     sizes: list[int] = []
     original = memory_trial.rehearsal
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import pellucid
 from pellucid.errors import UsageError
 from pellucid.training.budget import RESERVE, Cost, epochs_within, measure_cost, parse_time, spoken
-from pellucid.training.rehearsal import rehearsal
+from pellucid.training.dry_run import rehearsal
 
 COST = Cost(spent=3, preparation=1, step=0.1, steps=100, validation=1.5, keeping=0.5, ending=6)
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import pellucid
 from pellucid.errors import FormatError, StorageError
+from pellucid.training.callbacks import Snapshots
 from pellucid.training.checkpoint import Checkpoints, Position, State
 from pellucid.training.processes import Processes
-from pellucid.training.snapshots import Snapshots
 from pellucid.training.training import learn
 
 

@@ -15,9 +15,9 @@ from torch import nn
 
 import pellucid
 from pellucid.errors import FormatError, UnknownNameError, UsageError
+from pellucid.inference.device import choose, notes
 from pellucid.records import PictureFiles, Split
 from pellucid.training.callbacks import Callback, Callbacks
-from pellucid.training.device import choose, notes
 from pellucid.training.history import COLUMNS, History, save_times
 from pellucid.training.initialisation import INITIALISATIONS, initialise
 from pellucid.training.randomness import epoch_order, generator, named_seed

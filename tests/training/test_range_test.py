@@ -14,8 +14,8 @@ import torch
 import pellucid
 from pellucid.errors import TrainingError, UsageError
 from pellucid.records import Dataset, Findings
+from pellucid.training.dry_run import rehearsal
 from pellucid.training.range_test import climb, find_learning_rate, judge, smooth
-from pellucid.training.rehearsal import rehearsal
 
 
 class Noisy:

@@ -9,8 +9,8 @@ from pellucid.errors import UsageError
 from pellucid.networks.perceptron import Perceptron
 from pellucid.records import Dataset, RunFolder
 from pellucid.training.choice import choose_network, plan_for
+from pellucid.training.methods.choice import settle
 from pellucid.training.recipes import MADE_FOR, RECIPES, named
-from pellucid.training.transfer.choice import settle
 from pellucid.workflows.train import run
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import pellucid
 from pellucid.errors import DataError, FormatError, StorageError, UsageError
-from pellucid.inference.describing import Described, backbone_of, describe
+from pellucid.inference.features import Described, backbone_of, describe
 from pellucid.records import Predictions
 from pellucid.workflows import label, sort
 

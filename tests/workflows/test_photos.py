@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import pellucid
-from pellucid.data.checking import looking
+from pellucid.data.checking import scan
 from pellucid.errors import UsageError
 from pellucid.inference.features import Embedder
 from pellucid.workflows.train import run
@@ -17,7 +17,7 @@ from pellucid.workflows.train import run
 def work(monkeypatch):
     """How many photos went through the backbone, and how many were decoded for the check."""
     done = {"computed": 0, "looked at": 0}
-    compute, look = Embedder.__call__, looking._look_at_file
+    compute, look = Embedder.__call__, scan._look_at_file
 
     def computing(self, pictures):
         done["computed"] += len(pictures)
@@ -28,7 +28,7 @@ def work(monkeypatch):
         return look(seen, place, path, name, contents)
 
     monkeypatch.setattr(Embedder, "__call__", computing)
-    monkeypatch.setattr(looking, "_look_at_file", looking_at)
+    monkeypatch.setattr(scan, "_look_at_file", looking_at)
     return done
 
 

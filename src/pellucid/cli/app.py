@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pellucid.cli import home
+from pellucid.cli import arguments
+from pellucid.cli.arguments import Grouped
 from pellucid.cli.commands import COMMANDS
-from pellucid.cli.grouping import Grouped
 from pellucid.errors import PellucidError, UnknownNameError, UsageError
 from pellucid.version import __version__
 
@@ -155,7 +155,7 @@ def _load(name: str) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     app.command(name, cls=Grouped, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(
-        home.expanding(function)
+        arguments.expanding(function)
     )
     return typer.main.get_command(app)
 

@@ -29,7 +29,7 @@ def shown(incomplete: str) -> list[str]:
 
 def operations(incomplete: str) -> list[str]:
     """The operations whose names start like that."""
-    from pellucid.insight.operations import OPERATIONS
+    from pellucid.operations import OPERATIONS
 
     return [name for name in OPERATIONS if name.startswith(incomplete)]
 

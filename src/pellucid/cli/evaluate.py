@@ -60,7 +60,7 @@ def evaluate(
     predictions = inference.predict(loaded, pictures, batch_size=batch_size, network=network)
     findings = evaluation.evaluate(predictions, pictures)
     if split == "test":
-        from pellucid.evaluation.counting import counted
+        from pellucid.evaluation.scoring import counted
 
         findings = counted(findings, pictures, loaded.sha256)
     for reason in predictions.unreadable.values():
@@ -106,7 +106,7 @@ def _readable(dataset: Dataset, model: Model) -> Dataset:
     files = all(isinstance(dataset.split(name).pictures, PictureFiles) for name in names)
     if not isinstance(sizes, dict) or not files or sum(sizes.values()) >= sum(len(dataset.split(one)) for one in names):
         return dataset
-    from pellucid.data.checking.remembering import look_ahead
+    from pellucid.data.checking.checking import look_ahead
 
     unreadable = look_ahead(dataset).unreadable  # as before the training, which remembers it
     kept = {

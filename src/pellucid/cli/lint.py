@@ -68,7 +68,7 @@ def lint(
     from pellucid.errors import UsageError
 
     if rules:
-        from pellucid.insight.linting.linting import rules as listed
+        from pellucid.lint.linting import rules as listed
 
         console.table(listed()["rules"], as_json=as_json)
         return
@@ -76,7 +76,7 @@ def lint(
         raise UsageError("Lint what? Give a network or a script: pellucid lint lenet5. --rules lists the rules.")
     sides = _sides(shape) if shape is not None else None
 
-    from pellucid.insight.linting import lint as look
+    from pellucid.lint import lint as look
 
     with _progress() as progress:
         found = look(target, shape=sides, classes=classes, object_size=object_size, network=network, progress=progress)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pellucid.cli import home
+from pellucid.cli import arguments
 from pellucid.errors import DataError, MissingDataError
 
 _SIGNATURES = (
@@ -37,7 +37,7 @@ class Gathered:
 
     def add(self, path: str) -> None:
         """Adds what one path means: a file, the pictures in a folder, or what a pattern matches."""
-        here = home.expand(Path(path))
+        here = arguments.expand(Path(path))
         path = path if here == Path(path) else str(here)
         if here.is_dir():
             self._add_folder(path)

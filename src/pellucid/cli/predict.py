@@ -100,7 +100,7 @@ def backbone_or_model(name: Path) -> Model:
 
     if str(name) not in BACKBONES or name.exists():
         return Model.load(name)
-    from pellucid.inference.pretrained import pretrained
+    from pellucid.inference.building import pretrained
 
     return pretrained(str(name))
 

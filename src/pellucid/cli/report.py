@@ -22,6 +22,6 @@ def report(
         raise MissingDataError(f"There is no run in {run}: it has no run.json. `pellucid train` makes run folders.")
 
     from pellucid.cli.console import plain
-    from pellucid.report.run import write
+    from pellucid.report.page import write_run
 
-    typer.echo(plain(str(write(folder))))
+    typer.echo(plain(str(write_run(folder))))

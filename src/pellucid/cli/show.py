@@ -85,7 +85,7 @@ def _data(data: str, split: str, per_class: int, out: Path | None, *, as_json: b
     try:
         dataset = load(data)
     except UnknownNameError as error:
-        from pellucid.insight.operations import OPERATIONS
+        from pellucid.operations import OPERATIONS
 
         if data not in OPERATIONS:
             raise
@@ -102,7 +102,7 @@ def _list(out: Path | None, *, as_json: bool) -> None:
     """The operations that there are."""
     from pellucid.cli import console
     from pellucid.errors import UsageError
-    from pellucid.insight.operations import OPERATIONS
+    from pellucid.operations import OPERATIONS
     from pellucid.records import Table
 
     if out is not None:
@@ -115,7 +115,7 @@ def _list(out: Path | None, *, as_json: bool) -> None:
 def _operation(name: str, out: Path | None, *, as_json: bool) -> None:
     """The formula, the example with its numbers, and the picture."""
     from pellucid.errors import UsageError
-    from pellucid.insight.operations import check_name, example
+    from pellucid.operations import check_name, example
 
     check_name(name)
     if out is not None and out.suffix.lower() != ".png":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pellucid.cli import completion, going_on, home
+from pellucid.cli import arguments, completion
 
 if TYPE_CHECKING:
     from pellucid.records import Findings
@@ -157,13 +157,13 @@ def train(
     cleanly and keeps the best model; --resume goes on from there, as it does after a crash.
     """
     since = time.perf_counter()
-    from pellucid.cli import console, settings
+    from pellucid.cli import console
     from pellucid.errors import UsageError
     from pellucid.records.paths import require_utf8
     from pellucid.training import processes
 
     if resume is not None:
-        going_on.require_nothing_else(context, "a run", ("log", "snapshots", "quiet", "as_json"))
+        arguments.require_nothing_else(context, "a run", ("log", "snapshots", "quiet", "as_json"))
         from pellucid.workflows.train import resume as go_on
 
         loggers = [_logger(name) for name in dict.fromkeys((*(log or ()), *_logged(resume)))]
@@ -176,10 +176,10 @@ def train(
         return
     if data is None:
         raise UsageError("Which data? Give a name (`pellucid datasets` lists them) or a folder of class folders.")
-    changes: dict[str, Any] = settings.parse(recipe_settings or (), "--recipe-set")
+    changes: dict[str, Any] = arguments.parse(recipe_settings or (), "--recipe-set")
     given = {
         "epochs": epochs,
-        "batch_size": settings.batch_size(batch_size),
+        "batch_size": arguments.batch_size(batch_size),
         "learning_rate": learning_rate,
         "optimizer": optimizer,
         "loss": loss,
@@ -205,7 +205,7 @@ def train(
             "--find-lr takes the batch size as a number. Find it first: --batch-size auto without --find-lr."
         )
     loggers = [_logger(name) for name in dict.fromkeys(log or ())]
-    network_changes = settings.parse(network_settings or (), "--set")
+    network_changes = arguments.parse(network_settings or (), "--set")
 
     from pellucid.data import load
     from pellucid.data.catalogue import DATASETS
@@ -219,7 +219,7 @@ def train(
     dataset = load(data)
     console.notes(dataset.notes)
 
-    from pellucid.training.transfer import choice
+    from pellucid.training.methods import choice
 
     network, plan, changes = choice.settle(dataset, network, recipe, started=start is not None, changes=changes)
     if choice.is_frozen(plan, changes) and (find_lr or budget is not None):
@@ -260,7 +260,7 @@ def train(
             *loggers,
             *_snapshots(wanted=snapshots),
         ],
-        source=data if data in DATASETS else str(home.expand(Path(data)).resolve()),
+        source=data if data in DATASETS else str(arguments.expand(Path(data)).resolve()),
         command=shlex.join(["pellucid", *context.find_root().obj]),
         budget=budget,
         memory_limit=memory_limit,
@@ -317,7 +317,7 @@ def _logged(run: Path) -> list[str]:
 
 def _snapshots(*, wanted: bool) -> list[Any]:
     """What keeps the model of every epoch, where that is wanted."""
-    from pellucid.training.snapshots import Snapshots
+    from pellucid.training.callbacks import Snapshots
 
     return [Snapshots()] if wanted else []
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pellucid.cli import completion, going_on, home
+from pellucid.cli import arguments, completion
 
 if TYPE_CHECKING:
     from pellucid.records.tune import Trial
@@ -105,12 +105,11 @@ def tune(
     Prints every trial, which settings mattered, and the command that trains with the best. Ctrl-C ends cleanly, and
     --resume goes on; so it does after a crash.
     """
-    from pellucid.cli import settings
     from pellucid.errors import UsageError
     from pellucid.records.paths import require_utf8
 
     if resume is not None:
-        going_on.require_nothing_else(context, "a search", ("trials", "budget", "quiet", "as_json"))
+        arguments.require_nothing_else(context, "a search", ("trials", "budget", "quiet", "as_json"))
         from pellucid.workflows.tune import resume as go_on
 
         found = go_on(resume, trials=trials, budget=budget, watcher=_display(quiet=quiet, as_json=as_json))
@@ -122,9 +121,9 @@ def tune(
         raise UsageError(
             "Which network? Give --network NAME (`pellucid networks` lists them), for example --network convnet."
         )
-    changes: dict[str, Any] = settings.parse(recipe_settings or (), "--recipe-set")
+    changes: dict[str, Any] = arguments.parse(recipe_settings or (), "--recipe-set")
     changes |= {} if epochs is None else {"epochs": epochs}
-    network_changes = settings.parse(network_settings or (), "--set")
+    network_changes = arguments.parse(network_settings or (), "--set")
     require_utf8(*context.find_root().obj)
     _check(network, recipe, changes, budget)
 
@@ -152,7 +151,7 @@ def tune(
         threads=threads,
         device=device,
         watcher=_display(quiet=quiet, as_json=as_json),
-        source=data if data in DATASETS else str(home.expand(Path(data)).resolve()),
+        source=data if data in DATASETS else str(arguments.expand(Path(data)).resolve()),
         command=shlex.join(["pellucid", *context.find_root().obj]),
         **changes,
     )

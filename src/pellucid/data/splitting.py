@@ -148,7 +148,7 @@ def lacking(splits: Mapping[str, Split]) -> list[str]:
 
 def _together(split: Split, *, copies: bool) -> np.ndarray | None:
     """A number for each picture that those have in common which stay together, int64 (N,); None where all are alone."""
-    from pellucid.data.checking.kinship import components, families
+    from pellucid.data.checking.near_duplicates import components, families
 
     everyone = np.arange(len(split))
     kin = families(split) if copies else everyone

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from pellucid.data.thumbnails import thumbnail
 from pellucid.errors import DataError, UsageError
-from pellucid.evaluation.thumbnails import thumbnail
-from pellucid.records import Figure, Finding, Findings, Metric, Predictions, Split, Table
+from pellucid.records import Figure, Finding, Findings, Metric, Predictions, Split, Table, ledger
 from pellucid.statistics import metrics
 from pellucid.statistics.intervals import mean_of_shares, wilson
+
+__all__ = ["accuracy_without", "counted"]
+
 
 SAMPLE = 24
 """How many pictures the sample of right and wrong predictions shows."""
@@ -220,3 +225,44 @@ def _sample(predictions: Predictions, labels: np.ndarray, cells: _Cells) -> Figu
     note = f"Drawn at random: {len(right)} right, {len(wrong)} wrong"
     note += "; not in their true proportion." if len(wrong) else "."
     return Figure("predictions", "pictures", {"cells": shown}, title="Some predictions", note=note)
+
+
+def accuracy_without(predictions: Predictions, copied: Iterable[str]) -> Metric | None:
+    """The share that is right of the pictures that are not copies, with its interval; None where none is left.
+
+    Args:
+        predictions: of N pictures, with their labels.
+        copied: the ids of pictures of which a copy was learned from.
+    """
+    if predictions.labels is None:
+        return None
+    kept = ~np.isin(predictions.ids.astype(str), list(copied))
+    n, out = int(kept.sum()), int((~kept).sum())
+    if n == 0 or out == 0:
+        return None
+    right = int((predictions.predicted == predictions.labels)[kept].sum())
+    low, high = wilson(right, n)
+    kind = f"{predictions.split} " if predictions.split else ""
+    which = f"{out:,} {kind}pictures that are" if out > 1 else f"one {kind}picture that is"
+    note = f"without the {which} also in what the model learned from"
+    return Metric("accuracy_without_copies", right / n, n, low, high, unit="fraction", note=note)
+
+
+def counted(findings: Findings, split: Split, model: str) -> Findings:
+    """Notes in the ledger that a test split was scored, and says in the accuracy's note how often that was.
+
+    Args:
+        findings: what was found on it.
+        split: the test split.
+        model: the SHA-256 of the model.
+    """
+    said = str(ledger.note(split.fingerprint(), data=split.dataset, model=model))
+    return Findings(
+        tuple(
+            replace(item, note="; ".join(part for part in (item.note, said) if part))
+            if isinstance(item, Metric) and item.name == "accuracy"
+            else item
+            for item in findings
+        ),
+        findings.title,
+    )

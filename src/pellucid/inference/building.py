@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import torch
 from torch import nn
 
 from pellucid.errors import ModelFileError, NetworkError, UsageError
-from pellucid.networks import custom
+from pellucid.networks import backbones, custom
 from pellucid.networks.catalogue import TIMM, create, is_file_reference
-from pellucid.records import Model
+from pellucid.records import Model, NetworkSpecification, Specification
 
 
 def build(model: Model, network: nn.Module | type[nn.Module] | str | None = None) -> nn.Module:
@@ -169,3 +170,31 @@ def try_out(module: nn.Module, shape: tuple[int, int, int], classes: int) -> Non
             f"The network {name} gives outputs of shape {given} for two pictures; with {classes} classes "
             f"(2, {classes}) is expected."
         )
+
+
+def pretrained(name: str = "lite0", *, weights: str | Path | None = None, download: bool = False) -> Model:
+    """The model that a backbone is, with the classes that it learned (for ImageNet's, 1,000).
+
+    Args:
+        name: `lite0`, which comes along, or `timm:NAME`.
+        weights: a file with the weights of `timm:NAME`.
+        download: whether these may be downloaded.
+
+    Raises:
+        UsageError: its weights are not at hand, or nobody knows what its outputs mean.
+    """
+    backbone = backbones.load(name, weights=weights, download=download)
+    if not backbone.classes:
+        raise UsageError(
+            f"What the outputs of '{name}' mean is not known. Train with it: pellucid train DATA --backbone {name}."
+        )
+    return Model(
+        Specification(
+            network=NetworkSpecification(name=name, settings=dict(backbone.settings)),
+            classes=backbone.classes,
+            preprocessing=backbone.preprocessing,
+            temperature=backbone.temperature,
+            training={"backbone": backbone.provenance},
+        ),
+        backbone.weights,
+    )

@@ -16,12 +16,11 @@ from pellucid.data.progress import watched
 from pellucid.errors import DataError, NetworkError, UsageError
 from pellucid.inference import fused
 from pellucid.inference.building import build, quick_order
-from pellucid.inference.heap import keep_freed_memory
+from pellucid.inference.device import computing, keep_freed_memory
 from pellucid.inference.pictures import as_split
-from pellucid.inference.precision import computing
 from pellucid.inference.probabilities import probabilities
 from pellucid.inference.streaming import chunks
-from pellucid.inference.views import look_again
+from pellucid.inference.tta import look_again
 from pellucid.records import MappedPictures, Model, Predictions, Preprocessing, Specification, Split
 
 Progress = Callable[[int, int], None]
@@ -162,7 +161,7 @@ def forward(
 ) -> torch.Tensor:
     """The outputs (N, K) of a module for uint8 pictures (N, C, H, W), in evaluation mode, without gradients.
 
-    They are float32, whatever `precision` the module computes in (see `pellucid.inference.precision`).
+    They are float32, whatever `precision` the module computes in (see `pellucid.inference.device`).
     """
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     held = _held(pictures)

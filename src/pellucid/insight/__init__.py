@@ -22,32 +22,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pellucid.insight.activity import feature_maps as feature_maps
-    from pellucid.insight.attending import attention as attention
-    from pellucid.insight.distributions import activations as activations
-    from pellucid.insight.filming import film as film
-    from pellucid.insight.graphing import graph as graph
-    from pellucid.insight.kernels import filters as filters
-    from pellucid.insight.mapping import embedding as embedding
-    from pellucid.insight.peaks import exciting as exciting
-    from pellucid.insight.reasoning import reasons as reasons
-    from pellucid.insight.separating import separation as separation
-    from pellucid.insight.sizing import sizes as sizes
-    from pellucid.insight.summarising import summary as summary
+    from pellucid.insight.activations import activations as activations
+    from pellucid.insight.attention import attention as attention
+    from pellucid.insight.embedding import embedding as embedding
+    from pellucid.insight.explain import reasons as reasons
+    from pellucid.insight.feature_maps import feature_maps as feature_maps
+    from pellucid.insight.film import film as film
+    from pellucid.insight.filters import filters as filters
+    from pellucid.insight.graph import graph as graph
+    from pellucid.insight.linear_probe import separation as separation
+    from pellucid.insight.sizes import sizes as sizes
+    from pellucid.insight.summary import summary as summary
+    from pellucid.insight.top_activations import exciting as exciting
 
 _PUBLIC = {
-    "activations": "pellucid.insight.distributions",
-    "attention": "pellucid.insight.attending",
-    "embedding": "pellucid.insight.mapping",
-    "exciting": "pellucid.insight.peaks",
-    "feature_maps": "pellucid.insight.activity",
-    "film": "pellucid.insight.filming",
-    "filters": "pellucid.insight.kernels",
-    "graph": "pellucid.insight.graphing",
-    "reasons": "pellucid.insight.reasoning",
-    "separation": "pellucid.insight.separating",
-    "sizes": "pellucid.insight.sizing",
-    "summary": "pellucid.insight.summarising",
+    "activations": "pellucid.insight.activations",
+    "attention": "pellucid.insight.attention",
+    "embedding": "pellucid.insight.embedding",
+    "exciting": "pellucid.insight.top_activations",
+    "feature_maps": "pellucid.insight.feature_maps",
+    "film": "pellucid.insight.film",
+    "filters": "pellucid.insight.filters",
+    "graph": "pellucid.insight.graph",
+    "reasons": "pellucid.insight.explain",
+    "separation": "pellucid.insight.linear_probe",
+    "sizes": "pellucid.insight.sizes",
+    "summary": "pellucid.insight.summary",
 }
 
 __all__ = [

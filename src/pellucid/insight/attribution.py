@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from pellucid.errors import UsageError
-from pellucid.insight import kinds
+from pellucid.insight import layer_kinds
 from pellucid.insight.flow import Node, flow
 from pellucid.insight.tracing import Layer, Trace
 
@@ -96,7 +96,7 @@ def last_maps(found: Trace) -> Layer | None:
         for layer in found.layers
         if layer.spatial
         and min((layer.output_shape or (0, 0, 0))[1:]) > 1
-        and not isinstance(layer.module, kinds.POOLING)
+        and not isinstance(layer.module, layer_kinds.POOLING)
         and layer.name.partition(":")[0] not in again
     ]
     tokens = any(layer.output_shape is not None and len(layer.output_shape) == 2 for layer in found.layers)
@@ -104,7 +104,7 @@ def last_maps(found: Trace) -> Layer | None:
         # Where some layers have the channels last, only of convolutions it is sure that theirs are first; and only late
         # ones have seen enough.
         late = found.layers[len(found.layers) // 2 :]
-        sized = [layer for layer in sized if kinds.is_convolution(layer.module) and layer in late]
+        sized = [layer for layer in sized if layer_kinds.is_convolution(layer.module) and layer in late]
     return None if not found.convolutions or not sized or tokens else sized[-1]
 
 

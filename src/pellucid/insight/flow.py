@@ -17,8 +17,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from pellucid.insight import fields, kinds
-from pellucid.insight.fields import Field
+from pellucid.insight import layer_kinds, receptive_field
+from pellucid.insight.receptive_field import Field
 
 _NO_OPERATIONS = {
     "__get__", "__set__", "size", "dim", "numel", "is_floating_point", "is_complex", "stride", "storage_offset",
@@ -124,9 +124,9 @@ class _Watching(TorchFunctionMode):
         within = next((node for *_, node in self.stack if node is not None), None)
         self.runs[name] = self.runs.get(name, 0) + 1
         node = None
-        if within is None and kinds.is_layer(part):
+        if within is None and layer_kinds.is_layer(part):
             again = f":{self.runs[name]}" if self.runs[name] > 1 else ""
-            node = Node(-1, name + again, kinds.kind(part), self._path(), part)
+            node = Node(-1, name + again, layer_kinds.kind(part), self._path(), part)
         self.stack.append((part, name, self.runs[name], node))
 
     def leave(self) -> None:
@@ -173,7 +173,9 @@ class _Watching(TorchFunctionMode):
                 node.sources.append(source)
         node.shape = tuple(outputs[0].shape[1:])
         node.output = outputs[0]
-        node.field = fields.after(operation, args, kwargs, [one for _, one in came], shapes, tuple(outputs[0].shape))
+        node.field = receptive_field.after(
+            operation, args, kwargs, [one for _, one in came], shapes, tuple(outputs[0].shape)
+        )
         made = outputs[0].grad_fn
         if made is not None and made.name() not in node.made:
             node.made.append(made.name())

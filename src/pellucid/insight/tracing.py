@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from pellucid.insight import counting, kinds
+from pellucid.insight import layer_kinds
+from pellucid.insight.multiply_adds import counter, multiply_adds
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Trace:
         for name, layer in found.items()
     ]
     try:
-        with torch.no_grad(), counting.counter() as seen:
+        with torch.no_grad(), counter() as seen:
             module(torch.zeros(1, *shape))
     finally:
         for hook in hooks:
@@ -102,22 +103,22 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Trace:
         if isinstance(layer, nn.Identity):
             continue
         products, seen_by_torch = (
-            counting.multiply_adds(layer, inputs, output) if isinstance(output, torch.Tensor) else (None, False)
+            multiply_adds(layer, inputs, output) if isinstance(output, torch.Tensor) else (None, False)
         )
         by_layers += (products or 0) if seen_by_torch else 0
         times[name] += 1
-        number += kinds.is_convolution(layer) and times[name] == 1
+        number += layer_kinds.is_convolution(layer) and times[name] == 1
         again = f":{times[name]}" if times[name] > 1 else ""
         layers.append(
             Layer(
                 name=f"{name}{again}",
                 module=layer,
-                kind=kinds.kind(layer),
+                kind=layer_kinds.kind(layer),
                 input_shape=_shape(inputs[0] if inputs else None),
                 output_shape=_shape(output),
                 parameters=_new_parameters(layer, known),
                 multiply_adds=products,
-                number=number if kinds.is_convolution(layer) and times[name] == 1 else None,
+                number=number if layer_kinds.is_convolution(layer) and times[name] == 1 else None,
                 pieces=len(output) if isinstance(output, torch.Tensor) and output.ndim else 1,
             )
         )
@@ -130,7 +131,7 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Trace:
 def _with_their_neighbours(layers: list[Layer]) -> list[Layer]:
     """The layers, where those without weights have their channels last if all others that give this shape have."""
     last = {layer.output_shape for layer in layers if layer.channels_last}
-    first = {layer.output_shape for layer in layers if kinds.is_convolution(layer.module)}
+    first = {layer.output_shape for layer in layers if layer_kinds.is_convolution(layer.module)}
     return [
         replace(layer, last=True)
         if layer.output_shape in last - first and next(layer.module.parameters(), None) is None
@@ -151,7 +152,7 @@ def _layers(module: nn.Module) -> dict[str, nn.Module]:
     found: dict[str, nn.Module] = {}
     for name, part in module.named_modules():
         within = any(name.startswith(f"{above}.") for above in found if above)
-        if kinds.is_layer(part) and not within:
+        if layer_kinds.is_layer(part) and not within:
             found[name or type(part).__name__] = part
     return found
 
@@ -162,7 +163,7 @@ def _others(module: nn.Module, found: dict[str, nn.Module], ran: Counter[str], k
     for path, part in module.named_modules():
         name = path or type(part).__name__
         if name in found and name not in ran:
-            count, what = _new_parameters(part, known), f"{kinds.kind(part)}, not run"
+            count, what = _new_parameters(part, known), f"{layer_kinds.kind(part)}, not run"
         else:
             count, what = _new_parameters(part, known, recurse=False), f"{type(part).__name__}, by itself"
         if count:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pellucid.errors import NetworkError
+from torch import nn
+
+from pellucid.errors import NetworkError, UnknownNameError
 
 
 def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
@@ -31,3 +33,24 @@ def require_size(network: str, shape: tuple[int, int, int], smallest: int) -> No
             f"The network '{network}' is too deep for pictures of {height}×{width} pixels: it needs at least "
             f"{smallest}×{smallest}. Give larger pictures (--size {smallest}), or a smaller network."
         )
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky-relu": nn.LeakyReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+}
+
+
+def activation(name: str) -> nn.Module:
+    """The activation layer of that name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in ACTIVATIONS:
+        raise UnknownNameError("activation", name, ACTIVATIONS)
+    return ACTIVATIONS[name]()

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pellucid.networks.activations import activation as make_activation
+from pellucid.networks.arithmetic import activation as make_activation
 from pellucid.networks.arithmetic import output_size
 from pellucid.networks.network import Network
 

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from pellucid.networks.arithmetic import output_size
 from pellucid.networks.network import Network
-from pellucid.networks.output_codes import output_codes
 
 _SIDE = 32
 # Table I of the paper: which of the six maps of S2 each of the sixteen maps of C3 sees.
@@ -48,7 +47,7 @@ class LeNet5Of1998(Network):
 
     The codes: for ten classes, the ten digits drawn on 7×12 pixels, as the paper does (the drawings are ours). For any
     other number of classes there is no drawing to take; then each class has 84 random signs, always the same, which lie
-    about 42 signs apart from each other. See `pellucid.networks.output_codes`.
+    about 42 signs apart from each other. See `pellucid.networks.lenet5_1998`.
 
     Weights start uniform between ±2.4 / fan in, as in the paper. It was trained there by a stochastic diagonal
     Levenberg-Marquardt method; here it is by Adam.
@@ -154,3 +153,41 @@ class PartialConvolution(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.conv2d(x, self.dense_weight(), self.bias)
+
+
+WIDTH, HEIGHT = 7, 12
+
+_DIGITS = """
+.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
+..###..  ...#...  ..###..  .#####.  ....##.  .#####.  ...###.  .#####.  ..###..  ..###..
+.#...#.  ..##...  .#...#.  .....#.  ...#.#.  .#.....  ..#....  .....#.  .#...#.  .#...#.
+.#...#.  .#.#...  .....#.  ....#..  ..#..#.  .#.....  .#.....  .....#.  .#...#.  .#...#.
+.#...#.  ...#...  .....#.  ...#...  ..#..#.  .#.....  .#.....  ....#..  .#...#.  .#...#.
+.#...#.  ...#...  ....#..  ..###..  .#...#.  .####..  .####..  ....#..  ..###..  .#...#.
+.#...#.  ...#...  ...#...  .....#.  .######  .....#.  .#...#.  ...#...  .#...#.  ..####.
+.#...#.  ...#...  ..#....  .....#.  .....#.  .....#.  .#...#.  ...#...  .#...#.  .....#.
+.#...#.  ...#...  .#.....  .....#.  .....#.  .....#.  .#...#.  ..#....  .#...#.  .....#.
+.#...#.  ...#...  .#.....  .#...#.  .....#.  .#...#.  .#...#.  ..#....  .#...#.  ....#..
+..###..  .#####.  .#####.  ..###..  .....#.  ..###..  ..###..  ..#....  ..###..  .###...
+.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
+"""
+
+
+def output_codes(classes: int) -> np.ndarray:
+    """The codes of K classes: float32 (K, 84), each number +1 or −1.
+
+    For ten classes these are the drawings of the digits 0 to 9, row by row. Otherwise they are random signs that are
+    always the same, the first K of one endless table.
+    """
+    if classes == 10:
+        return digit_codes()
+    # One row at a time, so that a class keeps its code when more classes are added.
+    rows = [np.random.default_rng([1998, k]).integers(0, 2, WIDTH * HEIGHT) for k in range(classes)]
+    return (2 * np.stack(rows) - 1).astype(np.float32)
+
+
+def digit_codes() -> np.ndarray:
+    """The digits 0 to 9 as drawings: float32 (10, 84), +1 for ink and −1 for paper."""
+    lines = [line.split() for line in _DIGITS.strip().splitlines()]
+    drawn = np.array([[list(row) for row in line] for line in lines]) == "#"
+    return np.where(drawn, 1.0, -1.0).astype(np.float32).transpose(1, 0, 2).reshape(10, WIDTH * HEIGHT)

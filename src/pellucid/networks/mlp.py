@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pellucid.errors import UsageError
-from pellucid.networks.activations import activation as make_activation
+from pellucid.networks.arithmetic import activation as make_activation
 from pellucid.networks.network import Network
 
 

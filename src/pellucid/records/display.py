@@ -18,7 +18,7 @@ VIEWS = {
     "training": "pellucid.report.notebook:LiveCurve",
     "check": "pellucid.report.check:write",
     "figure": "pellucid.report.pictures:draw",
-    "run": "pellucid.report.run:write",
+    "run": "pellucid.report.page:write_run",
     "terminal": "pellucid.report.terminal:render",
 }
 """From the name of a record, or of something that happens, to what shows it: `module:function`."""

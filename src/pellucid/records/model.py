@@ -100,7 +100,7 @@ class Specification(Record):
         probabilities: how its outputs become probabilities: a key of `pellucid.inference.probabilities`.
         temperature: what the logits are divided by before that (calibration; 1 is none).
         abstain_below: the probability below which it should say that it does not know; None never abstains.
-        views, views_below: how a prediction looks again (see `pellucid.inference.views`) where the probability of its
+        views, views_below: how a prediction looks again (see `pellucid.inference.tta`) where the probability of its
             first look is below that.
         training: how it was trained: settings, seed, versions, the data's name and fingerprint.
         metrics: what was measured while it was trained, each with its n.

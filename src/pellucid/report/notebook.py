@@ -9,7 +9,7 @@ from typing import Any
 
 from pellucid.records import Dataset, Figure, Findings, Metric, Model, Predictions, Remark, Table
 from pellucid.report import pictures, wording
-from pellucid.report.run import history_figure
+from pellucid.report.page import history_figure
 from pellucid.report.wording import count, percent, visible
 
 _ROWS = 20

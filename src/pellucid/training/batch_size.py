@@ -87,9 +87,9 @@ def find_batch_size(
     """
     limit = None if memory_limit is None else memory.parse_size(memory_limit)
     from pellucid.data.splitting import with_validation
+    from pellucid.inference.device import choose
     from pellucid.training.choice import choose_network, plan_for
-    from pellucid.training.device import choose
-    from pellucid.training.transfer.choice import settle as settle_network
+    from pellucid.training.methods.choice import settle as settle_network
 
     network, recipe, changes = settle_network(data, network, recipe, started=start is not None, changes=changes)
     choice = choose_network(network, settings, start, recipe)
@@ -273,10 +273,10 @@ def _request(
         )
     if plan.backbone is not None:
         from pellucid.networks import backbones
-        from pellucid.training.transfer import frozen
+        from pellucid.training.methods import features
 
         # What its weights say takes the same memory as any others, so that the trial needs no pictures to begin with.
-        backbone = frozen.resized(backbones.load(plan.backbone), size)
+        backbone = features.resized(backbones.load(plan.backbone), size)
         shape, settings, plan = backbone.preprocessing.shape, backbone.settings, plan.but(backbone=None)
     elif start is not None:
         shape = start.specification.preprocessing.shape

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pellucid.errors import UsageError
 
 if TYPE_CHECKING:
-    from pellucid.training.rehearsal import Rehearsal
+    from pellucid.training.dry_run import Rehearsal
 
 RESERVE = 0.05
 """The share of the time that is left over: other programs want the machine too."""

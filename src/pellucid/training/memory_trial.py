@@ -21,8 +21,8 @@ from pellucid.errors import PellucidError, TrainingError
 from pellucid.records import Dataset, Split
 from pellucid.training import memory
 from pellucid.training.checkpoint import pack
+from pellucid.training.dry_run import rehearsal
 from pellucid.training.recipes import Recipe
-from pellucid.training.rehearsal import rehearsal
 
 STEPS = 2
 """The optimiser makes its averages in the first step, so the second is what every later one takes."""

@@ -18,8 +18,8 @@ import numpy as np
 from pellucid.errors import UsageError
 from pellucid.records import Dataset, Figure, Finding, Findings, Metric, Model
 from pellucid.training.choice import NetworkLike, network_name
+from pellucid.training.dry_run import rehearsal
 from pellucid.training.recipes import Recipe
-from pellucid.training.rehearsal import rehearsal
 
 STEPS = 150
 LOWEST, HIGHEST = 1e-7, 10.0

@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn import functional
 
 from pellucid.errors import UnknownNameError, UsageError
-from pellucid.inference.precision import computing
+from pellucid.inference.device import computing
 from pellucid.networks.perceptron import Perceptron
-from pellucid.training.averaging import Average
+from pellucid.training.ema import Average
 from pellucid.training.losses import LossFunction, counted
 from pellucid.training.optimizers import make_optimizer
 from pellucid.training.processes import current

@@ -16,7 +16,8 @@ from torch import nn
 
 from pellucid.errors import UsageError
 from pellucid.inference.building import load_weights, weights_of
-from pellucid.inference.heap import keep_freed_memory
+from pellucid.inference.device import choose, keep_freed_memory
+from pellucid.inference.device import notes as device_notes
 from pellucid.inference.predicting import forward
 from pellucid.networks import custom
 from pellucid.networks.network import count_parameters
@@ -27,14 +28,12 @@ from pellucid.training import processes
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.choice import NetworkLike, choose_network, plan_for
-from pellucid.training.device import choose
-from pellucid.training.device import notes as device_notes
 from pellucid.training.history import History
 from pellucid.training.loop import Outcome, fit
 from pellucid.training.losses import find_loss
+from pellucid.training.methods.choice import settle
 from pellucid.training.preparation import Prepared, prepare, require_classes
 from pellucid.training.recipes import Recipe
-from pellucid.training.transfer.choice import settle
 
 
 @dataclass(frozen=True)
@@ -137,19 +136,19 @@ def learn(
     choice = choose_network(network, settings, start, recipe)
     plan = plan_for(choice, recipe, changes)
     if plan.frozen:
-        from pellucid.training.transfer import frozen
+        from pellucid.training.methods import features
 
         told = Callbacks([*([displays.suitable()] if progress else []), *callbacks])
-        return frozen.learn(data, plan, seed=seed, callbacks=told, size=size)
+        return features.learn(data, plan, seed=seed, callbacks=told, size=size)
     if plan.best_within is not None and plan.backbone is not None:
-        from pellucid.training.transfer import best
+        from pellucid.training.methods import best_within
 
-        return best.learn(
+        return best_within.learn(
             data, plan, seed=seed, callbacks=callbacks, progress=progress, size=size, device=device,
             checkpoints=checkpoints,
         )  # fmt: skip
     if plan.backbone is not None:
-        from pellucid.training.transfer import finetune
+        from pellucid.training.methods import finetune
 
         return finetune.learn(
             data, plan, seed=seed, callbacks=callbacks, progress=progress, size=size, device=device,

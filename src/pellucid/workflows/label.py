@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.errors import DataError, StorageError, UsageError
-from pellucid.inference.describing import Described, describe
+from pellucid.inference.features import Described, describe
 from pellucid.inference.pictures import as_split
 from pellucid.records import Model, Predictions, atomic
 

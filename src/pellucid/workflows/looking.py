@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from pellucid.data.checking.remembering import look_ahead
+from pellucid.data.checking.checking import look_ahead
 from pellucid.errors import DataError, FormatError
-from pellucid.evaluation.copies import accuracy_without
+from pellucid.evaluation.scoring import accuracy_without
 from pellucid.records import Dataset, Findings, Metric, Predictions, RunFolder, atomic
 from pellucid.training.callbacks import Callbacks
 

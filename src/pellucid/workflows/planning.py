@@ -99,7 +99,7 @@ def settle(
         before, recipe = recipe.batch_size, recipe.but(batch_size=found.chosen)
         said["batch_size"] = f"batch size {found.chosen:,}: {found.reason}" + _of_the_rate(before, recipe)
     if wished.budget is not None:
-        from pellucid.training.rehearsal import rehearsal
+        from pellucid.training.dry_run import rehearsal
 
         began = time.perf_counter()
         with rehearsal(

@@ -16,7 +16,7 @@ from typing import Any
 
 from pellucid.data.progress import watched
 from pellucid.errors import FormatError, StorageError, UsageError
-from pellucid.inference.describing import describe
+from pellucid.inference.features import describe
 from pellucid.inference.pictures import as_split
 from pellucid.records import Model, atomic
 

@@ -14,9 +14,9 @@ from pellucid.data import load
 from pellucid.data.catalogue import is_published
 from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
-from pellucid.evaluation.counting import counted
+from pellucid.evaluation.scoring import counted
 from pellucid.inference import predict
-from pellucid.inference.describing import describe
+from pellucid.inference.features import describe
 from pellucid.networks import backbones
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model, RunFolder, atomic, display
@@ -27,10 +27,10 @@ from pellucid.training.callbacks import Callback, Callbacks
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for
 from pellucid.training.history import History, save_times
+from pellucid.training.methods.choice import settle as settle_transfer
 from pellucid.training.preparation import require_classes
 from pellucid.training.recipes import Recipe
 from pellucid.training.training import Training, learn
-from pellucid.training.transfer.choice import settle as settle_transfer
 from pellucid.workflows import restarts
 from pellucid.workflows.describing import description, with_metrics
 from pellucid.workflows.looking import beside, looked_at, obeyed

@@ -27,13 +27,13 @@ from pellucid.records.tune import Trial, TuneFolder, TunePlan
 from pellucid.training.budget import parse_time
 from pellucid.training.callbacks import Callback, Plan
 from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for, require_use
+from pellucid.training.dry_run import rehearsal
 from pellucid.training.history import History
 from pellucid.training.interruption import Interruption
+from pellucid.training.methods.choice import settle
 from pellucid.training.preparation import require_classes
 from pellucid.training.recipes import Recipe
-from pellucid.training.rehearsal import rehearsal
 from pellucid.training.training import learn
-from pellucid.training.transfer.choice import settle
 from pellucid.workflows import proposing, search_space, tune_findings
 from pellucid.workflows.search_space import Space
 

@@ -12,13 +12,11 @@ import pytest
 from PIL import Image
 
 import pellucid
-from pellucid.cli.settings import parse
-from pellucid.data.checking.checking import CHECKS, check, undivided, worst
+from pellucid.cli.arguments import parse
+from pellucid.data.checking.checking import CHECKS, check, look_ahead, undivided, worst
 from pellucid.data.checking.evidence import gather
 from pellucid.data.checking.extremes import robust_scores
-from pellucid.data.checking.headers import jpeg_size, kind_of
-from pellucid.data.checking.looking import look
-from pellucid.data.checking.remembering import look_ahead
+from pellucid.data.checking.scan import jpeg_size, kind_of, look
 from pellucid.errors import DataError
 from pellucid.records import Dataset, Figure, Findings, PictureFiles, Remark, Split
 from pellucid.training.recipes import named
@@ -393,7 +391,7 @@ def test_the_check_before_a_training_is_remembered(photos, tmp_path, monkeypatch
     assert list(first.unreadable["train"]) == ["train/a/cut.jpg"]
     assert first.leaked == {"test": ["test/a/copy.jpg"]}
     assert all(isinstance(item, Remark) for item in first.findings)
-    monkeypatch.setattr("pellucid.data.checking.remembering._look", lambda data: pytest.fail("looked again"))
+    monkeypatch.setattr("pellucid.data.checking.checking._look", lambda data: pytest.fail("looked again"))
     assert look_ahead(data) == first
     with pytest.raises(pytest.fail.Exception, match="looked again"):
         look_ahead(Dataset("another", data.splits))

@@ -11,11 +11,10 @@ from scipy.fft import dctn
 
 import pellucid
 from pellucid.data.catalogue import DATASETS
-from pellucid.data.checking import likeness
+from pellucid.data.checking import near_duplicates
 from pellucid.data.checking.descriptors import WINDOWS, around, describe, mirrored, resampling
-from pellucid.data.checking.kinship import components, copies, families
-from pellucid.data.checking.likeness import likenesses
-from pellucid.data.checking.looking import Looks, look
+from pellucid.data.checking.near_duplicates import components, copies, families, likenesses
+from pellucid.data.checking.scan import Looks, look
 from pellucid.records import Split
 
 
@@ -72,7 +71,7 @@ def test_cells_find_what_comparing_everything_finds(scene, monkeypatch):
     originals = [scene(number, (32, 32)) for number in range(300)]
     everything = thumbnails([*originals, *(CHANGES["mirrored"](one) for one in originals)])
     whole = likenesses(everything)
-    monkeypatch.setattr(likeness, "_ONE_CELL", 10)
+    monkeypatch.setattr(near_duplicates, "_ONE_CELL", 10)
     in_cells = likenesses(everything)
     assert len(whole) == 300
     common = set(zip(whole.first, whole.second, strict=True)) & set(zip(in_cells.first, in_cells.second, strict=True))
@@ -80,7 +79,7 @@ def test_cells_find_what_comparing_everything_finds(scene, monkeypatch):
 
 
 def test_a_crowd_of_copies_is_followed_up_in_part(scene, monkeypatch):
-    monkeypatch.setattr(likeness, "_MOST_A_QUERY", 3)
+    monkeypatch.setattr(near_duplicates, "_MOST_A_QUERY", 3)
     dice = np.random.default_rng(0)
     base = thumbnails([scene(1)])[0].astype(int)
     crowd = np.stack([np.clip(base + dice.integers(-2, 3, base.shape), 0, 255) for _ in range(20)]).astype(np.uint8)

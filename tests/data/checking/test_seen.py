@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.data.checking import looking
-from pellucid.data.checking.looking import look
+from pellucid.data.checking import scan
+from pellucid.data.checking.scan import look
 from pellucid.records import PictureFiles
 
 
@@ -30,13 +30,13 @@ def files(tmp_path, monkeypatch):
 def decoded(monkeypatch):
     """The names of the files that were decoded."""
     names = []
-    once = looking._look_at_file
+    once = scan._look_at_file
 
     def counting(seen, place, path, name, contents):
         names.append(path.name)
         return once(seen, place, path, name, contents)
 
-    monkeypatch.setattr(looking, "_look_at_file", counting)
+    monkeypatch.setattr(scan, "_look_at_file", counting)
     return names
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.data.checking.evidence import Evidence
-from pellucid.data.checking.kinship import components
-from pellucid.data.checking.showing import cell
+from pellucid.data.checking.evidence import Evidence, cell
+from pellucid.data.checking.near_duplicates import components
 from pellucid.records import Figure, Finding, Remark, Table
 
 __all__ = ["check", "leaked", "shared"]

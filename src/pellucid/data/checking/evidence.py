@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from pellucid.data.checking.kinship import copies
-from pellucid.data.checking.likeness import Pairs
-from pellucid.data.checking.looking import Looks, look
+from pellucid.data import decoding
+from pellucid.data.checking.near_duplicates import Pairs, copies
+from pellucid.data.checking.scan import Looks, look
 from pellucid.data.progress import Progress
 from pellucid.data.walk import on_one_line
+from pellucid.errors import DataError
 from pellucid.records import Dataset, PictureFiles
 
-__all__ = ["Evidence", "gather"]
+__all__ = ["Evidence", "cell", "gather"]
 
 
 @dataclass(frozen=True)
@@ -98,3 +102,38 @@ def gather(data: Dataset, progress: Progress | None = None) -> Evidence:
         np.concatenate([np.full(len(split), -1) if split.labels is None else split.labels for split in data]),
         np.concatenate([split.ids.astype(str) for split in data]),
     )
+
+
+_EDGE = 96
+
+
+def cell(evidence: Evidence, index: int, *lines: str) -> dict[str, Any]:
+    """A picture with its name, its split and class, and further lines; without `png` where it cannot be read."""
+    where = evidence.splits[evidence.split[index]]
+    named = [evidence.name(index), " · ".join(part for part in (where, evidence.label(index)) if part), *lines]
+    png = _png(evidence, index)
+    return {"lines": named} | ({"png": png} if png else {})
+
+
+def _png(evidence: Evidence, index: int) -> str:
+    from PIL import Image
+
+    if not evidence.looks.readable[index]:
+        return ""
+    number = int(evidence.split[index])
+    split = evidence.data.splits[evidence.splits[number]]
+    place = index - int(np.argmax(evidence.split == number))
+    if isinstance(split.pictures, PictureFiles):
+        path = split.pictures.paths[place]
+        try:
+            picture = decoding.decode(path.read_bytes(), 3, name=evidence.name(index), at_least=(_EDGE, _EDGE))
+        except (DataError, OSError):  # it was readable a moment ago
+            return ""
+    else:
+        picture = np.asarray(split.pictures[place])
+    image = Image.fromarray(np.ascontiguousarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)))
+    if max(image.size) > _EDGE:
+        image.thumbnail((_EDGE, _EDGE), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    return base64.b64encode(stream.getvalue()).decode("ascii")

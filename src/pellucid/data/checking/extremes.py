@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.data.checking.evidence import Evidence
-from pellucid.data.checking.kinship import FLATTEST
-from pellucid.data.checking.looking import Looks
-from pellucid.data.checking.showing import cell
+from pellucid.data.checking.evidence import Evidence, cell
+from pellucid.data.checking.near_duplicates import FLATTEST
+from pellucid.data.checking.scan import Looks
 from pellucid.records import Figure, Finding, Remark, Table
 
 __all__ = ["check", "robust_scores"]

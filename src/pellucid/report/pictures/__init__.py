@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pellucid.errors import UnknownNameError
 from pellucid.records import Figure, atomic
-from pellucid.report.pictures.sample import class_grid
+from pellucid.report.pictures.class_grid import class_grid
 
 __all__ = ["DPI", "FORMATS", "PICTURES", "class_grid", "draw", "formats", "png"]
 
@@ -23,10 +23,10 @@ DPI = 144
 PICTURES = {
     "activations": "pellucid.report.pictures.activations",
     "attention": "pellucid.report.pictures.attention",
-    "class-grid": "pellucid.report.pictures.grid",
+    "class-grid": "pellucid.report.pictures.class_grid",
     "confusion-matrix": "pellucid.report.pictures.confusion",
     "embedding": "pellucid.report.pictures.embedding",
-    "exciting": "pellucid.report.pictures.exciting",
+    "exciting": "pellucid.report.pictures.top_activations",
     "feature-maps": "pellucid.report.pictures.feature_maps",
     "film": "pellucid.report.pictures.film",
     "filters": "pellucid.report.pictures.filters",
@@ -36,8 +36,8 @@ PICTURES = {
     "operation": "pellucid.report.pictures.operation",
     "picture-rows": "pellucid.report.pictures.rows",
     "pictures": "pellucid.report.pictures.cells",
-    "reasons": "pellucid.report.pictures.reasons",
-    "separation": "pellucid.report.pictures.separation",
+    "reasons": "pellucid.report.pictures.explain",
+    "separation": "pellucid.report.pictures.linear_probe",
 }
 """From what a figure says it is to the module whose `png` draws it."""
 

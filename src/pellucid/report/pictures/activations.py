@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from pellucid.records import Figure
-from pellucid.report.pictures import canvas, signed
+from pellucid.report.pictures import canvas, colours
 from pellucid.report.pictures.scene import column, fitting
 from pellucid.report.wording import count, minus, percent, short
 
@@ -37,7 +37,7 @@ def png(figure: Figure) -> bytes:
     lines = [part for line in lines if line for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
     head = 0.95 + 0.19 * len(lines)
     drawing, axes = canvas.sheet(wide, head + len(layers) * _ROW + 0.15)
-    signed.head(axes, figure.title, lines)
+    colours.head(axes, figure.title, lines)
     for text, left in (
         ("values", _MARGIN + named),
         ("zeros", _MARGIN + named + _BARS + 0.3),

@@ -7,8 +7,8 @@ import textwrap
 import numpy as np
 
 from pellucid.records import Figure
-from pellucid.report.pictures import canvas, feature_maps, signed
-from pellucid.report.pictures.blend import enlarged
+from pellucid.report.pictures import canvas, colours, feature_maps
+from pellucid.report.pictures.colours import enlarged
 
 _MARGIN, _PICTURE, _EDGE, _GAP, _HEAD = 0.25, 1.9, 1.2, 0.14, 1.5
 
@@ -28,7 +28,7 @@ def png(figure: Figure) -> bytes:
     lines = [part for line in lines for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
     head = 1.0 + 0.19 * len(lines)
     drawing, axes = canvas.sheet(wide, head + max(len(data["rows"]) * (_EDGE + 0.2), _PICTURE + 0.8) + 0.1)
-    signed.head(axes, figure.title, lines)
+    colours.head(axes, figure.title, lines)
     feature_maps.given(axes, data["picture"], _MARGIN, head)
     picture = canvas.decoded(data["picture"]["png"])
     axes.text(start, head - 0.12, "mean of all heads", **canvas.text(8, canvas.MUTED, va="center"))
@@ -54,20 +54,20 @@ def png(figure: Figure) -> bytes:
             **canvas.text(7.5, canvas.MUTED, va="center", ha="right"),
         )
         canvas.place(axes, _lit(picture, np.asarray(row["mean"])), start, top, _EDGE)
-        signed.frame(axes, start, top, _EDGE, picture.shape)
+        colours.frame(axes, start, top, _EDGE, picture.shape)
         for number, values in enumerate(row["heads"]):
             left = start + (number + 1) * (_EDGE + _GAP) + 0.1
-            shown = signed.colours(_stretched(np.asarray(values)) * 0.9, 1.0)
+            shown = colours.colours(_stretched(np.asarray(values)) * 0.9, 1.0)
             canvas.place(axes, shown, left, top, _EDGE)
-            signed.frame(axes, left, top, _EDGE, shown.shape)
+            colours.frame(axes, left, top, _EDGE, shown.shape)
     return canvas.finish(drawing)
 
 
 def _lit(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The picture, bright where it is looked at."""
     light = enlarged(_stretched(values), (picture.shape[0], picture.shape[1]))[..., np.newaxis].clip(0, 1)
-    colours = picture if picture.ndim == 3 else np.repeat(picture[..., np.newaxis], 3, axis=2)
-    return (colours * (0.15 + 0.85 * light)).round().astype(np.uint8)
+    rgb = picture if picture.ndim == 3 else np.repeat(picture[..., np.newaxis], 3, axis=2)
+    return (rgb * (0.15 + 0.85 * light)).round().astype(np.uint8)
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from matplotlib.patches import Circle, Rectangle
 from matplotlib.patheffects import withStroke
 
 from pellucid.records import Figure
-from pellucid.report.pictures import canvas, signed
+from pellucid.report.pictures import canvas, colours
 from pellucid.report.wording import count, percent, short
 
 _MARGIN, _SIDE, _KEY = 0.25, 9.2, 1.75
@@ -32,7 +32,7 @@ def png(figure: Figure) -> bytes:
     shown = [point["given"] if data["labelled"] else point["predicted"] for point in points]
     used = {*shown, *(point["predicted"] for point in points)}
     names = list(dict.fromkeys([*(name for name in data["classes"] if name in used), *shown]))
-    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
+    palette = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
     wrong = [data["labelled"] and point["given"] != point["predicted"] for point in points]
     wide = 2 * _MARGIN + _SIDE + _KEY
     share = (
@@ -57,7 +57,7 @@ def png(figure: Figure) -> bytes:
     lines = [part for line in lines for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
     head = 0.7 + 0.19 * len(lines)
     drawing, axes = canvas.sheet(wide, head + _SIDE + 0.25)
-    signed.head(axes, figure.title, lines)
+    colours.head(axes, figure.title, lines)
     places = np.array([(point["x"], point["y"]) for point in points], float)
     low, high = places.min(axis=0), places.max(axis=0)
     # Away from the frame, so that there is room for those that are moved, and for rings.
@@ -67,15 +67,15 @@ def png(figure: Figure) -> bytes:
     axes.add_patch(Rectangle((_MARGIN, head), _SIDE, _SIDE, fill=False, edgecolor=canvas.LINE, linewidth=0.8))
     for i in np.argsort(wrong, kind="stable"):  # errors last, so that nothing hides them
         left, top = _MARGIN + places[i][0], head + _SIDE - edge - places[i][1]
-        _point(axes, pictures[i], colours[shown[i]], (left, top, edge))
+        _point(axes, pictures[i], palette[shown[i]], (left, top, edge))
         if wrong[i]:
-            _error(axes, points[i]["predicted"], colours, (left, top, edge), few=few, within=within)
-    _key(axes, shown, wrong, names, colours, head, labelled=data["labelled"])
+            _error(axes, points[i]["predicted"], palette, (left, top, edge), few=few, within=within)
+    _key(axes, shown, wrong, names, palette, head, labelled=data["labelled"])
     return canvas.finish(drawing)
 
 
 def _error(
-    axes: Axes, said: str, colours: dict[str, str], place: tuple[float, float, float], *, few: bool, within: bool
+    axes: Axes, said: str, palette: dict[str, str], place: tuple[float, float, float], *, few: bool, within: bool
 ) -> None:
     """A ring around an error; in it or beside it what the model said: in words where there are few, else as a dot."""
     left, top, edge = place
@@ -91,7 +91,7 @@ def _error(
             axes.text(middle[0] + reach + 0.03, middle[1], short(said, 10), **look)
         return
     dot = middle[0] + reach * 0.75, middle[1] - reach * 0.75
-    colour = colours.get(said, canvas.MUTED)
+    colour = palette.get(said, canvas.MUTED)
     axes.add_patch(
         Circle(dot, max(edge * 0.2, 0.035), facecolor=colour, edgecolor=canvas.PAPER, linewidth=0.7, zorder=5)
     )
@@ -141,7 +141,7 @@ def _key(
     shown: list[str],
     wrong: list[bool],
     names: list[str],
-    colours: dict[str, str],
+    palette: dict[str, str],
     top: float,
     *,
     labelled: bool,
@@ -154,7 +154,7 @@ def _key(
     left = _MARGIN + _SIDE + 0.2
     for row, name in enumerate(names[:40]):
         place = top + 0.12 + row * 0.22
-        axes.add_patch(Rectangle((left, place - 0.065), 0.13, 0.13, facecolor=colours[name], linewidth=0))
+        axes.add_patch(Rectangle((left, place - 0.065), 0.13, 0.13, facecolor=palette[name], linewidth=0))
         axes.text(left + 0.2, place, short(name, 11), **canvas.text(8.5, va="center", weight="bold"))
         many, errors = numbers[name]
         said = f"{many}" + (f", ✗ {errors}" if labelled and errors else "")

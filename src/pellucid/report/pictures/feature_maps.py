@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pellucid.records import Figure
-from pellucid.report.pictures import canvas, signed
+from pellucid.report.pictures import canvas, colours
 from pellucid.report.wording import minus, percent, short, width
 
-_MARGIN, _HEAD, _GAP, _TEXT = signed.MARGIN, 1.62, 0.16, 0.36
+_MARGIN, _HEAD, _GAP, _TEXT = colours.MARGIN, 1.62, 0.16, 0.36
 _PICTURE, _APART, _LEAST = 1.9, 0.45, 7.6
 
 
@@ -35,9 +35,9 @@ def png(figure: Figure) -> bytes:
         left, top = start + column * (edge + _GAP), _HEAD + row * (edge + _TEXT)
         values = np.asarray(one["values"])
         largest = data["largest"] if data["scale"] == "layer" else float(np.abs(values).max())
-        picture = signed.colours(values, largest)
+        picture = colours.colours(values, largest)
         canvas.place(axes, picture, left, top, edge)
-        signed.frame(axes, left, top, edge, picture.shape)
+        colours.frame(axes, left, top, edge, picture.shape)
         axes.text(left, top + edge + 0.12, one["number"], **canvas.text(8.5, va="center", weight="bold"))
         beneath = canvas.text(7.5, canvas.MUTED, va="center", ha="right")
         # Where they are small, a number of four digits leaves no room for the word; the head says what it is.
@@ -51,7 +51,7 @@ def given(axes: Axes, shown: Mapping[str, Any], left: float, top: float) -> None
     """The picture as the network was given it, and what the model says of it."""
     pixels = canvas.decoded(shown["png"])
     canvas.place(axes, pixels, left, top, _PICTURE)
-    signed.frame(axes, left, top, _PICTURE, pixels.shape)
+    colours.frame(axes, left, top, _PICTURE, pixels.shape)
     size = f"{pixels.shape[0]}×{pixels.shape[1]}"
     together = width(shown["id"]) <= 18
     named = f"{shown['id']}, {size}" if together else short(shown["id"], 25)
@@ -80,5 +80,5 @@ def _head(axes: Axes, figure: Figure) -> None:
     order = "In order of the largest value, which stands beneath each."
     room = axes.get_xlim()[1] - 2 * _MARGIN
     title = canvas.shortened(figure.title, [data["picture"]["id"], data["network"]], room)
-    place = signed.head(axes, title, [meaning, order, figure.note])
-    signed.bar(axes, _MARGIN, place, data["largest"] if shared else None, half=half)
+    place = colours.head(axes, title, [meaning, order, figure.note])
+    colours.bar(axes, _MARGIN, place, data["largest"] if shared else None, half=half)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from pellucid.records import Figure
-from pellucid.report.pictures import canvas, signed
+from pellucid.report.pictures import canvas, colours
 from pellucid.report.wording import percent, probable, short
 
 if TYPE_CHECKING:
@@ -40,16 +40,16 @@ def png(figure: Figure) -> bytes:
     head = 1.62 + 0.19 * len([line for line in lines if line])
     step = _EDGE * 0.72 + 0.2
     drawing, axes = canvas.sheet(wide, head + len(rows) * step + 0.1)
-    signed.head(axes, figure.title, lines)
+    colours.head(axes, figure.title, lines)
     lefts = [1.3, 1.3 + block + 0.25, 1.3 + block * (2 if frames[0]["maps"] else 1) + 0.5]
     picture = canvas.decoded(data["picture"]["png"])
     canvas.place(axes, picture, wide - 0.95, 0.15, 0.7)
     words = canvas.text(8.5, canvas.MUTED, va="center")
     axes.text(lefts[0], head - 0.51, _kernels(data), **words)
-    signed.bar(axes, lefts[0], head - 0.4, data["largest_weight"], grey=_coloured(data), wide=min(_BAR, block))
+    colours.bar(axes, lefts[0], head - 0.4, data["largest_weight"], grey=_coloured(data), wide=min(_BAR, block))
     if frames[0]["maps"]:
         axes.text(lefts[1], head - 0.51, "their maps for the picture", **words)
-        signed.bar(axes, lefts[1], head - 0.4, data["largest_map"], wide=min(_BAR, block))
+        colours.bar(axes, lefts[1], head - 0.4, data["largest_map"], wide=min(_BAR, block))
     axes.text(lefts[2], head - 0.51, "what it says of the picture", **words)
     for row, frame in enumerate(rows):
         top = head + row * step
@@ -105,11 +105,11 @@ def _in_one_palette(pages: list[Image.Image]) -> list[Image.Image]:
     return [page.quantize(palette=palette, dither=Image.Dither.NONE) for page in pages]
 
 
-def _different(colours: np.ndarray) -> np.ndarray:
+def _different(palette: np.ndarray) -> np.ndarray:
     """Of colours, uint8 (N, 3), one of each that differs from the others in its five higher bits."""
-    coarse = (colours >> 3).astype(np.int32)
+    coarse = (palette >> 3).astype(np.int32)
     _, first = np.unique((coarse[:, 0] << 10) | (coarse[:, 1] << 5) | coarse[:, 2], return_index=True)
-    return colours[first]
+    return palette[first]
 
 
 def _frame(figure: Figure, number: int) -> bytes:
@@ -120,21 +120,21 @@ def _frame(figure: Figure, number: int) -> bytes:
     edge = min(_EDGE, 6.2 / many)
     wide, high = 9.6, 5.6
     drawing, axes = canvas.sheet(wide, high)
-    signed.head(axes, figure.title, _meaning(data))
+    colours.head(axes, figure.title, _meaning(data))
     axes.text(wide - _MARGIN, 0.33, _epoch(frame), **canvas.text(15, va="center", ha="right", weight="bold"))
     top = 1.35
     picture = canvas.decoded(data["picture"]["png"])
     canvas.place(axes, picture, _MARGIN, top, 1.9)
-    signed.frame(axes, _MARGIN, top, 1.9, picture.shape)
+    colours.frame(axes, _MARGIN, top, 1.9, picture.shape)
     _answers(axes, data, frame, _MARGIN, top + 2.05, 1.9, most=10, high=0.2)
     left = _MARGIN + 2.3
     words, right = canvas.text(9, canvas.MUTED, va="center"), wide - _MARGIN - _BAR
     axes.text(left, top - 0.12, _kernels(data), **words)
-    signed.bar(axes, right, top - 0.33, data["largest_weight"], grey=_coloured(data), wide=_BAR)
+    colours.bar(axes, right, top - 0.33, data["largest_weight"], grey=_coloured(data), wide=_BAR)
     below = top + edge + 0.45
     if frame["maps"]:
         axes.text(left, below - 0.12, "their maps for the picture", **words)
-        signed.bar(axes, right, below - 0.33, data["largest_map"], wide=_BAR)
+        colours.bar(axes, right, below - 0.33, data["largest_map"], wide=_BAR)
     step = edge + _GAP
     for place, kernel in enumerate(frame["kernels"]):
         _square(axes, np.asarray(kernel), data["largest_weight"], left + place * step, top, edge)
@@ -177,9 +177,9 @@ def _squares(
 
 def _square(axes: Axes, values: np.ndarray, largest: float, left: float, top: float, edge: float) -> None:
     """Values (1, H, W) in signed colours, (3, H, W) mixed."""
-    picture = signed.mixed(values, largest) if len(values) == 3 else signed.colours(values[0], largest)
+    picture = colours.mixed(values, largest) if len(values) == 3 else colours.colours(values[0], largest)
     canvas.place(axes, picture, left, top, edge)
-    signed.frame(axes, left, top, edge, picture.shape)
+    colours.frame(axes, left, top, edge, picture.shape)
 
 
 def _answers(

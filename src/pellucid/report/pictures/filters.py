@@ -14,10 +14,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pellucid.records import Figure
-from pellucid.report.pictures import canvas, signed
+from pellucid.report.pictures import canvas, colours
 from pellucid.report.wording import percent, short
 
-_MARGIN, _HEAD, _GAP, _TEXT = signed.MARGIN, 1.62, 0.16, 0.4
+_MARGIN, _HEAD, _GAP, _TEXT = colours.MARGIN, 1.62, 0.16, 0.4
 _BETWEEN, _BESIDE, _LEAST = 0.07, 0.95, 7.6
 _ANSWERS = "Beneath: its best edge or line, and how much of the kernel works for it (grey: below half)."
 _CAPTION = 0.31
@@ -47,10 +47,10 @@ def _grid(figure: Figure, data: Mapping[str, Any]) -> bytes:
         left, top = _MARGIN + column * (edge + _GAP), first + row * down
         weights, largest = np.asarray(kernel["weights"]), _largest(data, kernel)
         if coloured:
-            _square(axes, signed.mixed(weights, largest), (left, top, edge))
-            _square(axes, signed.colours(weights.mean(axis=0), largest), (left, top + edge + _BETWEEN, edge))
+            _square(axes, colours.mixed(weights, largest), (left, top, edge))
+            _square(axes, colours.colours(weights.mean(axis=0), largest), (left, top + edge + _BETWEEN, edge))
         else:
-            _square(axes, signed.colours(weights[0], largest), (left, top, edge), empty=not weights.any())
+            _square(axes, colours.colours(weights[0], largest), (left, top, edge), empty=not weights.any())
         under = top + down - below + 0.13
         name = short(kernel["label"], int(edge * 9)) if kernel["label"] else str(kernel["number"])
         axes.text(left, under, name, **canvas.text(8.5, va="center", weight="bold"))
@@ -101,7 +101,7 @@ def _rows(figure: Figure, data: Mapping[str, Any]) -> bytes:
         beside = canvas.text(7.5, canvas.MUTED, va="center", ha="right")
         axes.text(_MARGIN + _BESIDE - 0.14, top + edge / 2, _size(kernel), **beside)
         for channel, weights in enumerate(np.asarray(kernel["weights"])):
-            picture = signed.colours(weights, _largest(data, kernel))
+            picture = colours.colours(weights, _largest(data, kernel))
             _square(axes, picture, (_MARGIN + _BESIDE + channel * step, top, edge), empty=not weights.any())
     return canvas.finish(drawing)
 
@@ -118,7 +118,7 @@ def _square(axes: Axes, picture: np.ndarray, place: tuple[float, float, float], 
     """One picture of weights; crossed out where all are exactly 0."""
     left, top, edge = place
     canvas.place(axes, picture, left, top, edge)
-    signed.frame(axes, left, top, edge, picture.shape)
+    colours.frame(axes, left, top, edge, picture.shape)
     if empty:
         axes.plot([left, left + edge], [top + edge, top], color=canvas.FAINT, linewidth=0.8)
 
@@ -135,7 +135,7 @@ def _head(axes: Axes, figure: Figure) -> None:
         meaning = "White is 0, red above, blue below."
     empty = any(not np.asarray(kernel["weights"]).any(axis=(1, 2)).all() for kernel in data["kernels"])
     crossed = "Crossed out: all weights are exactly 0, there is no connection." if empty and not coloured else ""
-    place = signed.head(
+    place = colours.head(
         axes,
         figure.title,
         [
@@ -146,6 +146,6 @@ def _head(axes: Axes, figure: Figure) -> None:
         ],
     )
     largest = None if data["scale"] == "filter" else data["largest"]
-    signed.bar(axes, _MARGIN, place, largest, grey=coloured)
+    colours.bar(axes, _MARGIN, place, largest, grey=coloured)
     if coloured:
-        signed.bar(axes, _MARGIN + 2.7, place, largest)
+        colours.bar(axes, _MARGIN + 2.7, place, largest)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from pellucid.records import Figure
-from pellucid.report.pictures import canvas, operation_charts, operation_panels
+from pellucid.report.pictures import canvas, operation_panels
 
 _MARGIN, _LEAST = 0.3, 7.6
 _HEAD, _FORMULA, _TITLE, _LINE, _GAP, _BETWEEN = 0.62, 0.6, 0.3, 0.2, 0.34, 0.16
@@ -24,16 +24,16 @@ SIZES = {
     "sign": operation_panels.sign_size,
     "picture": operation_panels.picture_size,
     "graph": operation_panels.graph_size,
-    "chart": operation_charts.chart_size,
-    "bars": operation_charts.bars_size,
+    "chart": operation_panels.chart_size,
+    "bars": operation_panels.bars_size,
 }
 DRAWERS = {
     "grid": operation_panels.grid,
     "sign": operation_panels.sign,
     "picture": operation_panels.picture,
     "graph": operation_panels.graph,
-    "chart": operation_charts.chart,
-    "bars": operation_charts.bars,
+    "chart": operation_panels.chart,
+    "bars": operation_panels.bars,
 }
 """From the kind of a panel to what measures and what draws it."""
 

@@ -1,0 +1,167 @@
+"""How active each layer is over many pictures: the distribution of its values, and units that never say anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from pellucid.errors import NetworkError
+from pellucid.inference.building import build
+from pellucid.insight.layer_outputs import Progress, prepared, record, sample
+from pellucid.insight.numbers import rounded
+from pellucid.insight.summary import name_of
+from pellucid.insight.tracing import Layer, trace
+from pellucid.records import Figure, Findings, Model, Table
+
+PICTURES = 500
+"""So many pictures are looked at where no limit is given."""
+
+COLUMNS = ("layer", "kind", "units", "mean", "deviation", "zeros %", "constant", "never above 0")
+_BINS = 60
+_EACH = 40_000
+"""So many values of each layer are kept for its histogram."""
+
+
+def by_unit(layer: Layer, output: torch.Tensor) -> torch.Tensor:
+    """The outputs of a batch, (B, units, H, W), (B, tokens, units) or (B, units), as (units, values of each)."""
+    return output.transpose(0, 1).flatten(1) if layer.spatial else output.flatten(0, -2).T
+
+
+def constant(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+    """Which units gave one value only, bool (units,): those that moved by no more than a layer's rounding errors.
+
+    Args:
+        low: the lowest value of each unit of a layer.
+        high: the highest.
+    """
+    return (high - low) <= 1e-6 * (high.max() - low.min()).clamp(min=1e-30)
+
+
+class _Tally:
+    """What is known of a layer so far."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.low: torch.Tensor | None = None
+        self.high: torch.Tensor | None = None
+        self.count, self.sum, self.squares, self.zeros = 0, 0.0, 0.0, 0
+        self.kept: list[np.ndarray] = []
+
+    def add(self, output: torch.Tensor, share: float) -> None:
+        """Takes in the outputs of a batch."""
+        units = by_unit(self.layer, output)
+        low, high = units.amin(dim=1), units.amax(dim=1)
+        self.low = low if self.low is None else torch.minimum(self.low, low)
+        self.high = high if self.high is None else torch.maximum(self.high, high)
+        self.count += units.numel()
+        self.sum += float(units.double().sum())
+        self.squares += float(units.double().square().sum())
+        self.zeros += int((units == 0).sum())
+        flat = units.flatten()
+        step = max(1, int(flat.numel() / max(_EACH * share, 1)))
+        self.kept.append(flat[step // 2 :: step].numpy().copy())
+
+
+def activations(
+    model: Model,
+    data: Any,
+    *,
+    split: str = "train",
+    limit: int | None = None,
+    seed: int = 0,
+    network: Any = None,
+    progress: Progress | None = None,
+) -> Findings:
+    """The distribution of each layer's values over pictures: the table `activations` and a figure of that name.
+
+    A unit is a map of a convolution, or a number of a dense layer. It is `constant` when it gave the same value for all
+    pictures, at all places: it says nothing, and after a ReLU it is called dead. `never above 0` counts the units whose
+    values a ReLU after them would make 0.
+
+    Args:
+        model: the model.
+        data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
+        split: which split of it.
+        limit: how many pictures; 500 where it is left out.
+        seed: which.
+        network: for a model of the user's own network; see `pellucid.build`.
+        progress: told how many pictures are done, of how many.
+
+    Raises:
+        NetworkError: the values are not numbers.
+    """
+    module = build(model, network)
+    said = model.specification.preprocessing
+    chosen, which = sample(data, split, limit or PICTURES, seed=seed)
+    chosen, pixels = prepared(chosen, said)
+    found = trace(module, said.shape)
+    tallies = {layer.name: _Tally(layer) for layer in found.layers if layer.output_shape}
+
+    def take(layer: Layer, output: torch.Tensor, _: int) -> None:
+        if output.ndim > 1:
+            tallies[layer.name].add(output, len(output) / len(pixels))
+
+    record(module, pixels, said, [tally.layer for tally in tallies.values()], take, progress=progress)
+    rows, drawn = [], []
+    for name, tally in tallies.items():
+        if tally.low is None or tally.high is None:
+            continue
+        mean = tally.sum / tally.count
+        deviation = max(tally.squares / tally.count - mean**2, 0.0) ** 0.5
+        if not np.isfinite((mean, deviation)).all():
+            raise NetworkError(
+                f"'{name}' gives values that are infinite or not numbers: the weights were spoilt while the network "
+                f"learned. Train again with a lower learning rate."
+            )
+        dead = int(constant(tally.low, tally.high).sum())
+        silent = int((tally.high <= 0).sum())
+        units = len(tally.low)
+        rows.append(
+            (
+                name,
+                tally.layer.kind,
+                units,
+                rounded(mean),
+                rounded(deviation),
+                tally.zeros / tally.count,
+                dead,
+                silent,
+            )
+        )
+        values = np.concatenate(tally.kept)
+        edges = np.linspace(*_range(values), _BINS + 1)
+        drawn.append(
+            {
+                "layer": name,
+                "kind": tally.layer.kind,
+                "units": units,
+                "zeros": rounded(tally.zeros / tally.count),
+                "dead": dead,
+                "silent": silent,
+                "mean": rounded(mean),
+                "deviation": rounded(deviation),
+                "edges": [rounded(edges[0]), rounded(edges[-1])],
+                # What lies outside is counted at the ends; exact zeros apart, which would hide all else.
+                "counts": np.histogram(values[values != 0].clip(edges[0], edges[-1]), edges)[0].tolist(),
+                "outside": rounded(float(((values < edges[0]) | (values > edges[-1])).mean())),
+            }
+        )
+    note = f"Over {which} 'Constant' units gave one value for all of them; after a ReLU they are dead."
+    title = f"What the layers of {name_of(model)} give, over {len(pixels):,} pictures"
+    figure = Figure(
+        "activation_histograms",
+        "activations",
+        {"network": name_of(model), "layers": drawn, "n": len(pixels)},
+        title=title,
+        note=which,
+    )
+    return Findings((Table("activations", COLUMNS, tuple(rows), note), figure))
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """From where to where a histogram goes: nearly all values, and 0."""
+    low, high = np.quantile(values, (0.002, 0.998))
+    low, high = min(float(low), 0.0), max(float(high), 0.0)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)

@@ -1,0 +1,143 @@
+"""Where a transformer looks: the attention of every head, for one picture."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+from pellucid.data import preprocessing as preparing
+from pellucid.errors import UsageError
+from pellucid.inference.building import build
+from pellucid.inference.probabilities import probabilities
+from pellucid.insight.attribution import grid_of
+from pellucid.insight.numbers import as_png, rounded
+from pellucid.insight.selection import pick
+from pellucid.insight.summary import name_of
+from pellucid.records import Figure, Model
+
+ROWS, HEADS = 6, 8
+"""So many layers, evenly over the depth and the last one always, and so many heads of each are shown."""
+
+
+def attention(model: Model, picture: Any, *, limit: int | None = None, network: Any = None) -> Figure:
+    """The attention of a transformer's layers for one picture, head by head: a figure of kind `attention`.
+
+    Where there is a class token it is what this looks at; where there is none, how much each patch is looked at by all.
+
+    Args:
+        model: the model.
+        picture: see `pellucid.insight.selection.pick`.
+        limit: how many layers are shown; 6 where it is left out.
+        network: for a model of the user's own network; see `pellucid.build`.
+
+    Raises:
+        UsageError: the network has no attention over the whole picture; there is no such picture.
+    """
+    module = build(model, network)
+    said = model.specification
+    split, name = pick(picture, said)
+    pixels = np.asarray(preparing.prepare(split, said.preprocessing))
+    watching = _Watching()
+    with torch.no_grad(), watching:
+        outputs = module(preparing.normalise(torch.from_numpy(pixels), said.preprocessing))
+    places = [place for place, one in enumerate(watching.found) if grid_of(one.shape[-1])]
+    found = [watching.found[place] for place in places]
+    if not found:
+        over = "only over parts of the picture" if watching.found else "none"
+        raise UsageError(
+            f"The network '{name_of(model)}' has no attention that could be drawn: it attends {over}. For a "
+            f"convolutional network look at --feature-maps LAYER, or at --why."
+            if watching.found
+            else f"The network '{name_of(model)}' has no attention. For a convolutional network look at --feature-maps "
+            f"LAYER, or at --why."
+        )
+    rows = sorted({int(i) for i in np.linspace(0, len(found) - 1, min(limit or ROWS, len(found))).round()})
+    grid = grid_of(found[-1].shape[-1])
+    assert grid is not None
+    before, side = grid
+    shown = []
+    for row in rows:
+        weights = found[row][0]  # (heads, from, to)
+        looked = weights[:, 0, before:] if before else weights.mean(dim=1)
+        maps = looked.reshape(len(looked), side, side).numpy()
+        shown.append(
+            {
+                "layer": places[row] + 1,
+                "mean": rounded(maps.mean(axis=0)),
+                "heads": [rounded(one) for one in maps[:HEADS]],
+                "many": len(maps),
+                "reach": rounded(_reach(weights[:, before:, before:].numpy(), side)),
+            }
+        )
+    share = probabilities(said.probabilities, outputs, said.temperature).numpy()[0]
+    data = {
+        "network": name_of(model),
+        "layers": len(watching.found),
+        "token": bool(before),
+        "side": side,
+        "rows": shown,
+        "picture": {
+            "png": as_png(pixels[0]),
+            "id": name,
+            "given": split.classes[int(split.labels[0])] if split.labels is not None else None,
+            "predicted": model.classes[int(share.argmax())],
+            "probability": float(share.max()),
+        },
+    }
+    many = len(watching.found)
+    left = f"{len(rows)} of {many} layers" if len(rows) < many else f"{many} layers"
+    windowed = many - len(found)
+    within = (
+        f" The other {windowed} layers attend within windows of the picture, and are not drawn." if windowed else ""
+    )
+    title = f"Where {name_of(model)} looks in {name}: {left}"
+    what = "What the class token looks at" if before else "How much each patch is looked at"
+    return Figure(
+        "attention", "attention", data, title=title, note=f"{what}, on a grid of {side}×{side} patches.{within}"
+    )
+
+
+def _reach(weights: np.ndarray, side: int) -> float:
+    """How far apart a patch and what it looks at are on average, in patches (Dosovitskiy et al. 2020, figure 7)."""
+    places = np.stack(np.divmod(np.arange(side * side), side), axis=1)
+    distances = np.sqrt(np.square(places[:, np.newaxis] - places).sum(axis=2))
+    total = np.maximum(weights.sum(axis=-1, keepdims=True), 1e-12)
+    return float((weights / total * distances).sum(axis=-1).mean())
+
+
+class _Watching(TorchFunctionMode):
+    """Keeps the weights of each attention, (1, heads, from, to), however it is computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[torch.Tensor] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name == "scaled_dot_product_attention":
+            query, key = args[0], args[1]
+            scale = kwargs.get("scale") or 1 / math.sqrt(query.shape[-1])
+            mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
+            weights = query.float() @ key.float().transpose(-2, -1) * scale
+            weights = (
+                weights.masked_fill(~mask, -torch.inf)
+                if mask is not None and mask.dtype == torch.bool
+                else weights
+                if mask is None
+                else weights + mask
+            )
+            self._keep(torch.softmax(weights, dim=-1))
+        result = func(*args, **kwargs)
+        if name == "softmax":
+            self._keep(result)
+        return result
+
+    def _keep(self, weights: torch.Tensor) -> None:
+        # One picture: where the first number is larger, it counts windows of the picture.
+        if weights.ndim == 4 and weights.shape[-1] == weights.shape[-2]:
+            self.found.append(weights.float().clone() if len(weights) == 1 else weights.new_zeros(1, 1, 1, 1))

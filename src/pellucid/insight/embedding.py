@@ -1,0 +1,130 @@
+"""A map of a data set as the network sees it: what its last layer is given, laid out in two directions."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from pellucid.errors import UnknownNameError, UsageError
+from pellucid.inference.building import build
+from pellucid.insight.layer_outputs import Progress, features, prepared, sample
+from pellucid.insight.numbers import as_png, rounded
+from pellucid.insight.summary import name_of
+from pellucid.insight.tracing import trace
+from pellucid.records import Figure, Findings, Metric, Model
+
+METHODS = ("pca", "tsne")
+PICTURES = 600
+"""So many pictures are laid out where no limit is given: more would hide each other."""
+
+NEAR = 10
+_EDGE = 32
+
+
+def embedding(
+    model: Model,
+    data: Any,
+    *,
+    method: Literal["pca", "tsne"] = "tsne",
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    network: Any = None,
+    progress: Progress | None = None,
+) -> Findings:
+    """The pictures of a data set on a plane, alike ones beside each other: a figure of kind `embedding`.
+
+    Args:
+        model: the model.
+        data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
+        method: `pca`, the two directions in which the features vary most; or `tsne` (van der Maaten and Hinton 2008),
+            which keeps neighbours together, and whose distances between groups mean nothing.
+        split: which split of the data; test where it is left out, or validation where there is no test split.
+        limit: how many pictures; 600 where it is left out.
+        seed: which, and where t-SNE begins.
+        network: for a model of the user's own network; see `pellucid.build`.
+        progress: told how many pictures are done, of how many.
+
+    Returns:
+        The metric `neighbours_kept`: which part of each picture's 10 nearest neighbours among the features are among
+        its 10 nearest on the plane too. It says how far the map can be trusted.
+
+    Raises:
+        UnknownNameError: there is no such method.
+        UsageError: there are too few pictures.
+    """
+    if method not in METHODS:
+        raise UnknownNameError("method", method, METHODS)
+    module = build(model, network)
+    said = model.specification.preprocessing
+    chosen, which = sample(data, split, limit or PICTURES, seed=seed)
+    chosen, pixels = prepared(chosen, said)
+    if len(pixels) < NEAR + 2:
+        raise UsageError(f"A map takes at least {NEAR + 2} pictures; there are {len(pixels)}. Choose another --split.")
+    values, outputs = features(module, trace(module, said.shape), pixels, said, progress=progress)
+    values = values.astype(np.float64) - values.mean(axis=0)
+    plane, explained = _pca(values)
+    if method == "tsne":
+        plane = _tsne(values, plane, seed)
+    kept = float((_nearest(values) & _nearest(plane)).sum(axis=1).mean() / NEAR)
+    predicted = outputs.argmax(dim=1).numpy()
+    labels = chosen.labels
+    points = []
+    for i in range(len(pixels)):
+        given = None if labels is None else chosen.classes[int(labels[i])]
+        says = model.classes[int(predicted[i])]
+        points.append(
+            {
+                "x": rounded(plane[i, 0]),
+                "y": rounded(plane[i, 1]),
+                "png": as_png(pixels[i], _EDGE),
+                "id": str(chosen.ids[i]),
+                "given": given,
+                "predicted": says,
+            }
+        )
+    shown = {
+        "network": name_of(model),
+        "method": method,
+        "explained": rounded(explained) if method == "pca" else None,
+        "kept": rounded(kept),
+        "near": NEAR,
+        "classes": list(model.classes),
+        "labelled": labels is not None,
+        "points": points,
+    }
+    how = "PCA" if method == "pca" else "t-SNE"
+    figure = Figure("embedding", "embedding", shown, title=f"What {name_of(model)} sees as alike ({how})", note=which)
+    return Findings(
+        (Metric("neighbours_kept", kept, len(pixels), unit="fraction", note=f"of the {NEAR} nearest"), figure)
+    )
+
+
+def _pca(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """The two directions of the largest variance, (N, 2), and which part of it they hold. `values` are centred."""
+    left, sizes, _ = np.linalg.svd(values, full_matrices=False)
+    plane = np.zeros((len(values), 2))
+    plane[:, : min(2, len(sizes))] = (left * sizes)[:, :2]
+    total = float(np.square(sizes).sum())
+    return plane, float(np.square(sizes[:2]).sum()) / total if total else 0.0
+
+
+def _tsne(values: np.ndarray, start: np.ndarray, seed: int) -> np.ndarray:
+    from sklearn.manifold import TSNE
+
+    spread = start[:, 0].std()
+    perplexity = min(30.0, (len(values) - 1) / 3)
+    start = (start / spread * 1e-4 if spread else start).astype(np.float32)
+    return TSNE(2, perplexity=perplexity, init=start, random_state=seed).fit_transform(values.astype(np.float32))
+
+
+def _nearest(values: np.ndarray) -> np.ndarray:
+    """Bool (N, N): which are among the nearest of each, itself left out."""
+    squares = np.square(values).sum(axis=1)
+    distances = squares[:, np.newaxis] + squares - 2 * values @ values.T
+    np.fill_diagonal(distances, np.inf)
+    order = np.argsort(distances, axis=1, kind="stable")[:, :NEAR]
+    found = np.zeros(distances.shape, bool)
+    np.put_along_axis(found, order, True, axis=1)
+    return found

@@ -1,0 +1,116 @@
+"""What a layer makes of one picture: its feature maps, as a figure."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from pellucid.data import preprocessing as preparing
+from pellucid.errors import NetworkError, UnknownNameError, UsageError
+from pellucid.inference.building import build
+from pellucid.inference.probabilities import probabilities
+from pellucid.insight import layer_kinds, selection
+from pellucid.insight.numbers import as_png, rounded
+from pellucid.insight.selection import pick
+from pellucid.insight.summary import name_of
+from pellucid.insight.tracing import Layer, tensor_of, trace
+from pellucid.records import Figure, Model
+
+SCALES = ("layer", "map")
+MAPS = 64
+"""So many maps are shown where no limit is given."""
+
+
+def feature_maps(
+    model: Model,
+    layer: str | int,
+    picture: Any,
+    *,
+    scale: Literal["layer", "map"] = "layer",
+    limit: int | None = None,
+    network: Any = None,
+) -> Figure:
+    """The maps that a layer gives for one picture, those with the largest value first: a figure of kind `feature-maps`.
+
+    Args:
+        model: the model.
+        layer: its name, or its number among the convolutions, from 1. Any layer will do whose output is
+            (C, H, W), or (H, W, C).
+        picture: a file, `mnist:17`, an array ...; see `pellucid.insight.selection.pick`.
+        scale: `layer` colours all maps by the largest value of the layer, `map` each by its own.
+        limit: how many maps are shown; 64 where it is left out.
+        network: for a model of the user's own network; see `pellucid.build`.
+
+    Raises:
+        UnknownNameError: there is no such layer, or no such scale.
+        UsageError: what the layer gives has no place in the picture; there is no such picture; the limit is below 1.
+        FormatError: the picture cannot be read.
+        NetworkError: what the layer gives are not numbers.
+    """
+    if scale not in SCALES:
+        raise UnknownNameError("scale", scale, SCALES)
+    if limit is not None and limit < 1:
+        raise UsageError(f"At least one map is shown; given: --limit {limit}.")
+    module = build(model, network)
+    said = model.specification
+    chosen = selection.with_maps(trace(module, said.preprocessing.shape), str(layer), name_of(model))
+    split, name = pick(picture, said)
+    pixels = np.asarray(preparing.prepare(split, said.preprocessing))
+    values, outputs = _run(module, chosen, preparing.normalise(torch.from_numpy(pixels), said.preprocessing))
+    found = probabilities(said.probabilities, outputs, said.temperature).numpy()[0]
+    if not (np.isfinite(values).all() and np.isfinite(found).all()):
+        raise NetworkError(
+            f"'{chosen.name}' or a layer after it gives values that are infinite or not numbers: the weights were "
+            f"spoilt while the network learned. Train again with a lower learning rate."
+        )
+    order = np.argsort(-values.max(axis=(1, 2)), kind="stable")[: limit or MAPS]
+    given = split.classes[int(split.labels[0])] if split.labels is not None else None
+    data = {
+        "network": name_of(model),
+        "layer": chosen.name,
+        "kind": chosen.kind,
+        "number": chosen.number,
+        "shape": list(values.shape),
+        "scale": scale,
+        "largest": rounded(np.abs(values).max()),
+        "lowest": rounded(values.min()),
+        "picture": {
+            "png": as_png(pixels[0]),
+            "id": name,
+            "given": given,
+            "predicted": model.classes[int(found.argmax())],
+            "probability": float(found.max()),
+        },
+        "maps": [
+            {"number": int(i) + 1, "values": rounded(values[i]), "highest": rounded(values[i].max())} for i in order
+        ],
+    }
+    number = f", convolution {chosen.number}" if chosen.number is not None else ""
+    note = f"The {len(order)} most active of {len(values):,} maps shown." if len(order) < len(values) else ""
+    maps = f"{_count(len(values))} of {layer_kinds.times(values.shape[1:])}"
+    title = f"{chosen.name} of {name_of(model)}{number}: {maps} for {name}"
+    return Figure("feature_maps", "feature-maps", data, title=title, note=note)
+
+
+def _run(module: nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
+    """What the layer gives, (C, H, W), and the network's outputs, (1, K)."""
+    given: list[np.ndarray] = []
+    # A copy: an activation that works in place would overwrite what its layer gave.
+    hook = layer.module.register_forward_hook(
+        lambda _, __, output: given.append(tensor_of(output)[0].float().numpy().copy())
+    )
+    try:
+        with torch.no_grad():
+            outputs = module(batch)
+    finally:
+        hook.remove()
+    time = int(layer.name.rpartition(":")[2]) if ":" in layer.name else 1
+    values = given[time - 1]
+    return values.transpose(2, 0, 1) if layer.channels_last else values, outputs
+
+
+def _count(maps: int) -> str:
+    return "1 map" if maps == 1 else f"{maps:,} maps"

@@ -1,0 +1,133 @@
+"""How a network learned, epoch by epoch: its kernels, its maps and its answer for one picture, from snapshots."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pellucid.data import preprocessing as preparing
+from pellucid.errors import MissingDataError
+from pellucid.inference.building import build
+from pellucid.inference.probabilities import probabilities
+from pellucid.insight import layer_kinds, selection
+from pellucid.insight.numbers import as_png, rounded
+from pellucid.insight.selection import pick
+from pellucid.insight.summary import name_of
+from pellucid.insight.tracing import Layer, tensor_of, trace
+from pellucid.records import Figure, Model
+
+Progress = Callable[[int, int], None]
+KERNELS, CLASSES = 8, 10
+"""So many kernels with their maps, and so many classes, are shown."""
+
+
+def snapshots(run: str | Path) -> list[tuple[int, Path]]:
+    """The epochs that a run kept, and their model files, the earliest first.
+
+    Raises:
+        MissingDataError: it kept none.
+    """
+    folder = Path(run) / "snapshots"
+    kept = sorted(folder.glob("epoch-*.safetensors")) if folder.is_dir() else []
+    found = [(int(match[1]), path) for path in kept if (match := re.fullmatch(r"epoch-(\d+)", path.stem))]
+    if not found:
+        raise MissingDataError(
+            f"{run} keeps no snapshots, so there is nothing to film. Train with `pellucid train ... --snapshots`, and "
+            f"give the run folder."
+        )
+    return found
+
+
+def film(
+    run: str | Path,
+    picture: Any,
+    *,
+    layer: str | int = 1,
+    limit: int | None = None,
+    network: Any = None,
+    progress: Progress | None = None,
+) -> Figure:
+    """The film of a training: a figure of kind `film`, one frame an epoch.
+
+    Args:
+        run: a run folder of `pellucid train ... --snapshots`.
+        picture: whose maps and probabilities are shown; see `pellucid.insight.selection.pick`.
+        layer: a convolution, by its name or number; for a network without any, the dense layer that reads the picture.
+        limit: how many kernels; 8 where it is left out.
+        network: for a model of the user's own network; see `pellucid.build`.
+        progress: told how many epochs are done, of how many.
+
+    Raises:
+        MissingDataError: the run kept no snapshots.
+        UnknownNameError: there is no such convolution.
+    """
+    kept = snapshots(run)
+    frames: list[dict[str, Any]] = []
+    first = Model.load(kept[0][1])
+    said = first.specification
+    split, name = pick(picture, said)
+    pixels = np.asarray(preparing.prepare(split, said.preprocessing))
+    chosen: Layer | None = None
+    seen = 1
+    for done, (epoch, path) in enumerate(kept, start=1):
+        model = Model.load(path)
+        module = build(model, network)
+        said = model.specification
+        found = trace(module, said.preprocessing.shape)
+        reads = selection.reading(module, found, said.preprocessing.shape)
+        chosen = selection.with_kernels(found, str(layer), name_of(model), reads)
+        dense = not layer_kinds.is_convolution(chosen.module)
+        weight: Any = chosen.module.weight if dense else layer_kinds.weight_of(chosen.module)
+        weight = weight.unflatten(1, said.preprocessing.shape) if dense else weight
+        seen = weight.shape[1]
+        kernels = weight.detach().float().numpy()[: limit or KERNELS]
+        maps, outputs = _run(module, chosen, preparing.normalise(torch.from_numpy(pixels), said.preprocessing))
+        share = probabilities(said.probabilities, outputs, said.temperature).numpy()[0]
+        measured = said.metrics.get("validation_accuracy", {})
+        frames.append(
+            {
+                "epoch": epoch,
+                # A deeper kernel is shown by the mean over its channels.
+                "kernels": rounded(kernels if kernels.shape[1] in (1, 3) else kernels.mean(axis=1, keepdims=True)),
+                "maps": rounded(maps[: len(kernels)]) if maps is not None else None,
+                "probabilities": rounded(share),
+                "accuracy": measured.get("value"),
+            }
+        )
+        if progress is not None:
+            progress(done, len(kept))
+    assert chosen is not None
+    last = np.array(frames[-1]["probabilities"])
+    given = split.classes[int(split.labels[0])] if split.labels is not None else None
+    data = {
+        "network": name_of(first),
+        "layer": chosen.name,
+        "classes": list(first.classes),
+        "shown": sorted(int(i) for i in np.argsort(-last, kind="stable")[:CLASSES]),
+        "mean_kernels": seen not in (1, 3),
+        "picture": {"png": as_png(pixels[0]), "id": name, "given": given},
+        "largest_weight": rounded(max(np.abs(frame["kernels"]).max() for frame in frames)),
+        "largest_map": rounded(max((np.abs(frame["maps"]).max() for frame in frames if frame["maps"]), default=0.0)),
+        "frames": frames,
+    }
+    title = f"How {name_of(first)} learned: {len(frames) - (kept[0][0] == 0)} epochs, as seen in {chosen.name}"
+    return Figure("film", "film", data, title=title)
+
+
+def _run(module: torch.nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarray | None, torch.Tensor]:
+    """The maps of a layer for one picture, (C, H, W), where it gives any; and the network's outputs, (1, K)."""
+    given: list[np.ndarray] = []
+    hook = layer.module.register_forward_hook(
+        lambda _, __, output: given.append(tensor_of(output)[0].float().numpy().copy())
+    )
+    try:
+        with torch.no_grad():
+            outputs = module(batch)
+    finally:
+        hook.remove()
+    return (given[0] if given[0].ndim == 3 else None), outputs

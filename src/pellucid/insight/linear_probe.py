@@ -1,0 +1,243 @@
+"""Which layer tells two classes apart: a linear probe on what each layer gives, scored on pictures it never saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from pellucid.errors import DataError, UnknownNameError, UsageError
+from pellucid.inference.building import build
+from pellucid.insight import layer_kinds
+from pellucid.insight.layer_outputs import Progress, prepared, record, sample
+from pellucid.insight.numbers import rounded
+from pellucid.insight.summary import name_of
+from pellucid.insight.tracing import Layer, Trace, trace
+from pellucid.records import Figure, Findings, Model, Split, Table
+from pellucid.statistics.comparison import cells, mcnemar
+from pellucid.statistics.intervals import wilson
+
+PICTURES = 600
+LAYERS = 24
+"""So many pictures of the two classes, and so many layers, are looked at."""
+
+COLUMNS = ("layer", "kind", "numbers", "accuracy %", "low %", "high %", "n", "as good as the best")
+_NUMBERS = 8192
+"""Maps are averaged over squares of places until a layer has no more numbers than this."""
+
+_BINS = 30
+
+
+def separation(
+    model: Model,
+    classes: tuple[str, str],
+    data: Any,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    network: Any = None,
+    progress: Progress | None = None,
+) -> Findings:
+    """How well each layer separates two classes: the table `separation` and a figure of that kind.
+
+    A plane is laid through what the layer gives for one half of the pictures, and scored on the other half. A layer is
+    as good as the best where its errors cannot be told from those of the best by an exact McNemar test (p of 0.05 and
+    above): on few pictures many layers will do. What is marked is the first layer from which on all are; where even
+    the best is not surely better than guessing, none is.
+
+    Args:
+        model: the model.
+        classes: the two class names.
+        data: labelled pictures: a `Dataset`, a `Split`, or what `pellucid.load` takes.
+        split: which split; where it is left out the test split, which the model never learned from, or validation.
+        limit: how many pictures, half of them to learn from; 600 where it is left out.
+        seed: which, and which half.
+        network: for a model of the user's own network; see `pellucid.build`.
+        progress: told how many pictures are done, of how many.
+
+    Raises:
+        UnknownNameError: the data have no such class.
+        DataError: a class has too few pictures.
+    """
+    said = model.specification.preprocessing
+    chosen, labels, which = _of_two(data, split, classes, limit or PICTURES, seed)
+    module = build(model, network)
+    chosen, pixels = prepared(chosen, said)
+    found = trace(module, said.shape)
+    layers, left_out = _worth_probing(found)
+    held: dict[str, list[np.ndarray]] = {layer.name: [] for layer in layers}
+
+    def take(layer: Layer, output: torch.Tensor, _: int) -> None:
+        held[layer.name].append(_flat(output.permute(0, 3, 1, 2) if layer.channels_last else output))
+
+    record(module, pixels, said, layers, take, progress=progress)
+    learn = _half(labels, seed)
+    given = {"pixels": [_flat(torch.from_numpy(pixels).float())]} | held
+    rows, drawn, right = [], [], []
+    for name, parts in given.items():
+        values = np.concatenate(parts)
+        scores = probe(values[learn], labels[learn], values[~learn])
+        hits = (scores > 0) == (labels[~learn] == 1)
+        right.append(hits)
+        low, high = wilson(int(hits.sum()), len(hits))
+        kind = "the picture itself" if name == "pixels" else next(one.kind for one in layers if one.name == name)
+        edges = np.linspace(-2, 2, _BINS + 1)
+        drawn.append(
+            {
+                "layer": name,
+                "kind": kind,
+                "accuracy": rounded(hits.mean()),
+                "low": rounded(low),
+                "high": rounded(high),
+                "counts": [np.histogram(scores[labels[~learn] == i].clip(-2, 2), edges)[0].tolist() for i in (0, 1)],
+            }
+        )
+        rows.append([name, kind, values.shape[1], rounded(hits.mean()), rounded(low), rounded(high), len(hits)])
+    best = int(np.argmax([hits.mean() for hits in right]))
+    compared = [cells(right[best], hits) for hits in right]
+    good = [mcnemar(one.only_a, one.only_b) >= 0.05 for one in compared]
+    told = drawn[best]["low"] > 0.5  # better than guessing
+    first = len(good) - next((i for i, place in enumerate(reversed(good)) if not place), len(good)) if told else None
+    if first == len(good):  # the best is an early one, and what comes after it loses something
+        first = best
+    for row, place in zip(rows, good, strict=True):
+        row.append(place)
+    n = int((~learn).sum())
+    note = (
+        f"A plane learned from {int(learn.sum())} pictures, scored on {n} others: {which} As good as the best: its "
+        f"errors cannot be told from those of '{drawn[best]['layer']}' (exact McNemar test, p at least 0.05)."
+    )
+    if left_out:
+        note += f" {left_out}"
+    data_shown = {
+        "network": name_of(model),
+        "classes": list(classes),
+        "n": n,
+        "layers": drawn,
+        "good": good,
+        "first": first,
+        "best": best,
+    }
+    title = f"Where {name_of(model)} tells '{classes[0]}' from '{classes[1]}'"
+    if first is None:
+        answer = "No layer tells them apart better than guessing, as far as so few pictures can say."
+    elif first == best and not all(good[first:]):
+        answer = f"The best: {_called(drawn[first])}; later layers lose something of it."
+    else:
+        # One that may be guessing is hardly as good: it only cannot be told from the best.
+        unsure = any(layer["low"] <= 0.5 for layer in drawn[first:])
+        few = ", as far as so few pictures can say" if unsure else ""
+        answer = f"The first from which on all are as good as the best: {_called(drawn[first])}{few}."
+    figure = Figure("separation", "separation", data_shown, title=title, note=f"{answer} {left_out}".strip())
+    return Findings((Table("separation", COLUMNS, tuple(tuple(row) for row in rows), note), figure))
+
+
+def _called(layer: dict[str, Any]) -> str:
+    return "the pixels themselves" if layer["layer"] == "pixels" else layer["layer"]
+
+
+def _of_two(
+    data: Any, split: str | None, classes: tuple[str, str], most: int, seed: int
+) -> tuple[Split, np.ndarray, str]:
+    """The pictures of two classes, as many of one as of the other; their labels, 0 or 1; and a sentence on which."""
+    if len(set(classes)) != 2:
+        raise UsageError(f"Two classes are told apart; given: {' and '.join(classes)}. Try --separate 4,9.")
+    if most < 8:
+        raise UsageError(f"A probe takes at least 8 pictures; given: --limit {most}.")
+    held, _ = sample(data, split, 2**62)
+    labels = held.known_labels()
+    places = []
+    for name in classes:
+        if name not in held.classes:
+            raise UnknownNameError("class", name, held.classes)
+        places.append(np.flatnonzero(labels == held.classes.index(name)))
+    each = min(most // 2, *map(len, places))
+    if each < 4:
+        few = classes[int(np.argmin([len(one) for one in places]))]
+        raise DataError(
+            f"The {held.name} split has {min(map(len, places))} pictures of '{few}'; a probe takes at least 4 of each "
+            f"class. Choose another split with --split."
+        )
+    generator = np.random.default_rng((seed, *map(len, places)))
+    drawn = [np.sort(generator.permutation(one)[:each]) for one in places]
+    which = f"{each} of each class, {held.dataset + ', ' if held.dataset else ''}{held.name} split."
+    return held.take(np.concatenate(drawn)), np.repeat([0, 1], each), which
+
+
+def _half(labels: np.ndarray, seed: int) -> np.ndarray:
+    """One half of each class, to be learned from: bool (N,)."""
+    chosen = np.zeros(len(labels), bool)
+    for label in (0, 1):
+        places = np.random.default_rng((seed, label)).permutation(np.flatnonzero(labels == label))
+        chosen[places[: len(places) // 2]] = True
+    return chosen
+
+
+def _worth_probing(found: Trace) -> tuple[list[Layer], str]:
+    """All layers, or where these are too many the convolutions and dense layers, or some of them."""
+    layers = [
+        one
+        for one in found.layers
+        if one.output_shape and one.pieces == 1 and not isinstance(one.module, torch.nn.Flatten)
+    ]
+    if len(layers) <= LAYERS:
+        return layers, ""
+    weighted = [
+        one for one in layers if layer_kinds.is_convolution(one.module) or isinstance(one.module, torch.nn.Linear)
+    ]
+    if len(weighted) > LAYERS:
+        weighted = [weighted[int(i)] for i in np.linspace(0, len(weighted) - 1, LAYERS).round()]
+    return weighted, f"{len(weighted)} of {len(layers)} layers are shown, evenly over the depth."
+
+
+def _flat(output: torch.Tensor) -> np.ndarray:
+    """Outputs (B, C, H, W), (B, tokens, D) or (B, D) as float32 (B, numbers), few enough to be kept."""
+    if output.ndim == 4:
+        side = 1
+        while output[0].numel() / side**2 > _NUMBERS and side < max(output.shape[2:]):
+            side += 1
+        if side > 1:
+            output = torch.nn.functional.avg_pool2d(output, side, ceil_mode=True)
+    elif output.ndim == 3:
+        output = output.mean(dim=1)
+    return output.flatten(1).numpy().astype(np.float32, copy=True)
+
+
+_STRENGTHS = np.logspace(-4, 3, 15)
+
+
+def probe(known: np.ndarray, labels: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """Scores for pictures that were not learned from: above 0 for the second class, below for the first.
+
+    Args:
+        known: numbers of the pictures that are learned from, (N, D).
+        labels: their classes, 0 or 1, (N,).
+        unknown: numbers of others, (M, D).
+
+    Returns:
+        float64 (M,).
+    """
+    targets = 2.0 * labels - 1
+    middle = known.mean(axis=0)
+    scale = float(known.std()) or 1.0
+    # One scale for all numbers: each on its own would make much of pixels at the edge, which hardly ever differ.
+    left, right = (known - middle) / scale, (unknown - middle) / scale
+    offset = targets.mean()
+    # In the space of the pictures, which are fewer than the numbers: K = X Xᵀ / D = U diag(s) Uᵀ.
+    kernel = (left @ left.T / left.shape[1]).astype(np.float64)
+    sizes, vectors = np.linalg.eigh(kernel)
+    sizes = sizes.clip(min=0)
+    turned = vectors.T @ (targets - offset)
+    best: tuple[float, np.ndarray] | None = None
+    for strength in _STRENGTHS * max(float(sizes.mean()), 1e-12):
+        shrunk = 1 / (sizes + strength)
+        weights = vectors @ (shrunk * turned)
+        # The residual of a picture that was left out is α / (K + λ)⁻¹ on its diagonal (Allen's PRESS).
+        left_out = weights / ((vectors**2) @ shrunk)
+        error = float(np.square(left_out).mean())
+        if best is None or error < best[0]:
+            best = error, weights
+    assert best is not None
+    return (right @ left.T / left.shape[1]).astype(np.float64) @ best[1] + offset

@@ -1,0 +1,153 @@
+"""The arithmetic of sizes, with the numbers of a model: O = (W − F + 2P) / S + 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from pellucid.inference.building import build
+from pellucid.insight import layer_kinds
+from pellucid.insight.tracing import Layer, trace
+from pellucid.networks.arithmetic import output_size, reach
+from pellucid.networks.network import declaration
+from pellucid.records import Findings, Model, Table
+
+COLUMNS = ("layer", "kind", "direction", "F", "arithmetic", "W", "O")
+_FORMULA = (
+    "O = (W − F + 2P) / S + 1: W pixels in, a kernel of F, P zeros at each side, a stride of S, O pixels out. "
+    "⌊ ⌋ rounds down."
+)
+_DILATED = "A kernel whose numbers stand D pixels apart reaches over F = D·(F₀ − 1) + 1 pixels."
+_DIRECTIONS = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
+
+@dataclass(frozen=True)
+class _Window:
+    """What slides over the pixels in one direction."""
+
+    size: int
+    kernel: int
+    stride: int
+    padding: tuple[int, int]
+    dilation: int
+    ceil: bool = False
+
+
+@dataclass(frozen=True)
+class _Step:
+    """The arithmetic of one layer in one direction."""
+
+    kernel: str
+    text: str
+    output: int
+
+
+def sizes(model: Model, network: Any = None) -> Findings:
+    """The size of each convolution's and pooling layer's output, worked out in both directions.
+
+    Args:
+        model: the model.
+        network: for a model of the user's own network; see `pellucid.build`.
+
+    Returns:
+        The table `sizes`: layer, kind, direction, kernel, arithmetic, and the pixels in (W) and out (O).
+    """
+    module = build(model, network)
+    found = trace(module, model.specification.preprocessing.shape)
+    rows = tuple(row for layer in found.layers for row in _rows(layer))
+    notes = [_FORMULA]
+    if any(set(layer_kinds.sides(getattr(layer.module, "dilation", 1), 1)) != {1} for layer in found.layers):
+        notes.append(_DILATED)
+    notes += declaration(module).notes
+    if not rows:
+        notes = ["This network has neither convolutions nor pooling: nothing slides over the picture."]
+    return Findings((Table("sizes", COLUMNS, rows, " ".join(notes)),))
+
+
+def _rows(layer: Layer) -> list[tuple[Any, ...]]:
+    """One row where all directions are alike, else one for each."""
+    if layer.input_shape is None or layer.output_shape is None:
+        return []
+    known = isinstance(layer.module, layer_kinds.POOLING) or layer_kinds.is_convolution(layer.module)
+    before, after = layer.input_shape[1:], layer.output_shape[1:]
+    if not before or len(before) != len(after) or len(before) not in _DIRECTIONS:
+        return []
+    if not known and (before == after or not layer.spatial):
+        return []
+    steps = [_step(layer.module, place, len(before), size, after[place]) for place, size in enumerate(before)]
+    rows = [
+        (layer.name, layer.kind, direction, step.kernel, step.text, size, step.output)
+        for direction, step, size in zip(_DIRECTIONS[len(before)], steps, before, strict=True)
+    ]
+    if len(rows) > 1 and all(row[3:] == rows[0][3:] for row in rows):
+        return [(*rows[0][:2], "both" if len(rows) == 2 else "all", *rows[0][3:])]
+    return rows
+
+
+def _step(module: nn.Module, place: int, dimensions: int, size: int, measured: int) -> _Step:
+    """The arithmetic in one direction. What was measured decides: a layer may do more than its settings say."""
+    if isinstance(module, (*layer_kinds.ADAPTIVE_AVERAGE, *layer_kinds.ADAPTIVE_MAX)):
+        return _Step("", f"made to be {measured}, whatever W is", measured)
+    if isinstance(module, layer_kinds.TRANSPOSED):
+        step = _transposed(module, place, size)
+    elif isinstance(module, layer_kinds.POOLING) or layer_kinds.is_convolution(module):
+        step = _sliding(_window(module, place, dimensions, size))
+    else:
+        return _Step("", f"{size} → {measured}, measured: a layer of its own kind", measured)
+    if step.output != measured:
+        return _Step(step.kernel, f"{size} → {measured}, measured: it pads in a way of its own", measured)
+    return step
+
+
+def _window(module: Any, place: int, dimensions: int, size: int) -> _Window:
+    def setting(name: str, usual: Any) -> Any:
+        value = getattr(module, name, None)
+        return layer_kinds.sides(usual if value is None else value, dimensions)[place]
+
+    pooling = isinstance(module, layer_kinds.POOLING)
+    kernel = setting("kernel_size", None if pooling else tuple(layer_kinds.weight_of(module).shape[2:]))
+    stride = setting("stride", module.kernel_size if pooling else 1)  # pooling without a stride steps by its kernel
+    dilation = setting("dilation", 1)
+    padding = getattr(module, "padding", 0)
+    if padding == "same":
+        missing = reach(kernel, dilation) - 1
+        around = (missing // 2, missing - missing // 2)
+    else:
+        one = 0 if padding == "valid" else setting("padding", 0)
+        around = (one, one)
+    return _Window(size, kernel, stride, around, dilation, bool(getattr(module, "ceil_mode", False)))
+
+
+def _sliding(window: _Window) -> _Step:
+    """⌊(W − F + 2P) / S⌋ + 1, with the brackets only where they matter."""
+    kernel = reach(window.kernel, window.dilation)
+    written = str(kernel) if window.dilation == 1 else f"{window.dilation}·({window.kernel} − 1) + 1 = {kernel}"
+    first, last = window.padding
+    padded = f"2·{first}" if first == last else f"{first} + {last}"
+    room = window.size - kernel + first + last
+    inner = f"({window.size} − {kernel} + {padded}) / {window.stride}"
+    quotient = room / window.stride
+    if room % window.stride == 0:
+        return _Step(written, f"{inner} + 1 = {room // window.stride + 1}", room // window.stride + 1)
+    if not window.ceil:
+        # Padding differs between the sides only for "same", which torch allows with a stride of 1 alone: no rest then.
+        output = output_size(window.size, window.kernel, stride=window.stride, padding=first, dilation=window.dilation)
+        return _Step(written, f"⌊{inner}⌋ + 1 = ⌊{quotient:.4g}⌋ + 1 = {output}", output)
+    up = -(-room // window.stride) + 1
+    if (up - 1) * window.stride >= window.size + first:
+        # Torch leaves out a last window that would begin beyond the picture and its first padding.
+        return _Step(written, f"⌈{inner}⌉ + 1 − 1 = {up - 1}: a window wholly outside is left out", up - 1)
+    return _Step(written, f"⌈{inner}⌉ + 1 = ⌈{quotient:.4g}⌉ + 1 = {up}, rounded up", up)
+
+
+def _transposed(module: Any, place: int, size: int) -> _Step:
+    """(W − 1)·S + F − 2P, and what is added at the end."""
+    kernel, stride, dilation = module.kernel_size[place], module.stride[place], module.dilation[place]
+    padding, more = module.padding[place], module.output_padding[place]
+    wide = reach(kernel, dilation)
+    output = (size - 1) * stride + wide - 2 * padding + more
+    written = str(wide) if dilation == 1 else f"{dilation}·({kernel} − 1) + 1 = {wide}"
+    added = f" + {more}" if more else ""
+    return _Step(written, f"transposed: ({size} − 1)·{stride} + {wide} − 2·{padding}{added} = {output}", output)

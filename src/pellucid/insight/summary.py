@@ -1,0 +1,92 @@
+"""The layers of a model as findings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import nn
+
+from pellucid.inference.building import build
+from pellucid.insight import layer_kinds
+from pellucid.insight.flow import receptive_fields
+from pellucid.insight.numbers import rounded
+from pellucid.insight.tracing import trace
+from pellucid.networks.network import count_parameters, declaration
+from pellucid.records import Findings, Metric, Model, Table
+
+COLUMNS = ("conv", "layer", "kind", "output", "parameters", "multiply-adds", "sees", "kB")
+
+
+_KEPT = "what the layers give for one picture, as float32: about what training keeps of each"
+
+
+def summary(model: Model, network: Any = None) -> Findings:
+    """The layers in the order in which they run: name, kind, output shape, parameters, multiply-adds, field, memory.
+
+    Args:
+        model: the model.
+        network: for a model of the user's own network; see `pellucid.build`.
+
+    Returns:
+        The metrics `parameters`, `multiply_adds` (for one picture), `parameter_memory` and `output_memory`, and the
+        table `layers`. Its column `conv` numbers the convolutions, which `filters` and `feature_maps` take for their
+        names; `sees` is the receptive field in pixels, None where that is the whole picture or not known; `kB` is what
+        a layer's output takes, as float32.
+    """
+    module = build(model, network)
+    shape = model.specification.preprocessing.shape
+    found = trace(module, shape)
+    fields = receptive_fields(module, shape)
+    rows: list[tuple[Any, ...]] = [(None, "picture", "input", layer_kinds.times(shape), 0, 0, "1×1", _kilobytes(shape))]
+    for layer in (*found.layers, *found.others):
+        output = layer_kinds.times(layer.output_shape) if layer.output_shape is not None else None
+        sees = layer_kinds.times(fields[layer.name].reach) if layer.name in fields else None
+        held = _kilobytes(layer.output_shape)
+        rows.append((layer.number, layer.name, layer.kind, output, layer.parameters, layer.multiply_adds, sees, held))
+    if found.between:
+        rows.append((None, "between layers", "products of matrices", None, 0, found.between, None, None))
+    parameters = sum(row[4] for row in rows)
+    unknown = [layer.name for layer in found.layers if layer.multiply_adds is None]
+    fixed = parameters - count_parameters(module)
+    notes = [
+        "Output: channels × height × width. A multiply-add is one product that is added to a sum.",
+        "Sees: how many pixels one number depends on, padding included; a dash: the whole picture, or not known.",
+    ]
+    if unknown:
+        notes.append(f"Not known, so not in the sum: the multiply-adds of {_listed(unknown)}.")
+    partial = [layer.name for layer in found.layers if callable(getattr(layer.module, "dense_weight", None))]
+    if partial:
+        notes.append(f"Counted with the zeros where there is no connection, as they are computed: {_listed(partial)}.")
+    if found.left_out:
+        notes.append(f"Layers that hand on what they are given, or never ran, are left out: {found.left_out}.")
+    notes += declaration(module).notes
+    return Findings(
+        (
+            Metric("parameters", parameters, 0, unit="count", note=f"{fixed:,} of them fixed" if fixed else ""),
+            Metric("multiply_adds", sum(row[5] or 0 for row in rows), 1, unit="count", note="for one picture"),
+            Metric("parameter_memory", _bytes(module) / 1e6, 0, unit="MB", note="as they are held"),
+            Metric("output_memory", sum(row[7] or 0 for row in rows) / 1e3, 1, unit="MB", note=_KEPT),
+            Table("layers", COLUMNS, tuple(rows), " ".join(notes)),
+        ),
+        title=f"{name_of(model)}: {layer_kinds.times(shape)} to {len(model.classes)} classes",
+    )
+
+
+def name_of(model: Model) -> str:
+    """What the model's network is called; the user's own by its class."""
+    named = model.specification.network
+    return named.source.rpartition(":")[2] or named.name if named.name == "custom" else named.name
+
+
+def _listed(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _kilobytes(shape: tuple[int, ...] | None) -> float | None:
+    """What numbers of that shape take as float32, in thousands of bytes."""
+    return None if shape is None else rounded(math.prod(shape) * 4 / 1000)
+
+
+def _bytes(module: nn.Module) -> int:
+    return sum(one.numel() * one.element_size() for one in module.state_dict().values())

@@ -1,0 +1,159 @@
+"""What excites a unit: the pictures for which it gives its largest values, and the place in them that it answers to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from pellucid.errors import UsageError
+from pellucid.inference.building import build
+from pellucid.insight import selection
+from pellucid.insight.activations import by_unit, constant
+from pellucid.insight.flow import receptive_fields
+from pellucid.insight.layer_outputs import Progress, prepared, record, sample
+from pellucid.insight.numbers import as_png, rounded
+from pellucid.insight.receptive_field import Field
+from pellucid.insight.summary import name_of
+from pellucid.insight.tracing import Layer, trace
+from pellucid.records import Figure, Model
+
+PICTURES = 2000
+UNITS, EACH = 16, 9
+"""So many pictures are looked at, units shown, and pictures of each, where nothing else is given."""
+
+
+def exciting(
+    model: Model,
+    layer: str | int,
+    data: Any,
+    *,
+    units: Sequence[int] | None = None,
+    split: str = "train",
+    limit: int | None = None,
+    seed: int = 0,
+    network: Any = None,
+    progress: Progress | None = None,
+) -> Figure:
+    """For units of a layer, the pictures that excite them most: a figure of kind `exciting`.
+
+    Where the layer's values have a place in the picture, a frame shows what the unit sees from where it was excited
+    most (its receptive field, padding left out).
+
+    Args:
+        model: the model.
+        layer: its name, or its number among the convolutions, from 1.
+        data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
+        units: their numbers, from 1; the first 16 where they are left out.
+        split: which split of the data.
+        limit: how many pictures are looked at; 2,000 where it is left out.
+        seed: which.
+        network: for a model of the user's own network; see `pellucid.build`.
+        progress: told how many pictures are done, of how many.
+
+    Raises:
+        UnknownNameError: there is no such layer.
+        UsageError: there is no such unit.
+    """
+    module = build(model, network)
+    said = model.specification.preprocessing
+    found = trace(module, said.shape)
+    chosen = selection.any_layer(found, str(layer))
+    assert chosen.output_shape is not None
+    many = chosen.output_shape[0] if chosen.spatial else chosen.output_shape[-1]
+    numbers = list(units) if units else list(range(1, min(many, UNITS) + 1))
+    if wrong := [number for number in numbers if not 1 <= number <= many]:
+        raise UsageError(f"'{chosen.name}' has the units 1 to {many:,}; given: --unit {wrong[0]}.")
+    pictures, which = sample(data, split, limit or PICTURES, seed=seed)
+    pictures, pixels = prepared(pictures, said)
+    values, places, dead = _peaks(module, pixels, said, chosen, numbers, progress)
+    field = receptive_fields(module, said.shape).get(chosen.name)
+    rows = []
+    for row, number in enumerate(numbers):
+        best = np.argsort(-values[row], kind="stable")[:EACH]
+        cells = [_cell(pictures, pixels, int(one), values[row, one], places[row, one], field, chosen) for one in best]
+        given = Counter(cell["given"] for cell in cells if cell["given"] is not None)
+        commonest = given.most_common(1)[0] if given else None
+        rows.append(
+            {
+                "unit": number,
+                "label": model.classes[number - 1] if many == len(model.classes) and not chosen.spatial else "",
+                "highest": rounded(values[row].max()),
+                "dead": bool(dead[row]),
+                "commonest": list(commonest) if commonest else None,
+                "cells": cells,
+            }
+        )
+    data_shown = {
+        "network": name_of(model),
+        "layer": chosen.name,
+        "kind": chosen.kind,
+        "units": many,
+        "n": len(pixels),
+        "sees": None if field is None else list(field.reach),
+        "rows": rows,
+    }
+    of = f"{len(rows)} of {many:,} units" if len(rows) < many else f"{many:,} units" if many > 1 else "its unit"
+    title = f"What excites {chosen.name} of {name_of(model)} ({chosen.kind}): {of}"
+    return Figure("exciting", "exciting", data_shown, title=title, note=f"Among {which}")
+
+
+def _peaks(
+    module: Any, pixels: np.ndarray, said: Any, layer: Layer, numbers: Sequence[int], progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the units give.
+
+    Returns:
+        The largest value of each unit for each picture, (units, N); where in its map it stands, (units, N); and which
+        gave one value at all places of all pictures, bool (units,). A ReLU6 that reaches 6 in each of them did not.
+    """
+    values = np.zeros((len(numbers), len(pixels)), np.float32)
+    places = np.zeros((len(numbers), len(pixels)), np.int64)
+    which = torch.tensor([number - 1 for number in numbers])
+    low, high = torch.tensor(torch.inf), torch.tensor(-torch.inf)
+
+    def take(_: Layer, output: torch.Tensor, first: int) -> None:
+        nonlocal low, high
+        units = by_unit(layer, output)
+        low, high = torch.minimum(low, units.amin(dim=1)), torch.maximum(high, units.amax(dim=1))
+        if layer.spatial:
+            flat = output[:, which].flatten(2)
+        elif output.ndim == 4:
+            flat = output.flatten(1, 2)[:, :, which].transpose(1, 2)
+        elif output.ndim == 3:
+            flat = output[:, :, which].transpose(1, 2)
+        else:
+            flat = output[:, which].unsqueeze(2)
+        if layer.pieces > 1:  # the pieces of a picture, as far as it is cut into windows, stand together
+            flat = flat.unflatten(0, (-1, layer.pieces)).transpose(1, 2).flatten(2)
+        highest, place = flat.max(dim=2)
+        values[:, first : first + len(flat)] = highest.T.numpy()
+        places[:, first : first + len(flat)] = place.T.numpy()
+
+    record(module, pixels, said, [layer], take, progress=progress)
+    return values, places, constant(low, high)[which].numpy()
+
+
+def _cell(
+    pictures: Any, pixels: np.ndarray, index: int, value: float, place: int, field: Field | None, layer: Layer
+) -> dict[str, Any]:
+    frame = None
+    if field is not None and layer.spatial:
+        assert layer.output_shape is not None
+        row, column = divmod(int(place), layer.output_shape[2])
+        height, width = pixels.shape[2:]
+        top, left, bottom, right = field.of(row, column)
+        frame = [max(top, 0), max(left, 0), min(bottom, height), min(right, width)]
+    labels = pictures.labels
+    return {
+        # Whole: a drawing may enlarge the few pixels that the unit sees.
+        "png": as_png(pixels[index], max(pixels.shape[2:])),
+        "id": str(pictures.ids[index]),
+        "given": None if labels is None else pictures.classes[int(labels[index])],
+        "value": rounded(value),
+        "frame": frame,
+        "size": list(pixels.shape[2:]),
+    }

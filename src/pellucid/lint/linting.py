@@ -1,0 +1,230 @@
+"""`lint`: reads a network or a training script, and says what makes it quietly worse."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pellucid.errors import MissingDataError, UsageError
+from pellucid.lint.registry import INFO, LEVELS, RULES, WARNING, Flaw
+from pellucid.networks import catalogue
+from pellucid.records import Findings, Metric, Model, Table
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pellucid.lint.networks.evidence import Subject
+    from pellucid.lint.scripts.source import Source
+
+COLUMNS = ("level", "rule", "place", "reason", "mend")
+SCRIPTS = (".py", ".ipynb")
+_USUAL = ((1, 28, 28), (3, 32, 32), (3, 224, 224), (3, 64, 64))
+"""The pictures on which a network of the user's own is tried when nobody says: MNIST's, CIFAR's, photos."""
+
+Progress = Callable[[int, int, str], None]
+
+
+def lint(
+    target: Any,
+    *,
+    shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+    object_size: int | None = None,
+    network: Any = None,
+    progress: Progress | None = None,
+) -> Findings:
+    """Looks for what makes a network, or a training script, quietly worse.
+
+    Args:
+        target: a network's name (`lenet5`, `timm:resnet18`, `mynet.py:Net`), a module, a model or its file; or a
+            training script or notebook (`train.py`), which is read and not run, as are the files beside it that it
+            imports.
+        shape: (C, H, W) of the pictures; where it is left out, those that the network is made for, or the first of
+            MNIST's, CIFAR's and 224×224 on which it runs.
+        classes: how many classes there are; where it is left out and nothing else tells, the outputs are not counted.
+        object_size: how many pixels measures what is to be recognised; half of the picture where it is left out.
+        network: for a model of the user's own network; see `pellucid.build`.
+        progress: is told, for a network, which step of how many begins and what it finds out.
+
+    Returns:
+        The metrics `warnings` and `infos`, and the table `flaws`: level, rule, place, reason, mend; the gravest first.
+
+    Raises:
+        UnknownNameError: there is no such network.
+        UsageError: an option that does not fit what is read.
+        MissingDataError: there is no such file.
+        FormatError: the script is not Python.
+        NetworkError: the network does not run.
+    """
+    if isinstance(target, (str, Path)) and is_script(target):
+        for option, given in (("shape", shape), ("classes", classes), ("object", object_size), ("network", network)):
+            if given is not None:
+                raise UsageError(f"--{option} is for networks, and {target} is read as a script. Leave it out.")
+        from pellucid.lint.scripts.script import read
+
+        script = read(Path(target))
+        return _findings(Path(target).name, "script", script, _of_the_reading(script.source, Path(target)))
+    from pellucid.lint.networks.evidence import STEPS, examine
+
+    subject = subject_of(target, shape, classes, object_size, network)
+
+    def step(number: int) -> None:
+        if progress is not None:
+            progress(number, len(STEPS), STEPS[number])
+
+    sides = "×".join(str(side) for side in subject.shape)
+    counted = f", {subject.classes:,} classes" if subject.classes is not None else ""
+    return _findings(f"{subject.name}, pictures of {sides}{counted}", "network", examine(subject, step))
+
+
+def is_script(target: str | Path) -> bool:
+    """Whether a name is that of a script rather than of a network."""
+    return str(target).endswith(SCRIPTS)
+
+
+def _of_the_reading(source: Source, target: Path) -> str:
+    """Sentences on which files were read, which were not, and how networks in them are looked at."""
+    said = ""
+    if len(source.modules) > 1:
+        said = f" Read with it, for it imports them: {', '.join(one.name for one in source.modules[1:])}."
+    said += "".join(f" {sentence}" for sentence in source.left_out)
+    for module in source.modules:
+        for kind in module.classes:
+            if source.is_network(kind):
+                place = target if module is source.script else target.parent / module.name
+                return f"{said} The networks in it are looked at by name: `pellucid lint {place}:{kind}`."
+    return said
+
+
+def rules() -> Findings:
+    """All rules, as a table: id, level, what it reads, what it finds."""
+    rows = tuple((name, rule.level, rule.reads, rule.finds) for name, rule in RULES.items())
+    return Findings((Table("rules", ("rule", "level", "reads", "finds"), rows),))
+
+
+def subject_of(
+    target: Any,
+    shape: tuple[int, int, int] | None,
+    classes: int | None,
+    object_size: int | None,
+    network: Any = None,
+) -> Subject:
+    """The network that is meant, with the pictures and classes that it is for."""
+    from torch import nn
+
+    from pellucid.lint.networks.evidence import Subject
+
+    trained = False
+    if isinstance(target, nn.Module):
+        name, module = type(target).__name__, target
+        shape = shape or _runs_on(name, [module] * len(_USUAL))
+    elif isinstance(target, Model) or Path(target).exists():
+        name, module, shape, classes = _of_a_model(target, shape, classes, network)
+        trained = True
+    else:
+        if network is not None:
+            raise UsageError(f"--network is for a model file, and '{target}' is none. Leave it out.")
+        name, module, shape, classes = _of_a_name(str(target), shape, classes)
+    size = object_size or (min(shape[1:]) + 1) // 2
+    return Subject(name, module, shape, classes, trained, size)
+
+
+Found = tuple[str, "nn.Module", tuple[int, int, int], int | None]
+
+
+def _of_a_model(target: Any, shape: tuple[int, int, int] | None, classes: int | None, network: Any) -> Found:
+    from pellucid.inference.building import build
+    from pellucid.insight.summary import name_of
+
+    model = target if isinstance(target, Model) else Model.load(target)
+    if shape is not None or classes is not None:
+        option = "--shape" if shape is not None else "--classes"
+        raise UsageError(f"{option} is for networks by name: a model file says its own. Leave it out.")
+    found = model.specification.preprocessing.shape
+    return name_of(model), build(model, network), found, len(model.classes)
+
+
+def _of_a_name(name: str, shape: tuple[int, int, int] | None, classes: int | None) -> Found:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if catalogue.is_file_reference(name):
+            return _of_a_file(name, shape, classes)
+        _check_name(name)
+        if name in catalogue.NETWORKS:
+            entry = catalogue.NETWORKS[name]
+            shape, classes = shape or entry.shape, classes or entry.classes
+        else:
+            shape, classes = shape or (3, 224, 224), classes or 1000
+        return name, catalogue.create(name, shape, classes), shape, classes
+
+
+def _of_a_file(name: str, shape: tuple[int, int, int] | None, classes: int | None) -> Found:
+    from pellucid.networks import custom
+
+    kind = custom.load_class(name)
+    given = classes or (10 if "classes" in inspect.signature(kind).parameters else None)
+    if shape is None:
+        tried = [custom.instantiate(kind, usual, given or 10) for usual in _USUAL]
+        shape = _runs_on(kind.__name__, tried)
+    return name, custom.instantiate(kind, shape, given or 10), shape, given
+
+
+def _runs_on(name: str, networks: list[nn.Module]) -> tuple[int, int, int]:
+    """The first of the usual shapes on which a network runs.
+
+    Raises:
+        UsageError: it runs on none.
+    """
+    import torch
+
+    from pellucid.networks import custom
+
+    for usual, network in zip(_USUAL, networks, strict=True):
+        try:
+            with torch.no_grad():
+                custom.copy_of(network).eval()(torch.zeros(2, *usual))
+        except Exception:  # noqa: BLE001, S112 (whatever it is: this is not its shape)
+            continue
+        return usual
+    sizes = ", ".join("×".join(str(side) for side in usual) for usual in _USUAL)
+    raise UsageError(
+        f"'{name}' runs on none of the usual pictures ({sizes}). Say which it is made for: --shape "
+        "CHANNELS,HEIGHT,WIDTH."
+    )
+
+
+def _check_name(name: str) -> None:
+    if "/" in name or "\\" in name or name.endswith(".safetensors"):
+        raise MissingDataError(f"There is nothing at {name}: expected is a model file, a run folder or a script.")
+    catalogue.check_name(name)
+
+
+def _findings(title: str, reads: str, evidence: Any, more: str = "") -> Findings:
+    rows: list[tuple[str, ...]] = []
+    for name, rule in RULES.items():
+        if rule.reads == reads:
+            rows += [_row(name, rule.level, flaw) for flaw in _each_once(rule.load()(evidence))]
+    rows.sort(key=lambda row: LEVELS.index(row[0]))
+    counts = {level: sum(row[0] == level for row in rows) for level in LEVELS}
+    looked = sum(rule.reads == reads for rule in RULES.values())
+    return Findings(
+        (
+            Metric("warnings", counts[WARNING], 0, unit="count"),
+            Metric("infos", counts[INFO], 0, unit="count"),
+            Table("flaws", COLUMNS, tuple(rows), f"{looked} rules for a {reads} were tried.{more}"),
+        ),
+        title=title,
+    )
+
+
+def _each_once(flaws: Iterable[Flaw]) -> Iterable[Flaw]:
+    """A layer that runs again has a flaw once."""
+    return dict.fromkeys(flaws)
+
+
+def _row(name: str, level: str, flaw: Flaw) -> tuple[str, ...]:
+    return (flaw.level or level, name, flaw.place, flaw.reason, flaw.mend)

@@ -1,0 +1,114 @@
+"""The rule on how much of the picture a last feature sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from pellucid.insight import layer_kinds
+from pellucid.lint.networks import calls
+from pellucid.lint.networks.evidence import Evidence
+from pellucid.lint.networks.recording import Call
+from pellucid.lint.registry import Flaw
+from pellucid.networks.arithmetic import reach
+
+_COLLAPSING = calls.named("adaptive_avg_pool2d adaptive_max_pool2d avg_pool2d max_pool2d mean sum amax max logsumexp")
+_SLIDING = calls.named("conv2d max_pool2d avg_pool2d lp_pool2d")
+_POINT_BY_POINT = (
+    calls.ACTIVATIONS
+    | calls.DROPOUT
+    | calls.SCALING
+    | calls.NORMS
+    | calls.named("cat contiguous clone to float type_as detach abs pow square pad")
+)
+
+
+def small_receptive_field(evidence: Evidence) -> Iterator[Flaw]:
+    """Features that are averaged over the picture at the end, each of which sees less of it than the object measures.
+
+    A dense layer on all places sees the whole picture. Where it is not known what a step looks at, the rule is silent.
+    """
+    fields = _fields(evidence.recording.calls)
+    for call in evidence.recording.calls:
+        if not (_collapses(call) and not any(_is_map(later) for later in calls.after(call))):
+            continue
+        seen = min(fields[call.inputs[0]][0])
+        size = evidence.subject.object_size
+        if seen < size:
+            height, width = evidence.subject.shape[1:]
+            yield Flaw(
+                call.place,
+                f"What is averaged here are features that see {seen:g}×{seen:g} pixels each, of pictures of "
+                f"{height}×{width}; what is to be recognised is taken to measure {size}. No feature sees it whole, so "
+                f"the network knows textures and corners, and not how they lie to each other.",
+                "Add layers or pooling before this one, enlarge the kernels, or end with a dense layer on all places. "
+                "--object PIXELS says how large the object is.",
+            )
+
+
+Field = tuple[tuple[float, float], tuple[float, float]]
+"""How many pixels a number sees, and how many lie between two neighbours, in both directions."""
+
+_ALL: Field = ((math.inf, math.inf), (math.inf, math.inf))
+
+
+def _fields(recorded: list[Call]) -> dict[Call, Field]:
+    """For each call the field of its results, with H and W at the places 2 and 3."""
+    fields: dict[Call, Field] = {recorded[0]: ((1, 1), (1, 1))}
+    for call in recorded[1:]:
+        maps = [one for one in call.inputs if _is_map(one)]
+        known = [fields.get(one, _ALL) for one in maps]
+        if not known or len(call.shape) != 4:
+            fields[call] = _ALL
+        elif call.function in _SLIDING:
+            fields[call] = _slide(call, known[0])
+        elif call.function in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
+            kernel = [
+                math.ceil(before / after) for before, after in zip(maps[0].shape[2:], call.shape[2:], strict=True)
+            ]
+            fields[call] = _wider(known[0], kernel, kernel)
+        elif call.function == "getitem" and call.shape[:2] == maps[0].shape[:2]:
+            steps = [max(round(a / b), 1) for a, b in zip(maps[0].shape[2:], call.shape[2:], strict=True)]
+            fields[call] = _wider(known[0], [1, 1], steps)
+        elif call.function in _POINT_BY_POINT:
+            sizes, steps = zip(*known, strict=True)
+            fields[call] = (_largest(sizes), _largest(steps))
+        else:
+            fields[call] = _ALL
+    return fields
+
+
+def _slide(call: Call, field: Field) -> Field:
+    """Through a convolution or a pooling layer."""
+    if call.function == "conv2d":
+        kernel = list(call.given(1, "weight").shape[2:])
+        stride, dilation = call.given(3, "stride", 1), call.given(5, "dilation", 1)
+    else:
+        first = 2 if call.function == "lp_pool2d" else 1
+        kernel = list(layer_kinds.sides(call.given(first, "kernel_size"), 2))
+        stride = call.given(first + 1, "stride") or kernel
+        dilation = call.given(4, "dilation", 1) if call.function == "max_pool2d" else 1
+    wide = [reach(side, apart) for side, apart in zip(kernel, layer_kinds.sides(dilation, 2), strict=True)]
+    return _wider(field, wide, list(layer_kinds.sides(stride, 2)))
+
+
+def _wider(field: Field, kernel: list[int], stride: list[int]) -> Field:
+    (height, width), (down, across) = field
+    seen = (height + (kernel[0] - 1) * down, width + (kernel[1] - 1) * across)
+    return seen, (down * stride[0], across * stride[1])
+
+
+def _largest(pairs: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    return max(pair[0] for pair in pairs), max(pair[1] for pair in pairs)
+
+
+def _is_map(call: Call) -> bool:
+    return len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1
+
+
+def _collapses(call: Call) -> bool:
+    """Whether it makes one number of each map."""
+    if call.function not in _COLLAPSING or len(call.inputs) != 1:
+        return False
+    given = call.inputs[0]
+    return _is_map(given) and math.prod(call.shape) == math.prod(given.shape[:2]) and call.shape[:2] == given.shape[:2]

@@ -1,0 +1,267 @@
+"""Every call that a network makes of torch, in order, and which one's result each of them takes.
+
+Torch hands each call of a function to whoever asks (`TorchFunctionMode`), whether a layer made it, a `forward` itself,
+or an operator; so a network is seen as it computes, however it is written, and no name of a layer is ever read. What
+torch compiled by itself (`torch.jit`) and functions with a gradient of their own are not handed out: what comes of them
+is marked as unknown, and rules keep silent about it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from pellucid.insight import layer_kinds
+
+_MARK = "_pellucid_call"
+_OURS = str(Path(__file__).resolve())
+_TORCH = str(Path(torch.__file__).resolve().parent)
+_SAME = {"iadd": "add", "radd": "add", "isub": "sub", "rsub": "sub", "imul": "mul", "rmul": "mul"} | dict.fromkeys(
+    ("truediv", "itruediv", "rtruediv", "divide", "true_divide"), "div"
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A tensor among the arguments of a call: its shape, and its name where it is a parameter."""
+
+    shape: tuple[int, ...]
+    name: str = ""
+
+
+@dataclass(eq=False)
+class Call:
+    """A call of torch on something that comes from the pictures.
+
+    Attributes:
+        function: its name without underscores: `conv2d`, `relu`, `add`; `input` for the pictures, `unknown` for what
+            torch does not tell.
+        place: where it was made: a layer's path and kind, or the path of the part and the line of its code.
+        inputs: the calls whose results it takes; weights are not among them.
+        parameters: the names of the parameters that it takes, itself or through what was computed of them alone.
+        arguments, keywords: as given, with `Given` for tensors.
+        shape: of its result, the pictures first; of the first one where it gives several.
+        consumers: the calls that take its result.
+        spread: how much its result differs between pictures: the standard deviation over them, as a root of the mean
+            square over all numbers; None where that was not asked for.
+        alike: whether all units give the same; None where that was not asked for.
+    """
+
+    function: str
+    place: str = ""
+    inputs: tuple[Call, ...] = ()
+    parameters: frozenset[str] = frozenset()
+    arguments: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = field(default_factory=dict)
+    shape: tuple[int, ...] = ()
+    consumers: list[Call] = field(default_factory=list)
+    spread: float | None = None
+    alike: bool | None = None
+
+    def given(self, place: int, name: str, usual: Any = None) -> Any:
+        """An argument, by position or by name."""
+        if len(self.arguments) > place:
+            return self.arguments[place]
+        return self.keywords.get(name, usual)
+
+    @property
+    def tensors(self) -> list[Given]:
+        """The tensors that it was given."""
+        found = [one for one in (*self.arguments, *self.keywords.values()) if isinstance(one, (Given, list, tuple))]
+        return [one for one in _flat(found) if isinstance(one, Given)]
+
+
+@dataclass
+class Recording:
+    """What was noted in one run.
+
+    Attributes:
+        calls: in the order in which they were made; the first is the pictures.
+        outputs: what the network gave, as it gave it.
+        last: the calls whose results these are.
+        unregistered: place and shape of each parameter that is used and that the network does not know of.
+    """
+
+    calls: list[Call]
+    outputs: Any
+    last: list[Call]
+    unregistered: list[tuple[str, tuple[int, ...]]]
+
+
+def record(network: nn.Module, pictures: torch.Tensor, *, measure: bool = False) -> Recording:
+    """Runs pictures, float32 (N, C, H, W), through a network in the mode in which it is, and notes every call.
+
+    Args:
+        network: it keeps no trace of this.
+        pictures: they need gradients for telling apart what comes of them.
+        measure: whether the spread of what layers with weights take and give is measured.
+    """
+    names = {id(one): name for name, one in network.named_parameters()}
+    path: list[tuple[str, nn.Module]] = []
+    hooks = []
+    for name, part in network.named_modules():
+        hooks.append(part.register_forward_pre_hook(lambda part, _, name=name: path.append((name, part))))
+        hooks.append(part.register_forward_hook(lambda *_: path.pop() and None))
+    begin = Call("input", shape=tuple(pictures.shape))
+    # A copy, since a network may work in place, which torch refuses on what gradients are asked for.
+    given = pictures.detach().requires_grad_().clone()
+    setattr(given, _MARK, begin)
+    recorder = _Recorder(names, path, begin, measure=measure)
+    try:
+        with torch.enable_grad(), recorder:
+            outputs = network(given)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    last = [mark for one in _tensors(outputs) if (mark := getattr(one, _MARK, None)) is not None]
+    return Recording(recorder.calls, outputs, last, recorder.unregistered)
+
+
+class _Recorder(TorchFunctionMode):
+    def __init__(self, names: dict[int, str], path: list[tuple[str, nn.Module]], begin: Call, *, measure: bool) -> None:
+        super().__init__()
+        self.names = names
+        self.path = path
+        self.calls = [begin]
+        self.unregistered: list[tuple[str, tuple[int, ...]]] = []
+        self.measure = measure
+        self._seen: set[int] = set()
+        self._kept: list[torch.Tensor] = []  # so that the identity of a parameter stays its own
+        self._of_parameters: dict[int, frozenset[str]] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        inputs, parameters = self._sources(args, kwargs)
+        before = _spread_of_input(args) if self.measure and parameters else None
+        result = func(*args, **kwargs)
+        function = _name(func)
+        results = [args[0]] if function == "setitem" else list(_tensors(result))
+        if not results:
+            return result
+        if not inputs:
+            for one in results:
+                if parameters:
+                    self._kept.append(one)
+                    self._of_parameters[id(one)] = parameters
+            return result
+        call = Call(
+            function,
+            self._place(),
+            tuple(dict.fromkeys(inputs)),
+            parameters,
+            tuple(self._described(one) for one in args),
+            {key: self._described(one) for key, one in kwargs.items()},
+            tuple(results[0].shape),
+        )
+        for one in call.inputs:
+            one.consumers.append(call)
+        if self.measure and parameters and before is not None:
+            for one in call.inputs[:1]:
+                one.spread = before
+            _measure(call, results[0])
+        for one in results:
+            setattr(one, _MARK, call)
+        self.calls.append(call)
+        return result
+
+    def _sources(self, args: Any, kwargs: Any) -> tuple[list[Call], frozenset[str]]:
+        """The calls that gave the tensors among the arguments, and the parameters among them."""
+        inputs: list[Call] = []
+        parameters: set[str] = set()
+        for one in _tensors((args, list(kwargs.values()))):
+            mark = getattr(one, _MARK, None)
+            if mark is not None:
+                inputs.append(mark)
+            elif id(one) in self.names:
+                parameters.add(self.names[id(one)])
+            elif id(one) in self._of_parameters:
+                parameters |= self._of_parameters[id(one)]
+            elif one.requires_grad and one.is_leaf:
+                self._unregistered(one)
+            elif one.requires_grad:
+                unknown = Call("unknown", self._place(), shape=tuple(one.shape))
+                setattr(one, _MARK, unknown)
+                inputs.append(unknown)
+        return inputs, frozenset(parameters)
+
+    def _unregistered(self, parameter: torch.Tensor) -> None:
+        if id(parameter) not in self._seen:
+            self._seen.add(id(parameter))
+            self._kept.append(parameter)
+            self.unregistered.append((self._place(), tuple(parameter.shape)))
+
+    def _place(self) -> str:
+        name, part = self.path[-1] if self.path else ("", None)
+        if part is not None and layer_kinds.is_layer(part) and name:
+            return f"{name} ({layer_kinds.kind(part)})"
+        line = _line()
+        where = name or (type(part).__name__ if part is not None else "")
+        return f"{where}, {line}" if where and line else where or line
+
+    def _described(self, one: Any) -> Any:
+        if isinstance(one, torch.Tensor):
+            return Given(tuple(one.shape), self.names.get(id(one), ""))
+        if isinstance(one, (list, tuple)) and not isinstance(one, torch.Size):
+            return type(one)(self._described(part) for part in one) if type(one) in (list, tuple) else one
+        return one
+
+
+def _measure(call: Call, result: torch.Tensor) -> None:
+    call.spread = _spread(result)
+    if not result.is_floating_point() or result.dim() < 2:
+        return
+    units = result.detach().movedim(1 if result.dim() == 4 and call.function.startswith("conv") else -1, 0)
+    call.alike = len(units) > 1 and bool((units == units[:1]).all())
+
+
+def _spread_of_input(args: Any) -> float | None:
+    first = next((one for one in _tensors(args) if hasattr(one, _MARK)), None)
+    return None if first is None else _spread(first)
+
+
+def _spread(tensor: torch.Tensor) -> float | None:
+    if not tensor.is_floating_point() or tensor.dim() < 2 or len(tensor) < 2:
+        return None
+    return float(tensor.detach().float().var(dim=0).mean().sqrt())
+
+
+def _name(func: Any) -> str:
+    name = getattr(func, "__name__", type(func).__name__)
+    if name == "__get__":
+        name = getattr(getattr(func, "__self__", None), "__name__", name)
+    name = name.strip("_")
+    return _SAME.get(name, name)
+
+
+def _tensors(given: Any) -> Iterator[torch.Tensor]:
+    for one in _flat(given):
+        if isinstance(one, torch.Tensor):
+            yield one
+
+
+def _flat(given: Any) -> Iterator[Any]:
+    if isinstance(given, dict):
+        given = list(given.values())
+    if isinstance(given, Iterable) and isinstance(given, (list, tuple)):
+        for one in given:
+            yield from _flat(one)
+    else:
+        yield given
+
+
+def _line() -> str:
+    """`net.py:12`: the line outside torch that made the call."""
+    frame = sys._getframe(1)  # noqa: SLF001 (Python's own way to walk up the stack)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_TORCH) and file != _OURS and not file.startswith("<"):
+            return f"{Path(file).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""

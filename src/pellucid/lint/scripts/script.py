@@ -1,0 +1,261 @@
+"""A script walked through as it would run, without running it: what each name may hold, and what happens where.
+
+Every name holds a set of tags: splits that its content comes from (`test`), loaders (`loader:12`), networks
+(`model:Net:12`), softmax outputs. Statements are taken in order, loops twice (what the first round leaves is what the
+second begins with), both branches of an `if`, and functions where they are called; files that are imported where they
+are imported, as Python runs them, each with names of its own. What rules ask for is noted on the way as events.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pellucid.lint.scripts import vocabulary
+from pellucid.lint.scripts.expressions import Expressions
+from pellucid.lint.scripts.modules import Module
+from pellucid.lint.scripts.source import LOOPS, Function, Source, called, dotted, last, parse
+from pellucid.lint.scripts.tags import NOTHING, Event, Tags, splits
+
+
+@dataclass
+class Script:
+    """A script and what happens in it.
+
+    Attributes:
+        source: its text as a tree.
+        events: what rules ask for, in order, each once.
+        loaders: the calls that make loaders, by their tag.
+    """
+
+    source: Source
+    events: list[Event] = field(default_factory=list)
+    loaders: dict[str, ast.Call] = field(default_factory=dict)
+
+    def all(self, kind: str) -> Iterator[Event]:
+        """The events of a kind."""
+        return (event for event in self.events if event.kind == kind)
+
+
+def read(path: Path) -> Script:
+    """Reads a script or a notebook.
+
+    Raises:
+        MissingDataError: there is no such file.
+        FormatError: it is not Python.
+    """
+    source = parse(path)
+    walk = _Walk(source)
+    walk.block(source.script.tree.body)
+    for function in source.script.functions.values():
+        if function not in walk.entered:  # nobody calls it here
+            walk.frame(function, {}, owner=_owner(function, source))
+    events = list({(one.kind, one.node, one.tags, one.mode, one.learns): one for one in walk.events}.values())
+    return Script(source, events, walk.loaders)
+
+
+def _owner(function: Function, source: Source) -> Tags:
+    """The class of a method that nobody calls."""
+    for name, node in source.classes.items():
+        if function in node.body:
+            return frozenset({f"model:{name}:{node.lineno}" if source.is_network(name) else f"object:{name}"})
+    return NOTHING
+
+
+class _Walk(Expressions):
+    """Takes the statements one by one."""
+
+    def block(self, statements: list[ast.stmt]) -> None:
+        for statement in statements:
+            self.count += 1
+            if self.count > 20_000:  # a file that calls itself in circles; what is known by now has to do
+                return
+            self.statement(statement)
+
+    def statement(self, node: ast.stmt) -> None:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._import(node)
+            return
+        if isinstance(node, (Function, ast.ClassDef)):
+            return
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+            self._assignment(node)
+        elif isinstance(node, LOOPS):
+            self._loop(node)
+        elif isinstance(node, ast.If):
+            self._branches(node)
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
+            before = self.no_grad
+            for item in node.items:
+                self.no_grad |= _stops_gradients(item.context_expr)
+                held = self.tags(item.context_expr)
+                if item.optional_vars is not None:
+                    self.bind(item.optional_vars, held, item.context_expr)
+            self.block(node.body)
+            self.no_grad = before
+        elif isinstance(node, ast.Try):
+            self.block([*node.body, *(one for handler in node.handlers for one in handler.body)])
+            self.block([*node.orelse, *node.finalbody])
+        elif isinstance(node, ast.Return):
+            if node.value is not None:
+                found = self.tags(node.value)
+                self.returned = self.returned | found
+                several = node.value.elts if isinstance(node.value, ast.Tuple) else []
+                self.parts.append([self.tags(one) for one in several])
+                if "test" in splits(found) and "trial" in self.names and self.function:
+                    self.note("choose", node, found)  # the function that a search over settings asks
+        else:
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, ast.expr):
+                    self.tags(child)
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Runs the files that are imported, each once, and takes the names that are asked for."""
+        for one in node.names:
+            if one.name == "*":
+                for module in self.module.stars:
+                    self.names |= self.top_of(module)
+            elif (found := self.module.imports.get(one.asname or one.name)) is not None:
+                held = self.top_of(found[0])
+                if found[1] is not None and found[1] in held:
+                    self.names[one.asname or one.name] = held[found[1]]
+
+    def top_of(self, module: Module) -> dict[str, Tags]:
+        """What the names of a file hold once it has run."""
+        if module not in self.tops:
+            self.tops[module] = {}
+            kept = (self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops)
+            self.names = self.top = self.tops[module]
+            self.module, self.function, self.no_grad, self.loops = module, "", False, []
+            self.block(module.tree.body)
+            self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops = kept
+        return self.tops[module]
+
+    def _assignment(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> None:
+        if node.value is None:
+            return
+        found = self.tags(node.value)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            more = self.tags(target) if isinstance(node, ast.AugAssign) else NOTHING
+            if _chooses_the_best(target, node.value) and "test" in splits(found):
+                self.note("choose", node, found)
+            self.bind(target, found | more, node.value)
+
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.While) -> None:
+        given = NOTHING if isinstance(node, ast.While) else self.tags(node.iter)
+        learns = called(node.body, "backward", self.source, loops=False)
+        if learns:
+            self.note("training-loop", node, given)
+        self.loops.append((node, given, learns))
+        for _ in range(2):
+            if isinstance(node, ast.While):
+                condition = self.tags(node.test)
+                trains = called(node.body, "backward", self.source, loops=True)
+                if trains and _is_comparison(node.test) and "test" in splits(condition):
+                    self.note("choose", node, condition)
+            else:
+                self.bind(node.target, given, node.iter)
+            self.block(node.body)
+        self.loops.pop()
+        self.block(node.orelse)
+
+    def _branches(self, node: ast.If) -> None:
+        if self.module is not self.source.script and _is_for_scripts(node.test):
+            self.block(node.orelse)
+            return
+        condition = self.tags(node.test)
+        decided = _is_comparison(node.test) and "test" in splits(condition)
+        if decided and (_acts_on_it(node) or (_gives_up(node) and self._within_training())):
+            self.note("choose", node, condition)
+        if isinstance(node.test, ast.Constant) and not node.test.value:
+            self.block(node.orelse)
+            return
+        names, modes = dict(self.names), dict(self.modes)
+        self.block(node.body)
+        names_then, modes_then = dict(self.names), dict(self.modes)
+        # In place: the names of a file stay one dictionary, which its functions look into.
+        for mine, before in ((self.names, names), (self.modes, modes)):
+            mine.clear()
+            mine.update(before)
+        self.block(node.orelse)
+        for mine, other in ((self.names, names_then), (self.modes, modes_then)):
+            for key in other.keys() | mine.keys():
+                mine[key] = mine.get(key, NOTHING) | other.get(key, NOTHING)
+
+    def _within_training(self) -> bool:
+        """Whether this stands in a loop of this function that trains in its rounds."""
+        for loop, *_ in reversed(self.loops):
+            if isinstance(loop, Function):
+                return False
+            if called(loop.body, "backward", self.source, loops=True):
+                return True
+        return False
+
+
+def _is_for_scripts(test: ast.expr) -> bool:
+    """`if __name__ == "__main__":`, which an imported file leaves out."""
+    return (
+        isinstance(test, ast.Compare)
+        and len(test.ops) == 1
+        and isinstance(test.ops[0], ast.Eq)
+        and any(isinstance(one, ast.Name) and one.id == "__name__" for one in (test.left, *test.comparators))
+    )
+
+
+def _stops_gradients(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and last(node.func) in ("no_grad", "inference_mode", "set_grad_enabled")
+
+
+def _is_comparison(node: ast.expr) -> bool:
+    return any(isinstance(one, ast.Compare) and _orders(one) for one in ast.walk(node))
+
+
+def _orders(node: ast.Compare) -> bool:
+    return any(isinstance(operator, (ast.Lt, ast.Gt, ast.LtE, ast.GtE)) for operator in node.ops)
+
+
+def _acts_on_it(node: ast.If) -> bool:
+    """Whether a branch keeps the best, saves the network, or stops."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Break):
+            return True
+        if isinstance(one, (ast.Assign, ast.AugAssign)):
+            targets = one.targets if isinstance(one, ast.Assign) else [one.target]
+            if any(vocabulary.means_best(dotted(target).rpartition(".")[2]) for target in targets):
+                return True
+        if isinstance(one, ast.Call) and last(one.func) in _KEEPING:
+            return True
+    return False
+
+
+def _gives_up(node: ast.If) -> bool:
+    """Whether a branch leaves the function."""
+    return any(isinstance(one, ast.Return) for one in ast.walk(node))
+
+
+_CHOOSING = {"max", "min", "argmax", "argmin", "nanargmax", "nanargmin", "idxmax", "idxmin", "sorted"}
+_KEEPING = {"save", "save_checkpoint", "save_model", "state_dict", "deepcopy", "save_pretrained", "save_file"}
+
+
+def _chooses_the_best(target: ast.expr, value: ast.expr) -> bool:
+    """`best = max(best, accuracy)`, `best_epoch = int(np.argmax(accuracies))`, `is_best = accuracy > best`."""
+    if not vocabulary.means_best(dotted(target).rpartition(".")[2]):
+        return False
+    if _is_comparison(value):
+        return True
+    while True:
+        if isinstance(value, (ast.Subscript, ast.Attribute)):
+            value = value.value
+        elif not isinstance(value, ast.Call):
+            return False
+        elif last(value.func) in _CHOOSING:
+            return True
+        elif last(value.func) in ("int", "float") and value.args:
+            value = value.args[0]
+        elif last(value.func) == "item":
+            value = value.func
+        else:
+            return False

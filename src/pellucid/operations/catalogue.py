@@ -1,0 +1,197 @@
+"""The table of operations: from a name to what computes it, and to what works a small example of it.
+
+None of them is imported to list them. To add one: write it, write its example, add its line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from pellucid.errors import UnknownNameError
+from pellucid.records import Figure
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the table.
+
+    Attributes:
+        code: `module:name` of the function or class to read, or a module; its docstring has the formula.
+        example: `module:function`, which gives a figure.
+        help: what it does, in a few words.
+    """
+
+    code: str
+    example: str
+    help: str
+
+
+OPERATIONS: dict[str, Entry] = {
+    "convolution": Entry(
+        "pellucid.operations.convolution:convolve",
+        "pellucid.operations.examples.sliding:convolution",
+        "a small kernel slides over a picture",
+    ),
+    "max-pooling": Entry(
+        "pellucid.operations.pooling:max_pool",
+        "pellucid.operations.examples.sliding:max_pooling",
+        "the largest number of each window",
+    ),
+    "average-pooling": Entry(
+        "pellucid.operations.pooling:average_pool",
+        "pellucid.operations.examples.sliding:average_pooling",
+        "the mean of each window",
+    ),
+    "l2-pooling": Entry(
+        "pellucid.operations.pooling:l2_pool",
+        "pellucid.operations.examples.sliding:l2_pooling",
+        "the Euclidean length of each window",
+    ),
+    "kernels": Entry(
+        "pellucid.operations.handmade:apply",
+        "pellucid.operations.examples.photograph:kernels",
+        "hand-made kernels on a photograph: edges, blur, sharpen, emboss",
+    ),
+    "dense": Entry(
+        "pellucid.operations.dense:dense",
+        "pellucid.operations.examples.layers:dense",
+        "weighted sums of all inputs",
+    ),
+    "activations": Entry(
+        "pellucid.operations.activations",
+        "pellucid.operations.examples.curved:activations",
+        "ReLU, sigmoid and others, with their derivatives",
+    ),
+    "batch-normalisation": Entry(
+        "pellucid.operations.normalisation:BatchNormalisation",
+        "pellucid.operations.examples.layers:batch_normalisation",
+        "mean 0 and variance 1, in training and in inference",
+    ),
+    "dropout": Entry(
+        "pellucid.operations.dropout:dropout",
+        "pellucid.operations.examples.photograph:dropout",
+        "numbers switched off at random, shown on digits",
+    ),
+    "one-hot": Entry(
+        "pellucid.operations.losses:one_hot",
+        "pellucid.operations.examples.scored:one_hot",
+        "a label as a row of zeros with a one",
+    ),
+    "softmax": Entry(
+        "pellucid.operations.losses:softmax",
+        "pellucid.operations.examples.scored:softmax",
+        "logits become probabilities",
+    ),
+    "cross-entropy": Entry(
+        "pellucid.operations.losses:cross_entropy",
+        "pellucid.operations.examples.scored:cross_entropy",
+        "how surprised one is by the right answer",
+    ),
+    "squared-error": Entry(
+        "pellucid.operations.losses:squared_error",
+        "pellucid.operations.examples.scored:squared_error",
+        "the mean of squared distances",
+    ),
+    "hinge": Entry(
+        "pellucid.operations.losses:hinge",
+        "pellucid.operations.examples.scored:hinge",
+        "the right answer is to lead by a margin",
+    ),
+    "perceptron": Entry(
+        "pellucid.operations.perceptron:perceptron_step",
+        "pellucid.operations.examples.learned:perceptron",
+        "a threshold unit that mends its mistakes",
+    ),
+    "backpropagation": Entry(
+        "pellucid.operations.backpropagation:mlp_step",
+        "pellucid.operations.examples.chained:backpropagation",
+        "the chain rule through an MLP, number by number",
+    ),
+    "backpropagation-cnn": Entry(
+        "pellucid.operations.backpropagation:cnn_step",
+        "pellucid.operations.examples.chained:backpropagation_cnn",
+        "the chain rule through convolution and pooling",
+    ),
+    "automatic-differentiation": Entry(
+        "pellucid.operations.differentiation:Variable",
+        "pellucid.operations.examples.chained:automatic_differentiation",
+        "gradients of any formula, by remembering what made what",
+    ),
+    "sgd": Entry(
+        "pellucid.operations.descent:SGD",
+        "pellucid.operations.examples.learned:sgd",
+        "downhill, by a share of the slope",
+    ),
+    "momentum": Entry(
+        "pellucid.operations.descent:Momentum",
+        "pellucid.operations.examples.learned:momentum",
+        "a ball that rolls",
+    ),
+    "adagrad": Entry(
+        "pellucid.operations.descent:Adagrad",
+        "pellucid.operations.examples.learned:adagrad",
+        "a rate for each weight, that only shrinks",
+    ),
+    "rmsprop": Entry(
+        "pellucid.operations.descent:RMSProp",
+        "pellucid.operations.examples.learned:rmsprop",
+        "a rate for each weight, by its latest slopes",
+    ),
+    "adam": Entry(
+        "pellucid.operations.descent:Adam",
+        "pellucid.operations.examples.learned:adam",
+        "momentum and RMSProp together, corrected at the start",
+    ),
+    "initialisation": Entry(
+        "pellucid.operations.initialisation",
+        "pellucid.operations.examples.curved:initialisation",
+        "where weights begin, so that signals neither fade nor explode",
+    ),
+}
+
+
+def check_name(name: str) -> None:
+    """Refuses what is no operation.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    if name not in OPERATIONS:
+        raise UnknownNameError("operation", name, OPERATIONS, "`pellucid show operation` lists them.")
+
+
+def example(name: str) -> Figure:
+    """A small worked example of an operation, with its numbers: a figure of kind `operation`.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    check_name(name)
+    module, _, function = OPERATIONS[name].example.partition(":")
+    return getattr(importlib.import_module(module), function)()
+
+
+def formula(name: str) -> str:
+    """The formula of an operation, as its docstring has it."""
+    lines = _docstring(name).partition("Formula:\n")[2].splitlines()
+    block = []
+    for line in lines:
+        if line.strip() and not line.startswith("    "):
+            break
+        block.append(line)
+    return inspect.cleandoc("\n" + "\n".join(block)).rstrip()
+
+
+def summary(name: str) -> str:
+    """The first sentence of its docstring."""
+    return _docstring(name).splitlines()[0]
+
+
+def _docstring(name: str) -> str:
+    check_name(name)
+    module, _, attribute = OPERATIONS[name].code.partition(":")
+    found: Any = importlib.import_module(module)
+    return inspect.getdoc(getattr(found, attribute) if attribute else found) or ""

@@ -1,0 +1,108 @@
+"""What is best seen as curves: activations with their derivatives, and how signals fare through deep layers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.operations.activations import ACTIVATIONS
+from pellucid.operations.examples.panels import chart, grid, line, row, worked
+from pellucid.operations.initialisation import INITIALISATIONS
+from pellucid.records import Figure
+
+_WIDTH, _DEPTH = 128, 12
+
+
+def activations() -> Figure:
+    """Each with its derivative, and a table of both."""
+    x = np.linspace(-4, 4, 161)
+    charts = [
+        chart(
+            [line(x, one.value(x), "h(x)"), line(x, one.slope(x), "h′(x)", "dashed")],
+            name,
+            size=(2.05, 1.6),
+            limits=(-4, 4, -1.3, 3.2),
+        )
+        for name, one in ACTIVATIONS.items()
+    ]
+    at = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    names = list(ACTIVATIONS)
+    heads = (names, [f"x = {value:g}".replace("-", "−") for value in at])
+    return worked(
+        "activations",
+        "Activations (solid) and their derivatives (dashed)",
+        [
+            (
+                r"$\mathrm{relu}(x) = \max(0, x) \qquad \sigma(x) = \frac{1}{1+e^{-x}} \qquad "
+                r"\tanh(x) = \frac{e^x-e^{-x}}{e^x+e^{-x}}$"
+            ),
+            (
+                r"$\mathrm{softplus}(x) = \ln(1+e^x) \qquad \mathrm{gelu}(x) = x\,\Phi(x) \qquad"
+                r"\mathrm{silu}(x) = x\,\sigma(x)$"
+            ),
+        ],
+        [
+            row(*charts[:4]),
+            row(*charts[4:], text="Where a derivative is near 0 nothing is learned: at both ends of sigmoid and tanh."),
+            row(
+                grid([ACTIVATIONS[name].value(at) for name in names], "h(x)", heads=heads),
+                grid([ACTIVATIONS[name].slope(at) for name in names], "h′(x)", heads=((), heads[1])),
+                text="ReLU has no derivative at 0; 0 is taken there.",
+            ),
+        ],
+    )
+
+
+def initialisation() -> Figure:
+    """The spread of the numbers after each of twelve layers, for two activations."""
+    names = ["kaiming-normal", "xavier-normal", "torch-default"]
+    charts, tables = [], []
+    for kind in ("tanh", "relu"):
+        spreads = {name: _spreads(name, kind) for name in names}
+        lines = [
+            line(np.arange(_DEPTH + 1), spread, name, style)
+            for (name, spread), style in zip(spreads.items(), ("solid", "dashed", "faint"), strict=True)
+        ]
+        title = f"{kind} after each layer"
+        axes = ("layer", "deviation of the numbers")
+        charts.append(chart(lines, title, axes=axes, size=(3.3, 2.5), logarithmic=True))
+        heads = (names if kind == "tanh" else (), [f"layer {depth}" for depth in (1, 4, 12)])
+        tables.append(grid([[spreads[name][depth] for depth in (1, 4, 12)] for name in names], kind, heads=heads))
+    return worked(
+        "initialisation",
+        "Initialisation: where weights begin",
+        [
+            (
+                r"Xavier: $\mathrm{Var}(w) = \frac{2}{\mathrm{fan\ in}+\mathrm{fan\ out}}\qquad$"
+                r"He: $\mathrm{Var}(w) = \frac{2}{\mathrm{fan\ in}}$"
+            ),
+            (
+                r"LeCun: $\mathrm{Var}(w) = \frac{1}{\mathrm{fan\ in}}\qquad$"
+                r"torch's layers: $\mathrm{Var}(w) = \frac{1}{3\;\mathrm{fan\ in}}$"
+            ),
+        ],
+        [
+            row(*charts),
+            row(
+                *tables,
+                text=(
+                    f"{_DEPTH} layers of {_WIDTH} units, 256 inputs of deviation 1, one draw of the weights. "
+                    "Where fan in and fan out are equal, as here, Xavier's is LeCun's.\n"
+                    "He's keeps the numbers of ReLU layers as large as they were, though half of them become 0. "
+                    "Xavier's reckons with tanh near 0, where its slope is 1; further out numbers shrink a little.\n"
+                    "What torch's layers begin with is a third of LeCun's: signals fade in deep networks without "
+                    "normalisation. Zeros would leave all units of a layer alike for ever."
+                ),
+            ),
+        ],
+    )
+
+
+def _spreads(name: str, kind: str) -> list[float]:
+    """The standard deviation of the inputs, and of what each layer gives."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(256, _WIDTH))
+    found = [x.std()]
+    for _ in range(_DEPTH):
+        x = ACTIVATIONS[kind].value(x @ INITIALISATIONS[name]((_WIDTH, _WIDTH), generator).T)
+        found.append(x.std())
+    return found

@@ -1,0 +1,129 @@
+"""The dense layer, and batch normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.operations.dense import dense as weigh
+from pellucid.operations.examples.panels import chart, grid, line, row, sign, worked
+from pellucid.operations.normalisation import BatchNormalisation
+from pellucid.records import Figure
+
+
+def dense() -> Figure:
+    """A batch of two, three inputs, two outputs."""
+    x = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 1.0]])
+    weights = np.array([[0.5, -1.0, 2.0], [1.0, 0.0, -0.5]])
+    bias = np.array([0.1, -0.2])
+    y = weigh(x, weights, bias)
+    sums = " + ".join(f"{a:g}·{_bracketed(b)}" for a, b in zip(x[0], weights[0], strict=True))
+    gap = weigh(weigh(x, weights, bias), np.array([[1.0, 2.0]]), np.array([0.3]))
+    one = weigh(x, np.array([[1.0, 2.0]]) @ weights, np.array([[1.0, 2.0]]) @ bias + 0.3)
+    return worked(
+        "dense",
+        "A dense layer: every output sees every input",
+        [r"$y = x\,W^{\top} + b \qquad y_{n,k} = b_k + \sum_{d} W_{k,d}\; x_{n,d}$"],
+        [
+            row(
+                grid(x, "x: 2 pictures, 3 numbers each", marked=[(0, 0), (0, 1), (0, 2)]),
+                sign("·"),
+                grid(weights.T, "Wᵀ", marked=[(0, 0), (1, 0), (2, 0)]),
+                sign("+"),
+                grid(bias, "b"),
+                sign("="),
+                grid(y, "y", marked=[(0, 0)]),
+                text=f"The marked number: {sums} + {bias[0]:g} = {y[0, 0]:.3g}",
+            ),
+            row(
+                grid(gap, "two layers in a row"),
+                sign("="),
+                grid(one, "one layer, of W₂W₁"),
+                title="Without an activation between them two dense layers are no more than one",
+                text="(x W₁ᵀ + b₁) W₂ᵀ + b₂ = x (W₂ W₁)ᵀ + (W₂ b₁ + b₂), here with W₂ = [1 2] and b₂ = 0.3.",
+            ),
+        ],
+    )
+
+
+def batch_normalisation() -> Figure:
+    """A batch of four in full, three channels before and after, and the averages that are gathered."""
+    x = np.array([[1.0, 50.0], [3.0, 52.0], [5.0, 58.0], [7.0, 60.0]])
+    layer = BatchNormalisation.of(2)
+    normal = layer.train(x)
+    layer.scale, layer.shift = np.array([2.0, 0.5]), np.array([1.0, -1.0])
+    scaled = layer.train(x)
+    mean, variance = x.mean(axis=0), x.var(axis=0)
+    return worked(
+        "batch-normalisation",
+        "Batch normalisation: mean 0, variance 1, then scale and shift",
+        [
+            (
+                r"training: $\;\hat{x} = \frac{x-\mu_B}{\sqrt{\sigma_B^2+\varepsilon}},\;\; y = \gamma\,\hat{x}+\beta,"
+                r"\;\;\mu \leftarrow (1-\alpha)\,\mu + \alpha\,\mu_B,\quad"
+                r"\sigma^2 \leftarrow (1-\alpha)\,\sigma^2 + \alpha\,\frac{m}{m-1}\,\sigma_B^2$"
+            ),
+            r"inference: $\;\hat{x} = \frac{x-\mu}{\sqrt{\sigma^2+\varepsilon}},\quad y = \gamma\,\hat{x}+\beta$",
+        ],
+        [
+            row(
+                grid(x, "x: 4 pictures, 2 channels"),
+                sign("→"),
+                grid(normal, "x̂"),
+                sign("→"),
+                grid(scaled, "y, γ = (2, ½), β = (1, −1)"),
+                title="Training: by the batch itself",
+                text=(
+                    f"μ_B = ({mean[0]:g}, {mean[1]:g}),  σ²_B = ({variance[0]:g}, {variance[1]:g}).  First number: "
+                    f"(1 − {mean[0]:g}) / √{variance[0]:g} = {normal[0, 0]:.3g}, and 2 · ({normal[0, 0]:.3g}) + 1 = "
+                    f"{scaled[0, 0]:.3g}\n"
+                    "A bias in the layer before would be subtracted again with μ_B: it can be left out there.\n"
+                    "Not in the layer after: β has given its inputs a mean of their own."
+                ),
+            ),
+            _before_and_after(),
+            _gathered(),
+        ],
+    )
+
+
+def _before_and_after() -> dict:
+    generator = np.random.default_rng(0)
+    x = generator.normal([-2.0, 1.0, 4.0], [0.5, 2.0, 1.0], (4000, 3))
+    y = BatchNormalisation.of(3).train(x)
+    charts = []
+    for values, title in ((x, "before: three channels"), (y, "after, with γ = 1 and β = 0")):
+        edges = np.linspace(-6, 8, 57)
+        middles = (edges[:-1] + edges[1:]) / 2
+        styles = zip(range(3), ("solid", "dashed", "faint"), strict=True)
+        lines = [
+            line(middles, np.histogram(values[:, c], edges, density=True)[0], f"channel {c + 1}", style)
+            for c, style in styles
+        ]
+        charts.append(chart(lines, title, axes=("value", "density"), size=(3.3, 1.9), limits=(-6, 8, 0, 0.9)))
+    return row(*charts, title="What it does to channels of different means and spreads (4,000 numbers each)")
+
+
+def _gathered() -> dict:
+    generator = np.random.default_rng(1)
+    layer = BatchNormalisation.of(1)
+    means, variances = [float(layer.mean[0])], [float(layer.variance[0])]
+    for _ in range(60):
+        layer.train(generator.normal(3, 2, (32, 1)))
+        means.append(float(layer.mean[0]))
+        variances.append(float(layer.variance[0]))
+    steps = np.arange(61)
+    lines = [
+        line(steps, means, "μ, towards 3"),
+        line(steps, variances, "σ², towards 4", "dashed"),
+        line([0, 60], [3, 3], "", "faint"),
+        line([0, 60], [4, 4], "", "faint"),
+    ]
+    return row(
+        chart(lines, axes=("batch of 32", "gathered so far"), size=(6.9, 1.9)),
+        title="Inference: by what was gathered while training (α = 0.1)",
+        text="So the answer for a picture does not depend on which others are in its batch.",
+    )
+
+
+def _bracketed(value: float) -> str:
+    return f"(−{-value:g})" if value < 0 else f"{value:g}"

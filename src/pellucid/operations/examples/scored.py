@@ -1,0 +1,213 @@
+"""From logits to a loss: one-hot vectors, softmax, cross-entropy, squared error, hinge."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pellucid.operations import losses
+from pellucid.operations.examples.panels import bars, chart, grid, line, row, sign, worked
+from pellucid.records import Figure
+
+_CLASSES = ("cat", "dog", "owl")
+_Z = np.array([[2.0, 1.0, -1.0]])
+
+
+def one_hot() -> Figure:
+    """Four labels."""
+    labels = np.array([4, 0, 9, 4])
+    columns = [str(k) for k in range(10)]
+    return worked(
+        "one-hot",
+        "One-hot vectors: a label as a row of zeros with a one",
+        [r"$t_{n,k} = 1$ where $k = $ label $n$, otherwise $0$"],
+        [
+            row(
+                grid(labels[:, np.newaxis], "labels", plain=True),
+                sign("→"),
+                grid(losses.one_hot(labels, 10), "t", heads=((), columns)),
+                text=(
+                    "Each row is a distribution over the classes that is sure of one: its numbers add up to 1.\n"
+                    "A label is a name, not a size: class 9 is not more than class 4, and not nearer to 8 than to 0."
+                ),
+            )
+        ],
+    )
+
+
+def softmax() -> Figure:
+    """Three logits, the same ones moved, and the mistake of leaving out exp."""
+    p = losses.softmax(_Z)[0]
+    powers = np.exp(_Z[0])
+    moved = losses.softmax(_Z + 1000)[0]
+    heats = (0.5, 1.0, 3.0)
+    colder = [losses.softmax(_Z / heat)[0] for heat in heats]
+    return worked(
+        "softmax",
+        "Softmax: logits become probabilities",
+        [r"$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}} = \frac{e^{z_k - \max z}}{\sum_j e^{z_j - \max z}}$"],
+        [
+            row(
+                grid(_Z, "logits z", heads=((), _CLASSES)),
+                sign("→"),
+                grid(powers, "exp(z)", heads=((), _CLASSES)),
+                sign("→"),
+                grid(p, "p", heads=((), _CLASSES)),
+                text=(
+                    f"exp(2) / ({powers[0]:.3f} + {powers[1]:.3f} + {powers[2]:.3f}) = {p[0]:.3f}.   "
+                    f"In sum: {p[0]:.3f} + {p[1]:.3f} + {p[2]:.3f} = {p.sum():.3f}"
+                ),
+            ),
+            row(
+                grid(_Z + 1000, "z + 1000", heads=((), _CLASSES)),
+                sign("→"),
+                grid(moved, "p: the same", heads=((), _CLASSES)),
+                title="Only differences count; so the largest logit is subtracted first, and nothing overflows",
+                text="exp(1002) is too large for a computer; exp(1002 − 1002) = 1 is not.",
+            ),
+            row(
+                *(
+                    bars(one, _CLASSES, f"softmax(z / {heat:g})", highest=1)
+                    for one, heat in zip(colder, heats, strict=True)
+                ),
+                title="The same logits, made larger or smaller: surer or less sure, in the same order",
+            ),
+            row(
+                grid(_Z / _Z.sum(), "z / Σ z", heads=((), _CLASSES)),
+                title="Without exp it is no softmax",
+                text="Logits may be negative, and their sum may be 0: these are no probabilities.",
+            ),
+        ],
+    )
+
+
+def cross_entropy() -> Figure:
+    """One picture in full, and the curve."""
+    label = np.array([1])
+    p = losses.softmax(_Z)[0]
+    loss = losses.cross_entropy(_Z, label)
+    gradient = losses.cross_entropy_gradient(_Z, label)
+    share = np.linspace(0.005, 1, 120)
+    points = np.array([0.8, p[1], 0.1])
+    return worked(
+        "cross-entropy",
+        "Cross-entropy: how surprised one is by the right answer",
+        [
+            (
+                r"$L = -\frac{1}{N}\sum_{n}\sum_{k} t_{n,k}\,\ln p_{n,k}, \quad p = \mathrm{softmax}(z)$"
+                r"$\qquad \frac{\partial L}{\partial z} = \frac{p - t}{N}$"
+            )
+        ],
+        [
+            row(
+                grid(_Z, "logits z", heads=((), _CLASSES)),
+                sign("→"),
+                grid(p, "p = softmax(z)", heads=((), _CLASSES), marked=[(0, 1)]),
+                sign(" "),
+                grid(losses.one_hot(label, 3), "t: it is a dog", heads=((), _CLASSES)),
+                text=f"L = −ln {p[1]:.3f} = {loss:.3f}: only the probability of the right class counts.",
+            ),
+            row(
+                grid(gradient, "∂L/∂z = p − t", heads=((), _CLASSES)),
+                title="The gradient: what was said, less what should have been said",
+                text="A step downhill raises the right logit, and lowers each other by how probable it was held.",
+            ),
+            row(
+                chart(
+                    [line(share, -np.log(share), "−ln p"), line(points, -np.log(points), "", "dots")],
+                    "The loss for the probability of the right class",
+                    axes=("p of the right class", "loss, nats"),
+                    size=(6.4, 2.3),
+                ),
+                text=(
+                    f"Sure and right costs little: −ln 0.8 = {-np.log(0.8):.3f}. Sure and wrong costs without bound: "
+                    f"−ln 0.1 = {-np.log(0.1):.3f}.\n"
+                    "It takes logits, and has softmax within it. A network that ends with softmax itself gets it twice."
+                ),
+            ),
+        ],
+    )
+
+
+def squared_error() -> Figure:
+    """One picture in full, and both losses of a single output side by side."""
+    z, t = np.array([[0.9, 0.4, -0.3]]), losses.one_hot(np.array([0]), 3)
+    gradient = losses.squared_error_gradient(z, t)
+    x = np.linspace(-6, 6, 121)
+    s = 1 / (1 + np.exp(-x))
+    return worked(
+        "squared-error",
+        "Squared error: the mean of squared distances",
+        [
+            (
+                r"$L = \frac{1}{N K}\sum_{n}\sum_{k}\,(z_{n,k}-t_{n,k})^2 \qquad"
+                r"\frac{\partial L}{\partial z} = \frac{2\,(z-t)}{N K}$"
+            )
+        ],
+        [
+            row(
+                grid(z, "outputs z", heads=((), _CLASSES)),
+                sign("−"),
+                grid(t, "t: it is a cat", heads=((), _CLASSES)),
+                sign("="),
+                grid(z - t, "distance", heads=((), _CLASSES)),
+                sign("→"),
+                grid(gradient, "∂L/∂z", heads=((), _CLASSES)),
+                text=f"L = (0.1² + 0.4² + 0.3²) / 3 = {losses.squared_error(z, t):.4f}",
+            ),
+            row(
+                chart(
+                    [line(x, (s - 1) ** 2, "squared error"), line(x, -np.log(s), "cross-entropy", "dashed")],
+                    "The loss of a sigmoid unit that should say 1",
+                    axes=("z", "loss"),
+                    size=(3.3, 2.2),
+                    limits=(-6, 6, 0, 6),
+                ),
+                chart(
+                    [line(x, 2 * (s - 1) * s * (1 - s), "squared error"), line(x, s - 1, "cross-entropy", "dashed")],
+                    "Its slope ∂L/∂z",
+                    axes=("z", "slope"),
+                    size=(3.3, 2.2),
+                ),
+                title="Why classifiers seldom use it",
+                text="Far off (z = −6) a sigmoid is flat, and squared error learns nothing there; cross-entropy does.",
+            ),
+        ],
+    )
+
+
+def hinge() -> Figure:
+    """One picture in full, and the curve."""
+    label = np.array([1])
+    z = np.array([[1.5, 2.0, -1.0]])
+    lead = np.linspace(-2, 3, 101)
+    return worked(
+        "hinge",
+        "Hinge loss: the right logit is to lead each other by a margin",
+        [r"$L = \frac{1}{N K}\sum_{n}\sum_{k\neq y_n}\max(0,\; m - z_{n,y_n} + z_{n,k}), \qquad m = 1$"],
+        [
+            row(
+                grid(z, "logits z; it is a dog", heads=((), _CLASSES), marked=[(0, 1)]),
+                sign("→"),
+                grid(np.maximum(0, 1 - z[:, 1:2] + z) * [1, 0, 1], "short of the margin", heads=((), _CLASSES)),
+                sign("→"),
+                grid(losses.hinge_gradient(z, label), "∂L/∂z", heads=((), _CLASSES)),
+                text=(
+                    f"cat: max(0, 1 − 2 + 1.5) = 0.5;  owl: max(0, 1 − 2 − 1) = 0.  "
+                    f"L = 0.5 / 3 = {losses.hinge(z, label):.3f}\n"
+                    "The answer is right, and yet there is a loss: the lead over cat is 0.5 and should be 1."
+                ),
+            ),
+            row(
+                chart(
+                    [
+                        line(lead, np.maximum(0, 1 - lead), "hinge"),
+                        line(lead, np.log1p(np.exp(-lead)), "cross-entropy of two classes", "dashed"),
+                    ],
+                    "The loss by how far the right logit leads",
+                    axes=("z of the right class − z of the other", "loss"),
+                    size=(6.4, 2.3),
+                ),
+                text="Beyond the margin hinge is content. Its logits are no probabilities; it is the loss of an SVM.",
+            ),
+        ],
+    )

@@ -1,0 +1,223 @@
+"""What slides over pictures: convolution and pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pellucid.operations.convolution import convolve
+from pellucid.operations.examples.panels import Panel, grid, picture, row, sign, worked
+from pellucid.operations.examples.photograph import photograph
+from pellucid.operations.pooling import average_pool, l2_pool, max_pool
+from pellucid.operations.windows import pair
+from pellucid.records import Figure
+
+# A bright shape on a dark ground, whose left edge the kernel looks for.
+_X = np.array([[0, 0, 2, 2, 2], [0, 1, 2, 2, 1], [0, 2, 2, 1, 0], [0, 2, 2, 1, 0], [0, 1, 2, 2, 1]], float)
+_K = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], float)
+
+
+def convolution() -> Figure:
+    """One window in full; then stride, padding, dilation and groups."""
+    plain = _convolved("picture x", (0, 1))
+    window = _X[0:3, 1:4]
+    products = " + ".join(f"{w:g}·{_signed(k)}" for w, k in zip(window.ravel(), _K.ravel(), strict=True) if k)
+    text = f"The marked window, number by number: {products} = {(window * _K).sum():g}\n{_size(5, 3)}"
+    two = np.stack([_X[:3, 1:4], _X[2:5, 1:4]])
+    kernels = np.array([[[1, 0], [0, 1]], [[0, 1], [-1, 0]]], float)
+    apart = convolve(two[np.newaxis], kernels[:, np.newaxis], groups=2)[0]
+    together = convolve(two[np.newaxis], kernels[np.newaxis])[0]
+    largest = float(np.abs(np.concatenate([apart, together])).max())
+    return worked(
+        "convolution",
+        "Convolution: a small kernel slides over a picture",
+        [
+            r"$y_{n,k,i,j} = b_k + \sum_{c}\sum_{u}\sum_{v}\; w_{k,c,u,v}\;\; x_{n,\,c,\;iS+uD-P,\;jS+vD-P}$",
+            r"$O = \left\lfloor\frac{W - D(F-1) - 1 + 2P}{S}\right\rfloor + 1$",
+        ],
+        [
+            row(*plain, text=text),
+            row(
+                *_convolved("the window moves by two", (1, 1), stride=2)[:1],
+                sign("→"),
+                *_convolved("", (1, 1), stride=2)[-1:],
+                sign("  "),
+                *_convolved("a frame of zeros", (0, 1), padding=1)[:1],
+                sign("→"),
+                *_convolved("", (0, 1), padding=1)[-1:],
+                title="Stride 2 (left); padding 1 (right)",
+                text=f"Left: {_size(5, 3, stride=2)}.   Right: {_size(5, 3, padding=1)}",
+            ),
+            row(
+                *_convolved("every second number", (0, 0), dilation=2),
+                title="Dilation 2: the same nine weights reach over 5 × 5",
+                text=_size(5, 3, dilation=2),
+            ),
+            row(
+                *_pair(two, kernels),
+                sign("="),
+                grid(together[0], "Σ of both", largest=largest),
+                title="Two channels: a kernel has a layer for each, and the products of all layers are added up",
+            ),
+            row(
+                grid(two[0], "channel 1", largest=2),
+                sign("∗"),
+                grid(kernels[0], "kernel 1"),
+                sign("="),
+                grid(apart[0], "map 1", largest=largest),
+                sign("  "),
+                grid(two[1], "channel 2", largest=2),
+                sign("∗"),
+                grid(kernels[1], "kernel 2"),
+                sign("="),
+                grid(apart[1], "map 2", largest=largest),
+                title="Groups 2: each kernel sees the channels of its own group alone",
+                text="What networks call convolution does not turn the kernel over; signal processing does.",
+            ),
+        ],
+    )
+
+
+def max_pooling() -> Figure:
+    """Whole windows, the right edge, dilation, and a photograph."""
+    return _pooling("max-pooling", "Max pooling: the largest number of each window", max_pool, _max_text, _MAX_TEX)
+
+
+def average_pooling() -> Figure:
+    """The same, of the mean."""
+    title = "Average pooling: the mean of each window"
+    return _pooling("average-pooling", title, average_pool, _mean_text, _MEAN_TEX)
+
+
+def l2_pooling() -> Figure:
+    """The same, of the length."""
+    return _pooling("l2-pooling", "L2 pooling: the length of each window", l2_pool, _length_text, _LENGTH_TEX)
+
+
+_MAX_TEX = r"$y_{n,c,i,j} = \max_{u,v}\; x_{n,\,c,\;iS+uD-P,\;jS+vD-P}$"
+_MEAN_TEX = r"$y_{n,c,i,j} = \frac{1}{F^2}\sum_{u}\sum_{v}\; x_{n,\,c,\;iS+uD-P,\;jS+vD-P}$"
+_LENGTH_TEX = r"$y_{n,c,i,j} = \sqrt{\sum_{u}\sum_{v}\; x_{n,\,c,\;iS+uD,\;jS+vD}^{\,2}}$"
+
+
+def _max_text(window: np.ndarray) -> str:
+    return f"max({', '.join(f'{w:g}' for w in window.ravel())}) = {window.max():g}"
+
+
+def _mean_text(window: np.ndarray) -> str:
+    return f"({' + '.join(f'{w:g}' for w in window.ravel())}) / {window.size} = {window.mean():g}"
+
+
+def _length_text(window: np.ndarray) -> str:
+    return f"√({' + '.join(f'{w:g}²' for w in window.ravel())}) = {np.sqrt((window**2).sum()):.3g}"
+
+
+def _pooling(
+    name: str, title: str, pool: Callable[..., np.ndarray], told: Callable[[np.ndarray], str], tex: str
+) -> Figure:
+    x = np.array([[1, 3, 2, 0, 5], [4, 2, 1, 1, 3], [0, 1, 6, 2, 1], [2, 2, 3, 8, 0], [1, 7, 2, 4, 9]], float)
+    first = _cells((0, 0), 2, 1)
+    whole = _pooled(pool, x, 2)
+    spread = _pooled(pool, x, 2, stride=1, dilation=2)
+    left_over = [(i, j) for i in range(5) for j in range(5) if 4 in (i, j)]
+    edge: list[Panel] = [
+        grid(x, "5 × 5: one is left over", faint=left_over, marked=_cells((2, 2), 2, 1)),
+        sign("→"),
+        grid(whole, "windows that fit", marked=[(1, 1)], largest=9),
+    ]
+    partial = "What is left over at the right and lower edge is not looked at: ⌊(5 − 2) / 2⌋ + 1 = 2."
+    if pool is not l2_pool:
+        edge += [sign("or"), grid(_pooled(pool, x, 2, partial=True), "with partial windows", largest=9)]
+        partial += " With partial windows: ⌈(5 − 2) / 2⌉ + 1 = 3."
+    photo = photograph()[:, :, 1]
+    small = [(s, _pooled(pool, photo, s)) for s in (4, 8)]
+    shown = [
+        picture(_brightness(pooled, photo), f"window {s}: {pooled.shape[0]} × {pooled.shape[1]}", edge=2.2)
+        for s, pooled in small
+    ]
+    return worked(
+        name,
+        title,
+        [tex],
+        [
+            row(
+                grid(x[:4, :4], "map x, 4 × 4", marked=first, largest=9),
+                sign("→"),
+                grid(_pooled(pool, x[:4, :4], 2), "window 2, stride 2", marked=[(0, 0)], largest=9),
+                text=f"The marked window: {told(x[:2, :2])}. Each side is halved, three quarters of the numbers go.",
+            ),
+            row(*edge, title="The right edge", text=partial),
+            row(
+                grid(x, "every second number", marked=_cells((0, 0), 2, 2), largest=9),
+                sign("→"),
+                grid(spread, "3 × 3", marked=[(0, 0)], largest=9),
+                title="Dilation 2, stride 1: four numbers out of 3 × 3",
+                text=f"The marked window: {told(x[0:3:2, 0:3:2])}.   O = ⌊(5 − 2·1 − 1) / 1⌋ + 1 = 3",
+            ),
+            row(
+                picture(photo, f"{photo.shape[0]} × {photo.shape[1]} pixels", edge=2.2),
+                *shown,
+                title="On a photograph",
+                text="" if pool is not l2_pool else "Divided by the window's side, so that it stays as bright.",
+            ),
+        ],
+    )
+
+
+def _brightness(pooled: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """Lengths grow with the window; means and maxima do not."""
+    return pooled / (photo.shape[0] // pooled.shape[0]) if pooled.max() > 255 else pooled
+
+
+def _pooled(pool: Callable[..., np.ndarray], x: np.ndarray, size: int, **more: Any) -> np.ndarray:
+    return pool(np.asarray(x, float)[np.newaxis, np.newaxis], size, **more)[0, 0]
+
+
+def _convolved(
+    title: str, place: tuple[int, int], *, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> list[Panel]:
+    """Picture ∗ kernel = map, with the window of one place of the output marked."""
+    how = {"stride": stride, "padding": padding, "dilation": dilation}
+    y = convolve(_X[np.newaxis, np.newaxis], _K[np.newaxis, np.newaxis], **how)[0, 0]
+    around = np.pad(_X, padding)
+    frame = [(i, j) for i in range(len(around)) for j in range(len(around)) if not _inside(i, j, padding)]
+    at = pair(place)
+    marked = _cells((at[0] * stride, at[1] * stride), 3, dilation)
+    return [
+        grid(around, title, marked=marked, faint=frame),
+        sign("∗"),
+        grid(_K, "kernel w"),
+        sign("="),
+        grid(y, f"map y, {len(y)} × {len(y)}", marked=[place], largest=8),
+    ]
+
+
+def _pair(two: np.ndarray, kernels: np.ndarray) -> list[Panel]:
+    return [
+        grid(two[0], "channel 1", largest=2),
+        sign("∗"),
+        grid(kernels[0], "layer 1"),
+        sign("+"),
+        grid(two[1], "channel 2", largest=2),
+        sign("∗"),
+        grid(kernels[1], "layer 2"),
+    ]
+
+
+def _inside(i: int, j: int, padding: int) -> bool:
+    return padding <= i < 5 + padding and padding <= j < 5 + padding
+
+
+def _cells(corner: tuple[int, int], size: int, dilation: int) -> list[tuple[int, int]]:
+    """The squares that a window reads."""
+    return [(corner[0] + dilation * u, corner[1] + dilation * v) for u in range(size) for v in range(size)]
+
+
+def _size(w: int, f: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> str:
+    o = (w - dilation * (f - 1) - 1 + 2 * padding) // stride + 1
+    return f"O = ⌊({w} − {dilation}·{f - 1} − 1 + 2·{padding}) / {stride}⌋ + 1 = {o}"
+
+
+def _signed(value: float) -> str:
+    return f"(−{-value:g})" if value < 0 else f"{value:g}"
