@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pellucid.lint.scripts import vocabulary
+from pellucid.lint.scripts import naming, vocabulary
 from pellucid.lint.scripts.source import Function, Source, called, dotted, last
 from pellucid.lint.scripts.tags import (
     CHOOSER,
@@ -63,7 +63,7 @@ def bound(function: Function, arguments: list[Tags], keywords: dict[str, Tags], 
 def of_metrics(node: ast.Call) -> bool:
     """Whether a mean is one of losses or accuracies rather than of data."""
     return any(
-        vocabulary.means_metric(last(one)) or isinstance(one, (ast.Compare, ast.List))
+        naming.means_metric(last(one)) or isinstance(one, (ast.Compare, ast.List))
         for one in ast.walk(node)
         if isinstance(one, (ast.Name, ast.Attribute, ast.Compare, ast.List))
     )
@@ -94,7 +94,7 @@ class Given:
 
 def asked_of(call: Given) -> Iterator[tuple[str, Tags]]:
     """The kinds of the events that a call is, and the tags of each; see `Event`."""
-    name, said = last(call.node.func), vocabulary.snake(dotted(call.node.func))
+    name, said = last(call.node.func), naming.snake(dotted(call.node.func))
     given, test = call.everything, "test" in splits(call.everything)
     loss = CROSS_ENTROPY in call.function and name not in vocabulary.THE_SAME
     if (name == "cross_entropy" or loss) and call.arguments:
@@ -103,7 +103,7 @@ def asked_of(call: Given) -> Iterator[tuple[str, Tags]]:
     steps = name == "step" and isinstance(call.node.func, ast.Attribute) and not own
     if test and (steps or "early" in said or "stop" in said):
         yield "choose", given
-    if name in ("fit", "fit_transform") and test and vocabulary.means_scaler(said):
+    if name in ("fit", "fit_transform") and test and naming.means_scaler(said):
         yield "scale", given
     elif name == "fit" and call.elsewhere and not own and len(call.arguments) + len(call.keywords) > 1:
         # One thing alone is looked at, as a clustering does; it is learned from where labels come with it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from pellucid.lint.scripts import vocabulary
+from pellucid.lint.scripts import naming, vocabulary
 from pellucid.lint.scripts.calls import OFF, Given, asked_of, bound, in_order, of_metrics, parameters, says_eval, steps
 from pellucid.lint.scripts.modules import Module
 from pellucid.lint.scripts.source import Function, Source, dotted, last
@@ -125,7 +125,7 @@ class Expressions:
             parts = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
             known = self.several.get(value, [])
             for place, one in enumerate(target.elts):
-                own = vocabulary.split_of(last(one) if not isinstance(one, ast.Starred) else last(one.value))
+                own = naming.split_of(last(one) if not isinstance(one, ast.Starred) else last(one.value))
                 if len(parts) == len(target.elts):
                     self.bind(one, self.tags(parts[place]), parts[place])
                 elif len(known) == len(target.elts):
@@ -137,9 +137,9 @@ class Expressions:
         if isinstance(target, ast.Starred):
             target = target.value
         name = last(target)
-        if not splits(found) and not models(found) and name and (own := vocabulary.split_of(name)):
+        if not splits(found) and not models(found) and name and (own := naming.split_of(name)):
             found |= {own}
-        if vocabulary.means_model(name) and not models(found) and isinstance(value, ast.Call):
+        if naming.means_model(name) and not models(found) and isinstance(value, ast.Call):
             trained = last(value.func) in ("load", "from_pretrained")
             found |= {self._model(name, value, trained=trained, new=value not in self.handed)}
         if isinstance(target, ast.Name):
@@ -206,11 +206,11 @@ class Expressions:
         return self._by_name(name)
 
     def _by_name(self, name: str) -> Tags:
-        if vocabulary.means_model(name):
+        if naming.means_model(name):
             tag = f"model::{name}"
             self.modes.setdefault(tag, self._unknown)
             return frozenset({tag})
-        own = vocabulary.split_of(name)
+        own = naming.split_of(name)
         return frozenset({own}) if own else NOTHING
 
     def _attribute(self, node: ast.Attribute) -> Tags:
@@ -220,7 +220,7 @@ class Expressions:
         before = self.tags(node.value)
         if node.attr in self.attributes and (dotted(node.value) == "self" or not before):
             return self.attributes[node.attr]
-        own = vocabulary.split_of(node.attr)
+        own = naming.split_of(node.attr)
         if own:
             return frozenset({own})
         if dotted(node.value) == "self":
@@ -235,7 +235,7 @@ class Expressions:
         if node.value.lower() in vocabulary.WORDS:
             return frozenset({vocabulary.WORDS[node.value.lower()]})
         if any(sign in node.value for sign in "/\\.") and " " not in node.value:
-            own = vocabulary.split_of(node.value.replace("\\", "/").replace(".", "/"))
+            own = naming.split_of(node.value.replace("\\", "/").replace(".", "/"))
             return frozenset({own}) if own else NOTHING
         return NOTHING
 
@@ -354,7 +354,7 @@ class Expressions:
             held_out = bool(found & {"test", "validation"}) and "train" not in found
             training = learns and not (held_out and not (splits(over) & found))
             looping = bool(self.loops) and not isinstance(self.loops[-1][0], Function)
-            evaluating = held_out or (self._learns and looping and vocabulary.means_evaluating(self.function))
+            evaluating = held_out or (self._learns and looping and naming.means_evaluating(self.function))
             part_of_one = bool(self.stack) and self.stack[-1].name == "forward"
             if self._torch and (training or evaluating) and not part_of_one:
                 off = frozenset({"no-grad"}) if self.no_grad else NOTHING

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pellucid.lint.scripts import vocabulary
+from pellucid.lint.scripts import naming
 from pellucid.lint.scripts.expressions import Expressions
 from pellucid.lint.scripts.modules import Module
 from pellucid.lint.scripts.source import LOOPS, Function, Source, called, dotted, last, parse
@@ -224,7 +224,7 @@ def _acts_on_it(node: ast.If) -> bool:
             return True
         if isinstance(one, (ast.Assign, ast.AugAssign)):
             targets = one.targets if isinstance(one, ast.Assign) else [one.target]
-            if any(vocabulary.means_best(dotted(target).rpartition(".")[2]) for target in targets):
+            if any(naming.means_best(dotted(target).rpartition(".")[2]) for target in targets):
                 return True
         if isinstance(one, ast.Call) and last(one.func) in _KEEPING:
             return True
@@ -242,7 +242,7 @@ _KEEPING = {"save", "save_checkpoint", "save_model", "state_dict", "deepcopy", "
 
 def _chooses_the_best(target: ast.expr, value: ast.expr) -> bool:
     """`best = max(best, accuracy)`, `best_epoch = int(np.argmax(accuracies))`, `is_best = accuracy > best`."""
-    if not vocabulary.means_best(dotted(target).rpartition(".")[2]):
+    if not naming.means_best(dotted(target).rpartition(".")[2]):
         return False
     if _is_comparison(value):
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from pellucid.lint.scripts.vocabulary import TEST, TRAIN, VALIDATION
+from pellucid.lint.scripts.naming import TEST, TRAIN, VALIDATION
 
 Tags = frozenset[str]
 NOTHING: Tags = frozenset()

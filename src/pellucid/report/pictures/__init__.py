@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pellucid.errors import UnknownNameError
 from pellucid.records import Figure, atomic
-from pellucid.report.pictures.class_grid import class_grid
+from pellucid.report.pictures.sample import class_grid
 
 __all__ = ["DPI", "FORMATS", "PICTURES", "class_grid", "draw", "formats", "png"]
 
