@@ -54,11 +54,11 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "the recipe": (None, {}),
     "no whitening": (Unwhitened, {}),
     "no Dirac start": (Undirac, {}),
-    "kernels of any norm": (None, {"unit_kernels": False}),
-    "no warm-up": (None, {"warm_up": 0.0}),
+    "kernels of any norm": (None, {"normalise_kernels": False}),
+    "no warm-up": (None, {"warmup": 0.0}),
     "AdamW for Muon": (
         None,
-        {"optimizer": "adamw", "learning_rate": 5e-3, "momentum": 0.9, "bias_rate": 1.0, "output_rate": 1.0},
+        {"optimizer": "adamw", "learning_rate": 5e-3, "momentum": 0.9, "bias_lr_scale": 1.0, "head_lr_scale": 1.0},
     ),
     "SGD for Muon": (
         None,
@@ -66,8 +66,8 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
             "optimizer": "sgd",
             "learning_rate": 0.1,
             "momentum": 0.9,
-            "bias_rate": 1.0,
-            "output_rate": 1.0,
+            "bias_lr_scale": 1.0,
+            "head_lr_scale": 1.0,
             "weight_decay": 5e-4,
         },
     ),
@@ -75,9 +75,9 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "no flip": (None, {"augmentation": ("shift-mirrored:2",)}),
     "black edges": (None, {"augmentation": ("alternating-flip", "shift:2")}),
     "no label smoothing": (None, {"label_smoothing": 0.0}),
-    "averaged weights, 0.98": (None, {"averaging": 0.98}),
-    "the hardest half of each batch": (None, {"hardest": 0.5}),
-    "the hardest three quarters": (None, {"hardest": 0.75}),
+    "averaged weights, 0.98": (None, {"ema_decay": 0.98}),
+    "the hardest half of each batch": (None, {"hard_fraction": 0.5}),
+    "the hardest three quarters": (None, {"hard_fraction": 0.75}),
     "full precision": (None, {"precision": "full"}),
     "batches of 1,000": (None, {"batch_size": 1000, "learning_rate": 0.2}),
 }
@@ -116,7 +116,7 @@ def _accuracy(training: Any, views: tuple[str, ...]) -> float:
     from dataclasses import replace
 
     model = training.model
-    seen = replace(model, specification=model.specification.model_copy(update={"views": views, "views_below": 1.0}))
+    seen = replace(model, specification=model.specification.model_copy(update={"tta": views, "tta_below": 1.0}))
     split = training.data.validation
     found = pellucid.predict(seen, split)
     return float((found.predicted == split.known_labels()).mean())

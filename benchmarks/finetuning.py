@@ -25,9 +25,9 @@ from pellucid.data.splitting import with_validation
 from pellucid.inference.features import describe
 from pellucid.records import Dataset
 from pellucid.statistics.metrics import log_loss
+from pellucid.training.methods import finetune
 from pellucid.training.recipes import named
 from pellucid.training.training import learn
-from pellucid.training.methods import finetune
 
 RESULTS = Path(__file__).parent / "results" / "finetuning.jsonl"
 HELD_OUT = 1 / 3
@@ -37,9 +37,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rate 1e-4": {"learning_rate": 1e-4},
     "rate 3e-4": {"learning_rate": 3e-4},
     "rate 1e-3": {"learning_rate": 1e-3},
-    "rate 1e-4, the last layer's 1e-3": {"learning_rate": 1e-4, "output_rate": 10.0},
-    "rate 3e-4, the last layer's 3e-5": {"learning_rate": 3e-4, "output_rate": 0.1},
-    "rate 3e-4, statistics of its own": {"learning_rate": 3e-4, "frozen_statistics": False},
+    "rate 1e-4, the last layer's 1e-3": {"learning_rate": 1e-4, "head_lr_scale": 10.0},
+    "rate 3e-4, the last layer's 3e-5": {"learning_rate": 3e-4, "head_lr_scale": 0.1},
+    "rate 3e-4, statistics of its own": {"learning_rate": 3e-4, "freeze_batchnorm": False},
     "rate 3e-4, zoomed and turned too": {"learning_rate": 3e-4, "augmentation": ("flip", "zoom:0.2", "rotate:10")},
     "rate 3e-4, 2 epochs": {"learning_rate": 3e-4, "epochs": 2},
 }

@@ -92,9 +92,9 @@ def folds(work: Path) -> dict[str, Any]:
     from pellucid.inference.features import features
     from pellucid.networks import backbones
     from pellucid.records import PictureFiles, Split
-    from pellucid.training.recipes import named
     from pellucid.training.methods.features import folds as drawn
     from pellucid.training.methods.features import last_layer
+    from pellucid.training.recipes import named
 
     data = pellucid.load(photos())
     parts = list(data)

@@ -233,7 +233,7 @@ def test_any_pair_is_read_or_refused(tmp_path_factory, images, values, head):
 
 def test_mnist_has_its_known_moments(data_root):
     found = measure(load(data_root / "mnist").train.pictures)
-    np.testing.assert_allclose([*found.mean, *found.deviation], [0.1307, 0.3081], atol=5e-5)
+    np.testing.assert_allclose([*found.mean, *found.std], [0.1307, 0.3081], atol=5e-5)
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def test_mean_and_deviation_are_those_of_numpy(pictures):
     found = measure(pictures)
     np.testing.assert_allclose(found.mean, pictures.mean(axis=(0, 2, 3)) / 255, atol=1e-12)
     deviation = pictures.std(axis=(0, 2, 3)) / 255
-    np.testing.assert_allclose(found.deviation, np.where(deviation == 0, 1, deviation), atol=1e-12)
+    np.testing.assert_allclose(found.std, np.where(deviation == 0, 1, deviation), atol=1e-12)
     assert found.shape == pictures.shape[1:]
 
 
@@ -185,10 +185,10 @@ def test_many_pictures_are_measured_in_parts(digits):
 def test_scalings():
     pictures = np.zeros((2, 3, 4, 4), dtype=np.uint8)
     assert measure(pictures, scaling="unit").mean == (0.0, 0.0, 0.0)
-    assert measure(pictures, scaling="unit").deviation == (1.0, 1.0, 1.0)
+    assert measure(pictures, scaling="unit").std == (1.0, 1.0, 1.0)
     assert measure(pictures, scaling="symmetric", fit="crop").mean == (0.5, 0.5, 0.5)
     assert measure(pictures, scaling="symmetric", fit="crop").fit == "crop"
-    assert measure(pictures).deviation == (1.0, 1.0, 1.0), "nothing varies here"
+    assert measure(pictures).std == (1.0, 1.0, 1.0), "nothing varies here"
     with pytest.raises(DataError, match="There are no pictures to measure a mean and a deviation of"):
         measure(pictures[:0])
 
@@ -204,7 +204,7 @@ class TestNormalise:
         how = measure(pictures, scaling=scaling)
         found = normalise(torch.from_numpy(pictures), how)
         assert found.dtype == torch.float32
-        reference = (pictures / 255 - how.mean[0]) / how.deviation[0]
+        reference = (pictures / 255 - how.mean[0]) / how.std[0]
         np.testing.assert_allclose(found.numpy(), reference, atol=2e-6)
 
     def test_ranges(self, torch):
@@ -215,12 +215,10 @@ class TestNormalise:
 
     def test_channels_types_and_memory(self, torch):
         batch = torch.arange(24, dtype=torch.uint8).view(2, 3, 2, 2).to(memory_format=torch.channels_last)
-        how = Preprocessing(channels=3, height=2, width=2, mean=(0.1, 0.2, 0.3), deviation=(0.5, 0.25, 2))
+        how = Preprocessing(channels=3, height=2, width=2, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2))
         found = normalise(batch, how)
         assert found.is_contiguous(memory_format=torch.channels_last)
-        reference = (batch.double() / 255 - torch.tensor(how.mean).view(3, 1, 1)) / torch.tensor(how.deviation).view(
-            3, 1, 1
-        )
+        reference = (batch.double() / 255 - torch.tensor(how.mean).view(3, 1, 1)) / torch.tensor(how.std).view(3, 1, 1)
         torch.testing.assert_close(found, reference.float())
         for dtype in (torch.float64, torch.bfloat16, torch.float16):
             assert normalise(batch, how, dtype).dtype == dtype

@@ -39,7 +39,7 @@ CLASSES = ("cat", "dog", "owl")
 def make(shape: tuple[int, int, int], network: str = "lenet5", **more: Any) -> Model:
     """A model of random weights, so that every pixel matters."""
     torch.manual_seed(0)
-    preprocessing = Preprocessing(channels=shape[0], height=shape[1], width=shape[2], mean=(0.3,), deviation=(0.4,))
+    preprocessing = Preprocessing(channels=shape[0], height=shape[1], width=shape[2], mean=(0.3,), std=(0.4,))
     specification = Specification(
         network=NetworkSpecification(name=network), classes=CLASSES, preprocessing=preprocessing, **more
     )

@@ -90,7 +90,7 @@ def test_activations_are_counted(own, digits):
     with torch.no_grad():
         hidden = network[0](inputs_of(model, sample(digits, "train", 30)[0]))
     assert table["0"]["mean"] == pytest.approx(hidden.mean().item(), rel=1e-3, abs=1e-4)
-    assert table["0"]["deviation"] == pytest.approx(hidden.std(unbiased=False).item(), rel=1e-3)
+    assert table["0"]["std"] == pytest.approx(hidden.std(unbiased=False).item(), rel=1e-3)
     assert (table["0"]["constant"], table["0"]["never above 0"]) == (1, 1)
     assert table["1"]["constant"] >= 1
     assert table["1"]["zeros %"] == pytest.approx((hidden <= 0).float().mean().item(), rel=1e-3)

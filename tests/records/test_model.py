@@ -266,7 +266,7 @@ def test_the_way_in_which_the_description_is_rewritten_is_itself_right(tmp_path)
 
 def test_a_file_of_a_version_that_knew_fewer_settings_is_read(tmp_path):
     def older(document: dict[str, Any]) -> dict[str, Any]:
-        content = {k: v for k, v in document["specification"].items() if k not in ("views", "views_below")}
+        content = {k: v for k, v in document["specification"].items() if k not in ("tta", "tta_below")}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
         for name, array in sorted(make().weights.items()):
             digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
@@ -285,8 +285,8 @@ def test_numbers_that_are_none_in_a_description(tmp_path):
 @pytest.mark.parametrize(
     "values",
     [
-        {"deviation": (0.0,)},
-        {"deviation": (float("nan"),)},
+        {"std": (0.0,)},
+        {"std": (float("nan"),)},
         {"mean": (float("inf"),)},
         {"mean": (0.1, 0.2)},
         {"channels": 2},

@@ -28,7 +28,7 @@ def model():
     specification = Specification(
         network=NetworkSpecification(name="mlp", settings={"widths": [500]}),
         classes=("ant", "<bee>"),
-        preprocessing=Preprocessing(channels=3, height=24, width=32, mean=(0.0,) * 3, deviation=(1.0,) * 3),
+        preprocessing=Preprocessing(channels=3, height=24, width=32, mean=(0.0,) * 3, std=(1.0,) * 3),
         training={"data": {"name": "insects"}},
     )
     return Model(specification, {"w": np.zeros((2, 700), np.float32)})

@@ -327,7 +327,7 @@ def test_the_column_of_layers_is_as_wide_as_their_names():
 
 def test_many_layers_are_drawn_at_most_so_many_the_dead_ones_first():
     layer = {
-        "kind": "ReLU", "units": 4, "zeros": 0.5, "dead": 0, "silent": 1, "mean": 0.1, "deviation": 1.0,
+        "kind": "ReLU", "units": 4, "zeros": 0.5, "dead": 0, "silent": 1, "mean": 0.1, "std": 1.0,
         "edges": [-1.0, 1.0], "counts": [0, 3, 1, 0], "outside": 0.0,
     }  # fmt: skip
     layers = [layer | {"layer": f"l{i}", "dead": int(i == 97)} for i in range(120)]
@@ -340,7 +340,7 @@ def test_many_layers_are_drawn_at_most_so_many_the_dead_ones_first():
 
 def test_what_is_below_zero_has_a_true_minus(monkeypatch):
     layer = {
-        "layer": "l", "kind": "ReLU", "units": 4, "zeros": 0.5, "dead": 0, "silent": 1, "mean": 0.1, "deviation": 1.0,
+        "layer": "l", "kind": "ReLU", "units": 4, "zeros": 0.5, "dead": 0, "silent": 1, "mean": 0.1, "std": 1.0,
         "edges": [-1.5, 1.0], "counts": [0, 3, 1, 0], "outside": 0.0,
     }  # fmt: skip
     figure = Figure("activations", "activations", {"network": "n", "layers": [layer], "n": 5}, title="t", note="")

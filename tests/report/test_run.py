@@ -81,5 +81,5 @@ def test_is_what_the_registry_of_views_names():
 @pytest.mark.parametrize(("frozen", "said"), [(True, "and chose nothing"), (False, "the best epoch was chosen")])
 def test_what_validation_pictures_chose_is_said_as_it_was(frozen, said):
     found = evaluate(Predictions(np.array(["a", "b"]), np.eye(2), ("x", "y"), np.array([0, 1]), split="validation"))
-    (warning,) = warnings(found, {"recipe": {"frozen": frozen}})
+    (warning,) = warnings(found, {"recipe": {"freeze_backbone": frozen}})
     assert said in warning

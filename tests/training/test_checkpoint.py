@@ -50,9 +50,12 @@ RECIPES = {
     "channels last": ("cifar-convnet", {}),
     "muon, averaged, mirrored in turn": (
         "convnet",
-        {"optimizer": "muon", "learning_rate": 0.02, "averaging": 0.9, "augmentation": ("alternating-flip",)},
+        {"optimizer": "muon", "learning_rate": 0.02, "ema_decay": 0.9, "augmentation": ("alternating-flip",)},
     ),
-    "mixed precision, muon at one norm": ("convnet", {"optimizer": "muon", "unit_kernels": True, "precision": "mixed"}),
+    "mixed precision, muon at one norm": (
+        "convnet",
+        {"optimizer": "muon", "normalise_kernels": True, "precision": "mixed"},
+    ),
 }
 
 

@@ -18,7 +18,7 @@ from pellucid.training.recipes import Recipe
 from pellucid.training.schedules import learning_rate
 
 N = 23
-PREPROCESSING = Preprocessing(channels=1, height=4, width=5, mean=(0.4,), deviation=(0.3,))
+PREPROCESSING = Preprocessing(channels=1, height=4, width=5, mean=(0.4,), std=(0.3,))
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_a_parameter_without_a_gradient_stays(name):
 
 def test_rates_of_biases_and_of_the_output_layer():
     module = network()
-    recipe = Recipe(optimizer="sgd", momentum=0.0, weight_decay=0.0, bias_rate=3.0, output_rate=5.0)
+    recipe = Recipe(optimizer="sgd", momentum=0.0, weight_decay=0.0, bias_lr_scale=3.0, head_lr_scale=5.0)
     before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
     optimizer = make_optimizer(module, recipe)
     for parameter in module.parameters():
@@ -142,7 +142,7 @@ def test_muon_is_what_its_formula_says(unit):
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(6, 4, bias=False), nn.Linear(4, 3))
     recipe = Recipe(
-        optimizer="muon", momentum=0.5, other_momentum=0.25, weight_decay=0.1, unit_kernels=unit, learning_rate=0.2
+        optimizer="muon", momentum=0.5, sgd_momentum=0.25, weight_decay=0.1, normalise_kernels=unit, learning_rate=0.2
     )
     optimizer = make_optimizer(module, recipe)
     wanted = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}

@@ -296,7 +296,7 @@ def test_joining(second):
         with processes.joined("cpu") as again:
             assert again is together
         assert "the means over the processes" in list(processes.notes(nn.BatchNorm1d(1)))[1]
-        assert "hardest pictures of its own part" in list(processes.notes(nn.Linear(1, 1), hardest=0.5))[1]
+        assert "hardest pictures of its own part" in list(processes.notes(nn.Linear(1, 1), hard_fraction=0.5))[1]
         threads = torch.get_num_threads()
         try:
             second.setattr(processes, "_cores", lambda: 7)

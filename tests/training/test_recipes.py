@@ -46,7 +46,8 @@ def test_a_run_with_it_is_resumed_with_the_same_network(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"optimizer": "adam"}, {"averaging": 0.9}, {"hardest": 0.2}, {"weight_decay": 0.1}, {"momentum": 0.5}]
+    "change",
+    [{"optimizer": "adam"}, {"ema_decay": 0.9}, {"hard_fraction": 0.2}, {"weight_decay": 0.1}, {"momentum": 0.5}],
 )
 @pytest.mark.parametrize("network", ["perceptron", Perceptron])
 def test_what_the_rule_of_a_network_has_no_use_for_is_refused(network, change):
@@ -62,13 +63,13 @@ def test_a_recipe_that_has_more_than_the_rule_needs_is_no_mistake():
     idle = dict(choice.idle())
     assert plan_for(choice, "default", idle | {"learning_rate": 0.5}).optimizer == "sgd", "which is what it does"
     assert plan_for(choice, "plain", {"learning_rate": 0.5}).optimizer == "adam"
-    assert plan_for(choice, named("best"), {"epochs": 2}).averaging == 0.998
+    assert plan_for(choice, named("best"), {"epochs": 2}).ema_decay == 0.998
 
 
 @pytest.mark.parametrize("name", ["record", "best"])
 def test_its_parts_work_with_another_network(name):
     model = pellucid.train(few(), "mlp", recipe=name, epochs=2, progress=False)
-    assert model.specification.views == RECIPES[name]["views"]
+    assert model.specification.tta == RECIPES[name]["tta"]
     assert model.specification.temperature != 1, "smoothed labels are calibrated"
     found = pellucid.predict(model, few().test)
     assert len(found) == 20

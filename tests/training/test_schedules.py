@@ -17,7 +17,7 @@ RATE = 0.1
 
 
 def rates(per_epoch: int = 5, **recipe: Any) -> list[float]:
-    recipe = Recipe(**({"epochs": 4, "learning_rate": RATE, "warm_up": 0.0} | recipe))
+    recipe = Recipe(**({"epochs": 4, "learning_rate": RATE, "warmup": 0.0} | recipe))
     return [learning_rate(recipe, step, per_epoch) for step in range(recipe.epochs * per_epoch)]
 
 
@@ -49,20 +49,20 @@ def test_step_is_torchs():
 
 
 def test_one_cycle_rises_and_falls_in_straight_lines():
-    found = rates(schedule="one-cycle", warm_up=0.25)
+    found = rates(schedule="one-cycle", warmup=0.25)
     assert found[:5] == pytest.approx([RATE * (i + 1) / 5 for i in range(5)])
     assert found[5:] == pytest.approx([RATE * (1 - i / 15) for i in range(15)])
 
 
 @given(
     schedule=st.sampled_from(sorted(SCHEDULES)),
-    warm_up=st.floats(0, 0.99),
+    warmup=st.floats(0, 0.99),
     epochs=st.integers(1, 6),
     per_epoch=st.integers(1, 7),
 )
-def test_every_schedule_warms_up_to_the_highest_rate_and_is_never_above_it(schedule, warm_up, epochs, per_epoch):
-    found = rates(per_epoch, schedule=schedule, warm_up=warm_up, epochs=epochs)
-    rising = round(warm_up * epochs * per_epoch)
+def test_every_schedule_warms_up_to_the_highest_rate_and_is_never_above_it(schedule, warmup, epochs, per_epoch):
+    found = rates(per_epoch, schedule=schedule, warmup=warmup, epochs=epochs)
+    rising = round(warmup * epochs * per_epoch)
     assert all(0 < rate <= RATE * (1 + 1e-12) for rate in found)
     assert found[:rising] == sorted(found[:rising])
     assert found[rising:] == sorted(found[rising:], reverse=True)

@@ -199,7 +199,7 @@ def test_the_scaling_reaches_the_model(few, scaling, mean, deviation):
     pictures = training.data.train.pictures / 255
     assert preprocessing.scaling == scaling
     assert preprocessing.mean == pytest.approx([pictures.mean() if mean is None else mean])
-    assert preprocessing.deviation == pytest.approx([pictures.std() if deviation is None else deviation])
+    assert preprocessing.std == pytest.approx([pictures.std() if deviation is None else deviation])
 
 
 def test_a_size_reaches_the_model(few):
@@ -405,7 +405,7 @@ def test_very_few_pictures_are_learned_from_or_refused_in_a_sentence(digits, net
 # When it goes wrong
 def test_a_loss_that_is_no_number_ends_in_a_sentence(few):
     with pytest.raises(TrainingError) as caught:
-        quick(few, learning_rate=1e30, schedule="constant", warm_up=0.0)
+        quick(few, learning_rate=1e30, schedule="constant", warmup=0.0)
     assert "stopped being a number in epoch 1, so nothing was learned" in str(caught.value)
     assert "for example 0.1," in str(caught.value), "the rate after an absurd one is one that may work"
 

@@ -21,7 +21,7 @@ PLANS = {
     "lenet5, sgd": ("lenet5", {"optimizer": "sgd", "learning_rate": 0.05}),
     "mlp, class weights, clipped, averaged": (
         "mlp",
-        {"class_weights": "balanced", "gradient_clip": 0.5, "averaging": 0.9, "augmentation": ("shift:1",)},
+        {"class_weights": "balanced", "gradient_clip": 0.5, "ema_decay": 0.9, "augmentation": ("shift:1",)},
     ),
     "perceptron": ("perceptron", {}),
 }

@@ -51,14 +51,12 @@ def test_numbers_are_tried_as_they_can_be_typed():
     [
         PLAN,
         Recipe(weight_decay=0.05, batch_size=100, augmentation=("rotate:10", "flip")),
-        Recipe(learning_rate=1.0, warm_up=0.5, label_smoothing=0.3, weight_decay=0.0),
+        Recipe(learning_rate=1.0, warmup=0.5, label_smoothing=0.3, weight_decay=0.0),
     ],
 )
 def test_the_plan_itself_is_among_what_is_usually_searched(plan):
     found = space(usual(plan, "cross-entropy"), plan)
-    assert set(found) == {
-        *("learning_rate", "weight_decay", "batch_size", "warm_up", "augmentation", "label_smoothing")
-    }
+    assert set(found) == {*("learning_rate", "weight_decay", "batch_size", "warmup", "augmentation", "label_smoothing")}
     for name, dimension in found.items():
         nearest = dimension.nearest(getattr(plan, name))
         assert nearest is not None
@@ -105,7 +103,7 @@ def test_what_is_given_wrongly(given, sentence):
         ("batch_size", "8.5..16", "batch size was given as 8.5, but should be "),
         ("batch_size", "8", "The search of batch_size was given as '8', but takes two values at least:"),
         ("batch_size", "8,many", "batch size was given as 'many', but should be "),
-        ("warm_up", "", "The search of warm_up was given as '', but takes two values at least:"),
+        ("warmup", "", "The search of warmup was given as '', but takes two values at least:"),
     ],
 )
 def test_what_cannot_be_searched(name, text, sentence):

@@ -146,7 +146,7 @@ def test_a_name_that_is_no_text_is_refused_before_anything_is_done(few, what):
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
-        ({"learning_rate": 1e30, "schedule": "constant", "warm_up": 0.0}, TrainingError),
+        ({"learning_rate": 1e30, "schedule": "constant", "warmup": 0.0}, TrainingError),
         ({"network": "lenet6"}, UsageError),
         ({"optimizer": "adm"}, UsageError),
         ({"network": "convnet", "size": 2}, PellucidError),

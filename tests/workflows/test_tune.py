@@ -293,7 +293,7 @@ def test_the_command_says_every_setting(few):
 
 def test_the_command_says_a_plan_that_was_handed_over(few, monkeypatch):
     recipe = pellucid.Recipe(
-        epochs=1, optimizer="sgd", learning_rate=0.12345678, momentum=0.5, views=("shift",), augmentation=("shift:1",)
+        epochs=1, optimizer="sgd", learning_rate=0.12345678, momentum=0.5, tta=("shift",), augmentation=("shift:1",)
     )
     found = quick(few, "mlp", recipe=recipe, trials=1, search=["loss=none,hinge"], source="digits", epochs=1)
     words = shlex.split(found.command)

@@ -84,7 +84,7 @@ def _as_learned(dataset: Dataset, model: Model) -> Dataset | None:
     plan = model.specification.training.get("recipe")
     if "train" not in dataset.splits or not isinstance(plan, dict):
         return None
-    if plan.get("frozen"):  # all of train taught it; nothing was carved
+    if plan.get("freeze_backbone"):  # all of train taught it; nothing was carved
         return dataset
     try:
         return with_validation(dataset, plan["validation_fraction"], plan["split_seed"])

@@ -351,7 +351,7 @@ def _finish(done: Run, *, as_json: bool) -> None:
         raise typer.Exit(130)
     say = console.say if as_json else typer.echo
     if done.scored != "test":
-        chose = "nothing was chosen by it" if done.training.recipe.frozen else "it chose the epoch"
+        chose = "nothing was chosen by it" if done.training.recipe.freeze_backbone else "it chose the epoch"
         console.notes([f"there is no test split; these findings are of the {done.scored} split; {chose}."])
     console.emit(done.findings, as_json=as_json)
     say(console.plain(f"Model   {done.folder.model}"))

@@ -23,7 +23,7 @@ EXAMPLES = """  pellucid tune mnist --network lenet5 --epochs 3
   pellucid tune mnist --network mlp --search weight_decay --search augmentation=none,shift:2,flip+shift:2
   pellucid tune --resume tunes/mnist-mlp-001 --trials 40
 
-What is searched where no --search is given: learning_rate, weight_decay, batch_size, warm_up,
+What is searched where no --search is given: learning_rate, weight_decay, batch_size, warmup,
 label_smoothing and augmentation. --search NAME alone takes the usual range of NAME."""
 
 

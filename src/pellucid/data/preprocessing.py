@@ -147,7 +147,7 @@ def measure(pictures: Decoded, *, fit: Fit = "stretch", scaling: Scaling = "stan
         fit=fit,
         scaling=scaling,
         mean=mean,
-        deviation=deviation,
+        std=deviation,
     )
 
 
@@ -168,7 +168,7 @@ def normalise(batch: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dt
     # Half precision would lose what the sum needs: it is taken in float32, and rounded once.
     working = torch.float64 if dtype == torch.float64 else torch.float32
     mean = torch.tensor(preprocessing.mean, dtype=torch.float64)
-    deviation = torch.tensor(preprocessing.deviation, dtype=torch.float64)
+    deviation = torch.tensor(preprocessing.std, dtype=torch.float64)
     scale = (1 / (255 * deviation)).to(batch.device, working).view(1, -1, 1, 1)
     shift = (-mean / deviation).to(batch.device, working).view(1, -1, 1, 1)
     # In place, in the copy that the cast makes. `addcmul` would be one call, but takes three times as long with these

@@ -133,10 +133,10 @@ def _outputs(
             if len(chunk.pictures):
                 told = None if progress is None else _after(before, len(split), progress)
                 outputs = run(chunk.pictures, told)
-                if specification.views:
+                if specification.tta:
                     held = gather(_held(chunk.pictures), slice(None))
                     mapping = partial(probabilities, specification.probabilities, temperature=specification.temperature)
-                    outputs = look_again(outputs, held, run, mapping, specification.views, specification.views_below)
+                    outputs = look_again(outputs, held, run, mapping, specification.tta, specification.tta_below)
                 found.append(outputs)
             yield from [None] * (len(chunk.pictures) + len(chunk.reasons))
 

@@ -18,7 +18,7 @@ from pellucid.records import Figure, Findings, Model, Table
 PICTURES = 500
 """So many pictures are looked at where no limit is given."""
 
-COLUMNS = ("layer", "kind", "units", "mean", "deviation", "zeros %", "constant", "never above 0")
+COLUMNS = ("layer", "kind", "units", "mean", "std", "zeros %", "constant", "never above 0")
 _BINS = 60
 _EACH = 40_000
 """So many values of each layer are kept for its histogram."""
@@ -141,7 +141,7 @@ def activations(
                 "dead": dead,
                 "silent": silent,
                 "mean": rounded(mean),
-                "deviation": rounded(deviation),
+                "std": rounded(deviation),
                 "edges": [rounded(edges[0]), rounded(edges[-1])],
                 # What lies outside is counted at the ends; exact zeros apart, which would hide all else.
                 "counts": np.histogram(values[values != 0].clip(edges[0], edges[-1]), edges)[0].tolist(),

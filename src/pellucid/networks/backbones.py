@@ -152,7 +152,7 @@ def _lite0() -> Backbone:
     assert len(names) == len(given)
     weights = dict(zip(names, given.values(), strict=True))
     preprocessing = Preprocessing(
-        channels=3, height=_SIDE, width=_SIDE, fit="crop", scaling="symmetric", mean=(0.5,) * 3, deviation=(0.5,) * 3
+        channels=3, height=_SIDE, width=_SIDE, fit="crop", scaling="symmetric", mean=(0.5,) * 3, std=(0.5,) * 3
     )
     return Backbone("lite0", weights, "classifier", imagenet_classes(), preprocessing, temperature=_LITE0_TEMPERATURE)
 

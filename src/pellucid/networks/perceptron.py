@@ -44,7 +44,7 @@ class Perceptron(Network):
         "learning_rate": 1.0,
         "weight_decay": 0.0,
         "schedule": "constant",
-        "warm_up": 0.0,
+        "warmup": 0.0,
         "scaling": "unit",
     }
 

@@ -116,7 +116,7 @@ def backbone(name: str, *, weights: str | Path | None = None, download: bool = F
         fit="crop",
         scaling="given",
         mean=tuple(settings.get("mean") or (0.5,) * 3),
-        deviation=tuple(settings.get("std") or (0.5,) * 3),
+        std=tuple(settings.get("std") or (0.5,) * 3),
     )
     known = backbones.imagenet_classes() if classes == 1000 == len(given[f"{classifier}.weight"]) else ()
     return Backbone(f"{TIMM}{_plain(name)}", given, classifier, known, preprocessing)

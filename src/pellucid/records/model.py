@@ -36,16 +36,16 @@ class Preprocessing(Record):
     """How a picture becomes the network's input; `pellucid.data.preprocessing` is the one implementation.
 
     A picture is brought to `channels` and `height`×`width`, and its values v (0 to 255) become
-    (v / 255 − mean) / deviation, per channel.
+    (v / 255 − mean) / std, per channel.
 
     Attributes:
         channels: 1 (grey) or 3 (RGB).
         height, width: in pixels.
         fit: how a picture of another size is brought there: `stretch` both sides, `crop` the middle after the shorter
             side fits, or `pad` with black after the longer side fits.
-        scaling: where `mean` and `deviation` come from: `unit` (÷ 255: 0 and 1), `symmetric` (−1 to 1: 0.5 and 0.5),
+        scaling: where `mean` and `std` come from: `unit` (÷ 255: 0 and 1), `symmetric` (−1 to 1: 0.5 and 0.5),
             `standard` (the training pictures' own mean and standard deviation), or `given` (by a backbone).
-        mean, deviation: one value a channel, or one for all, in units of 255.
+        mean, std: one value a channel, or one for all, in units of 255.
     """
 
     channels: Literal[1, 3]
@@ -54,19 +54,19 @@ class Preprocessing(Record):
     fit: Literal["stretch", "crop", "pad"] = "stretch"
     scaling: Literal["unit", "symmetric", "standard", "given"] = "standard"
     mean: tuple[float, ...] = (0.0,)
-    deviation: tuple[float, ...] = (1.0,)
+    std: tuple[float, ...] = (1.0,)
 
-    @field_validator("deviation")
+    @field_validator("std")
     @classmethod
-    def _positive(cls, deviation: tuple[float, ...]) -> tuple[float, ...]:
-        if any(value <= 0 for value in deviation):
-            raise ValueError("the deviation must be positive")
-        return deviation
+    def _positive(cls, std: tuple[float, ...]) -> tuple[float, ...]:
+        if any(value <= 0 for value in std):
+            raise ValueError("the standard deviation (std) must be positive")
+        return std
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> Self:
-        if not {len(self.mean), len(self.deviation)} <= {1, self.channels}:
-            raise ValueError("mean and deviation have one value a channel, or one for all")
+        if not {len(self.mean), len(self.std)} <= {1, self.channels}:
+            raise ValueError("mean and std have one value a channel, or one for all")
         return self
 
     @property
@@ -100,7 +100,7 @@ class Specification(Record):
         probabilities: how its outputs become probabilities: a key of `pellucid.inference.probabilities`.
         temperature: what the logits are divided by before that (calibration; 1 is none).
         abstain_below: the probability below which it should say that it does not know; None never abstains.
-        views, views_below: how a prediction looks again (see `pellucid.inference.tta`) where the probability of its
+        tta, tta_below: how a prediction looks again (see `pellucid.inference.tta`) where the probability of its
             first look is below that.
         training: how it was trained: settings, seed, versions, the data's name and fingerprint.
         metrics: what was measured while it was trained, each with its n.
@@ -114,8 +114,8 @@ class Specification(Record):
     probabilities: str = "softmax"
     temperature: float = Field(default=1.0, gt=0)
     abstain_below: float | None = None
-    views: tuple[Literal["flip", "shift"], ...] = ()
-    views_below: float = Field(default=1.0, ge=0, le=1)
+    tta: tuple[Literal["flip", "shift"], ...] = ()
+    tta_below: float = Field(default=1.0, ge=0, le=1)
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
 

@@ -72,7 +72,7 @@ def warnings(findings: Findings, about: Mapping[str, Any]) -> list[str]:
             "validation": "by which the best epoch was chosen, so the numbers are somewhat too good",
             "train": "from which the model learned, so the numbers are too good",
         }[measured]
-        if measured == "validation" and about.get("recipe", {}).get("frozen"):
+        if measured == "validation" and about.get("recipe", {}).get("freeze_backbone"):
             why = "which taught the model nothing, and chose nothing"
         found.append(f"No test pictures were scored. What is shown was measured on the {PICTURES[measured]}, {why}.")
     return found

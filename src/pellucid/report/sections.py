@@ -190,7 +190,7 @@ def _notes(about: Mapping[str, Any]) -> list[Part]:
     return [{"kind": "list", "title": "Notes on the data", "lines": lines}] if lines else []
 
 
-_OF_A_LAST_LAYER = {"backbone", "frozen", "loss", "class_weights", "balance_from", "split_seed"}
+_OF_A_LAST_LAYER = {"backbone", "freeze_backbone", "loss", "class_weights", "balance_above_ratio", "split_seed"}
 
 
 def _training(about: Mapping[str, Any]) -> list[Part]:
@@ -206,7 +206,7 @@ def _training(about: Mapping[str, Any]) -> list[Part]:
     recipe = dict(about.get("recipe", {}))
     if recipe.get("loss") is None and about.get("loss"):
         recipe["loss"] = about["loss"]  # the recipe leaves it to the network
-    if recipe.get("frozen"):  # the last layer is solved for: there are no epochs, steps and rates to tell of
+    if recipe.get("freeze_backbone"):  # the last layer is solved for: there are no epochs, steps and rates to tell of
         recipe = {key: value for key, value in recipe.items() if key in _OF_A_LAST_LAYER}
     facts += _flat(recipe)
     facts += _flat(about.get("preprocessing", {}), "Pictures: ")

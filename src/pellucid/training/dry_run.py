@@ -108,7 +108,7 @@ def rehearsal(
     network, recipe, changed = settle(data, network, recipe, started=start is not None, changes=changes or {})
     choice = choose_network(network, settings, start, recipe)
     plan = plan_for(choice, recipe, changed)
-    if plan.frozen:
+    if plan.freeze_backbone:
         raise UsageError(
             "This plan solves for the last layer at once: it has no steps, so there is no learning rate, batch size or "
             "number of epochs to find. Train it as it is, or the whole network with the recipe finetune."

@@ -231,7 +231,7 @@ def _learn_epoch(
 def set_to_learn(network: nn.Module, recipe: Recipe) -> None:
     """Puts a network into training mode, but for the statistics that the recipe leaves as they are."""
     network.train()
-    if recipe.frozen_statistics:
+    if recipe.freeze_batchnorm:
         for part in network.modules():
             if isinstance(part, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 (what all kinds of it derive from)
                 part.eval()

@@ -154,9 +154,9 @@ class Muon(Optimizer):
 
         M ← μ M + G,    W ← W − η √max(1, rows/columns) · orthogonal(G + μ M)
 
-    With `unit_kernels`, W is first brought to the norm √rows, and the square root is left out: for layers that a
+    With `normalise_kernels`, W is first brought to the norm √rows, and the square root is left out: for layers that a
     normalisation follows, where the norm of W does nothing but weaken its steps. Biases, normalisation layers and the
-    output layer learn by gradient descent with Nesterov's momentum `other_momentum`. Weight decay stands apart from the
+    output layer learn by gradient descent with Nesterov's momentum `sgd_momentum`. Weight decay stands apart from the
     gradient: at each step, what decays shrinks by the share `weight_decay`, times the learning rate relative to its
     highest.
     """
@@ -165,9 +165,9 @@ class Muon(Optimizer):
 
     def update(self, group: Group, parameters: list[nn.Parameter], gradients: Tensors, rate: float) -> None:
         recipe = self.recipe
-        momentum = recipe.momentum if group.hidden else recipe.other_momentum
+        momentum = recipe.momentum if group.hidden else recipe.sgd_momentum
         (buffers,) = self.remembered(parameters)
-        unit = group.hidden and recipe.unit_kernels
+        unit = group.hidden and recipe.normalise_kernels
         shrink = 1 - group.weight_decay * rate / (group.rate * recipe.learning_rate)
         for parameter, buffer, gradient in zip(parameters, buffers, gradients, strict=True):
             buffer.mul_(momentum).add_(gradient)
@@ -244,7 +244,7 @@ def parameter_groups(parameters: Iterable[nn.Parameter], recipe: Recipe) -> list
     decay = recipe.weight_decay
     groups = [
         Group(weights[:-1], decay, 1.0, hidden=True),
-        Group(weights[-1:], decay, recipe.output_rate, hidden=False),
-        Group(others, decay if recipe.optimizer == "muon" else 0.0, recipe.bias_rate, hidden=False),
+        Group(weights[-1:], decay, recipe.head_lr_scale, hidden=False),
+        Group(others, decay if recipe.optimizer == "muon" else 0.0, recipe.bias_lr_scale, hidden=False),
     ]
     return [group for group in groups if group.parameters]

@@ -250,7 +250,7 @@ def running_statistics(modules: Iterable[nn.Module]) -> list[torch.Tensor]:
     ]
 
 
-def notes(network: nn.Module, hardest: float = 1.0) -> Iterator[str]:
+def notes(network: nn.Module, hard_fraction: float = 1.0) -> Iterator[str]:
     """What a person should know of a training that is shared."""
     size = _current.size
     if size == 1:
@@ -261,7 +261,7 @@ def notes(network: nn.Module, hardest: float = 1.0) -> Iterator[str]:
             "Batch normalisation took its averages over each process's own part of a batch; the running statistics "
             "that the model keeps are the means over the processes."
         )
-    if hardest < 1:
+    if hard_fraction < 1:
         yield (
             "Each process learned from the hardest pictures of its own part of a batch; with another number of "
             "processes these are others."

@@ -21,14 +21,14 @@ class Recipe(BaseModel):
         batch_size: how many pictures one step learns from, at most; an epoch is cut into batches of nearly equal size.
         optimizer: a key of `pellucid.training.optimizers`: sgd, adagrad, rmsprop, adam, adamw, muon.
         learning_rate: the highest one; the schedule lowers it.
-        bias_rate, output_rate: what the learning rate is multiplied by for biases and normalisation layers, and for the
-            weights of the output layer.
+        bias_lr_scale, head_lr_scale: factors on the learning rate: of biases and normalisation layers; of the output
+            layer's weights.
         momentum: of sgd and muon (Nesterov's); for adam and adamw the first of the two averages.
-        other_momentum: with muon, the momentum of what is no hidden weight.
-        unit_kernels: with muon, whether hidden weights are kept at one norm.
+        sgd_momentum: with muon, the momentum of what is no hidden weight.
+        normalise_kernels: with muon, whether hidden weights are kept at one norm.
         weight_decay: how strongly weights are drawn to zero; biases and normalisation layers are left alone.
         schedule: a key of `pellucid.training.schedules`: constant, step, cosine, one-cycle.
-        warm_up: the share of all steps in which the learning rate rises from near zero.
+        warmup: the share of all steps in which the learning rate rises from near zero.
         step_epochs, step_factor: for `step`: every so many epochs the rate is multiplied by the factor.
         gradient_clip: the largest norm that all gradients together may have; None for any.
         loss: a key of `pellucid.training.losses`: cross-entropy, squared-error, hinge; None for the network's own.
@@ -38,10 +38,10 @@ class Recipe(BaseModel):
         augmentation: what is done to training pictures, each as `name` or `name:amount`: shift:2, flip, rotate:10 ...
         precision: `full` computes in float32; `mixed` in bfloat16 where the device is faster in it, with weights and
             sums kept in float32, and as `full` elsewhere.
-        hardest: the share of each batch that is learned from: the pictures with the largest losses at that moment.
-        averaging: the share of the past that an average of the weights keeps at each step; the average is what is
+        hard_fraction: the share of each batch to learn from: the pictures with the largest losses at that step.
+        ema_decay: the share of the past that an average of the weights keeps at each step; the average is what is
             measured and kept. None keeps the weights themselves.
-        views, views_below: how a prediction looks again, mirrored (`flip`) or moved by a pixel (`shift`), where the
+        tta, tta_below: how a prediction looks again, mirrored (`flip`) or moved by a pixel (`shift`), where the
             probability of its first look is below that; the model remembers it.
         early_stopping: stop when validation has not got better for so many epochs; None never stops early.
         keep: `best` keeps the epoch with the best validation accuracy, `last` the last one.
@@ -51,10 +51,10 @@ class Recipe(BaseModel):
         split_seed: the seed of that carving; apart from the training's own, so that seeds are compared on one split.
         backbone: a network that has learned before, whose weights are begun with: lite0, timm:NAME; None for none.
         frozen: whether only the last layer learns, from what the backbone says of the pictures.
-        frozen_statistics: whether batch normalisation keeps the means and deviations that it begins with.
+        freeze_batchnorm: whether batch normalisation keeps the means and deviations that it begins with.
         best_within: with a backbone, the seconds within which what fits is tried, and validation chooses.
-        balance_from: with `frozen`, classes count alike where the most frequent is so many times as frequent as the
-            rarest; None for never.
+        balance_above_ratio: with `freeze_backbone`, weigh classes alike if the most frequent is at least this many times as
+            frequent as the rarest; None for never.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,14 +63,14 @@ class Recipe(BaseModel):
     batch_size: int = Field(default=64, ge=1)
     optimizer: str = "adamw"
     learning_rate: float = Field(default=2e-3, gt=0, allow_inf_nan=False)
-    bias_rate: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    output_rate: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    bias_lr_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    head_lr_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    other_momentum: float = Field(default=0.85, ge=0, lt=1)
-    unit_kernels: bool = False
+    sgd_momentum: float = Field(default=0.85, ge=0, lt=1)
+    normalise_kernels: bool = False
     weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
     schedule: str = "one-cycle"
-    warm_up: float = Field(default=0.2, ge=0, lt=1)
+    warmup: float = Field(default=0.2, ge=0, lt=1)
     step_epochs: int = Field(default=1, ge=1)
     step_factor: float = Field(default=0.5, gt=0, le=1)
     gradient_clip: float | None = Field(default=None, gt=0)
@@ -80,10 +80,10 @@ class Recipe(BaseModel):
     initialisation: str | None = None
     augmentation: tuple[str, ...] = ()
     precision: Literal["full", "mixed"] = "full"
-    hardest: float = Field(default=1.0, gt=0, le=1)
-    averaging: float | None = Field(default=None, gt=0, lt=1)
-    views: tuple[Literal["flip", "shift"], ...] = ()
-    views_below: float = Field(default=1.0, ge=0, le=1)
+    hard_fraction: float = Field(default=1.0, gt=0, le=1)
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    tta: tuple[Literal["flip", "shift"], ...] = ()
+    tta_below: float = Field(default=1.0, ge=0, le=1)
     early_stopping: int | None = Field(default=None, ge=1)
     keep: Literal["best", "last"] = "best"
     scaling: Literal["unit", "symmetric", "standard"] = "standard"
@@ -91,9 +91,9 @@ class Recipe(BaseModel):
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)
     split_seed: int = Field(default=0, ge=0)
     backbone: str | None = None
-    frozen: bool = False
-    balance_from: float | None = Field(default=3.0, ge=1, allow_inf_nan=False)
-    frozen_statistics: bool = False
+    freeze_backbone: bool = False
+    balance_above_ratio: float | None = Field(default=3.0, ge=1, allow_inf_nan=False)
+    freeze_batchnorm: bool = False
     best_within: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     @field_validator("augmentation", mode="before")
@@ -139,10 +139,10 @@ NO_NETWORK = (
 
 _WHITENED: dict[str, Any] = {
     "optimizer": "muon",
-    "unit_kernels": True,
+    "normalise_kernels": True,
     "momentum": 0.6,
-    "other_momentum": 0.85,
-    "bias_rate": 20.0,
+    "sgd_momentum": 0.85,
+    "bias_lr_scale": 20.0,
     "weight_decay": 0.007,
     "label_smoothing": 0.2,
     "keep": "last",
@@ -151,17 +151,17 @@ _WHITENED: dict[str, Any] = {
 _COLOUR: dict[str, Any] = {
     "batch_size": 250,
     "learning_rate": 0.1,
-    "warm_up": 0.1,
-    "output_rate": 0.04,
+    "warmup": 0.1,
+    "head_lr_scale": 0.04,
     "augmentation": ("alternating-flip", "shift-mirrored:2"),
-    "views": ("flip", "shift"),
+    "tta": ("flip", "shift"),
 }
 
 RECIPES: dict[str, dict[str, Any]] = {
     # The network's own recipe: what it declares as its difference from Recipe().
     "default": {},
     # Photos: a backbone that stays as it is, and a last layer on what it says. See training/transfer/frozen.py.
-    "features": {"backbone": "lite0", "frozen": True, "fit": "crop", "scaling": "symmetric"},
+    "features": {"backbone": "lite0", "freeze_backbone": True, "fit": "crop", "scaling": "symmetric"},
     # The same, and then all of the network at a low rate. See training/transfer/finetune.py.
     "finetune": {
         "backbone": "lite0",
@@ -172,7 +172,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         # Of five tried on training photos alone: LOG.md, 2026-11-25.
         "learning_rate": 3e-5,
         "augmentation": ("flip",),
-        "frozen_statistics": True,
+        "freeze_batchnorm": True,
         "validation_fraction": 0.2,
     },
     # Nothing learned before: what a backbone is worth, to compare with.
@@ -184,8 +184,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "epochs": 1,
         "batch_size": 500,
         "learning_rate": 0.14,
-        "warm_up": 0.2,
-        "output_rate": 0.2,
+        "warmup": 0.2,
+        "head_lr_scale": 0.2,
         # Half precision gains nothing with so few kernels; with it two seeds of 29 were off by two per cent and more.
         "precision": "full",
     },
@@ -195,14 +195,14 @@ RECIPES: dict[str, dict[str, Any]] = {
         "epochs": 12,
         "batch_size": 250,
         "learning_rate": 0.1,
-        "warm_up": 0.1,
-        "output_rate": 0.2,
-        "averaging": 0.998,
+        "warmup": 0.1,
+        "head_lr_scale": 0.2,
+        "ema_decay": 0.998,
         "augmentation": ("rotate:12", "zoom:0.12", "shift:2"),
-        "views": ("shift",),
+        "tta": ("shift",),
     },
     # Small colour pictures, 90 % on CIFAR-10 soon. A further look changes no surer answer for the better: LOG.md.
-    "quick": {**_WHITENED, **_COLOUR, "epochs": 3, "validation_fraction": 0.02, "views_below": 0.9},
+    "quick": {**_WHITENED, **_COLOUR, "epochs": 3, "validation_fraction": 0.02, "tta_below": 0.9},
     # Small colour pictures, 94 % on CIFAR-10.
     "record": {**_WHITENED, **_COLOUR, "epochs": 12, "validation_fraction": 0.02},
     # What a first tutorial does: Adam at a constant rate, pixels from 0 to 1, the last epoch.
@@ -212,7 +212,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-3,
         "weight_decay": 0.0,
         "schedule": "constant",
-        "warm_up": 0.0,
+        "warmup": 0.0,
         "scaling": "unit",
         "keep": "last",
     },

@@ -72,16 +72,16 @@ class Gradient:
         self.loss = loss
         self.weights = weights
         self.clip = recipe.gradient_clip
-        self.hardest = recipe.hardest
+        self.hard_fraction = recipe.hard_fraction
         self.precision = recipe.precision
         self.optimizer = make_optimizer(network, recipe)
-        self.average = None if recipe.averaging is None else Average(network, recipe.averaging)
+        self.average = None if recipe.ema_decay is None else Average(network, recipe.ema_decay)
 
     def step(
         self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         everything = None
-        if self.hardest < 1:
+        if self.hard_fraction < 1:
             inputs, labels, everything = self._hardest(inputs, labels)
         with computing(self.precision, inputs.device):
             outputs = self.network(inputs)
@@ -117,7 +117,7 @@ class Gradient:
             part.training = mode
         losses = self.loss.each(outputs, labels)
         # Two at least, since batch normalisation takes averages; in the order in which they stood.
-        kept = losses.topk(min(len(labels), max(2, math.ceil(self.hardest * len(labels))))).indices.sort().values
+        kept = losses.topk(min(len(labels), max(2, math.ceil(self.hard_fraction * len(labels))))).indices.sort().values
         whole = (self.loss(outputs, labels), (outputs.argmax(dim=1) == labels).sum())
         return inputs[kept], labels[kept], whole
 
@@ -159,16 +159,16 @@ class PerceptronRule:
 
     idle: ClassVar[Mapping[str, Any]] = {
         "optimizer": "sgd",
-        "bias_rate": 1.0,
-        "output_rate": 1.0,
+        "bias_lr_scale": 1.0,
+        "head_lr_scale": 1.0,
         "momentum": 0.0,
-        "unit_kernels": False,
+        "normalise_kernels": False,
         "weight_decay": 0.0,
         "gradient_clip": None,
         "label_smoothing": 0.0,
         "class_weights": None,
-        "hardest": 1.0,
-        "averaging": None,
+        "hard_fraction": 1.0,
+        "ema_decay": None,
     }
 
     _NAMES = ("weight", "bias", "total_weight", "total_bias", "steps")

@@ -47,7 +47,7 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     """
     factor = find_schedule(recipe.schedule)
     total = recipe.epochs * steps_per_epoch
-    rising = round(recipe.warm_up * total)
+    rising = round(recipe.warmup * total)
     if step < rising:
         return recipe.learning_rate * (step + 1) / rising
     done = (step - rising) / max(total - rising, 1)

@@ -135,7 +135,7 @@ def learn(
     place = choose(device) if together.size == 1 else torch.device(together.device)
     choice = choose_network(network, settings, start, recipe)
     plan = plan_for(choice, recipe, changes)
-    if plan.frozen:
+    if plan.freeze_backbone:
         from pellucid.training.methods import features
 
         told = Callbacks([*([displays.suitable()] if progress else []), *callbacks])
@@ -176,7 +176,7 @@ def learn(
         notes=(
             *prepared.notes,
             *device_notes(place),
-            *processes.notes(prepared.module, prepared.recipe.hardest),
+            *processes.notes(prepared.module, prepared.recipe.hard_fraction),
             *([outcome.stopped] if outcome.stopped else []),
         ),
         parameters=count_parameters(prepared.module),

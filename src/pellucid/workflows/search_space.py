@@ -41,7 +41,7 @@ def usual(recipe: Recipe, loss: str) -> dict[str, str]:
         "learning_rate": f"{rate / 30:.2g}..{10 * rate:.2g}",
         "weight_decay": "0,0.0001,0.001,0.01,0.1",
         "batch_size": "16,32,64,128,256",
-        "warm_up": f"0..{max(0.4, recipe.warm_up):g}",
+        "warmup": f"0..{max(0.4, recipe.warmup):g}",
         "augmentation": "none,shift:1,shift:2,flip,shift:2+flip",
     }
     if loss == "cross-entropy":  # other losses have no label smoothing

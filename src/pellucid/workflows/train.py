@@ -307,7 +307,7 @@ def _score(
     """Predicts and scores once, and writes what comes of it; the findings, and the page where one is written."""
     split = training.data.split(scored)
     # Of a backbone that stayed as it was, the cache has what it says of pictures that were scored before.
-    found = describe(model, split).predictions if training.recipe.frozen else predict(model, split)
+    found = describe(model, split).predictions if training.recipe.freeze_backbone else predict(model, split)
     findings = beside(evaluate(found, split), found, scored, folder)
     model = with_metrics(model, findings, scored)
     model.save(folder.model)

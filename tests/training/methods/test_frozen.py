@@ -25,7 +25,7 @@ def data(photos):
 def test_photos_need_no_network(data, photo_model, tmp_path):
     specification = photo_model.specification
     assert specification.network.name == "lite0"
-    assert specification.training["recipe"]["frozen"] is True
+    assert specification.training["recipe"]["freeze_backbone"] is True
     assert specification.training["data"]["sizes"] == {"train": len(data.train)}
     assert specification.metrics["cross_validation_accuracy"] == {"value": 1.0, "n": len(data.train)}
     found = pellucid.predict(photo_model, data.test)
@@ -73,7 +73,7 @@ def test_rare_classes_count_as_much_where_they_are_rare(data):
     balanced = learn(uneven(data), size=32, progress=False)
     (note,) = [note for note in balanced.notes if "counts alike" in note]
     assert note.startswith("'apple' has 8 training pictures and 'cherry' 2")
-    plain = learn(uneven(data), size=32, progress=False, balance_from=None)
+    plain = learn(uneven(data), size=32, progress=False, balance_above_ratio=None)
     assert not any("counts alike" in note for note in plain.notes)
     rare = [pellucid.predict(one.model, data.test).probabilities[:, 1].mean() for one in (balanced, plain)]
     assert rare[0] > rare[1]

@@ -86,7 +86,7 @@ def _last_layer(
     alone = named("features").but(
         backbone=plan.backbone,
         split_seed=plan.split_seed,
-        balance_from=plan.balance_from,
+        balance_above_ratio=plan.balance_above_ratio,
         class_weights=plan.class_weights,
     )
     done = features.learn(data, alone, seed=seed, callbacks=told, size=size)

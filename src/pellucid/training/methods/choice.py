@@ -20,7 +20,15 @@ TRANSFER = ("features", "finetune", "scratch")
 """The recipes that need no network, since they have one."""
 
 _LOOKED_AT = 100
-_MEANT = {"backbone", "frozen", "class_weights", "balance_from", "fit", "split_seed", "validation_fraction"}
+_MEANT = {
+    "backbone",
+    "freeze_backbone",
+    "class_weights",
+    "balance_above_ratio",
+    "fit",
+    "split_seed",
+    "validation_fraction",
+}
 """The settings of a recipe that mean something where only the last layer learns."""
 
 
@@ -119,7 +127,9 @@ def settle(
 
 def is_frozen(recipe: str | Recipe, changes: Mapping[str, Any]) -> bool:
     """Whether only the last layer learns."""
-    return bool(changes.get("frozen", recipe == "features" if isinstance(recipe, str) else recipe.frozen))
+    return bool(
+        changes.get("freeze_backbone", recipe == "features" if isinstance(recipe, str) else recipe.freeze_backbone)
+    )
 
 
 def _require_meaning(recipe: str | Recipe, changes: Mapping[str, Any]) -> None:
@@ -133,4 +143,4 @@ def _require_meaning(recipe: str | Recipe, changes: Mapping[str, Any]) -> None:
 
 
 def _name(recipe: str | Recipe) -> str:
-    return recipe if isinstance(recipe, str) else "features" if recipe.frozen else "finetune"
+    return recipe if isinstance(recipe, str) else "features" if recipe.freeze_backbone else "finetune"

@@ -168,7 +168,7 @@ def said(learned: Learned, train: Split) -> tuple[str, ...]:
         notes.append(
             f"'{most}' has {counts[most]:,} training pictures and '{fewest}' {counts[fewest]:,}: each class counts "
             f"alike, so that the rare one is not overlooked. Look at the balanced accuracy; --recipe-set "
-            f"balance_from=none turns it off."
+            f"balance_above_ratio=none turns it off."
         )
     return tuple(notes)
 
@@ -177,7 +177,7 @@ def _weights(labels: np.ndarray, classes: int, recipe: Recipe) -> np.ndarray | N
     """N / (K nₖ) for a picture of class k, of which there are nₖ; None where all count alike."""
     counts = np.bincount(labels, minlength=classes)
     there = counts[counts > 0]
-    beyond = recipe.balance_from is not None and there.max() >= recipe.balance_from * there.min()
+    beyond = recipe.balance_above_ratio is not None and there.max() >= recipe.balance_above_ratio * there.min()
     if recipe.class_weights != "balanced" and not beyond:
         return None
     return len(labels) / (len(there) * counts[labels])

@@ -16,7 +16,7 @@ from pellucid.training.training import learn
 def rule(share: float, loss: str = "cross-entropy") -> Gradient:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.BatchNorm1d(3))
-    recipe = Recipe(optimizer="sgd", momentum=0.0, weight_decay=0.0, hardest=share)
+    recipe = Recipe(optimizer="sgd", momentum=0.0, weight_decay=0.0, hard_fraction=share)
     return Gradient(network, recipe, loss_function(loss))
 
 
@@ -45,6 +45,6 @@ def test_two_pictures_at_least(n):
 
 def test_it_learns():
     data = pellucid.load("digits")
-    found = learn(data, "mlp", epochs=4, hardest=0.5, progress=False)
+    found = learn(data, "mlp", epochs=4, hard_fraction=0.5, progress=False)
     assert found.history.best()["validation_accuracy"] > 0.9
     assert all(0 <= row["train_accuracy"] <= 1 for row in found.history.rows)

@@ -54,7 +54,7 @@ def test_a_model_looks_again_by_itself_and_the_file_remembers(tmp_path):
     data = pellucid.load("digits")
     settings = {"epochs": 1, "progress": False, "seed": 1}
     once = pellucid.train(data, "logistic-regression", **settings)
-    twice = pellucid.train(data, "logistic-regression", views=("flip",), **settings)
+    twice = pellucid.train(data, "logistic-regression", tta=("flip",), **settings)
     assert all(np.array_equal(once.weights[name], twice.weights[name]) for name in once.weights)
     split = data.test.take(range(20))
     mirrored = pellucid.predict(once, np.ascontiguousarray(split.pictures[..., ::-1])).probabilities

@@ -40,7 +40,7 @@ def test_the_network_has_its_own_weights_again_afterwards():
 def test_the_average_is_what_is_measured_and_kept():
     data = pellucid.load("digits")
     plain, averaged = (
-        learn(data, "logistic-regression", epochs=2, keep="last", progress=False, averaging=decay)
+        learn(data, "logistic-regression", epochs=2, keep="last", progress=False, ema_decay=decay)
         for decay in (None, 0.9)
     )
     weights = [training.model.weights[next(iter(plain.model.weights))] for training in (plain, averaged)]
