@@ -53,8 +53,8 @@ class Recipe(BaseModel):
         frozen: whether only the last layer learns, from what the backbone says of the pictures.
         freeze_batchnorm: whether batch normalisation keeps the means and deviations that it begins with.
         best_within: with a backbone, the seconds within which what fits is tried, and validation chooses.
-        balance_above_ratio: with `freeze_backbone`, weigh classes alike if the most frequent is at least this many times as
-            frequent as the rarest; None for never.
+        balance_above_ratio: with `freeze_backbone`, weigh classes alike if the most frequent is at least this many
+            times as frequent as the rarest; None for never.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
