@@ -19,7 +19,7 @@ def test_it_says_what_is_there_how_large_and_of_how_much(pellucid, tmp_path):
     line = next(line for line in done.out.splitlines() if line.startswith("decoded"))
     assert "pictures, decoded and brought to a network's size" in line
     assert "1.5 kB" in line
-    assert f"1.5 kB of at most 3.0 GB, in {tmp_path / 'cache'}" in done.out
+    assert f"1.5 kB of at most 3 GB, in {tmp_path / 'cache'}" in done.out
 
 
 def test_json_has_bytes_and_times(pellucid):
@@ -50,4 +50,7 @@ def test_mistakes(pellucid, monkeypatch):
         "There is no part of the cache named 'decode'. Did you mean 'decoded'?" in pellucid("cache", "decode").sentence
     )
     monkeypatch.setenv("PELLUCID_CACHE_LIMIT", "much")
-    assert "PELLUCID_CACHE_LIMIT is a size such as 500MB or 20GB; 'much' was given." in pellucid("cache").sentence
+    assert (
+        "PELLUCID_CACHE_LIMIT is a size with its unit, for example 500MB or 20GB; given: 'much'."
+        in pellucid("cache").sentence
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -12,34 +11,11 @@ from hypothesis import strategies as st
 
 import pellucid
 from pellucid.errors import UsageError
-from pellucid.training.budget import RESERVE, Cost, epochs_within, measure_cost, parse_time, spoken
+from pellucid.records.quantities import parse_time
+from pellucid.training.budget import RESERVE, Cost, epochs_within, measure_cost
 from pellucid.training.dry_run import rehearsal
 
 COST = Cost(spent=3, preparation=1, step=0.1, steps=100, validation=1.5, keeping=0.5, ending=6)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("90s", 90), ("5m", 300), ("5 min", 300), ("1h", 3600), ("1h30m", 5400), ("1.5H", 5400), (20, 20), (0.5, 0.5)],
-)
-def test_times(text, seconds):
-    assert parse_time(text) == seconds
-
-
-@pytest.mark.parametrize(
-    "text", ["", "5", "m", "5 minutes", "-5m", "5m!", "1h-30m", "0s", 0, -1, float("nan"), True, None]
-)
-def test_what_is_no_time(text):
-    with pytest.raises(UsageError) as error:
-        parse_time(text)
-    assert str(error.value).startswith("A budget is a time ")
-    assert f"for example 90s, 5m or 1h30m; given: '{text}'." in str(error.value)
-
-
-@given(st.text(max_size=12))
-def test_any_text_is_a_time_or_refused(text):
-    with contextlib.suppress(UsageError):
-        assert parse_time(text) > 0
 
 
 def test_the_plan_is_said_in_a_line():
@@ -81,15 +57,6 @@ def test_what_is_planned_fits(step, steps, validation, keeping, ending, budget):
         return
     assert cost.around + epochs * cost.epoch <= budget
     assert cost.around + (epochs + 1) * cost.epoch > budget * (1 - RESERVE) * (1 - 1e-9)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.0123, "12 ms"), (0.25, "250 ms"), (4.2, "4.2 s"), (2, "2 s"), (35.4, "35 s"), (60, "1 min"), (119, "119 s"),
-     (125, "2 min 5 s"), (300, "5 min"), (5400, "1 h 30 min"), (7200, "2 h"), (3599.9, "1 h")],
-)  # fmt: skip
-def test_times_are_said(seconds, said):
-    assert spoken(seconds) == said
 
 
 class Clock:

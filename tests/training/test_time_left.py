@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pellucid.training.callbacks import Plan
-from pellucid.training.time_left import SILENT, TimeLeft, spoken
+from pellucid.training.time_left import SILENT, TimeLeft
 
 PLAN = Plan("mlp", "digits", epochs=4, steps_per_epoch=10, pictures=100, validation_pictures=30)
 
@@ -73,12 +73,3 @@ def test_it_counts_down_between_two_steps_but_not_below_nothing():
     training.run(1, 10)
     assert training.left.seconds(training.now + 4) == pytest.approx(26)
     assert training.left.seconds(training.now + 400) == 0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0, "under 5 s"), (4.9, "under 5 s"), (33, "35 s"), (58, "1 min"), (200, "3 min"), (3599, "1 h"),
-     (5050, "1 h 25 min"), (7300, "2 h")],
-)  # fmt: skip
-def test_it_is_said_no_more_exactly_than_it_is_known(seconds, said):
-    assert spoken(seconds) == said

@@ -32,10 +32,11 @@ def cache(
     """
     from pellucid.cli import console
     from pellucid.data import cache as kept
+    from pellucid.records.quantities import format_size
 
     if clear:
         files, size = kept.clear(kind)
-        console.say(f"{files:,} file{'s' * (files != 1)} of {kept.shown(size)} removed from {kept.cache_root()}.")
+        console.say(f"{files:,} file{'s' * (files != 1)} of {format_size(size)} removed from {kept.cache_root()}.")
     if as_json or not clear:
         console.table(table(kind, numbers=as_json), as_json=as_json)
 
@@ -44,6 +45,7 @@ def table(kind: str | None, *, numbers: bool) -> Table:
     """One row for each kind; `numbers` are for programs: bytes, and times of ISO 8601."""
     from pellucid.data import cache as kept
     from pellucid.records import Table
+    from pellucid.records.quantities import format_size
 
     rows, total = [], 0
     for name in kept.KINDS if kind is None else [kind]:
@@ -54,10 +56,10 @@ def table(kind: str | None, *, numbers: bool) -> Table:
         rows.append(
             (name, kept.KINDS[name].summary, len(found), size, used and used.isoformat(timespec="seconds"))
             if numbers
-            else (name, kept.KINDS[name].summary, len(found), kept.shown(size), _when(used))
+            else (name, kept.KINDS[name].summary, len(found), format_size(size), _when(used))
         )
     columns = ("kind", "what", "files", "bytes" if numbers else "size", "last used")
-    note = f"{kept.shown(total)} of at most {kept.shown(kept.limit())}, in {kept.cache_root()}"
+    note = f"{format_size(total)} of at most {format_size(kept.limit())}, in {kept.cache_root()}"
     return Table("cache", columns, tuple(rows), note)
 
 

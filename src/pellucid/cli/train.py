@@ -368,7 +368,7 @@ def _download(backbone: str | None) -> None:
 
 
 def _seconds(given: str | None) -> float | None:
-    from pellucid.training.budget import parse_time
+    from pellucid.records.quantities import parse_time
 
     return None if given is None else float(parse_time(given))
 

@@ -161,7 +161,7 @@ def tune(
 def _check(network: str | None, recipe: str, changes: dict[str, Any], budget: str | None) -> None:
     """Refuses names that do not exist and values that cannot be, before torch takes its seconds to load."""
     from pellucid.networks.catalogue import check_name
-    from pellucid.training.budget import parse_time
+    from pellucid.records.quantities import parse_time
     from pellucid.training.recipes import named
 
     if network is not None:
@@ -201,8 +201,8 @@ def _display(*, quiet: bool, as_json: bool) -> Any:
         return None
     from rich.progress import BarColumn, Progress, TextColumn
 
+    from pellucid.records.quantities import format_time_left
     from pellucid.training.display import LastingConsole
-    from pellucid.training.time_left import spoken
     from pellucid.workflows.search_space import as_text
     from pellucid.workflows.tune import Watcher
 
@@ -239,7 +239,7 @@ def _display(*, quiet: bool, as_json: bool) -> Any:
                 f"trial {trial.number:>{width}}/{self.trials}   {accuracy}   {trial.state:<8}  {trial.seconds:5.1f} s"
             )
             console.print(f"{line}   {said}", highlight=False, markup=False)
-            self.bar.update(self.task, completed=trial.number, left=f"{spoken(left)} left")
+            self.bar.update(self.task, completed=trial.number, left=f"{format_time_left(left)} left")
 
         def on_end(self) -> None:
             self.bar.stop()

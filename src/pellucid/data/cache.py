@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.data.location import cache_root
-from pellucid.errors import DataError, StorageError, UnknownNameError, UsageError
+from pellucid.errors import DataError, StorageError, UnknownNameError
 from pellucid.records import atomic
+from pellucid.records.quantities import format_size, parse_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,9 +34,7 @@ __all__ = [
     "limit",
     "locked",
     "make_room",
-    "parse_size",
     "read_arrays",
-    "shown",
     "used",
     "write_arrays",
 ]
@@ -66,11 +64,6 @@ KINDS: dict[str, Kind] = {
 }
 """The folders of the cache."""
 
-_UNITS = {"": 1, "B": 1} | {
-    f"{letter}{suffix}": base**power
-    for power, letter in enumerate("KMGT", start=1)
-    for suffix, base in (("B", 1000), ("IB", 1024))
-}
 _USUAL_LIMIT = 20 * 1000**3
 
 
@@ -171,19 +164,6 @@ def _there(path: Path) -> Path:
     return next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
 
 
-def parse_size(text: str, name: str) -> int:
-    """`20GB`, `500 MiB` or `4096` as bytes; `name` is what it is given as.
-
-    Raises:
-        UsageError: it is no size.
-    """
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([A-Z]*)", text.strip().upper())
-    size = -1.0 if match is None else float(match[1]) * _UNITS.get(match[2], -1)
-    if not 0 <= size < 2**60:
-        raise UsageError(f"{name} is a size such as 500MB or 20GB; '{text}' was given.")
-    return int(size)
-
-
 def make_room(needed: int, what: str, keep: Collection[Path] = ()) -> None:
     """Removes what was unused for longest, until `needed` bytes more fit below the limit.
 
@@ -201,8 +181,8 @@ def make_room(needed: int, what: str, keep: Collection[Path] = ()) -> None:
     kept = sum(entry.size for entry in here if entry.path in keep)
     if needed + kept > most:
         raise DataError(
-            f"{what} need {shown(needed + kept)}, and the cache is limited to {shown(most)}. Raise the limit, for "
-            f"example with PELLUCID_CACHE_LIMIT={-(-(needed + kept) // 10**9) + 1}GB, or choose a smaller size."
+            f"{what} need {format_size(needed + kept)}, and the cache is limited to {format_size(most)}. Raise the "
+            f"limit, for example with PELLUCID_CACHE_LIMIT={-(-(needed + kept) // 10**9) + 1}GB, or choose a smaller size."
         )
     total = sum(entry.size for entry in here if KINDS[entry.kind].again)
     for entry in here:
@@ -213,8 +193,8 @@ def make_room(needed: int, what: str, keep: Collection[Path] = ()) -> None:
     free = shutil.disk_usage(_there(cache_root())).free
     if needed > free:
         raise StorageError(
-            f"{what} need {shown(needed)}, and the disk of {cache_root()} has {shown(free)} left. Free some space, or "
-            f"set PELLUCID_CACHE to a folder on a larger disk."
+            f"{what} need {format_size(needed)}, and the disk of {cache_root()} has {format_size(free)} left. Free some "
+            f"space, or set PELLUCID_CACHE to a folder on a larger disk."
         )
 
 
@@ -258,11 +238,3 @@ def _removed(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def shown(size: int) -> str:
-    """A number of bytes for people: `3.2 GB`."""
-    for unit, scale in (("TB", 1000**4), ("GB", 1000**3), ("MB", 1000**2), ("kB", 1000)):
-        if size >= scale:
-            return f"{size / scale:.{1 if size < 100 * scale else 0}f} {unit}"
-    return f"{size} bytes"

@@ -226,7 +226,7 @@ def _prepare(
 
 
 def _memory() -> int:
-    from pellucid.data.cache import parse_size
+    from pellucid.records.quantities import parse_size
 
     given = os.environ.get("PELLUCID_MEMORY")
     return parse_size(given, "PELLUCID_MEMORY") if given else _USUAL_MEMORY

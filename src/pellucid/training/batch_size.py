@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pellucid.errors import TrainingError, UsageError
+from pellucid.records.quantities import format_size
 from pellucid.training import memory
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def find_batch_size(
         UsageError: the limit is no size, or not even one picture stays below it.
         TrainingError: the network fails for another reason.
     """
-    limit = None if memory_limit is None else memory.parse_size(memory_limit)
+    limit = None if memory_limit is None else memory.parse_limit(memory_limit)
     from pellucid.data.splitting import with_validation
     from pellucid.inference.device import choose
     from pellucid.training.choice import choose_network, plan_for
@@ -135,18 +136,18 @@ def settle(takes: Callable[[int], int | None], limit: int, bound: int, pictures:
     chosen = search(fits, min(FIRST, bound), bound)
     if chosen == 0:
         least = tried.get(1)
-        said = "more than there is" if least is None else memory.size(least)
+        said = "more than there is" if least is None else format_size(least)
         raise UsageError(
-            f"A batch of one picture takes {said}, and the limit is {memory.size(limit)}. Give a higher memory limit "
+            f"A batch of one picture takes {said}, and the limit is {format_size(limit)}. Give a higher memory limit "
             f"(--memory-limit), smaller pictures or a smaller network."
         )
-    full = f"it takes {memory.size(tried[chosen] or 0)} of {memory.size(limit)}"
+    full = f"it takes {format_size(tried[chosen] or 0)} of {format_size(limit)}"
     if chosen == bound:
         why = f"{full}, and a larger one would leave an epoch of {pictures:,} pictures too few steps"
     else:
         above = min(batch for batch in tried if batch > chosen)
         more = tried[above]
-        why = f"{full}, and {above:,} would take {'more than there is' if more is None else memory.size(more)}"
+        why = f"{full}, and {above:,} would take {'more than there is' if more is None else format_size(more)}"
     return BatchSize(chosen, why, tried, limit)
 
 
@@ -204,7 +205,7 @@ class Child:
 
     def available(self) -> int:
         """What a training may take in all: what is free, and what this process has already, less a tenth."""
-        return round((memory.free() + memory.taken()) * (1 - memory.RESERVE))
+        return round((memory.free() + memory.used()) * (1 - memory.RESERVE))
 
     def takes(self, batch: int) -> int | None:
         """How many bytes a training with that batch size takes here: this process as it is, pictures, and its steps."""
@@ -219,7 +220,7 @@ class Child:
             return None
         if "error" in answer:
             raise TrainingError(answer["error"])
-        return memory.taken() + self.request["pictures_bytes"] + answer["bytes"]
+        return memory.used() + self.request["pictures_bytes"] + answer["bytes"]
 
     def _begin(self) -> None:
         self.process = subprocess.Popen(

@@ -7,7 +7,6 @@ obeys the plan and not the clock: the same plan gives the same weights, however 
 from __future__ import annotations
 
 import math
-import re
 import statistics
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.errors import UsageError
+from pellucid.records.quantities import format_time, time_argument
 
 if TYPE_CHECKING:
     from pellucid.training.dry_run import Rehearsal
@@ -30,28 +30,6 @@ SHARE = 0.03
 """The share of the time that may go into measuring."""
 _VALIDATED = 1000
 """How many validation pictures are measured, at most: those of one batch."""
-
-_UNITS = {"h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(h|min|m|s)")
-
-
-def parse_time(text: str | float) -> float:
-    """`5m`, `90s`, `1h`, `1h30m`, `1.5h`, or a number of seconds from Python → seconds.
-
-    Raises:
-        UsageError: it is no time, or not above 0.
-    """
-    if isinstance(text, (int, float)) and not isinstance(text, bool):
-        seconds = float(text)
-    else:
-        plain = str(text).replace(" ", "").lower()
-        parts = _PART.findall(plain)
-        if not parts or "".join(number + unit for number, unit in parts) != plain:
-            raise UsageError(f"A budget is a time with its unit, for example 90s, 5m or 1h30m; given: '{text}'.")
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if not (seconds > 0 and math.isfinite(seconds)):
-        raise UsageError(f"A budget is a time above 0, for example 90s, 5m or 1h30m; given: '{text}'.")
-    return seconds
 
 
 @dataclass(frozen=True)
@@ -96,16 +74,16 @@ def epochs_within(budget: float, cost: Cost) -> tuple[int, str]:
     if epochs < 1:
         needed = math.ceil((cost.around + cost.epoch) / (1 - RESERVE))
         raise UsageError(
-            f"Not one epoch fits into {spoken(budget)}: here it takes about {spoken(cost.epoch)}, and "
-            f"{spoken(cost.around)} go into loading, scoring and the report. Give --budget {_typed(needed)} at least, "
-            f"or fewer or smaller pictures, or a smaller network."
+            f"Not one epoch fits into {format_time(budget)}: here it takes about {format_time(cost.epoch)}, and "
+            f"{format_time(cost.around)} go into loading, scoring and the report. Give --budget "
+            f"{time_argument(needed)} at least, or fewer or smaller pictures, or a smaller network."
         )
     fit = "1 epoch fits" if epochs == 1 else f"{epochs:,} epochs fit"
     counted = "1 step" if cost.steps == 1 else f"{cost.steps:,} steps"
     return epochs, (
-        f"{fit} into {spoken(budget)}: {spoken(cost.epoch)} each ({counted} of {spoken(cost.step)}, "
-        f"{spoken(cost.validation + cost.keeping)} to validate and keep), {spoken(cost.around)} to load, score and "
-        f"report, and {RESERVE:.0%} in reserve"
+        f"{fit} into {format_time(budget)}: {format_time(cost.epoch)} each ({counted} of {format_time(cost.step)}, "
+        f"{format_time(cost.validation + cost.keeping)} to validate and keep), {format_time(cost.around)} to load, "
+        f"score and report, and {RESERVE:.0%} in reserve"
     )
 
 
@@ -173,26 +151,3 @@ def _keeping(training: Rehearsal, folder: Path, clock: Callable[[], float]) -> f
         path.unlink()
     trial.folder.rmdir()
     return 2 * seconds
-
-
-def spoken(seconds: float) -> str:
-    """A time in words: `12 ms`, `4.2 s`, `35 s`, `5 min`, `2 min 5 s`, `1 h 30 min`."""
-    if seconds < 1:
-        return f"{1000 * seconds:.2g} ms" if seconds < 0.0995 else f"{1000 * seconds:.0f} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s".replace(".0 s", " s")
-    whole = round(seconds)
-    if whole < 120 and whole % 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(round(whole / 60), 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
-def _typed(seconds: int) -> str:
-    """A time as it is typed: `90s`, `4m`, `2h`; rounded upwards."""
-    if seconds <= 120:
-        return f"{seconds}s"
-    return f"{math.ceil(seconds / 60)}m" if seconds <= 7200 else f"{math.ceil(seconds / 360) / 10:g}h"

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from pellucid.records import display
+from pellucid.records.quantities import format_time_left
 from pellucid.training.callbacks import Callback, Plan
-from pellucid.training.time_left import TimeLeft, spoken
+from pellucid.training.time_left import TimeLeft
 
 
 def epoch_line(row: dict[str, Any], epochs: int, seconds: float) -> str:
@@ -137,7 +138,7 @@ class Live(Lines):
 
     def _left(self) -> str:
         seconds = self.left.seconds(time.perf_counter())
-        return "" if seconds is None else f"{spoken(seconds)} left"
+        return "" if seconds is None else f"{format_time_left(seconds)} left"
 
     def on_end(self, summary: dict[str, Any]) -> None:  # noqa: ARG002 (the protocol's name)
         self.progress.stop()

@@ -35,7 +35,7 @@ def serve(lines: TextIO, answers: TextIO) -> None:
     torch.set_num_threads(request["threads"])
     _offer_to_be_killed()
     torch.zeros(1).sum()  # what torch sets up once belongs to every program that uses it
-    before = memory.taken()
+    before = memory.used()
     for line in lines:
         batch = json.loads(line)["batch_size"]
         try:

@@ -79,16 +79,3 @@ class TimeLeft:
             between = FORWARD * each * self.plan.validation_pictures
         epochs = self.plan.epochs - self.epochs_done
         self._said = ((self.total - self.done) * step + epochs * between, now)
-
-
-def spoken(seconds: float) -> str:
-    """About so long, no more exactly than is known: `under 5 s`, `35 s`, `4 min`, `1 h 25 min`."""
-    if seconds < 5:
-        return "under 5 s"
-    if seconds < 57.5:
-        return f"{5 * round(seconds / 5)} s"
-    minutes = max(1, round(seconds / 60))
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, rest = divmod(5 * round(minutes / 5), 60)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"

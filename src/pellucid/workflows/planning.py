@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
+from pellucid.records.quantities import parse_time
 from pellucid.training import batch_size, budget, memory, processes
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ def wish(
             "and --batch-size as numbers where several processes train."
         )
     return Wish(
-        budget=None if time_budget is None else budget.parse_time(time_budget),
+        budget=None if time_budget is None else parse_time(time_budget),
         fill_memory=fill,
-        memory_limit=None if memory_limit is None else memory.parse_size(memory_limit),
+        memory_limit=None if memory_limit is None else memory.parse_limit(memory_limit),
         since=time.perf_counter() if since is None else since,
     ), changes
 

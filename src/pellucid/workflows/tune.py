@@ -23,8 +23,8 @@ from pellucid.errors import TrainingError, UnknownNameError, UsageError
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model
 from pellucid.records.paths import as_typed, expanded, require_utf8
+from pellucid.records.quantities import parse_time
 from pellucid.records.tune import Trial, TuneFolder, TunePlan
-from pellucid.training.budget import parse_time
 from pellucid.training.callbacks import Callback, Plan
 from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for, require_use
 from pellucid.training.dry_run import rehearsal

@@ -20,7 +20,7 @@ from pellucid.data.preprocessing import normalise, prepare
 from pellucid.data.splitting import with_validation
 from pellucid.inference.building import build
 from pellucid.records import Dataset, Model
-from pellucid.training.budget import spoken
+from pellucid.records.quantities import format_time
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.methods import features, finetune
@@ -61,7 +61,7 @@ def learn(
         start = finetune.begin(held, plan, seed, size)
         epoch = seconds_an_epoch(start, held, plan)
         epochs = min(MOST_EPOCHS, max(0, math.floor((until - time.perf_counter()) / epoch)))
-        told.tell("planned", f"an epoch of fine-tuning takes about {spoken(epoch)} here, and {epochs} fit")
+        told.tell("planned", f"an epoch of fine-tuning takes about {format_time(epoch)} here, and {epochs} fit")
         return epochs
 
     epochs = fitting() if checkpoints is None else checkpoints.settled(fitting)
