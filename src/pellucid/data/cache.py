@@ -181,8 +181,9 @@ def make_room(needed: int, what: str, keep: Collection[Path] = ()) -> None:
     kept = sum(entry.size for entry in here if entry.path in keep)
     if needed + kept > most:
         raise DataError(
-            f"{what} need {format_size(needed + kept)}, and the cache is limited to {format_size(most)}. Raise the "
-            f"limit, for example with PELLUCID_CACHE_LIMIT={-(-(needed + kept) // 10**9) + 1}GB, or choose a smaller size."
+            f"{what} need {format_size(needed + kept)}, and the cache is limited to {format_size(most)}. Raise "
+            f"the limit, for example with PELLUCID_CACHE_LIMIT={-(-(needed + kept) // 10**9) + 1}GB, or choose a "
+            f"smaller size."
         )
     total = sum(entry.size for entry in here if KINDS[entry.kind].again)
     for entry in here:
@@ -193,8 +194,8 @@ def make_room(needed: int, what: str, keep: Collection[Path] = ()) -> None:
     free = shutil.disk_usage(_there(cache_root())).free
     if needed > free:
         raise StorageError(
-            f"{what} need {format_size(needed)}, and the disk of {cache_root()} has {format_size(free)} left. Free some "
-            f"space, or set PELLUCID_CACHE to a folder on a larger disk."
+            f"{what} need {format_size(needed)}, and the disk of {cache_root()} has {format_size(free)} left. Free "
+            f"some space, or set PELLUCID_CACHE to a folder on a larger disk."
         )
 
 

@@ -53,7 +53,7 @@ def peak() -> int:
 
     memory = psutil.Process().memory_info()
     if psutil.WINDOWS:
-        return memory.peak_pagefile
+        return memory.peak_pagefile  # pyrefly: ignore (Windows alone)
     if psutil.LINUX:
         # Not getrusage, as below: on Linux a child process starts with its parent's peak. psutil has no peak here.
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
