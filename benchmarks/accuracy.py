@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from pellucid.training.recipes import MADE_FOR, Recipe, named
+from pellucid.training.recipes import RECIPE_NETWORKS, Recipe, named_recipe
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "accuracy.jsonl"
@@ -99,7 +99,7 @@ def current_recipe(network: str, epochs: int, plan: str = "default") -> str:
     """The fingerprint of a recipe for a network as it is now."""
     from pellucid.networks.catalogue import own_recipe
 
-    return fingerprint(named(plan, own_recipe(network)).but(epochs=epochs).differences())
+    return fingerprint(named_recipe(plan, own_recipe(network)).but(epochs=epochs).differences())
 
 
 def results() -> list[dict[str, Any]]:
@@ -153,10 +153,10 @@ def main() -> None:
             seconds = sum(float(line.rstrip().split(",")[1]) for line in list(stream)[1:])
         append(taken(given.take, given.recipe, seconds))
         return
-    network = given.network or MADE_FOR.get(given.recipe, (None, {}))[0]
+    network = given.network or RECIPE_NETWORKS.get(given.recipe, (None, {}))[0]
     if not (given.data and network):
         parser.error("give a data set and a network, a recipe that brings one, --take or --table")
-    epochs = given.epochs or (5 if given.recipe == "default" else named(given.recipe).epochs)
+    epochs = given.epochs or (5 if given.recipe == "default" else named_recipe(given.recipe).epochs)
     recipe = current_recipe(network, epochs, given.recipe)
     wanted = (given.data, network, epochs, recipe)
     there = {r["seed"] for r in results() if (r["data"], r["network"], r["epochs"], r["recipe"]) == wanted}

@@ -26,7 +26,7 @@ from pellucid.inference.features import describe
 from pellucid.records import Dataset
 from pellucid.statistics.metrics import log_loss
 from pellucid.training.methods import finetune
-from pellucid.training.recipes import named
+from pellucid.training.recipes import named_recipe
 from pellucid.training.training import learn
 
 RESULTS = Path(__file__).parent / "results" / "finetuning.jsonl"
@@ -53,7 +53,7 @@ def photos() -> Dataset:
 
 def measure(name: str, seed: int, size: int) -> dict[str, Any]:
     """Trains one variant, and gives its line."""
-    recipe = named("finetune").but(
+    recipe = named_recipe("finetune").but(
         **({"epochs": 4, "validation_fraction": HELD_OUT, "split_seed": seed} | VARIANTS[name])
     )
     data = with_validation(photos(), recipe.validation_fraction, recipe.split_seed)

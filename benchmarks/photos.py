@@ -94,7 +94,7 @@ def folds(work: Path) -> dict[str, Any]:
     from pellucid.records import PictureFiles, Split
     from pellucid.training.methods.features import folds as drawn
     from pellucid.training.methods.features import last_layer
-    from pellucid.training.recipes import named
+    from pellucid.training.recipes import named_recipe
 
     data = pellucid.load(photos())
     parts = list(data)
@@ -109,7 +109,7 @@ def folds(work: Path) -> dict[str, Any]:
         right = 0
         for fold in range(5):
             out = held == fold
-            learned = last_layer(described[~out], everything.take(np.flatnonzero(~out)), named("features"), seed=0)
+            learned = last_layer(described[~out], everything.take(np.flatnonzero(~out)), named_recipe("features"), seed=0)
             right += int((learned.head(described[out]).argmax(axis=1) == labels[out]).sum())
         accuracies.append(right / len(labels))
     return {

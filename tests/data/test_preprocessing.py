@@ -145,7 +145,7 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out(files):
     assert list(reasons) == [str(files.paths[3]), str(files.paths[7])]
     assert "is not a picture that can be read" in reasons[str(files.paths[7])]
     ids = np.array([f"id {i}" for i in range(12)])
-    split = Split("test", files, None, ("a", "b"), given_ids=ids)
+    split = Split("test", files, None, ("a", "b"), explicit_ids=ids)
     assert list(prepare_readable(split, wanted())[2]) == ["id 3", "id 7"]
 
 

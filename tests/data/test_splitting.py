@@ -24,7 +24,7 @@ def files_of(ids, labels, classes=None, columns=None) -> Split:
     labels = np.asarray(labels, dtype=np.int64)
     names = tuple(str(i) for i in range(classes or int(labels.max()) + 1))
     files = PictureFiles(tuple(Path(one) for one in ids))
-    return Split("train", files, labels, names, given_ids=np.array(ids), columns=columns or {})
+    return Split("train", files, labels, names, explicit_ids=np.array(ids), columns=columns or {})
 
 
 labels_of_many_classes = st.lists(st.integers(0, 6), min_size=2, max_size=200).filter(
@@ -92,7 +92,7 @@ def photos_of(contents, labels, folder, columns=None) -> Split:
         path.write_bytes(path.name.encode())
     labels = np.asarray(labels, dtype=np.int64)
     ids = np.array([path.name for path in paths])
-    return Split("train", PictureFiles(tuple(paths)), labels, ("a", "b", "c"), given_ids=ids, columns=columns or {})
+    return Split("train", PictureFiles(tuple(paths)), labels, ("a", "b", "c"), explicit_ids=ids, columns=columns or {})
 
 
 def carved_of(split, fraction, seed) -> set[str]:
@@ -315,7 +315,7 @@ def test_arrays_go_by_their_places():
     # Published figures depend on it: names make no difference to pictures in memory.
     split = split_of([0, 1] * 20)
     named = Split(
-        "train", split.pictures, split.labels, split.classes, given_ids=np.array([f"x{i}" for i in range(40)])
+        "train", split.pictures, split.labels, split.classes, explicit_ids=np.array([f"x{i}" for i in range(40)])
     )
     chosen = [int(i[1:]) for i in carve(named, 0.2, 0, name="validation")[1].ids]
     assert chosen == PINNED
@@ -469,7 +469,7 @@ def test_files_keep_their_side_when_they_are_moved(tmp_path):
     labels = np.arange(60) % 2
 
     def carved(files, ids) -> set[bytes]:
-        split = Split("train", PictureFiles(tuple(files)), labels, ("a", "b"), given_ids=np.array(ids))
+        split = Split("train", PictureFiles(tuple(files)), labels, ("a", "b"), explicit_ids=np.array(ids))
         return {path.read_bytes() for path in carve(split, 0.2, 0, name="test")[1].pictures.paths}
 
     before = carved(paths, [path.name for path in paths])
@@ -494,7 +494,7 @@ def test_files_stay_when_others_are_added(tmp_path_factory, added, seed):
     def carved(n: int) -> set[str]:
         labels = np.array([number % 2 for number in [*numbers, *range(100, 100 + added)][:n]])
         ids = np.array([path.name for path in paths[:n]])
-        split = Split("train", PictureFiles(tuple(paths[:n])), labels, ("a", "b"), given_ids=ids)
+        split = Split("train", PictureFiles(tuple(paths[:n])), labels, ("a", "b"), explicit_ids=ids)
         return set(carve(split, 0.25, seed, name="test")[1].ids.tolist())
 
     before, after = carved(42), carved(42 + added)

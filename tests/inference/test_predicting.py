@@ -288,7 +288,9 @@ def test_names_that_are_no_text_can_be_printed_and_kept(grey, folder, tmp_path):
 def test_a_split_of_files_keeps_its_labels_with_its_pictures(grey, folder):
     (folder / "1.png").write_bytes(b"damaged")
     files = PictureFiles(tuple(folder / f"{i}.png" for i in range(4)), folder)
-    data = split(files, labels=np.array([0, 1, 2, 1]), columns={"age": np.arange(4)}, given_ids=np.array(list("abcd")))
+    data = split(
+        files, labels=np.array([0, 1, 2, 1]), columns={"age": np.arange(4)}, explicit_ids=np.array(list("abcd"))
+    )
     found = predict(grey, data)
     assert found.ids.tolist() == ["a", "c", "d"]
     assert found.labels.tolist() == [0, 2, 1]

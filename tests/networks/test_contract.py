@@ -24,7 +24,7 @@ from pellucid.networks.network import Network, count_parameters, declaration
 from pellucid.records import Model, NetworkSpecification, Preprocessing, Specification
 from pellucid.training.loop import take_step
 from pellucid.training.losses import LOSSES, loss_function
-from pellucid.training.recipes import Recipe, named
+from pellucid.training.recipes import Recipe, named_recipe
 from pellucid.training.rules import RULES, find_rule
 
 LARGE = 10_000_000
@@ -157,7 +157,7 @@ def test_one_picture_alone_can_be_predicted_and_the_others_do_not_matter(name):
 def test_a_batch_of_one_is_learned_from_or_refused_in_a_sentence(name):
     module = network(name).train()
     declared = declaration(module)
-    recipe = named("default", dict(declared.recipe))
+    recipe = named_recipe("default", dict(declared.recipe))
     rule = find_rule(declared.learning_rule)(module, recipe, loss_function(declared.loss))
     before = weights_of(module)
     try:
@@ -194,7 +194,7 @@ def test_what_it_declares_is_known(name):
     assert kind.learning_rule in RULES
     assert kind.loss in LOSSES
     assert kind.probabilities in PROBABILITIES
-    assert isinstance(named("default", dict(kind.recipe)), Recipe)
+    assert isinstance(named_recipe("default", dict(kind.recipe)), Recipe)
 
 
 @every_network

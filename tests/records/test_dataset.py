@@ -57,7 +57,7 @@ def test_counts_and_shape():
         ({"labels": np.zeros(5, np.int64)}, "6 pictures but 5 labels"),
         ({"labels": np.array([0, 1, 2, 3, 0, 0])}, "labels from 0 to 3, but with 3 classes"),
         ({"labels": np.array([0, 1, 2, -1, 0, 0])}, "labels from -1 to 2"),
-        ({"given_ids": np.array(["a"])}, "6 pictures but 1 ids"),
+        ({"explicit_ids": np.array(["a"])}, "6 pictures but 1 ids"),
         ({"columns": {"age": np.zeros(7)}}, "6 pictures but 7 age"),
     ],
 )

@@ -17,18 +17,18 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_each_scoring_is_counted_by_split(folder):
-    assert str(ledger.note("one", data="mnist", model="m1")) == "the 1st time that this test split was scored"
-    assert str(ledger.note("one", data="mnist", model="m1")) == "the 2nd time that this test split was scored"
-    third = ledger.note("one", data="mnist", model="m2")
+    assert str(ledger.record_scoring("one", data="mnist", model="m1")) == "the 1st time that this test split was scored"
+    assert str(ledger.record_scoring("one", data="mnist", model="m1")) == "the 2nd time that this test split was scored"
+    third = ledger.record_scoring("one", data="mnist", model="m2")
     assert str(third) == "the 3rd time that this test split was scored, by 2 different models"
-    assert ledger.note("other", data="photos", model="m1").times == 1
+    assert ledger.record_scoring("other", data="photos", model="m1").times == 1
     assert (ledger.count("one").times, ledger.count("none").times) == (3, 0)
     lines = (folder / "ledger" / "scores.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["split"] for line in lines] == ["one", "one", "one", "other"]
 
 
 def test_ordinals(folder):
-    said = [ledger.note("one", data="d", model="m") for _ in range(23)]
+    said = [ledger.record_scoring("one", data="d", model="m") for _ in range(23)]
     assert [str(one).split()[1] for one in said[9:]] == [
         *(
             "10th",
@@ -54,13 +54,15 @@ def test_lines_are_only_added_and_damaged_ones_passed_over(folder):
     place.parent.mkdir(parents=True)
     before = b'{"split": "one", "model": "m"}\nnonsense\n[1]\n\xff\xfe\n{"split": "one", "mod'
     place.write_bytes(before)
-    assert ledger.note("one", data="d", model="m").times == 2
+    assert ledger.record_scoring("one", data="d", model="m").times == 2
     assert place.read_bytes().startswith(before + b"\n{")
-    assert ledger.note("one", data="d", model="m").times == 3
+    assert ledger.record_scoring("one", data="d", model="m").times == 3
 
 
 def test_processes_at_once_lose_no_line(folder):
-    script = "from pellucid.records.ledger import note; [note('one', data='d', model='{}') for _ in range(15)]"
+    script = (
+        "from pellucid.records import ledger; [ledger.record_scoring('one', data='d', model='{}') for _ in range(15)]"
+    )
     running = [subprocess.Popen([sys.executable, "-c", script.format(i)]) for i in range(3)]
     assert [one.wait() for one in running] == [0, 0, 0]
     found = ledger.count("one")
@@ -70,7 +72,7 @@ def test_processes_at_once_lose_no_line(folder):
 def test_a_cache_that_cannot_be_written_fails_no_run(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "file"))
-    said = ledger.note("one", data="d", model="m")
+    said = ledger.record_scoring("one", data="d", model="m")
     assert said.times == 0
     assert str(said).startswith("how often this test split was scored is not known: ")
     assert str(tmp_path / "file") in said.trouble
@@ -82,14 +84,14 @@ def test_a_lock_that_is_held_is_not_waited_for_endlessly(folder, monkeypatch):
     monkeypatch.setattr(ledger, "_PATIENCE", 0.05)
     (folder / "ledger").mkdir(parents=True)
     with filelock.FileLock(folder / "ledger" / ".scores.jsonl.lock"):
-        assert ledger.note("one", data="d", model="m").times == 0
+        assert ledger.record_scoring("one", data="d", model="m").times == 0
 
 
 def test_the_place_is_the_users_cache(monkeypatch):
     monkeypatch.delenv("PELLUCID_CACHE")
-    assert ledger.place().parts[-2:] == ("ledger", "scores.jsonl")
-    assert "pellucid" in ledger.place().parts
+    assert ledger.path().parts[-2:] == ("ledger", "scores.jsonl")
+    assert "pellucid" in ledger.path().parts
     from pellucid.data.location import cache_root
 
-    assert ledger.place().parent.parent == cache_root()
-    assert os.fspath(ledger.place())
+    assert ledger.path().parent.parent == cache_root()
+    assert os.fspath(ledger.path())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.records.paths import as_typed
+from pellucid.records.paths import command_line
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,8 @@ from pellucid.records.paths import as_typed
     ],
 )
 def test_words_are_quoted_as_the_shell_of_the_system_takes_them(path, shell, windows):
-    assert as_typed(path, windows=False) == shell
+    assert command_line(path, windows=False) == shell
     assert shlex.split(shell) == [path]
-    assert as_typed(path, windows=True) == windows
-    assert as_typed("pellucid", "train", path, windows=True) == f"pellucid train {windows}"
-    assert as_typed(Path("a b")) in ("'a b'", '"a b"')
+    assert command_line(path, windows=True) == windows
+    assert command_line("pellucid", "train", path, windows=True) == f"pellucid train {windows}"
+    assert command_line(Path("a b")) in ("'a b'", '"a b"')

@@ -209,7 +209,7 @@ def test_a_folder_that_is_not_there(tmp_path):
     ],
 )
 def test_a_setting_in_a_few_characters(value, text):
-    assert runs.plain(value) == text
+    assert runs.format_value(value) == text
 
 
 @pytest.mark.parametrize("how", ["new", "interrupted"])

@@ -12,7 +12,7 @@ import pellucid
 from pellucid.errors import FormatError, StorageError
 from pellucid.training.callbacks import Snapshots
 from pellucid.training.checkpoint import Checkpoints, Position, State
-from pellucid.training.processes import Processes
+from pellucid.training.processes import ProcessGroup
 from pellucid.training.training import learn
 
 
@@ -179,7 +179,7 @@ def test_a_damaged_one_is_passed_over_for_the_one_before(tmp_path_factory, where
 @pytest.mark.parametrize("rank", [0, 1])
 def test_only_the_first_of_several_processes_copies_the_state(tmp_path, monkeypatch, rank):
     asked = []
-    monkeypatch.setattr("pellucid.training.checkpoint.current", lambda: Processes(rank, 2))
+    monkeypatch.setattr("pellucid.training.checkpoint.current_group", lambda: ProcessGroup(rank, 2))
     made = Checkpoints(tmp_path, every=60)
     made._written -= 61
     assert made.due()

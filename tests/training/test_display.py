@@ -19,11 +19,11 @@ from rich.console import Console
 
 import pellucid
 from pellucid.records import display as views
-from pellucid.training.callbacks import Plan
-from pellucid.training.display import Lines, Live, epoch_line, suitable
+from pellucid.training.callbacks import TrainingOverview
+from pellucid.training.display import Lines, Live, default_display, epoch_line
 from pellucid.training.training import learn
 
-PLAN = Plan("mlp", "digits", epochs=2, steps_per_epoch=3, pictures=1293, validation_pictures=144)
+PLAN = TrainingOverview("mlp", "digits", epochs=2, steps_per_epoch=3, pictures=1293, validation_pictures=144)
 ROW = {
     "epoch": 1, "step": 3, "learning_rate": 0.1, "train_loss": 1.23456, "train_accuracy": 0.5,
     "validation_loss": 0.98765, "validation_accuracy": 2 / 3,
@@ -54,14 +54,14 @@ def test_lines_are_plain():
 
 
 def test_which_display_suits(monkeypatch):
-    assert type(suitable(Console(file=io.StringIO()))) is Lines
-    assert type(suitable(Console(file=io.StringIO(), force_terminal=True))) is Live
-    assert type(suitable()) is Lines
+    assert type(default_display(Console(file=io.StringIO()))) is Lines
+    assert type(default_display(Console(file=io.StringIO(), force_terminal=True))) is Live
+    assert type(default_display()) is Lines
     monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
     monkeypatch.setattr(views, "view", lambda name: lambda: f"a curve of the {name}")
-    assert suitable() == "a curve of the training"
+    assert default_display() == "a curve of the training"
     monkeypatch.setattr(views, "view", lambda name: None)
-    assert type(suitable()) is Lines
+    assert type(default_display()) is Lines
 
 
 def test_the_bar_shows_epoch_step_loss_accuracy_and_is_taken_away():
@@ -95,7 +95,9 @@ def test_the_bar_goes_on_where_a_training_is_resumed_and_says_what_is_left_of_it
     live = Live(Console(file=stream, force_terminal=True, width=120, legacy_windows=False))
     clock = [100.0]
     monkeypatch.setattr("pellucid.training.display.time.perf_counter", lambda: clock[0])
-    live.on_start(Plan("mlp", "digits", epochs=10, steps_per_epoch=100, pictures=1000, validation_pictures=0))
+    live.on_start(
+        TrainingOverview("mlp", "digits", epochs=10, steps_per_epoch=100, pictures=1000, validation_pictures=0)
+    )
     live.on_resumed(500, [None] * 5)
     assert live._left() == ""
     for step in range(501, 511):

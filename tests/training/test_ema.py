@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 import pellucid
-from pellucid.training.ema import Average
+from pellucid.training.ema import WeightAverage
 from pellucid.training.training import learn
 
 
 def test_it_is_the_exponential_average_of_all_weights_and_buffers():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
-    average = Average(network, 0.5)
+    average = WeightAverage(network, 0.5)
     wanted = {name: value.clone().double() for name, value in network.state_dict().items()}
     for step in range(1, 5):
         for value in network.state_dict().values():
@@ -28,11 +28,11 @@ def test_it_is_the_exponential_average_of_all_weights_and_buffers():
 
 def test_the_network_has_its_own_weights_again_afterwards():
     network = nn.Linear(2, 2)
-    average = Average(network, 0.9)
+    average = WeightAverage(network, 0.9)
     with torch.no_grad():
         network.weight.add_(1)
     own = network.weight.detach().clone()
-    with average.in_place():
+    with average.applied():
         torch.testing.assert_close(network.weight, own - 1)
     assert torch.equal(network.weight, own)
 

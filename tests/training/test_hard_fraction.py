@@ -9,15 +9,15 @@ from torch import nn
 import pellucid
 from pellucid.training.losses import LOSSES, loss_function
 from pellucid.training.recipes import Recipe
-from pellucid.training.rules import Gradient
+from pellucid.training.rules import GradientDescent
 from pellucid.training.training import learn
 
 
-def rule(share: float, loss: str = "cross-entropy") -> Gradient:
+def rule(share: float, loss: str = "cross-entropy") -> GradientDescent:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.BatchNorm1d(3))
     recipe = Recipe(optimizer="sgd", momentum=0.0, weight_decay=0.0, hard_fraction=share)
-    return Gradient(network, recipe, loss_function(loss))
+    return GradientDescent(network, recipe, loss_function(loss))
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -13,7 +13,7 @@ from pellucid.errors import NetworkError, UnknownNameError
 from pellucid.training.losses import loss_function
 from pellucid.training.optimizers import OPTIMIZERS, make_optimizer, orthogonalised, parameter_groups
 from pellucid.training.recipes import Recipe
-from pellucid.training.rules import Gradient
+from pellucid.training.rules import GradientDescent
 
 REFERENCES = {
     "sgd": lambda groups: torch.optim.SGD(groups, momentum=0.8, nesterov=True, fused=True),
@@ -99,7 +99,7 @@ def test_each_reduces_the_loss(name):
     module = network()
     generator = torch.Generator().manual_seed(1)
     inputs, labels = torch.randn(12, 1, 4, 4, generator=generator), torch.arange(12) % 3
-    rule = Gradient(module, Recipe(optimizer=name, weight_decay=0.0), loss_function("cross-entropy"))
+    rule = GradientDescent(module, Recipe(optimizer=name, weight_decay=0.0), loss_function("cross-entropy"))
     losses = [rule.step(inputs, labels, 0.02)[0].item() for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
 
@@ -183,7 +183,7 @@ def test_the_gradient_is_clipped():
     norms = []
     for clip in (None, 0.01):
         module = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
-        rule = Gradient(module, Recipe(gradient_clip=clip), loss_function("cross-entropy"))
+        rule = GradientDescent(module, Recipe(gradient_clip=clip), loss_function("cross-entropy"))
         rule.step(inputs, labels, 0.0)
         norms.append(torch.cat([p.grad.flatten() for p in module.parameters()]).norm().item())
     assert norms[0] > 1
@@ -192,7 +192,9 @@ def test_the_gradient_is_clipped():
 
 def test_the_learning_rate_is_that_of_the_step():
     module = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
-    rule = Gradient(module, Recipe(optimizer="sgd", momentum=0.0, weight_decay=0.0), loss_function("cross-entropy"))
+    rule = GradientDescent(
+        module, Recipe(optimizer="sgd", momentum=0.0, weight_decay=0.0), loss_function("cross-entropy")
+    )
     before = module[1].weight.detach().clone()
     rule.step(torch.ones(4, 1, 4, 4), torch.tensor([0, 1, 2, 0]), 0.0)
     assert torch.equal(module[1].weight, before)

@@ -21,7 +21,7 @@ from pellucid.training.callbacks import Callback, Callbacks
 from pellucid.training.history import COLUMNS, History, save_times
 from pellucid.training.initialisation import INITIALISATIONS, initialise
 from pellucid.training.randomness import epoch_order, generator, named_seed
-from pellucid.training.recipes import RECIPES, Recipe, named
+from pellucid.training.recipes import RECIPES, Recipe, named_recipe
 from pellucid.training.rules import find_rule
 from pellucid.training.shape import input_shape
 from pellucid.training.training import learn
@@ -150,8 +150,8 @@ def test_callbacks_are_told_of_what_they_have_a_method_for():
         def on_best(self, model):
             heard.append(("best", model))
 
-    Callbacks([Own(), SimpleNamespace(on_epoch=lambda row: heard.append(("epoch", row))), object()]).tell("best", 1)
-    Callbacks([Own(), SimpleNamespace(on_epoch=lambda row: heard.append(("epoch", row)))]).tell("epoch", 2)
+    Callbacks([Own(), SimpleNamespace(on_epoch=lambda row: heard.append(("epoch", row))), object()]).notify("best", 1)
+    Callbacks([Own(), SimpleNamespace(on_epoch=lambda row: heard.append(("epoch", row)))]).notify("epoch", 2)
     assert heard == [("best", 1), ("epoch", 2)]
 
 
@@ -160,16 +160,16 @@ def test_who_listens():
         def on_best(self, model):
             """Listens."""
 
-    assert Callbacks([Own()]).listening("best")
-    assert Callbacks([SimpleNamespace(on_best=print)]).listening("best")
-    assert not Callbacks([Callback(), object(), Own()]).listening("epoch")
-    assert not Callbacks([]).listening("best")
+    assert Callbacks([Own()]).has_handler("best")
+    assert Callbacks([SimpleNamespace(on_best=print)]).has_handler("best")
+    assert not Callbacks([Callback(), object(), Own()]).has_handler("epoch")
+    assert not Callbacks([]).has_handler("best")
     # What `Callback` itself does, is nothing.
-    Callbacks([Callback()]).tell("start", None)
-    Callbacks([Callback()]).tell("step", 1, 0.5, 0.5)
-    Callbacks([Callback()]).tell("epoch", {})
-    Callbacks([Callback()]).tell("best", None)
-    Callbacks([Callback()]).tell("end", {})
+    Callbacks([Callback()]).notify("start", None)
+    Callbacks([Callback()]).notify("step", 1, 0.5, 0.5)
+    Callbacks([Callback()]).notify("epoch", {})
+    Callbacks([Callback()]).notify("best", None)
+    Callbacks([Callback()]).notify("end", {})
 
 
 # Device
@@ -253,14 +253,14 @@ def test_settings_that_cannot_be(changes, part):
 
 
 def test_named_recipes():
-    assert named("default") == Recipe()
-    assert named("default", {"epochs": 3}).epochs == 3
-    assert named("plain", {"optimizer": "sgd", "epochs": 3}).optimizer == "adam"
-    assert named("plain", {"epochs": 3}).epochs == 3
+    assert named_recipe("default") == Recipe()
+    assert named_recipe("default", {"epochs": 3}).epochs == 3
+    assert named_recipe("plain", {"optimizer": "sgd", "epochs": 3}).optimizer == "adam"
+    assert named_recipe("plain", {"epochs": 3}).epochs == 3
     for name in RECIPES:
-        assert isinstance(named(name), Recipe)
+        assert isinstance(named_recipe(name), Recipe)
     with pytest.raises(UnknownNameError, match="Did you mean 'plain'"):
-        named("plane")
+        named_recipe("plane")
 
 
 def test_an_unknown_rule():

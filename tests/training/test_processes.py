@@ -20,7 +20,7 @@ from torch import nn
 from pellucid.cli import main
 from pellucid.errors import TrainingError, UsageError
 from pellucid.training import processes
-from pellucid.training.processes import Processes
+from pellucid.training.processes import ProcessGroup
 from pellucid.training.randomness import epoch_order
 from pellucid.training.training import learn
 
@@ -100,7 +100,7 @@ def test_each_picture_is_seen_by_one_process_once_an_epoch(two):
 def test_other_data_and_a_batch_that_cannot_be_shared_are_refused_in_both(two):
     for told, _ in two:
         other, small = told["errors"]
-        assert other.startswith("1 of 2 processes would begin with other data, another plan or other weights")
+        assert other.startswith("1 of 2 processes have other data, another plan or other weights")
         assert small.startswith("A batch of 1 pictures cannot be shared by 2 processes. Give a larger batch size")
 
 
@@ -126,7 +126,7 @@ def test_only_the_first_writes_and_both_know_what_was_shared(two):
     assert not (folder.parent / "not-there").exists()
 
 
-def test_one_that_is_lost_is_a_sentence_in_the_other(two):
+def test_a_lost_process_is_a_sentence_in_the_other(two):
     assert two[0][0]["lost"].startswith("Another process of this training has ended, or cannot be reached (")
     assert "--max-restarts" in two[0][0]["lost"]
 
@@ -164,15 +164,15 @@ def test_torchrun_goes_on_by_itself_after_a_worker_was_killed(two, tmp_path):
 @pytest.fixture
 def twin(monkeypatch):
     """Two processes of which the other says what this one says."""
-    monkeypatch.setattr(Processes, "_all_reduce", lambda self, message: message.mul_(2))
-    monkeypatch.setattr(Processes, "_broadcast", lambda self, message: None)
-    return Processes(0, 2)
+    monkeypatch.setattr(ProcessGroup, "_all_reduce", lambda self, message: message.mul_(2))
+    monkeypatch.setattr(ProcessGroup, "_broadcast", lambda self, message: None)
+    return ProcessGroup(0, 2)
 
 
 def test_the_parts_of_a_batch_are_all_of_it():
     for size in (1, 2, 3, 7):
         for first, last in ((0, 7), (5, 105), (10, 17)):
-            parts = [Processes(rank, size).part(first, last) for rank in range(size)]
+            parts = [ProcessGroup(rank, size).shard(first, last) for rank in range(size)]
             assert [start for start, _ in parts] == [first, *(end for _, end in parts[:-1])]
             assert parts[-1][1] == last
 
@@ -183,7 +183,7 @@ def test_gradients_and_running_statistics_become_means(twin):
     network(torch.randn(5, 3))
     network[1].running_mean.fill_(0.25)
     network[0].weight.grad = torch.full((2, 3), 0.5)
-    loss, right = twin.averaged(network, torch.tensor(1.5), torch.tensor(5.0), torch.tensor(3))
+    loss, right = twin.average_gradients(network, torch.tensor(1.5), torch.tensor(5.0), torch.tensor(3))
     assert (loss.item(), right.item()) == (1.5, 6)
     torch.testing.assert_close(network[0].weight.grad, torch.full((2, 3), 0.5))
     torch.testing.assert_close(network[1].running_mean, torch.full((2,), 0.25))
@@ -192,45 +192,45 @@ def test_gradients_and_running_statistics_become_means(twin):
 
 
 def test_double_precision_stays_double(twin):
-    (total,) = twin.added_up([torch.tensor([0.1], dtype=torch.float64)])
+    (total,) = twin.all_reduce([torch.tensor([0.1], dtype=torch.float64)])
     assert total.dtype == torch.float64 and total.item() == 0.2
 
 
-def test_the_word_to_stop_travels_with_a_step(twin):
-    assert not twin.stopping(asked=True)
-    twin.added_up([torch.zeros(1)])
-    assert twin.stopping(asked=False)
-    assert not twin.stopping(asked=False)  # heard once: the next training begins anew
-    assert Processes(0, 2).agree(asked=True)
-    assert not Processes(0, 2).agree(asked=False)
+def test_a_stop_request_travels_with_a_step(twin):
+    assert not twin.should_stop(requested=True)
+    twin.all_reduce([torch.zeros(1)])
+    assert twin.should_stop(requested=False)
+    assert not twin.should_stop(requested=False)  # received once: the next training begins anew
+    assert ProcessGroup(0, 2).any_requested(requested=True)
+    assert not ProcessGroup(0, 2).any_requested(requested=False)
 
 
-def test_what_the_first_says_and_rows_that_are_gathered(twin, monkeypatch):
-    assert twin.from_first(b"word") == b"word"
-    assert twin.from_first(b"") == b""
-    assert Processes(1, 2).from_first(b"ignored") == b""
-    monkeypatch.setattr(Processes, "_all_reduce", lambda self, message: None)
-    whole = twin.gathered(torch.ones(2, 3), 1, 4)
+def test_broadcast_and_gathered_rows(twin, monkeypatch):
+    assert twin.broadcast(b"word") == b"word"
+    assert twin.broadcast(b"") == b""
+    assert ProcessGroup(1, 2).broadcast(b"ignored") == b""
+    monkeypatch.setattr(ProcessGroup, "_all_reduce", lambda self, message: None)
+    whole = twin.gather_rows(torch.ones(2, 3), 1, 4)
     assert whole.sum(dim=1).tolist() == [0, 3, 3, 0]
     twin.require_same("plan", {"w": np.ones(2)})
-    with twin.first_here():
+    with twin.local_main_first():
         pass
     monkeypatch.setenv("LOCAL_RANK", "1")
-    with twin.first_here():
+    with twin.local_main_first():
         pass
 
 
-def test_alone_nothing_is_said_and_all_is_ones_own():
-    alone = processes.current()
-    assert (alone.size, alone.first, alone.part(3, 9)) == (1, True, (3, 9))
-    assert alone.from_first(b"word") == b"word"
-    assert alone.agree(asked=True) and not alone.stopping(asked=False)
+def test_in_a_single_process_collectives_do_nothing():
+    alone = processes.current_group()
+    assert (alone.size, alone.is_main, alone.shard(3, 9)) == (1, True, (3, 9))
+    assert alone.broadcast(b"word") == b"word"
+    assert alone.any_requested(requested=True) and not alone.should_stop(requested=False)
     alone.require_same("anything", {})
-    with alone.first_here(), processes.joined() as together:
+    with alone.local_main_first(), processes.process_group() as together:
         assert together is alone
     assert list(processes.notes(nn.Linear(1, 1))) == []
-    assert (processes.count(), processes.is_first(), processes.name()) == (1, True, "")
-    assert not processes.leaves_it_to_others()
+    assert (processes.world_size(), processes.is_main(), processes.error_prefix()) == (1, True, "")
+    assert not processes.another_process_reports()
 
 
 @pytest.fixture
@@ -238,28 +238,28 @@ def second(monkeypatch):
     """This process as the second of two."""
     for name, value in launched(1).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(processes, "_met", False)
-    monkeypatch.setattr(processes, "_lost", False)
+    monkeypatch.setattr(processes, "_connected", False)
+    monkeypatch.setattr(processes, "_connection_lost", False)
     return monkeypatch
 
 
-def test_who_speaks(second):
-    assert (processes.count(), processes.is_first(), processes.name()) == (2, False, "Process 1: ")
-    assert processes.leaves_it_to_others()  # before they have met, the first of the machine says it
-    second.setattr(processes, "_met", True)
-    assert not processes.leaves_it_to_others()
-    second.setattr(processes, "_lost", True)
-    assert processes.leaves_it_to_others()
-    second.delenv("MASTER_ADDR")  # half of what a launcher says is no launcher
-    assert processes.count() == 1
+def test_which_process_reports_an_error(second):
+    assert (processes.world_size(), processes.is_main(), processes.error_prefix()) == (2, False, "Process 1: ")
+    assert processes.another_process_reports()  # before they are connected, the first of the machine does
+    second.setattr(processes, "_connected", True)
+    assert not processes.another_process_reports()
+    second.setattr(processes, "_connection_lost", True)
+    assert processes.another_process_reports()
+    second.delenv("MASTER_ADDR")  # some of the variables alone do not make a launcher
+    assert processes.world_size() == 1
 
 
 def test_without_accelerate_a_sentence_says_how_to_get_it(second):
     second.setitem(sys.modules, "accelerate", None)
-    with pytest.raises(UsageError) as error, processes.joined():
+    with pytest.raises(UsageError) as error, processes.process_group():
         pass
     assert str(error.value) == (
-        "2 processes were started together, which needs accelerate, and that is not installed. Install it with: "
+        "A launcher started 2 processes, which needs accelerate, and accelerate is not installed. Install it with: "
         'pip install "pellucid[processes]".'
     )
 
@@ -285,15 +285,15 @@ def stand_in(monkeypatch, reached=True):
     module = ModuleType("accelerate")
     module.PartialState = PartialState
     monkeypatch.setitem(sys.modules, "accelerate", module)
-    monkeypatch.setattr(processes, "_meeting_place", lambda: ("place", 1, 2))
+    monkeypatch.setattr(processes, "_rendezvous", lambda: ("place", 1, 2))
 
 
 def test_joining(second):
     stand_in(second)
-    with processes.joined("cpu") as together:
+    with processes.process_group("cpu") as together:
         assert (together.rank, together.size, together.device) == (1, 2, "cpu")
-        assert processes.current() is together
-        with processes.joined("cpu") as again:
+        assert processes.current_group() is together
+        with processes.process_group("cpu") as again:
             assert again is together
         assert "the means over the processes" in list(processes.notes(nn.BatchNorm1d(1)))[1]
         assert "hardest pictures of its own part" in list(processes.notes(nn.Linear(1, 1), hard_fraction=0.5))[1]
@@ -310,12 +310,12 @@ def test_joining(second):
             assert torch.get_num_threads() == 2
         finally:
             torch.set_num_threads(threads)
-    assert processes.current().size == 1
+    assert processes.current_group().size == 1
     assert processes._cores() >= 1
-    with pytest.raises(UsageError, match=r"not on mps\. Give --device cpu"), processes.joined("mps"):
+    with pytest.raises(UsageError, match=r"not on mps\. Give --device cpu"), processes.process_group("mps"):
         pass
     second.setattr(torch.cuda, "is_available", lambda: True)
-    with processes.joined() as together:
+    with processes.process_group() as together:
         assert together.device == "cuda:1"
 
 
@@ -327,7 +327,7 @@ def test_each_attempt_of_a_launcher_meets_under_names_of_its_own(monkeypatch):
     places = []
     for attempt in ("0", "1"):
         monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", attempt)
-        place, rank, size = processes._meeting_place()
+        place, rank, size = processes._rendezvous()
         assert (rank, size) == (1, 2)
         places.append(place)
     places[0].set("address", "of one that was killed")
@@ -337,9 +337,9 @@ def test_each_attempt_of_a_launcher_meets_under_names_of_its_own(monkeypatch):
 def test_messages_go_through_torch(monkeypatch):
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     try:
-        group = Processes(0, 2)  # of whom the other is not there, so that sums are one's own
-        assert group.added_up([torch.tensor([1.5])])[0].item() == 1.5
-        assert group.from_first(b"word") == b"word"
+        group = ProcessGroup(0, 2)  # of whom the other is not there, so that sums are one's own
+        assert group.all_reduce([torch.tensor([1.5])])[0].item() == 1.5
+        assert group.broadcast(b"word") == b"word"
     finally:
         torch.distributed.destroy_process_group()
 
@@ -347,23 +347,26 @@ def test_messages_go_through_torch(monkeypatch):
         raise RuntimeError("[/a/place/in.cc:7] Connection closed by peer [127.0.0.1]:9")
 
     monkeypatch.setattr(torch.distributed, "broadcast", closed)
-    monkeypatch.setattr(processes, "_lost", False)
+    monkeypatch.setattr(processes, "_connection_lost", False)
     with pytest.raises(TrainingError, match=r"cannot be reached \(Connection closed by peer"):
-        Processes(0, 2).from_first(b"nobody")
-    assert processes._lost
+        ProcessGroup(0, 2).broadcast(b"nobody")
+    assert processes._connection_lost
 
 
 def test_one_that_would_begin_otherwise_is_found(twin, monkeypatch):
-    monkeypatch.setattr(Processes, "from_first", lambda self, content: b"another digest")
-    with pytest.raises(TrainingError, match=r"^2 of 2 processes would begin with other data, another plan or other"):
+    monkeypatch.setattr(ProcessGroup, "broadcast", lambda self, content: b"another digest")
+    with pytest.raises(TrainingError, match=r"^2 of 2 processes have other data, another plan or other"):
         twin.require_same("plan", {"w": np.ones(2)})
 
 
-def test_others_that_cannot_be_reached_are_a_sentence(second):
+def test_unreachable_processes_are_a_sentence(second):
     stand_in(second, reached=False)
-    with pytest.raises(TrainingError, match=r"cannot be reached \(connection refused\)"), processes.joined("cpu"):
+    with (
+        pytest.raises(TrainingError, match=r"cannot be reached \(connection refused\)"),
+        processes.process_group("cpu"),
+    ):
         pass
-    assert processes.leaves_it_to_others()
+    assert processes.another_process_reports()
 
 
 def test_what_is_measured_in_one_process_is_refused_in_two(second, capsys, tmp_path):
@@ -378,7 +381,7 @@ def test_what_is_measured_in_one_process_is_refused_in_two(second, capsys, tmp_p
             main(["train", "digits", "--network", "mlp", *options])
         assert ended.value.code == 2
         assert capsys.readouterr().err.startswith(said)
-        assert not processes._met, "it is said before they meet, by one of them"
+        assert not processes._connected, "it is said before they meet, by one of them"
     assert not (tmp_path / "runs").exists()
     with pytest.raises(SystemExit):
         main(["tune", "digits", "--network", "mlp"])

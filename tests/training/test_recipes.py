@@ -10,7 +10,7 @@ from pellucid.networks.perceptron import Perceptron
 from pellucid.records import Dataset, RunFolder
 from pellucid.training.choice import choose_network, plan_for
 from pellucid.training.methods.choice import settle
-from pellucid.training.recipes import MADE_FOR, RECIPES, named
+from pellucid.training.recipes import RECIPE_NETWORKS, RECIPES, named_recipe
 from pellucid.workflows.train import run
 
 
@@ -19,14 +19,14 @@ def few() -> Dataset:
     return Dataset("few", {"train": data.train.take(range(200)), "test": data.test.take(range(20))})
 
 
-@pytest.mark.parametrize("name", MADE_FOR)
+@pytest.mark.parametrize("name", RECIPE_NETWORKS)
 def test_it_is_brought_with_its_settings(name):
-    network, fitting = MADE_FOR[name]
+    network, fitting = RECIPE_NETWORKS[name]
     settled, recipe, changes = settle(few(), None, name, started=False, changes={})
     assert settled == network
     choice = choose_network(settled, None, None, recipe)
     assert choice.settings == fitting
-    assert plan_for(choice, recipe, changes) == named(name, choice.own_recipe())
+    assert plan_for(choice, recipe, changes) == named_recipe(name, choice.own_recipe())
     changed = choose_network(network, {"widths": [16, 16, 16]}, None, name)
     assert changed.settings == fitting | {"widths": [16, 16, 16]}
     assert choose_network(network).settings == {}
@@ -42,7 +42,7 @@ def test_a_run_with_it_is_resumed_with_the_same_network(tmp_path):
 
     done = run(few(), recipe="fast", out=tmp_path / "run", report=False, progress=False, size=28, callbacks=[Reader()])
     assert plans[0].network == "whitened-convnet"
-    assert plans[0].settings == done.model.specification.network.settings == MADE_FOR["fast"][1]
+    assert plans[0].settings == done.model.specification.network.settings == RECIPE_NETWORKS["fast"][1]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_recipe_that_has_more_than_the_rule_needs_is_no_mistake():
     idle = dict(choice.idle())
     assert plan_for(choice, "default", idle | {"learning_rate": 0.5}).optimizer == "sgd", "which is what it does"
     assert plan_for(choice, "plain", {"learning_rate": 0.5}).optimizer == "adam"
-    assert plan_for(choice, named("best"), {"epochs": 2}).ema_decay == 0.998
+    assert plan_for(choice, named_recipe("best"), {"epochs": 2}).ema_decay == 0.998
 
 
 @pytest.mark.parametrize("name", ["record", "best"])

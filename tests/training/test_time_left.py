@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pellucid.training.callbacks import Plan
+from pellucid.training.callbacks import TrainingOverview
 from pellucid.training.time_left import SILENT, TimeLeft
 
-PLAN = Plan("mlp", "digits", epochs=4, steps_per_epoch=10, pictures=100, validation_pictures=30)
+PLAN = TrainingOverview("mlp", "digits", epochs=4, steps_per_epoch=10, pictures=100, validation_pictures=30)
 
 
 class Training:

@@ -54,7 +54,7 @@ class Log:
 
 def main(folder):
     told, arrays, data = {}, {}, few()
-    with processes.joined("cpu") as together:
+    with processes.process_group("cpu") as together:
         rank = together.rank
         log = Log()
         for name, (network, changes) in PLANS.items():

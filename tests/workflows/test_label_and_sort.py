@@ -48,7 +48,7 @@ def test_a_network_without_features_is_described_by_its_probabilities():
     assert backbone_of(model) is None
     described = describe(model, data.test)
     np.testing.assert_array_equal(described.features, described.predictions.probabilities)
-    assert label.useful(described, 360).shape == (360,)
+    assert label.rank_by_usefulness(described, 360).shape == (360,)
 
 
 def of(probabilities: list[float], features: list[list[float]]) -> Described:
@@ -61,16 +61,16 @@ def of(probabilities: list[float], features: list[list[float]]) -> Described:
 def test_unsure_photos_come_first_and_copies_of_them_last():
     # 0 and 1 are copies, both very unsure; 2 is another kind, less unsure; 3 and 4 are sure.
     found = of([0.5, 0.5, 0.7, 0.99, 1.0], [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0.5, 1]])
-    assert label.useful(found, 5).tolist()[:2] == [0, 2]
-    assert sorted(label.useful(found, 5).tolist()) == [0, 1, 2, 3, 4]
-    assert label.useful(found, 2).tolist() == [0, 2]
+    assert label.rank_by_usefulness(found, 5).tolist()[:2] == [0, 2]
+    assert sorted(label.rank_by_usefulness(found, 5).tolist()) == [0, 1, 2, 3, 4]
+    assert label.rank_by_usefulness(found, 2).tolist() == [0, 2]
 
 
 def test_where_the_model_is_sure_of_all_the_least_sure_come_first(monkeypatch):
-    assert label.useful(of([1.0, 1.0], [[1, 0], [0, 1]]), 2).tolist() == [0, 1]
+    assert label.rank_by_usefulness(of([1.0, 1.0], [[1, 0], [0, 1]]), 2).tolist() == [0, 1]
     monkeypatch.setattr(label, "MOST_IN_TURN", 1)
     found = of([0.9, 0.5, 0.6], [[1, 0], [0, 1], [1, 1]])
-    assert label.useful(found, 3).tolist() == [1, 2, 0]
+    assert label.rank_by_usefulness(found, 3).tolist() == [1, 2, 0]
 
 
 def test_the_table_can_be_filled_in_and_trained_on(photo_model, new, tmp_path):

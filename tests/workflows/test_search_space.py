@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pellucid.errors import UsageError
 from pellucid.training.recipes import Recipe
-from pellucid.workflows.search_space import Choices, Range, as_text, parse, space, usual
+from pellucid.workflows.search_space import Choices, Range, as_text, default_space, parse, space
 
 PLAN = Recipe()
 
@@ -55,7 +55,7 @@ def test_numbers_are_tried_as_they_can_be_typed():
     ],
 )
 def test_the_plan_itself_is_among_what_is_usually_searched(plan):
-    found = space(usual(plan, "cross-entropy"), plan)
+    found = space(default_space(plan, "cross-entropy"), plan)
     assert set(found) == {*("learning_rate", "weight_decay", "batch_size", "warmup", "augmentation", "label_smoothing")}
     for name, dimension in found.items():
         nearest = dimension.nearest(getattr(plan, name))
@@ -64,11 +64,11 @@ def test_the_plan_itself_is_among_what_is_usually_searched(plan):
 
 
 def test_other_losses_have_no_label_smoothing():
-    assert "label_smoothing" not in usual(PLAN, "hinge")
+    assert "label_smoothing" not in default_space(PLAN, "hinge")
 
 
 def test_what_is_given():
-    normal = usual(PLAN, "hinge")
+    normal = default_space(PLAN, "hinge")
     assert parse([], normal) == normal
     assert parse(["weight-decay", "batch_size=8,16"], normal) == {
         "weight_decay": normal["weight_decay"], "batch_size": "8,16",
@@ -78,13 +78,13 @@ def test_what_is_given():
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (["momentum"], "There is no usual search named 'momentum'."),
+        (["momentum"], "There is no default_space search named 'momentum'."),
         (["batch_size=8,16", "batch-size"], "The search of batch_size was given twice. Give it once."),
     ],
 )
 def test_what_is_given_wrongly(given, sentence):
     with pytest.raises(UsageError) as error:
-        parse(given, usual(PLAN, "hinge"))
+        parse(given, default_space(PLAN, "hinge"))
     assert str(error.value).startswith(sentence)
 
 

@@ -64,7 +64,7 @@ class Commands(TyperGroup):
         if args[0] != "train":
             from pellucid.training import processes
 
-            if (started := processes.count()) > 1:
+            if (started := processes.world_size()) > 1:
                 raise UsageError(
                     f"{started} processes were started together, and `pellucid {args[0]}` shares its work among none: "
                     f"only `pellucid train` does. Start it without torchrun."
@@ -118,9 +118,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _let_go_of_output() -> None:
-    from pellucid.training.display import let_go_of
+    from pellucid.training.display import discard_output
 
-    let_go_of(sys.stdout)
+    discard_output(sys.stdout)
 
 
 def _end(sentence: str, exit_code: int, debug: bool) -> None:  # noqa: FBT001 (private, and always the same name)
@@ -129,8 +129,8 @@ def _end(sentence: str, exit_code: int, debug: bool) -> None:  # noqa: FBT001 (p
     from pellucid.cli import console
     from pellucid.training import processes
 
-    if not processes.leaves_it_to_others():
-        console.say(f"{processes.name()}{sentence}")
+    if not processes.another_process_reports():
+        console.say(f"{processes.error_prefix()}{sentence}")
     raise typer.Exit(exit_code) from None
 
 

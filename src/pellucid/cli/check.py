@@ -123,9 +123,9 @@ def _width() -> int:
 
 def _next(data: str, counts: dict[str, int]) -> str:
     from pellucid.cli import console
-    from pellucid.records.paths import as_typed
+    from pellucid.records.paths import command_line
 
-    shown = console.plain(as_typed(data))
+    shown = console.plain(command_line(data))
     if counts["error"]:
         return f"Mend the errors first; then look again: pellucid check {shown}"
     first = "Look at what is warned of; then" if counts["warning"] else "Next"

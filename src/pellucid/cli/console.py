@@ -11,7 +11,7 @@ from typing import IO
 import typer
 
 from pellucid.records import Findings, Table, display
-from pellucid.training.processes import is_first
+from pellucid.training.processes import is_main
 
 
 def emit(findings: Findings, *, as_json: bool) -> None:
@@ -75,7 +75,7 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int],
 
 def notes(sentences: Iterable[str]) -> None:
     """Says on standard error what a person should know of the data; of several processes only the first says it."""
-    for sentence in sentences if is_first() else ():
+    for sentence in sentences if is_main() else ():
         say(f"Note: {sentence}")
 
 
@@ -91,9 +91,9 @@ def while_read(stream: IO[str] | None = None) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        from pellucid.training.display import let_go_of
+        from pellucid.training.display import discard_output
 
-        let_go_of(stream or sys.stdout)
+        discard_output(stream or sys.stdout)
 
 
 def plain(text: str) -> str:

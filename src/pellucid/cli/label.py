@@ -54,7 +54,7 @@ def label(
     if not gathered.pictures:
         raise typer.Exit(1)
 
-    from pellucid.records.paths import as_typed
+    from pellucid.records.paths import command_line
     from pellucid.workflows import label as workflow
 
     found = workflow.suggest(loaded, list(gathered.pictures), count=count, network=network)
@@ -63,7 +63,7 @@ def label(
         console.say(reason if name in reason else f"{name}: {reason}")
     console.emit(Findings((_table(found),)), as_json=as_json)
     say = console.say if as_json else typer.echo
-    then = f"pellucid train {as_typed(out)}"
+    then = f"pellucid train {command_line(out)}"
     say(console.plain(f"Table  {out}: fill in the column label, from the top, and train with: {then}"))
     if found.predictions.unreadable or gathered.problems:
         raise typer.Exit(1)

@@ -135,6 +135,6 @@ def _with(name: str, settings: Mapping[str, Any]) -> str:
 
 
 def _listed(settings: Mapping[str, Any]) -> str:
-    from pellucid.records.runs import plain
+    from pellucid.records.runs import format_value
 
-    return ", ".join(f"{name}={plain(value)}" for name, value in settings.items())
+    return ", ".join(f"{name}={format_value(value)}" for name, value in settings.items())

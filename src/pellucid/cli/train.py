@@ -198,7 +198,7 @@ def train(
         raise UsageError("--find-lr trains nothing, so that it needs no --budget and no --best-within. Leave it out.")
     if find_lr and (log or snapshots):
         raise UsageError("--find-lr trains nothing that could be followed. Leave --log and --snapshots out.")
-    if find_lr and processes.count() > 1:
+    if find_lr and processes.world_size() > 1:
         raise UsageError("--find-lr tries learning rates in one process. Start it without torchrun.")
     if find_lr and changes.get("batch_size") == "auto":
         raise UsageError(
@@ -279,7 +279,7 @@ class _Remarks:
     def on_checked(self, findings: Findings) -> None:
         from pellucid.cli import console
         from pellucid.records import Remark
-        from pellucid.records.paths import as_typed
+        from pellucid.records.paths import command_line
 
         # What a split lacks was said when the data were read.
         serious = [
@@ -289,14 +289,14 @@ class _Remarks:
         ]
         console.notes(item.text for item in serious)
         if serious:
-            console.notes([f"what to do about it says: pellucid check {as_typed(self.data)}"])
+            console.notes([f"what to do about it says: pellucid check {command_line(self.data)}"])
 
 
 def _display(*, as_json: bool) -> Any:
     """The progress: on standard error where standard output is one JSON document."""
-    from pellucid.training.display import LastingConsole, suitable
+    from pellucid.training.display import LastingConsole, default_display
 
-    return suitable(LastingConsole(stderr=as_json, soft_wrap=True))
+    return default_display(LastingConsole(stderr=as_json, soft_wrap=True))
 
 
 def _logger(name: str) -> Any:
@@ -330,10 +330,10 @@ def _kept(run: Path) -> bool:
 def _finish(done: Run, *, as_json: bool) -> None:
     """Prints what was found, on which pictures, and where everything lies."""
     from pellucid.cli import console
-    from pellucid.records.paths import as_typed
+    from pellucid.records.paths import command_line
     from pellucid.training import processes
 
-    if not processes.is_first():  # the first of several says it all
+    if not processes.is_main():  # the first of several says it all
         if done.interrupted:
             raise typer.Exit(130)
         return
@@ -346,7 +346,7 @@ def _finish(done: Run, *, as_json: bool) -> None:
             kept = f"the model of epoch {done.training.chosen_epoch}"
         else:
             kept = "the weights of that moment, before the end of the first epoch"
-        go_on = f"pellucid train --resume {as_typed(done.folder.path)}"
+        go_on = f"pellucid train --resume {command_line(done.folder.path)}"
         console.say(f"Interrupted. Kept {kept}: {done.folder.model}. Go on with: {go_on}")
         raise typer.Exit(130)
     say = console.say if as_json else typer.echo
@@ -378,7 +378,7 @@ def _check(
 ) -> None:
     """Refuses names that do not exist and values that cannot be."""
     from pellucid.networks.catalogue import check_name
-    from pellucid.training.recipes import named
+    from pellucid.training.recipes import named_recipe
     from pellucid.workflows.planning import wish
 
     if network is not None:
@@ -388,4 +388,4 @@ def _check(
 
         check_backbone(changes["backbone"])
     wish(changes, budget, memory_limit)
-    named(recipe).but(**{key: value for key, value in changes.items() if value != "auto"})
+    named_recipe(recipe).but(**{key: value for key, value in changes.items() if value != "auto"})

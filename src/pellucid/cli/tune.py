@@ -162,19 +162,19 @@ def _check(network: str | None, recipe: str, changes: dict[str, Any], budget: st
     """Refuses names that do not exist and values that cannot be, before torch takes its seconds to load."""
     from pellucid.networks.catalogue import check_name
     from pellucid.records.quantities import parse_time
-    from pellucid.training.recipes import named
+    from pellucid.training.recipes import named_recipe
 
     if network is not None:
         check_name(network)
     if budget is not None:
         parse_time(budget)
-    named(recipe).but(**changes)
+    named_recipe(recipe).but(**changes)
 
 
 def _finish(found: Tuning, *, as_json: bool) -> None:
     """Prints what was found, and how to train so."""
     from pellucid.cli import console
-    from pellucid.records.paths import as_typed
+    from pellucid.records.paths import command_line
 
     say = console.say if as_json else typer.echo
     console.notes(found.notes)
@@ -190,7 +190,7 @@ def _finish(found: Tuning, *, as_json: bool) -> None:
     if found.interrupted:
         console.say(
             f"Interrupted after {len(found.trials)} of {found.plan.trials} trials. Go on with: pellucid tune --resume "
-            f"{as_typed(found.folder.path)}"
+            f"{command_line(found.folder.path)}"
         )
         raise typer.Exit(130)
 

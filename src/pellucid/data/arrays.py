@@ -64,12 +64,12 @@ def from_arrays(
         shapes = ", ".join(f"{key} {split.shape}" for key, split in splits.items())
         notes.append(f"the splits have pictures of different shapes: {shapes}")
     columns = {} if groups is None else {GROUPS: np.asarray(groups)}
-    given_ids = None if ids is None else np.asarray(ids).astype(str)
-    if given_ids is not None and len(np.unique(given_ids)) < len(given_ids):
+    explicit_ids = None if ids is None else np.asarray(ids).astype(str)
+    if explicit_ids is not None and len(np.unique(explicit_ids)) < len(explicit_ids):
         raise DataError("Some ids stand for more than one picture; each picture needs an id of its own.")
     train = splits["train"]
     splits["train"] = Split(
-        "train", train.pictures, train.labels, names, given_ids=given_ids, columns=columns, dataset=name
+        "train", train.pictures, train.labels, names, explicit_ids=explicit_ids, columns=columns, dataset=name
     )
     if test_fraction != 0:
         check_fraction(test_fraction, "test_fraction")

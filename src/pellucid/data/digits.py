@@ -27,7 +27,7 @@ def load(name: str = "digits") -> Dataset:
         pictures,
         np.asarray(target, dtype=np.int64),
         tuple(str(digit) for digit in range(10)),
-        given_ids=np.array([f"{name}/{i}" for i in range(len(pictures))]),
+        explicit_ids=np.array([f"{name}/{i}" for i in range(len(pictures))]),
         dataset=name,
     )
     train, test = carve(whole, 0.2, 0, name="test", copies=False)

@@ -191,7 +191,7 @@ def _split(
         PictureFiles(_paths(pictures), root),
         np.array([index[picture.label] for picture in pictures], dtype=np.int64),
         tuple(classes),
-        given_ids=np.array([picture.identity for picture in pictures]),
+        explicit_ids=np.array([picture.identity for picture in pictures]),
         columns={GROUPS: np.array(groups)} if any(groups) else {},
         dataset=dataset,
     )

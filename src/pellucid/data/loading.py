@@ -11,7 +11,7 @@ from pellucid.data.files import read_errors
 from pellucid.data.splitting import check_fraction
 from pellucid.errors import FormatError, MissingDataError, UsageError
 from pellucid.records import Dataset
-from pellucid.records.paths import expanded
+from pellucid.records.paths import expand_user
 
 __all__ = ["load"]
 
@@ -53,7 +53,7 @@ def load(
         )
     if isinstance(source, str) and source in DATASETS:
         return importlib.import_module(lookup(source).module).load(source)
-    path = expanded(source)
+    path = expand_user(source)
     with read_errors(path):
         if "?" in path.name and not path.exists():
             path, columns = _columns(path, columns)

@@ -256,7 +256,7 @@ def counted(findings: Findings, split: Split, model: str) -> Findings:
         split: the test split.
         model: the SHA-256 of the model.
     """
-    said = str(ledger.note(split.fingerprint(), data=split.dataset, model=model))
+    said = str(ledger.record_scoring(split.fingerprint(), data=split.dataset, model=model))
     return Findings(
         tuple(
             replace(item, note="; ".join(part for part in (item.note, said) if part))

@@ -21,7 +21,7 @@ from torch import nn
 
 from pellucid.errors import NetworkError, PellucidError, UsageError
 from pellucid.networks.catalogue import is_file_reference
-from pellucid.records.paths import expanded
+from pellucid.records.paths import expand_user
 
 _REMEMBERED: OrderedDict[str, nn.Module] = OrderedDict()
 _MOST_REMEMBERED = 64
@@ -32,7 +32,7 @@ def full_reference(name: str) -> str:
     if not is_file_reference(name):
         return name
     file, _, attribute = name.rpartition(":")
-    return f"{expanded(file).resolve()}:{attribute}"
+    return f"{expand_user(file).resolve()}:{attribute}"
 
 
 def load_class(reference: str) -> type[nn.Module]:
@@ -47,7 +47,7 @@ def load_class(reference: str) -> type[nn.Module]:
             f"model of a network that Pellucid knows, leave the network out."
         )
     file, _, attribute = reference.rpartition(":")
-    path = expanded(file)
+    path = expand_user(file)
     if not path.is_file():
         raise UsageError(f"There is no file {path} to take the network '{attribute}' from.")
     # A name of its own: a file called json.py must not stand in for Python's, nor one folder's net.py for another's.

@@ -54,7 +54,7 @@ class Split:
     pictures: np.ndarray | MappedPictures | PictureFiles
     labels: np.ndarray | None
     classes: tuple[str, ...]
-    given_ids: np.ndarray | None = None
+    explicit_ids: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     dataset: str = ""
 
@@ -69,7 +69,7 @@ class Split:
         if isinstance(held, np.memmap):
             # Taking some of a mapped array would copy them into memory.
             object.__setattr__(self, "pictures", MappedPictures((np.asarray(held),)))
-        for what, values in {"labels": self.labels, "ids": self.given_ids, **self.columns}.items():
+        for what, values in {"labels": self.labels, "ids": self.explicit_ids, **self.columns}.items():
             if values is not None and len(values) != len(self):
                 raise DataError(
                     f"The {self.name} split has {len(self):,} pictures but {len(values):,} {what}; "
@@ -89,8 +89,8 @@ class Split:
     @cached_property
     def ids(self) -> np.ndarray:
         """What each picture is called: str (N,)."""
-        if self.given_ids is not None:
-            return self.given_ids
+        if self.explicit_ids is not None:
+            return self.explicit_ids
         return np.array([f"{self.name}/{i}" for i in range(len(self))])
 
     @property
@@ -122,7 +122,7 @@ class Split:
             name=name or self.name,
             pictures=pictures,
             labels=None if self.labels is None else self.labels[indices],
-            given_ids=self.ids[indices],
+            explicit_ids=self.ids[indices],
             columns={key: values[indices] for key, values in self.columns.items()},
         )
 

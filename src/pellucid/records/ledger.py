@@ -16,7 +16,7 @@ from pathlib import Path
 from pellucid.errors import PellucidError
 from pellucid.records import atomic
 
-__all__ = ["Count", "count", "note", "place"]
+__all__ = ["Count", "count", "path", "record_scoring"]
 
 _PATIENCE = 10.0
 """Seconds that another process is waited for."""
@@ -44,7 +44,7 @@ class Count:
         return f"the {_ordinal(self.times)} time that this test split was scored{by}"
 
 
-def place() -> Path:
+def path() -> Path:
     """The file, in `$PELLUCID_CACHE` or the platform's user cache folder."""
     given = os.environ.get("PELLUCID_CACHE")
     if given:
@@ -54,7 +54,7 @@ def place() -> Path:
     return Path(platformdirs.user_cache_dir("pellucid", appauthor=False)) / "ledger" / "scores.jsonl"
 
 
-def note(split: str, *, data: str, model: str) -> Count:
+def record_scoring(split: str, *, data: str, model: str) -> Count:
     """Notes that a test split was scored, and gives how often that was. It never fails: what goes wrong is said.
 
     Args:
@@ -64,7 +64,7 @@ def note(split: str, *, data: str, model: str) -> Count:
     """
     import filelock
 
-    file = place()
+    file = path()
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     line = json.dumps({"split": split, "data": data, "model": model, "time": now}, ensure_ascii=False)
     try:
@@ -91,7 +91,7 @@ def note(split: str, *, data: str, model: str) -> Count:
 def count(split: str) -> Count:
     """How often a test split was scored so far; lines that are damaged are passed over."""
     models: list[str] = []
-    with contextlib.suppress(FileNotFoundError), place().open(encoding="utf-8", errors="replace") as stream:
+    with contextlib.suppress(FileNotFoundError), path().open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
             with contextlib.suppress(ValueError, AttributeError):
                 entry = json.loads(line)

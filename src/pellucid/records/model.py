@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pellucid.errors import ModelFileError
 from pellucid.records import atomic, display
-from pellucid.records.paths import as_typed, expanded
+from pellucid.records.paths import command_line, expand_user
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "pellucid"
@@ -175,11 +175,11 @@ class Model:
         Raises:
             StorageError: the disk is full, or the folder may not be written.
         """
-        path = expanded(path)
-        atomic.write_bytes(path, self.packed())
+        path = expand_user(path)
+        atomic.write_bytes(path, self.to_bytes())
         return path
 
-    def packed(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """The content of the model file."""
         from safetensors.numpy import save
 
@@ -195,13 +195,13 @@ class Model:
         Raises:
             ModelFileError: it is missing, truncated, damaged, foreign, or newer than this version.
         """
-        path = expanded(path)
+        path = expand_user(path)
         if path.is_dir():
             if not (path / "model.safetensors").is_file():
                 if (path / "checkpoint" / "model.safetensors").is_file():
                     raise ModelFileError(
                         f"The training in {path} has not ended. Its best model so far is {path / 'checkpoint'}; "
-                        f"`pellucid train --resume {as_typed(path)}` goes on with it."
+                        f"`pellucid train --resume {command_line(path)}` goes on with it."
                     )
                 raise ModelFileError(
                     f"{path} is a folder without a model.safetensors. Give a model file, or a run folder."

@@ -10,7 +10,7 @@ from pathlib import Path
 from pellucid.errors import UsageError
 
 
-def expanded(path: str | Path) -> Path:
+def expand_user(path: str | Path) -> Path:
     """The path, from the person's folder where it begins with `~`; a file that is called `~draft.png` stays as it is.
 
     Raises:
@@ -44,12 +44,12 @@ def require_utf8(*paths: str) -> None:
             ) from error
 
 
-def as_typed(*words: str | Path, windows: bool = os.name == "nt") -> str:
+def command_line(*words: str | Path, windows: bool = os.name == "nt") -> str:
     """Words of a command as they are to be typed: in the quotes of cmd.exe on Windows, in those of a shell elsewhere.
 
-    >>> as_typed("pellucid", "train", "my photos", windows=False)
+    >>> command_line("pellucid", "train", "my photos", windows=False)
     "pellucid train 'my photos'"
-    >>> as_typed("pellucid", "train", "my photos", windows=True)
+    >>> command_line("pellucid", "train", "my photos", windows=True)
     'pellucid train "my photos"'
     """
     texts = [str(word) for word in words]

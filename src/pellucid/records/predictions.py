@@ -14,7 +14,7 @@ import numpy as np
 from pellucid.errors import DataError, FormatError
 from pellucid.records import atomic, display
 from pellucid.records.dataset import require_unique
-from pellucid.records.paths import expanded
+from pellucid.records.paths import expand_user
 
 _METADATA_KEY = b"pellucid"
 
@@ -108,7 +108,7 @@ class Predictions:
         metadata = self._about() | {"sha256": self._sha256()}
         arrow = pa.table(table).replace_schema_metadata({_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
         # A file object: of a path, Arrow would take what stands before a colon for a kind of storage.
-        with atomic.replacing(expanded(path)) as temporary, temporary.open("wb") as stream:
+        with atomic.replacing(expand_user(path)) as temporary, temporary.open("wb") as stream:
             parquet.write_table(arrow, stream)
 
     def _valid_text(self) -> Predictions:
@@ -149,7 +149,7 @@ class Predictions:
         import pyarrow as pa
         import pyarrow.parquet as parquet
 
-        path = expanded(path)
+        path = expand_user(path)
         if not path.is_file():
             raise FormatError(f"There is no predictions file at {path}.")
         try:

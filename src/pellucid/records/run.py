@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict
 from pellucid.errors import FormatError, MissingDataError, StorageError
 from pellucid.records import atomic
 from pellucid.records.finding import Findings
-from pellucid.records.paths import expanded
+from pellucid.records.paths import expand_user
 
 
 class RunPlan(BaseModel):
@@ -207,7 +207,7 @@ def next_folder(within: str, data: str, network: str, out: str | Path | None = N
     """
     if out is not None:
         try:
-            return atomic.make_folder(expanded(out), exist_ok=False)
+            return atomic.make_folder(expand_user(out), exist_ok=False)
         except FileExistsError as error:
             what = "a run" if within == "runs" else "what was found before"
             raise StorageError(

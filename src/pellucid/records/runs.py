@@ -206,10 +206,10 @@ def _rows(path: Path, column: str) -> list[float]:
         raise FormatError(f"{path} is damaged: it should have numbers in a column '{column}': {error}.") from error
 
 
-def plain(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A setting in a few characters: text as it is, lists joined by a plus sign, everything else as in JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple):
-        return "+".join(map(plain, value)) or "none"
+        return "+".join(map(format_value, value)) or "none"
     return "none" if value is None else json.dumps(value, ensure_ascii=False)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pellucid.records import Figure, Findings, Table
-from pellucid.records.paths import as_typed
+from pellucid.records.paths import command_line
 from pellucid.report import pictures, wording
 from pellucid.report.wording import count, percent, visible
 
@@ -241,7 +241,7 @@ def _again(command: str, threads: object) -> str:
             kept.append(word)
         skip = word == "--out" and not skip
     given = any(word == "--threads" or word.startswith("--threads=") for word in kept)
-    return as_typed(*kept, *([] if given or not isinstance(threads, int) else ["--threads", str(threads)]))
+    return command_line(*kept, *([] if given or not isinstance(threads, int) else ["--threads", str(threads)]))
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from pellucid.errors import UsageError
 from pellucid.inference.predicting import gather
 from pellucid.records import MappedPictures, Preprocessing
 from pellucid.training.augmentation import Augmenter
-from pellucid.training.processes import current
+from pellucid.training.processes import current_group
 from pellucid.training.randomness import epoch_order, named_seed
 from pellucid.training.recipes import Recipe
 from pellucid.training.schedules import learning_rate
@@ -53,7 +53,7 @@ class Batches:
         self.seed = seed
         self.bounds = batch_bounds(len(examples), recipe.batch_size)
         self.augment = Augmenter(recipe.augmentation, len(examples), seed)
-        self.processes = current()
+        self.processes = current_group()
         least = min(last - first for first, last in pairwise(self.bounds))
         if least < self.processes.size:
             raise UsageError(
@@ -85,7 +85,7 @@ class Batches:
         self.augment.begin_epoch(epoch)
         for i, (first, last) in list(enumerate(pairwise(self.bounds)))[done:]:
             step = (epoch - 1) * self.per_epoch + i
-            which = order[slice(*self.processes.part(first, last))]
+            which = order[slice(*self.processes.shard(first, last))]
             pictures = gather(self.examples.pictures, which).to(device)
             inputs = normalise(self.augment(pictures, which), self.preprocessing)
             _seed(named_seed(self.seed, "dropout", step, *([rank] if rank else [])), device)

@@ -12,7 +12,7 @@ from pellucid.records import Findings, Model, atomic
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingOverview:
     """What a training is about to do."""
 
     network: str
@@ -35,7 +35,7 @@ class Callback:
     def on_planned(self, sentence: str) -> None:
         """Before `on_start`, for each setting that was measured first (a budget, a batch size that fills memory)."""
 
-    def on_start(self, plan: Plan) -> None:
+    def on_start(self, plan: TrainingOverview) -> None:
         """Before the first step."""
 
     def on_resumed(self, step: int, history: Any) -> None:
@@ -78,14 +78,14 @@ class Callbacks:
                 f"are those of pellucid.training.callbacks.Callback."
             )
 
-    def tell(self, event: str, *values: Any) -> None:
+    def notify(self, event: str, *values: Any) -> None:
         """Calls the method `on_EVENT` of all that have it."""
         for callback in self.callbacks:
             method = getattr(callback, f"on_{event}", None)
             if method is not None:
                 method(*values)
 
-    def listening(self, event: str) -> bool:
+    def has_handler(self, event: str) -> bool:
         """Whether any has the method `on_EVENT` as its own, rather than the empty one of `Callback`."""
         methods = [getattr(callback, f"on_{event}", None) for callback in self.callbacks]
         empty = getattr(Callback, f"on_{event}")

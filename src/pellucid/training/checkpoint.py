@@ -24,8 +24,8 @@ import numpy as np
 
 from pellucid.errors import FormatError, ModelFileError, StorageError
 from pellucid.records import Model, Specification, atomic
-from pellucid.records.paths import as_typed
-from pellucid.training.processes import current
+from pellucid.records.paths import command_line
+from pellucid.training.processes import current_group
 
 EVERY_SECONDS = 60.0
 """A checkpoint is written at the end of each epoch, and within it whenever so much time has passed."""
@@ -93,13 +93,13 @@ class Checkpoints:
         self.plan = ""
         self._written = time.monotonic()
 
-    def belong_to(self, specification: Specification) -> None:
+    def bind_to(self, specification: Specification) -> None:
         """Says which training they are of: a checkpoint of another is not taken up."""
         training = {key: value for key, value in specification.training.items() if key != "versions"}
         plain = specification.model_copy(update={"training": training})
         self.plan = hashlib.sha256(plain.canonical().encode()).hexdigest()
 
-    def settled(self, measure: Callable[[], int]) -> int:
+    def measured_epochs(self, measure: Callable[[], int]) -> int:
         """A number of epochs that was measured before the training began; one that goes on measures nothing again.
 
         Raises:
@@ -112,7 +112,7 @@ class Checkpoints:
         except (ValueError, KeyError, TypeError) as error:
             raise FormatError(f"{self.folder / 'epochs.json'} is damaged. Start a new run instead.") from error
 
-    def beginning(self, make: Callable[[], Model]) -> Model:
+    def initial_model(self, make: Callable[[], Model]) -> Model:
         """A model that was made for the training to start from; one that goes on makes none again.
 
         What other versions of NumPy and torch would make differs in its last bits, and says that they made it.
@@ -122,7 +122,7 @@ class Checkpoints:
             StorageError: it cannot be kept.
         """
         name = "beginning.safetensors"
-        content = self._noted(name, lambda: make().packed())
+        content = self._noted(name, lambda: make().to_bytes())
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             atomic.write_bytes(path, content)
@@ -137,9 +137,9 @@ class Checkpoints:
         Of several processes, the first makes it for all. Where there are states without it, an earlier version of
         Pellucid began the training: it is made again, and not kept, since it may not be what it was.
         """
-        processes = current()
+        processes = current_group()
         content = b""
-        if processes.first:
+        if processes.is_main:
             place = self.folder / name
             if self.resume and place.exists():
                 content = place.read_bytes()
@@ -148,19 +148,19 @@ class Checkpoints:
                 if not (self.resume and self._paths()):
                     atomic.make_folder(self.folder)
                     atomic.write_bytes(place, content)
-        return processes.from_first(content)
+        return processes.broadcast(content)
 
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether it is time for the next one within the epoch."""
         return time.monotonic() - self._written >= self.every
 
-    def keep(self, state: Callable[[], State]) -> None:
+    def save(self, state: Callable[[], State]) -> None:
         """Writes a checkpoint of what `state` gives. Of several processes, the first writes for all, and asks for it.
 
         Raises:
             StorageError: as for `write`.
         """
-        if current().first:
+        if current_group().is_main:
             self.write(state())
         self._written = time.monotonic()
 
@@ -180,7 +180,7 @@ class Checkpoints:
                 ) from error
             raise StorageError(
                 f"{error} Nothing that was learned before is lost: go on with `pellucid train --resume "
-                f"{as_typed(self.folder.parent)}` when it is mended."
+                f"{command_line(self.folder.parent)}` when it is mended."
             ) from error
         for path in self._paths()[KEPT:]:
             path.unlink(missing_ok=True)
@@ -195,8 +195,8 @@ class Checkpoints:
         """
         if not self.resume:
             return None
-        processes = current()
-        content = processes.from_first(self._newest() if processes.first else None)
+        processes = current_group()
+        content = processes.broadcast(self._newest() if processes.is_main else None)
         return _unpack(content, self.folder)[0] if content else None
 
     def _newest(self) -> bytes:

@@ -45,11 +45,11 @@ class Choice:
         declared = getattr(self.given, "recipe", {})
         return dict(declared) if isinstance(declared, Mapping) else {}
 
-    def idle(self) -> Mapping[str, Any]:
+    def unused_settings(self) -> Mapping[str, Any]:
         """The settings of a recipe that its learning rule has no use for, as `pellucid.training.rules` has them."""
         given = resolve(self.given) if isinstance(self.given, str) and not self.given.startswith(TIMM) else self.given
         declared = Declaration() if isinstance(given, str) else declaration(given)
-        return find_rule(declared.learning_rule).idle
+        return find_rule(declared.learning_rule).unused_settings
 
     def make(self, shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, NetworkSpecification]:
         """The untrained network, and how a model file names it. A module of the user's own is copied.
@@ -101,7 +101,7 @@ def choose_network(
     Raises:
         UsageError: there is no such network, or it takes no settings.
     """
-    made_for, fitting = recipes.MADE_FOR.get(recipe, (None, {})) if isinstance(recipe, str) else (None, {})
+    made_for, fitting = recipes.RECIPE_NETWORKS.get(recipe, (None, {})) if isinstance(recipe, str) else (None, {})
     if fitting and start is None and network == made_for:
         settings = {**fitting, **(settings or {})}
     name = network_name(network, start)
@@ -143,7 +143,7 @@ def plan_for(choice: Choice, recipe: str | Recipe, changes: Mapping[str, Any]) -
         UsageError: a setting that does not exist, a value that it cannot have, a name that is not known, or a change
             that the network's learning rule has no use for.
     """
-    base = recipe if isinstance(recipe, Recipe) else recipes.named(recipe, choice.own_recipe())
+    base = recipe if isinstance(recipe, Recipe) else recipes.named_recipe(recipe, choice.own_recipe())
     plan = base.but(**changes)
     optimizers.find_optimizer(plan.optimizer)
     schedules.find_schedule(plan.schedule)
@@ -153,7 +153,7 @@ def plan_for(choice: Choice, recipe: str | Recipe, changes: Mapping[str, Any]) -
         initialisation.find_initialisation(plan.initialisation)
     for text in plan.augmentation:
         augmentation.parse(text)
-    idle = choice.idle() if changes else {}
+    idle = choice.unused_settings() if changes else {}
     require_use(choice, [name for name in changes if name in idle and getattr(plan, name) != idle[name]])
     return plan
 
@@ -165,7 +165,7 @@ def require_use(choice: Choice, settings: Iterable[str]) -> None:
         UsageError: the network's learning rule has no use for one.
     """
     for name in settings:
-        if name in choice.idle():
+        if name in choice.unused_settings():
             raise UsageError(
                 f"The setting {name.replace('_', ' ')} means nothing for {choice.name}, which learns by a rule of its "
                 f"own, without gradients. Leave it out, or choose a network that learns by gradient descent."

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pellucid.records import display
 from pellucid.records.quantities import format_time_left
-from pellucid.training.callbacks import Callback, Plan
+from pellucid.training.callbacks import Callback, TrainingOverview
 from pellucid.training.time_left import TimeLeft
 
 
@@ -34,10 +34,10 @@ class LastingConsole(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        let_go_of(self.file)
+        discard_output(self.file)
 
 
-def let_go_of(stream: IO[str]) -> None:
+def discard_output(stream: IO[str]) -> None:
     """Lets what is still to be written there go nowhere, so that Python's own flush at exit does not fail."""
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
@@ -51,7 +51,7 @@ class Lines(Callback):
         self.epochs = 0
         self.since = 0.0
 
-    def on_start(self, plan: Plan) -> None:
+    def on_start(self, plan: TrainingOverview) -> None:
         self.epochs = plan.epochs
         self.since = time.perf_counter()
         self.console.print(
@@ -93,7 +93,7 @@ class _Left(ProgressColumn):
 class Live(Lines):
     """The same lines, with a bar below them: epoch, step, loss, accuracy, time left."""
 
-    def on_start(self, plan: Plan) -> None:
+    def on_start(self, plan: TrainingOverview) -> None:
         super().on_start(plan)
         self.plan = plan
         self.progress = Progress(
@@ -144,7 +144,7 @@ class Live(Lines):
         self.progress.stop()
 
 
-def suitable(console: Console | None = None) -> Any:
+def default_display(console: Console | None = None) -> Any:
     """The display that suits where the program runs."""
     if console is None and "ipykernel" in sys.modules:
         curve = display.view("training")

@@ -20,7 +20,7 @@ from pellucid.records import Dataset, Model
 from pellucid.training.batches import Batches
 from pellucid.training.checkpoint import Position, State
 from pellucid.training.choice import NetworkLike, choose_network, plan_for
-from pellucid.training.loop import measure, set_to_learn, take_step
+from pellucid.training.loop import measure, set_train_mode, take_step
 from pellucid.training.methods.choice import settle
 from pellucid.training.preparation import Prepared, prepare
 from pellucid.training.recipes import Recipe
@@ -47,7 +47,7 @@ class Rehearsal:
         Raises:
             TrainingError: the network fails.
         """
-        set_to_learn(self.prepared.module, self.prepared.recipe)
+        set_train_mode(self.prepared.module, self.prepared.recipe)
         inputs, labels = next(self._supply)
         return take_step(self.prepared.rule, inputs, labels, learning_rate)[0].item()
 
@@ -65,7 +65,7 @@ class Rehearsal:
         if at_most is not None and at_most < len(examples):
             examples = type(examples)(gather(examples.pictures, slice(at_most)), examples.labels[:at_most])
         prepared = self.prepared
-        with prepared.rule.evaluated():
+        with prepared.rule.evaluation_weights():
             measure(
                 prepared.module,
                 examples,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 
-class Average:
+class WeightAverage:
     """The exponential average of all parameters and buffers (Polyak and Juditsky 1992): a ← d a + (1 − d) w.
 
     It begins as an ordinary mean: the decay of step t is at most (1 + t) / (10 + t), so that what the network was at
@@ -38,7 +38,7 @@ class Average:
             self.weights[name].copy_(now[name])
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
+    def applied(self) -> Iterator[None]:
         """Within it, the network has the average; afterwards its own weights again."""
         own = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.network.load_state_dict({name: self.weights[name] for name in own})

@@ -22,7 +22,7 @@ from pellucid.training.checkpoint import Checkpoints, Position, State
 from pellucid.training.history import History
 from pellucid.training.interruption import Interruption
 from pellucid.training.losses import LossFunction
-from pellucid.training.processes import current
+from pellucid.training.processes import current_group
 from pellucid.training.recipes import Recipe
 from pellucid.training.rules import Rule
 
@@ -44,7 +44,7 @@ class Outcome:
         history: one row per epoch.
         seconds: how long each epoch took.
         interrupted: whether it was stopped from outside.
-        stopped: why it ended before its plan did, where its loss stopped being a number; else empty.
+        stop_reason: why it ended before its plan did, where its loss stopped being a number; else empty.
     """
 
     weights: dict[str, np.ndarray]
@@ -52,7 +52,7 @@ class Outcome:
     history: History = field(default_factory=History)
     seconds: list[float] = field(default_factory=list)
     interrupted: bool = False
-    stopped: str = ""
+    stop_reason: str = ""
 
 
 def fit(
@@ -85,16 +85,16 @@ def fit(
     Raises:
         TrainingError: the loss became infinite or not a number before one epoch was finished, or a step fails.
     """
-    processes = current()
+    processes = current_group()
     batches = Batches(train, preprocessing, recipe, seed)
     outcome, position = _begin(network, rule, checkpoints, callbacks)
     if position == Position():
-        callbacks.tell("weights", outcome, outcome.weights)
+        callbacks.notify("weights", outcome, outcome.weights)
 
     def keep(position: Position) -> None:
         """Writes down where the training is."""
         if checkpoints is not None:
-            checkpoints.keep(lambda: _state(batches, position, outcome, network, rule))
+            checkpoints.save(lambda: _state(batches, position, outcome, network, rule))
 
     with Interruption() as interruption:
         while position.epoch <= recipe.epochs and not _patience_is_over(outcome.history, recipe):
@@ -102,8 +102,8 @@ def fit(
 
             def stop(epoch: _Epoch = epoch) -> bool:
                 """Between two batches: writes down where the training is, when it is time, and says whether to stop."""
-                ending = processes.stopping(asked=interruption.requested)
-                wanted = ending or (checkpoints is not None and checkpoints.due())
+                ending = processes.should_stop(requested=interruption.requested)
+                wanted = ending or (checkpoints is not None and checkpoints.is_due())
                 if wanted and not epoch.is_lost():  # where it is, the last good state stays
                     keep(epoch.position())
                 return ending
@@ -113,31 +113,31 @@ def fit(
                 outcome.interrupted = True
                 break
             if not math.isfinite(row["train_loss"]):
-                outcome.stopped = _divergence(outcome, epoch.number, recipe)
+                outcome.stop_reason = _divergence(outcome, epoch.number, recipe)
                 break
-            with rule.evaluated():
+            with rule.evaluation_weights():
                 row["validation_loss"], row["validation_accuracy"] = measure(
                     network, validation, preprocessing, loss, precision=recipe.precision
                 )
                 weights = weights_of(network)
             if not math.isfinite(row["validation_loss"]):
-                outcome.stopped = _divergence(outcome, epoch.number, recipe)
+                outcome.stop_reason = _divergence(outcome, epoch.number, recipe)
                 break
             outcome.history.rows.append(row)
             outcome.seconds.append(epoch.seconds)
             if recipe.keep == "last" or outcome.history.best() is row:
                 outcome.weights, outcome.chosen_epoch = weights, epoch.number
-                callbacks.tell("kept", outcome)
-            callbacks.tell("weights", outcome, weights)
+                callbacks.notify("kept", outcome)
+            callbacks.notify("weights", outcome, weights)
             # What is told before this is told once more where a kill falls in between, and what is told after it never.
             position = Position(epoch.number + 1)
             keep(position)
-            callbacks.tell("epoch", row)
-            if processes.agree(asked=interruption.requested):
+            callbacks.notify("epoch", row)
+            if processes.any_requested(requested=interruption.requested):
                 outcome.interrupted = epoch.number < recipe.epochs
                 break
     if outcome.chosen_epoch == 0:
-        with rule.evaluated():
+        with rule.evaluation_weights():
             outcome.weights = weights_of(network)
     return outcome
 
@@ -152,7 +152,7 @@ def _begin(
     load_weights(network, state.network)
     rule.restore(state.rule)
     history = History([dict(row) for row in state.history])
-    callbacks.tell("resumed", state.step, history)
+    callbacks.notify("resumed", state.step, history)
     outcome = Outcome(dict(state.kept), state.chosen_epoch, history, list(state.seconds))
     return outcome, state.position
 
@@ -205,7 +205,7 @@ def _learn_epoch(
 
     `stop` is asked between two batches; where it says so, the epoch ends there, and None is given.
     """
-    set_to_learn(network, batches.recipe)
+    set_train_mode(network, batches.recipe)
     n = len(batches.examples)
     step, rate = 0, 0.0
     for step, inputs, labels, rate in batches.epoch(epoch.number, epoch.batches):
@@ -214,7 +214,7 @@ def _learn_epoch(
         epoch.total_loss += loss * size
         epoch.correct += hits
         epoch.batches += 1
-        callbacks.tell("step", step, loss, hits / size)
+        callbacks.notify("step", step, loss, hits / size)
         if epoch.batches % _LOOK == 0 and epoch.is_lost():
             break
         if epoch.batches < batches.per_epoch and stop():
@@ -228,7 +228,7 @@ def _learn_epoch(
     }
 
 
-def set_to_learn(network: nn.Module, recipe: Recipe) -> None:
+def set_train_mode(network: nn.Module, recipe: Recipe) -> None:
     """Puts a network into training mode, but for the statistics that the recipe leaves as they are."""
     network.train()
     if recipe.freeze_batchnorm:
@@ -270,17 +270,17 @@ def measure(
     """(mean loss, accuracy) of a network on some pictures, in evaluation mode; several processes share them."""
     # Large pictures go through in small batches: a thousand photos of 224×224 would take gigabytes.
     batch_size = max(1, min(1000, _MOST_PIXELS // math.prod(examples.pictures.shape[1:])))
-    processes = current()
+    processes = current_group()
     n = len(examples)
     shared = n >= processes.size
-    first, last = processes.part(0, n) if shared else (0, n)
+    first, last = processes.shard(0, n) if shared else (0, n)
     pictures = _between(examples.pictures, first, last)
     outputs = forward(network, pictures, preprocessing, batch_size=batch_size, precision=precision)
     labels = examples.labels.cpu()
-    outputs = processes.gathered(outputs, first, n) if shared else outputs
+    outputs = processes.gather_rows(outputs, first, n) if shared else outputs
     found = np.array([loss(outputs, labels).item(), (outputs.argmax(dim=1) == labels).double().mean().item()])
     # Processors of another kind may round otherwise, and all have to choose the same epoch.
-    mean, accuracy = np.frombuffer(processes.from_first(found.tobytes())).tolist()
+    mean, accuracy = np.frombuffer(processes.broadcast(found.tobytes())).tolist()
     return mean, accuracy
 
 

@@ -57,21 +57,21 @@ class Loss:
     """A loss and what belongs to it.
 
     Attributes:
-        each: (outputs, labels) → the loss of each picture (N,).
+        per_sample: (outputs, labels) → the loss of each picture (N,).
         probabilities: how its outputs become probabilities: a key of `pellucid.inference.probabilities`.
-        likelihood: whether minimising it makes these probabilities right. Where it does not, as for margins, a
+        is_likelihood: whether minimising it makes these probabilities right. Where it does not, as for margins, a
             temperature is fitted on the validation pictures afterwards.
     """
 
-    each: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    per_sample: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     probabilities: str
-    likelihood: bool = True
+    is_likelihood: bool = True
 
 
 LOSSES: dict[str, Loss] = {
     "cross-entropy": Loss(cross_entropy, "softmax"),
-    "hinge": Loss(hinge, "softmax", likelihood=False),
-    "perceptron": Loss(perceptron, "softmax", likelihood=False),
+    "hinge": Loss(hinge, "softmax", is_likelihood=False),
+    "perceptron": Loss(perceptron, "softmax", is_likelihood=False),
     "radial-basis": Loss(radial_basis, "softmax"),
     "squared-error": Loss(squared_error, "normalised"),
 }
@@ -102,14 +102,14 @@ class LossFunction:
     def __call__(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if self.name == "cross-entropy":
             return functional.cross_entropy(outputs, labels, weight=self.weights, label_smoothing=self.smoothing)
-        values = self.each(outputs, labels)
+        values = self.per_sample(outputs, labels)
         if self.weights is None:
             return values.mean()
         return (values * self.weights[labels]).sum() / self.weights[labels].sum()
 
-    def each(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def per_sample(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The loss of each picture (N,), neither weighted nor smoothed."""
-        return LOSSES[self.name].each(outputs, labels)
+        return LOSSES[self.name].per_sample(outputs, labels)
 
 
 def loss_function(name: str, *, weights: torch.Tensor | None = None, smoothing: float = 0.0) -> LossFunction:
@@ -125,7 +125,7 @@ def loss_function(name: str, *, weights: torch.Tensor | None = None, smoothing: 
     return LossFunction(name, weights, smoothing)
 
 
-def counted(labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+def batch_weight(labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     """What a batch counts for in a mean over several: its pictures, or the sum of their class weights; a scalar."""
     return torch.tensor(float(len(labels)), device=labels.device) if weights is None else weights[labels].sum()
 

@@ -20,7 +20,7 @@ from pellucid.inference.predicting import as_tensor
 from pellucid.networks.network import Declaration, Network, declaration
 from pellucid.records import Dataset, Model, NetworkSpecification, Preprocessing, Specification
 from pellucid.training.batches import Examples, batch_bounds
-from pellucid.training.callbacks import Plan
+from pellucid.training.callbacks import TrainingOverview
 from pellucid.training.choice import Choice
 from pellucid.training.initialisation import initialise
 from pellucid.training.losses import LossFunction, balanced_weights, find_loss, loss_function
@@ -59,9 +59,9 @@ class Prepared:
     specification: Specification
     notes: tuple[str, ...]
 
-    def announcement(self, network: str) -> Plan:
+    def announcement(self, network: str) -> TrainingOverview:
         """What it is about to do, for those who watch."""
-        return Plan(
+        return TrainingOverview(
             network=network,
             data=self.data.name,
             epochs=self.recipe.epochs,

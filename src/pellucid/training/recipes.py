@@ -219,7 +219,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 """Named recipes, each as its difference from the network's own."""
 
-MADE_FOR: dict[str, tuple[str, dict[str, Any]]] = {
+RECIPE_NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "fast": ("whitened-convnet", {"widths": [16, 32, 64], "patch": 4, "stride": 2, "directions": 8}),
     "best": ("whitened-convnet", {"widths": [32, 64, 128]}),
     "quick": ("whitened-convnet", {"widths": [64, 128, 256]}),
@@ -228,7 +228,7 @@ MADE_FOR: dict[str, tuple[str, dict[str, Any]]] = {
 """The network that a recipe is made for, with its settings; any other may be named instead."""
 
 
-def named(name: str, network: dict[str, Any] | None = None) -> Recipe:
+def named_recipe(name: str, network: dict[str, Any] | None = None) -> Recipe:
     """The recipe of that name for a network whose own differences are `network`.
 
     Raises:

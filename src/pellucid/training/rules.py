@@ -18,10 +18,10 @@ from torch.nn import functional
 from pellucid.errors import UnknownNameError, UsageError
 from pellucid.inference.device import computing
 from pellucid.networks.perceptron import Perceptron
-from pellucid.training.ema import Average
-from pellucid.training.losses import LossFunction, counted
+from pellucid.training.ema import WeightAverage
+from pellucid.training.losses import LossFunction, batch_weight
 from pellucid.training.optimizers import make_optimizer
-from pellucid.training.processes import current
+from pellucid.training.processes import current_group
 from pellucid.training.recipes import Recipe
 
 
@@ -29,10 +29,10 @@ class Rule(Protocol):
     """How a network changes after a batch. `weights` (K,) are those that the loss gives the classes, where it does.
 
     Attributes:
-        idle: the settings of a recipe that it has no use for, each with the value that says what it does anyway.
+        unused_settings: settings of a recipe that it ignores, each with the value that describes what it does.
     """
 
-    idle: ClassVar[Mapping[str, Any]]
+    unused_settings: ClassVar[Mapping[str, Any]]
 
     def __init__(
         self, network: nn.Module, recipe: Recipe, loss: LossFunction, weights: torch.Tensor | None = None
@@ -47,7 +47,7 @@ class Rule(Protocol):
         """
         ...
 
-    def evaluated(self) -> AbstractContextManager[None]:
+    def evaluation_weights(self) -> AbstractContextManager[None]:
         """Within it, the network has the weights that are measured and kept: an average, for some rules."""
         ...
 
@@ -60,10 +60,10 @@ class Rule(Protocol):
         ...
 
 
-class Gradient:
+class GradientDescent:
     """Gradient descent: backpropagation and an optimiser."""
 
-    idle: ClassVar[Mapping[str, Any]] = {}
+    unused_settings: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
         self, network: nn.Module, recipe: Recipe, loss: LossFunction, weights: torch.Tensor | None = None
@@ -75,7 +75,7 @@ class Gradient:
         self.hard_fraction = recipe.hard_fraction
         self.precision = recipe.precision
         self.optimizer = make_optimizer(network, recipe)
-        self.average = None if recipe.ema_decay is None else Average(network, recipe.ema_decay)
+        self.average = None if recipe.ema_decay is None else WeightAverage(network, recipe.ema_decay)
 
     def step(
         self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
@@ -91,7 +91,7 @@ class Gradient:
             parameter.grad = None
         loss.backward()
         shown = everything or (loss.detach(), (outputs.detach().argmax(dim=1) == labels).sum())
-        found = current().averaged(self.network, shown[0], counted(labels, self.weights), shown[1])
+        found = current_group().average_gradients(self.network, shown[0], batch_weight(labels, self.weights), shown[1])
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         self.optimizer.step(learning_rate)
@@ -115,14 +115,14 @@ class Gradient:
             outputs = self.network(inputs).float()
         for part, mode in modes:
             part.training = mode
-        losses = self.loss.each(outputs, labels)
+        losses = self.loss.per_sample(outputs, labels)
         # Two at least, since batch normalisation takes averages; in the order in which they stood.
         kept = losses.topk(min(len(labels), max(2, math.ceil(self.hard_fraction * len(labels))))).indices.sort().values
         whole = (self.loss(outputs, labels), (outputs.argmax(dim=1) == labels).sum())
         return inputs[kept], labels[kept], whole
 
-    def evaluated(self) -> AbstractContextManager[None]:
-        return nullcontext() if self.average is None else self.average.in_place()
+    def evaluation_weights(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.average is None else self.average.applied()
 
     def state(self) -> dict[str, np.ndarray]:
         found = {
@@ -157,7 +157,7 @@ class PerceptronRule:
     far, and learning goes on from the last ones.
     """
 
-    idle: ClassVar[Mapping[str, Any]] = {
+    unused_settings: ClassVar[Mapping[str, Any]] = {
         "optimizer": "sgd",
         "bias_lr_scale": 1.0,
         "head_lr_scale": 1.0,
@@ -200,9 +200,9 @@ class PerceptronRule:
         signs = 2.0 * wanted - 1
         mends = torch.where(signs * z <= 0, signs, 0.0)
         outputs = z if units > 1 else torch.cat([-z, z], dim=1)
-        count = counted(labels, None)
+        count = batch_weight(labels, None)
         right = (outputs.argmax(dim=1) == labels).sum()
-        mend, bias, loss, count, right = current().added_up(
+        mend, bias, loss, count, right = current_group().all_reduce(
             [mends.T @ x, mends.sum(dim=0), self.loss(outputs, labels) * count, count, right.float()]
         )
         self.weight += learning_rate * mend
@@ -215,7 +215,7 @@ class PerceptronRule:
         self.network.units.bias.copy_(self.total_bias / self.steps if averaged else self.bias)
         return loss / count, right.long()
 
-    def evaluated(self) -> AbstractContextManager[None]:
+    def evaluation_weights(self) -> AbstractContextManager[None]:
         return nullcontext()  # the network's weights are the average already
 
     def state(self) -> dict[str, np.ndarray]:
@@ -230,7 +230,7 @@ class PerceptronRule:
         self.steps = int(steps)
 
 
-RULES: dict[str, type[Rule]] = {"gradient": Gradient, "perceptron": PerceptronRule}
+RULES: dict[str, type[Rule]] = {"gradient": GradientDescent, "perceptron": PerceptronRule}
 
 
 def find_rule(name: str) -> type[Rule]:

@@ -11,7 +11,7 @@ from pellucid.training.recipes import Recipe
 
 
 @dataclass(frozen=True)
-class Place:
+class Progress:
     """Where a training is.
 
     Attributes:
@@ -23,16 +23,16 @@ class Place:
     epoch: int
 
 
-Schedule = Callable[[Recipe, Place], float]
+Schedule = Callable[[Recipe, Progress], float]
 
 SCHEDULES: dict[str, Schedule] = {
-    "constant": lambda _recipe, _place: 1.0,
+    "constant": lambda _recipe, _progress: 1.0,
     # Half a cosine wave, from 1 to 0 (Loshchilov and Hutter 2017, without restarts).
-    "cosine": lambda _recipe, place: (1 + math.cos(math.pi * place.done)) / 2,
+    "cosine": lambda _recipe, progress: (1 + math.cos(math.pi * progress.done)) / 2,
     # After the warm-up, a straight line from 1 to 0 (after Smith and Topin 2018).
-    "one-cycle": lambda _recipe, place: 1 - place.done,
+    "one-cycle": lambda _recipe, progress: 1 - progress.done,
     # A staircase: every `step_epochs` epochs the rate is multiplied by `step_factor`.
-    "step": lambda recipe, place: recipe.step_factor ** (place.epoch // recipe.step_epochs),
+    "step": lambda recipe, progress: recipe.step_factor ** (progress.epoch // recipe.step_epochs),
 }
 """From a name to a function that gives a factor from 0 to 1."""
 
@@ -51,7 +51,7 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     if step < rising:
         return recipe.learning_rate * (step + 1) / rising
     done = (step - rising) / max(total - rising, 1)
-    return recipe.learning_rate * factor(recipe, Place(done, step // steps_per_epoch))
+    return recipe.learning_rate * factor(recipe, Progress(done, step // steps_per_epoch))
 
 
 def find_schedule(name: str) -> Schedule:

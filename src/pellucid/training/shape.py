@@ -33,11 +33,11 @@ def input_shape(split: Split, size: int | tuple[int, int] | None = None) -> tupl
     else:
         _, channels, height, width = split.pictures.shape
     if size is not None:
-        height, width = as_sides(size)
+        height, width = height_and_width(size)
     return channels, height, width
 
 
-def as_sides(size: int | tuple[int, int]) -> tuple[int, int]:
+def height_and_width(size: int | tuple[int, int]) -> tuple[int, int]:
     """Height and width."""
     sides = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, (tuple, list)) else ()
     if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in sides):

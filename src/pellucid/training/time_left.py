@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import deque
 
-from pellucid.training.callbacks import Plan
+from pellucid.training.callbacks import TrainingOverview
 
 SILENT = 2.0
 """Seconds in which nothing is said: the first steps are slower than all others."""
@@ -28,7 +28,7 @@ class TimeLeft:
         now: in seconds, of any clock that only goes forward.
     """
 
-    def __init__(self, plan: Plan, now: float) -> None:
+    def __init__(self, plan: TrainingOverview, now: float) -> None:
         self.plan = plan
         self.total = plan.epochs * plan.steps_per_epoch
         self.began = now

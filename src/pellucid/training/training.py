@@ -131,14 +131,14 @@ def learn(
     if isinstance(start, (str, Path)):
         start = Model.load(start)
     network, recipe, changes = settle(data, network, recipe, started=start is not None, changes=changes)
-    together = processes.current()
+    together = processes.current_group()
     place = choose(device) if together.size == 1 else torch.device(together.device)
     choice = choose_network(network, settings, start, recipe)
     plan = plan_for(choice, recipe, changes)
     if plan.freeze_backbone:
         from pellucid.training.methods import features
 
-        told = Callbacks([*([displays.suitable()] if progress else []), *callbacks])
+        told = Callbacks([*([displays.default_display()] if progress else []), *callbacks])
         return features.learn(data, plan, seed=seed, callbacks=told, size=size)
     if plan.best_within is not None and plan.backbone is not None:
         from pellucid.training.methods import best_within
@@ -156,13 +156,13 @@ def learn(
         )  # fmt: skip
     # What is drawn here is a function of the seed, and leaves the caller's own generator as it was.
     with torch.random.fork_rng(devices=[]):
-        with together.first_here():
+        with together.local_main_first():
             prepared = prepare(data, choice, plan, seed=seed, start=start, size=size, device=place)
         together.require_same(prepared.specification.canonical(), weights_of(prepared.module))
         models = _Models(prepared)
         if checkpoints is not None:
-            checkpoints.belong_to(prepared.specification)
-        told = Callbacks([*([displays.suitable()] if progress else []), *callbacks])
+            checkpoints.bind_to(prepared.specification)
+        told = Callbacks([*([displays.default_display()] if progress else []), *callbacks])
         outcome = _fit(prepared, models, told, checkpoints, seed=seed, network=choice.name)
         model = _calibrated(models.of(outcome), prepared)
     return Training(
@@ -177,10 +177,10 @@ def learn(
             *prepared.notes,
             *device_notes(place),
             *processes.notes(prepared.module, prepared.recipe.hard_fraction),
-            *([outcome.stopped] if outcome.stopped else []),
+            *([outcome.stop_reason] if outcome.stop_reason else []),
         ),
         parameters=count_parameters(prepared.module),
-        stopped=outcome.stopped,
+        stopped=outcome.stop_reason,
     )
 
 
@@ -220,23 +220,23 @@ class _BestModel:
         self.models = models
 
     def on_kept(self, outcome: Outcome) -> None:
-        self.told.tell("best", self.models.of(outcome))
+        self.told.notify("best", self.models.of(outcome))
 
     def on_weights(self, outcome: Outcome, weights: dict[str, np.ndarray]) -> None:
-        if self.told.listening("model"):
-            self.told.tell("model", len(outcome.history), self.models.at(outcome, len(outcome.history), weights))
+        if self.told.has_handler("model"):
+            self.told.notify("model", len(outcome.history), self.models.at(outcome, len(outcome.history), weights))
 
 
 def _fit(
     prepared: Prepared, models: _Models, told: Callbacks, checkpoints: Checkpoints | None, *, seed: int, network: str
 ) -> Outcome:
     """Trains, and tells those who watch; that it ended is told however it ends."""
-    if told.listening("best") or told.listening("model"):
+    if told.has_handler("best") or told.has_handler("model"):
         told.callbacks.append(_BestModel(told, models))
     started = time.perf_counter()
     summary: dict[str, Any] = {"chosen_epoch": 0, "interrupted": True}
     try:
-        told.tell("start", prepared.announcement(network))
+        told.notify("start", prepared.announcement(network))
         outcome = fit(
             prepared.module,
             prepared.rule,
@@ -252,7 +252,7 @@ def _fit(
         summary = {"chosen_epoch": outcome.chosen_epoch, "interrupted": outcome.interrupted}
         return outcome
     finally:
-        told.tell("end", summary | {"seconds": time.perf_counter() - started})
+        told.notify("end", summary | {"seconds": time.perf_counter() - started})
 
 
 def _calibrated(model: Model, prepared: Prepared) -> Model:
@@ -261,7 +261,7 @@ def _calibrated(model: Model, prepared: Prepared) -> Model:
     Margins say nothing of probabilities, and smoothed labels teach a network to be less sure than it could be.
     """
     specification = model.specification
-    likelihood = find_loss(specification.loss).likelihood and not prepared.recipe.label_smoothing
+    likelihood = find_loss(specification.loss).is_likelihood and not prepared.recipe.label_smoothing
     if likelihood or specification.probabilities != "softmax":
         return model
     load_weights(prepared.module, model.weights)

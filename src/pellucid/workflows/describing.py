@@ -55,7 +55,7 @@ def description(training: Training, plan: RunPlan, scored: str) -> dict[str, Any
         "preprocessing": specification.preprocessing.model_dump(mode="json"),
         "loss": specification.loss,
         "seed": plan.seed,
-        "processes": processes.current().size,
+        "processes": processes.current_group().size,
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "versions": specification.training["versions"],

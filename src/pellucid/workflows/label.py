@@ -26,7 +26,7 @@ class Suggestions:
 
     Attributes:
         predictions: of all photos that can be read.
-        order: the places of those to be labelled, the most useful first: int64 (M,).
+        order: the places of those to be labelled, the most rank_by_usefulness first: int64 (M,).
     """
 
     predictions: Predictions
@@ -50,11 +50,11 @@ def suggest(model: Model, pictures: Any, *, count: int | None = None, **settings
     described = describe(model, as_split(pictures, model.specification), **settings)
     if not len(described.predictions):
         raise DataError("Not one of these pictures can be read, so there is nothing to label.")
-    return Suggestions(described.predictions, useful(described, count or len(described.predictions)))
+    return Suggestions(described.predictions, rank_by_usefulness(described, count or len(described.predictions)))
 
 
-def useful(described: Described, count: int) -> np.ndarray:
-    """The places of `count` pictures, the most useful first: int64 (M,).
+def rank_by_usefulness(described: Described, count: int) -> np.ndarray:
+    """The places of `count` pictures, the most rank_by_usefulness first: int64 (M,).
 
     A picture would move the last layer by the gradient (p − e) ⊗ f, with its probabilities p, the predicted class e as
     one-hot vector, and its features f (centred, of length one): long where the model is unsure. First comes the longest

@@ -29,7 +29,7 @@ def looked_at(data: Dataset, folder: RunFolder, told: Callbacks) -> Dataset:
         DataError: nothing is left of a split.
     """
     outlook = look_ahead(data)
-    told.tell("checked", outlook.findings)
+    told.notify("checked", outlook.findings)
     content = outlook.findings.to_json() | {"leaked": outlook.leaked}
     atomic.write_text(folder.check, json.dumps(content, ensure_ascii=False) + "\n")
     seen = [(split, name, why) for split, named in outlook.unreadable.items() for name, why in named.items()]

@@ -58,7 +58,7 @@ def wish(
         raise UsageError("A budget settles how many epochs there are; give the one or the other (--budget, --epochs).")
     if time_budget is not None and changes.get("best_within") is not None:
         raise UsageError("A budget and what is tried within a time are two plans; give one (--budget, --best-within).")
-    if (fill or time_budget is not None) and processes.count() > 1:
+    if (fill or time_budget is not None) and processes.world_size() > 1:
         raise UsageError(
             "A time budget and the batch size 'auto' are measured in one process, and hold for that one. Give --epochs "
             "and --batch-size as numbers where several processes train."

@@ -35,14 +35,14 @@ def importance(plan: TunePlan, space: Space, done: Sequence[Trial]) -> dict[str,
     finished = sum(trial.state == "finished" for trial in done)
     if finished < 4 or len(accuracies) < 2 or len(space) < 2:
         return {}
-    optuna = library()
+    optuna = import_optuna()
     with _quiet():
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=plan.seed)
         found = optuna.importance.get_param_importances(_study(plan, space, done), evaluator=evaluator)
     return {name: float(share) for name, share in found.items()}
 
 
-def library() -> ModuleType:
+def import_optuna() -> ModuleType:
     """The library.
 
     Raises:
@@ -60,7 +60,7 @@ def library() -> ModuleType:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without optuna's own lines, and its words on what is experimental in it."""
-    optuna = library()
+    optuna = import_optuna()
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -72,7 +72,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _distributions(space: Space) -> dict[str, Any]:
-    found = library().distributions
+    found = import_optuna().distributions
     made: dict[str, Any] = {}
     for name, dimension in space.items():
         if isinstance(dimension, Choices):
@@ -86,7 +86,7 @@ def _distributions(space: Space) -> dict[str, Any]:
 
 def _study(plan: TunePlan, space: Space, done: Sequence[Trial]) -> Any:
     """A study with the trials so far, whose next proposal depends on nothing but them, the plan and their number."""
-    optuna = library()
+    optuna = import_optuna()
     # The first epochs say little: most schedules begin with rates near nothing.
     warm = max(2, plan.recipe["epochs"] // 3)
     pruners = {

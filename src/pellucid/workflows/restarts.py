@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pellucid.errors import PellucidError, StorageError
 from pellucid.records import RunFolder, atomic
-from pellucid.records.paths import expanded
+from pellucid.records.paths import expand_user
 from pellucid.records.run import RunPlan
 from pellucid.training import processes
 
@@ -26,13 +26,13 @@ def launch() -> str:
 
 def note(folder: RunFolder) -> None:
     """Writes down which launch a run is of, and how many processes share it."""
-    content = {"version": 1, "launch": launch(), "processes": processes.count()}
+    content = {"version": 1, "launch": launch(), "processes": processes.world_size()}
     atomic.write_text(folder.launch, json.dumps(content) + "\n")
 
 
 def same_processes(folder: RunFolder) -> str:
     """A sentence where a run goes on with another number of processes than it began with; else nothing."""
-    before, now = _noted(folder).get("processes", 1), processes.count()
+    before, now = _noted(folder).get("processes", 1), processes.world_size()
     if before == now:
         return ""
     return (
@@ -49,7 +49,7 @@ def begun_or_new(plan: RunPlan, data: str, network: str, out: str | Path | None)
     """
     this = launch()
     if this and (os.environ["TORCHELASTIC_RUN_ID"] != "none" or _restarts()):
-        places = [expanded(out)] if out is not None else sorted(Path("runs").glob("*"), reverse=True)
+        places = [expand_user(out)] if out is not None else sorted(Path("runs").glob("*"), reverse=True)
         for path in places:
             folder = RunFolder(path)
             if _noted(folder).get("launch") == this and _is_of(folder, plan):
@@ -58,9 +58,9 @@ def begun_or_new(plan: RunPlan, data: str, network: str, out: str | Path | None)
         return RunFolder.create(data, network, out), False
     except StorageError:
         # Killed between making the folder and writing its first file, it has nothing that could be lost.
-        if out is None or not _restarts() or any(path.is_file() for path in expanded(out).rglob("*")):
+        if out is None or not _restarts() or any(path.is_file() for path in expand_user(out).rglob("*")):
             raise
-        return RunFolder(expanded(out)), False
+        return RunFolder(expand_user(out)), False
 
 
 def _is_of(folder: RunFolder, plan: RunPlan) -> bool:

@@ -29,7 +29,7 @@ DIGITS = 3
 """A number is tried as it can be typed: with so many digits."""
 
 
-def usual(recipe: Recipe, loss: str) -> dict[str, str]:
+def default_space(recipe: Recipe, loss: str) -> dict[str, str]:
     """What is searched where nothing else is said: around a plan, whose own values are among it.
 
     Args:
@@ -97,8 +97,8 @@ Dimension = Range | Choices
 Space = dict[str, Dimension]
 
 
-def parse(given: Iterable[str], usual_space: Mapping[str, str]) -> dict[str, str]:
-    """What was given as `NAME=LOW..HIGH`, `NAME=A,B,C`, or `NAME` alone for its usual range; else all usual.
+def parse(given: Iterable[str], defaults: Mapping[str, str]) -> dict[str, str]:
+    """Splits `NAME=LOW..HIGH`, `NAME=A,B,C`, or `NAME` alone for its default range; without arguments, all defaults.
 
     Raises:
         UsageError: one makes no sense, or is given twice.
@@ -110,11 +110,13 @@ def parse(given: Iterable[str], usual_space: Mapping[str, str]) -> dict[str, str
         if name in found:
             raise UsageError(f"The search of {name} was given twice. Give it once.")
         if not separator:
-            if name not in usual_space:
-                raise UnknownNameError("usual search", name, usual_space, f"For others say where: {name}=LOW..HIGH.")
-            text = usual_space[name]
+            if name not in defaults:
+                raise UnknownNameError(
+                    "default_space search", name, defaults, f"For others say where: {name}=LOW..HIGH."
+                )
+            text = defaults[name]
         found[name] = text.strip()
-    return found or dict(usual_space)
+    return found or dict(defaults)
 
 
 def space(texts: Mapping[str, str], recipe: Recipe) -> Space:

@@ -20,7 +20,7 @@ from pellucid.inference.features import describe
 from pellucid.networks import backbones
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model, RunFolder, atomic, display
-from pellucid.records.paths import expanded, require_utf8
+from pellucid.records.paths import expand_user, require_utf8
 from pellucid.records.run import RunPlan, held
 from pellucid.training import processes
 from pellucid.training.callbacks import Callback, Callbacks
@@ -137,8 +137,8 @@ def run(
     _require_scorable(data)
     if plan.recipe["backbone"] is not None:
         backbones.require(plan.recipe["backbone"])
-    with processes.joined(device) as together:
-        if not together.first:
+    with processes.process_group(device) as together:
+        if not together.is_main:
             return _follow(together, plan, data, network, start)
         folder, again = restarts.begun_or_new(plan, data.name, name, out)
         with held(folder):
@@ -149,13 +149,13 @@ def run(
                     data = looked_at(data, folder, Callbacks(callbacks)) if check and not is_published(data) else data
                     plan = _settled(plan, wished, folder, data, network, start)
                     for sentence in plan.planned.values():
-                        Callbacks(callbacks).tell("planned", sentence)
+                        Callbacks(callbacks).notify("planned", sentence)
                     if start is not None:
                         start.save(folder.start)
                     restarts.note(folder)
                     folder.write_plan(plan)
                 told = {"folder": str(folder.path.resolve()), "again": again}
-                together.from_first(json.dumps(told).encode())
+                together.broadcast(json.dumps(told).encode())
                 return _carry_out(
                     folder, plan, data, network, start, progress=progress, callbacks=callbacks, again=again
                 )
@@ -165,10 +165,10 @@ def run(
 
 
 def _follow(
-    together: processes.Processes, plan: RunPlan, data: Dataset, network: NetworkLike | None, start: Model | None
+    together: processes.ProcessGroup, plan: RunPlan, data: Dataset, network: NetworkLike | None, start: Model | None
 ) -> Run:
     """Trains along with process 0, which has made the run folder and looked at the data."""
-    told = json.loads(together.from_first(None))
+    told = json.loads(together.broadcast(None))
     folder = RunFolder(Path(told["folder"]))
     data = obeyed(data, folder)
     return _carry_out(folder, plan, data, network, start, progress=False, callbacks=(), again=told["again"])
@@ -233,9 +233,12 @@ def resume(
     Raises:
         PellucidError: it is finished, in use, or cannot go on; its text says what to do.
     """
-    folder = RunFolder(expanded(path))
+    folder = RunFolder(expand_user(path))
     plan = folder.read_plan()
-    with processes.joined(plan.device) as together, held(folder) if together.first else contextlib.nullcontext():
+    with (
+        processes.process_group(plan.device) as together,
+        held(folder) if together.is_main else contextlib.nullcontext(),
+    ):
         if data is None:
             if not plan.source:
                 raise UsageError(f"The data of {path} were not loaded by name; give them: resume(path, data=...).")
@@ -246,8 +249,8 @@ def resume(
         chosen = network if network is not None else plan.network
         if chosen is None and start is None:
             raise UsageError(f"The network of {path} was handed over built; give it: resume(path, network=...).")
-        if together.first and (other := restarts.same_processes(folder)):
-            Callbacks(callbacks).tell("planned", other)
+        if together.is_main and (other := restarts.same_processes(folder)):
+            Callbacks(callbacks).notify("planned", other)
         return _carry_out(folder, plan, data, chosen, start, progress=progress, callbacks=callbacks, again=True)
 
 
@@ -266,9 +269,9 @@ def _carry_out(
 
     Of several processes, the first speaks, scores and writes; the others are done when all have learned.
     """
-    first = processes.current().first
+    first = processes.current_group().is_main
     processes.set_threads(plan.threads)
-    Callbacks(callbacks if first else ()).tell("folder", folder.path)
+    Callbacks(callbacks if first else ()).notify("folder", folder.path)
     training = learn(
         data,
         network,

@@ -22,10 +22,10 @@ import torch
 from pellucid.errors import TrainingError, UnknownNameError, UsageError
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model
-from pellucid.records.paths import as_typed, expanded, require_utf8
+from pellucid.records.paths import command_line, expand_user, require_utf8
 from pellucid.records.quantities import parse_time
 from pellucid.records.tune import Trial, TuneFolder, TunePlan
-from pellucid.training.callbacks import Callback, Plan
+from pellucid.training.callbacks import Callback, TrainingOverview
 from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for, require_use
 from pellucid.training.dry_run import rehearsal
 from pellucid.training.history import History
@@ -109,7 +109,7 @@ def tune(
         network: as for `pellucid.train`, like recipe, settings, start, size, seed, device and changes.
         recipe: the plan that the search starts from; it is itself the first trial.
         search: what is searched, each as `learning_rate=1e-4..1e-1`, `batch_size=32,64` or `weight_decay`; nothing
-            searches the usual settings (`pellucid.workflows.search_space.usual`).
+            searches the usual settings (`pellucid.workflows.search_space.default_space`).
         trials: how many trainings.
         budget: the time after which no further one begins: `10m`, or seconds.
         pruner: how a trial that falls behind is ended early: median, hyperband or none.
@@ -128,11 +128,11 @@ def tune(
     Raises:
         PellucidError: something that the user can mend; its text says how.
     """
-    proposing.library()
+    proposing.import_optuna()
     _check(trials, pruner)
     seconds = None if budget is None else parse_time(budget)
     require_classes(data)
-    from_file = str(expanded(start).resolve()) if isinstance(start, (str, Path)) else ""
+    from_file = str(expand_user(start).resolve()) if isinstance(start, (str, Path)) else ""
     start = Model.load(start) if isinstance(start, (str, Path)) else start
     network, recipe, settled = settle(data, network, recipe, started=start is not None, changes=changes)
     choice = choose_network(network, settings, start, recipe)
@@ -147,8 +147,10 @@ def tune(
         data, network, recipe=base, seed=seed, settings=settings, start=start, size=size, device=device
     ) as it:
         seen, loss = _seen(it.prepared.data), it.prepared.specification.loss
-    usual = search_space.usual(base, loss)
-    texts = search_space.parse(search, {name: text for name, text in usual.items() if name not in choice.idle()})
+    usual = search_space.default_space(base, loss)
+    texts = search_space.parse(
+        search, {name: text for name, text in usual.items() if name not in choice.unused_settings()}
+    )
     require_use(choice, texts)
     for name in changes:
         if name in texts and search:
@@ -169,7 +171,7 @@ def tune(
         changes={
             name: value
             for name, value in asked.items()
-            if name not in choice.idle() and (name in changes or value != own[name])
+            if name not in choice.unused_settings() and (name in changes or value != own[name])
         },
         space=texts,
         pruner=pruner,
@@ -210,8 +212,8 @@ def resume(
     Raises:
         PellucidError: it is in use, or cannot go on; its text says what to do.
     """
-    proposing.library()
-    folder = TuneFolder(expanded(path))
+    proposing.import_optuna()
+    folder = TuneFolder(expand_user(path))
     plan = folder.read_plan()
     seconds = None if budget is None else parse_time(budget)
     if trials is not None:
@@ -267,7 +269,7 @@ class _Trial(Callback):
         self.number, self.asked, self.watcher = number, asked, watcher
         self.history = History()
 
-    def on_start(self, plan: Plan) -> None:
+    def on_start(self, plan: TrainingOverview) -> None:
         self.epochs = plan.epochs
 
     def on_epoch(self, row: dict[str, Any]) -> None:
@@ -308,7 +310,7 @@ class _Search:
                 if self._is_over(done):
                     over = (
                         f"The time is over after {len(done)} of {self.plan.trials} trials. `pellucid tune --resume "
-                        f"{as_typed(self.folder.path)}` makes the others."
+                        f"{command_line(self.folder.path)}` makes the others."
                     )
                     return done, [over]
                 trial = self._try(done)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pellucid.records import Findings, Metric, Table
-from pellucid.records.paths import as_typed
+from pellucid.records.paths import command_line
 from pellucid.records.tune import DIVERGED, FINISHED, PRUNED, Trial, TunePlan
 from pellucid.statistics.intervals import wilson
 from pellucid.workflows.search_space import Space, as_text
@@ -117,7 +117,7 @@ def command(plan: TunePlan, trial: Trial, space: Space) -> str:
     if isinstance(plan.size, int):
         words += ["--size", str(plan.size)]
     words += ["--seed", str(plan.seed)] if plan.seed else []
-    return as_typed(*words)
+    return command_line(*words)
 
 
 def _option(name: str, value: Any) -> list[str]:

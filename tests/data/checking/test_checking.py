@@ -19,7 +19,7 @@ from pellucid.data.checking.extremes import robust_scores
 from pellucid.data.checking.scan import jpeg_size, kind_of, look
 from pellucid.errors import DataError
 from pellucid.records import Dataset, Figure, Findings, PictureFiles, Remark, Split
-from pellucid.training.recipes import named
+from pellucid.training.recipes import named_recipe
 
 
 def remarks(found: Findings) -> dict[str, Remark]:
@@ -148,7 +148,9 @@ def test_imbalance_of_twenty_to_one(photos):
     assert "Always saying 'ants' would be right on 95 %" in remark.advice
     assert found["imbalance"].value == 20
     (setting,) = re.findall(r"--recipe-set (\w+=\w+)", remark.advice)
-    assert named("default").but(**parse([setting], "--recipe-set")).class_weights == "balanced", "what is advised works"
+    assert named_recipe("default").but(**parse([setting], "--recipe-set")).class_weights == "balanced", (
+        "what is advised works"
+    )
     assert remarks(check(photos({"a": 6, "b": 2}, "less")))["imbalance_of_classes"].level == "info"
 
 

@@ -14,7 +14,7 @@ from pellucid.training.batch_size import Child, find_batch_size
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.dry_run import rehearsal
 from pellucid.training.methods import best_within, finetune
-from pellucid.training.recipes import named
+from pellucid.training.recipes import named_recipe
 from pellucid.training.training import learn
 
 FEW = {"recipe": "finetune", "size": 32, "epochs": 1, "batch_size": 8, "progress": False, "validation_fraction": 0.3}
@@ -54,7 +54,7 @@ def test_everything_learns_but_the_statistics(data, photo_model, tmp_path):
 
 def test_what_is_measured_beforehand_is_measured_on_this_very_training(data):
     given = {name: FEW[name] for name in ("epochs", "batch_size", "validation_fraction")}
-    carved, start = finetune.begun(data, named("finetune").but(**given), 0, 32)
+    carved, start = finetune.begun(data, named_recipe("finetune").but(**given), 0, 32)
     with rehearsal(data, None, recipe="finetune", size=32, changes=given) as tried:
         said = tried.prepared.specification
         assert said.preprocessing == start.specification.preprocessing
@@ -82,10 +82,10 @@ def test_where_no_epoch_is_better_the_last_layer_alone_is_kept(data):
 
 def test_the_validation_part_teaches_neither_layer(data):
     from pellucid.data.splitting import with_validation
-    from pellucid.training.recipes import named
+    from pellucid.training.recipes import named_recipe
 
     carved = with_validation(data, 0.3, 0)
-    model = finetune.begin(carved, named("finetune"), 0, 32)
+    model = finetune.begin(carved, named_recipe("finetune"), 0, 32)
     assert model.specification.training["data"]["sizes"] == {"train": len(carved.train)}
     assert model.specification.temperature == 1.0
 
@@ -139,11 +139,11 @@ def test_it_goes_on_with_other_versions(data, tmp_path, monkeypatch, how):
 
 def test_a_beginning_that_is_damaged_is_named(tmp_path, photo_model):
     checkpoints = Checkpoints(tmp_path)
-    assert checkpoints.beginning(lambda: photo_model) == photo_model
+    assert checkpoints.initial_model(lambda: photo_model) == photo_model
     (tmp_path / "beginning.safetensors").write_bytes(b"spoilt")
     checkpoints.resume = True
     with pytest.raises(FormatError, match=r"beginning\.safetensors is damaged. Start a new run instead"):
-        checkpoints.beginning(lambda: photo_model)
+        checkpoints.initial_model(lambda: photo_model)
 
 
 def test_a_picture_that_cannot_be_read_is_named(photos, tmp_path):

@@ -13,7 +13,7 @@ from pellucid.inference import build
 from pellucid.records import Model, PictureFiles, Split
 from pellucid.training.methods import features
 from pellucid.training.methods.choice import are_photos, settle
-from pellucid.training.recipes import named
+from pellucid.training.recipes import named_recipe
 from pellucid.training.training import learn
 
 
@@ -81,9 +81,9 @@ def test_rare_classes_count_as_much_where_they_are_rare(data):
 
 def test_weights_are_the_inverse_of_the_frequencies():
     labels = np.array([0] * 6 + [1] * 2)
-    np.testing.assert_allclose(features._weights(labels, 3, named("features")), [8 / 12] * 6 + [8 / 4] * 2)
-    assert features._weights(np.array([0, 0, 1]), 2, named("features")) is None
-    assert features._weights(np.array([0, 0, 1]), 2, named("features").but(class_weights="balanced")) is not None
+    np.testing.assert_allclose(features._weights(labels, 3, named_recipe("features")), [8 / 12] * 6 + [8 / 4] * 2)
+    assert features._weights(np.array([0, 0, 1]), 2, named_recipe("features")) is None
+    assert features._weights(np.array([0, 0, 1]), 2, named_recipe("features").but(class_weights="balanced")) is not None
 
 
 def test_two_pictures_are_too_few_to_choose_by(data):
@@ -105,7 +105,7 @@ def test_many_pictures_are_sampled_to_choose_by(monkeypatch):
     generator = np.random.default_rng(0)
     labels = np.arange(40) % 2
     train = Split("train", np.zeros((40, 3, 2, 2), np.uint8), labels, ("a", "b"))
-    learned = features.last_layer(generator.normal(size=(40, 6)) + labels[:, None], train, named("features"), 0)
+    learned = features.last_layer(generator.normal(size=(40, 6)) + labels[:, None], train, named_recipe("features"), 0)
     assert learned.held_out == 10
 
 

@@ -24,7 +24,7 @@ from pellucid.records.quantities import format_time
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.methods import features, finetune
-from pellucid.training.recipes import Recipe, named
+from pellucid.training.recipes import Recipe, named_recipe
 
 MOST_EPOCHS = 10
 """More epochs than this of a few hundred photos are more of the same."""
@@ -61,10 +61,10 @@ def learn(
         start = finetune.begin(held, plan, seed, size)
         epoch = seconds_an_epoch(start, held, plan)
         epochs = min(MOST_EPOCHS, max(0, math.floor((until - time.perf_counter()) / epoch)))
-        told.tell("planned", f"an epoch of fine-tuning takes about {format_time(epoch)} here, and {epochs} fit")
+        told.notify("planned", f"an epoch of fine-tuning takes about {format_time(epoch)} here, and {epochs} fit")
         return epochs
 
-    epochs = fitting() if checkpoints is None else checkpoints.settled(fitting)
+    epochs = fitting() if checkpoints is None else checkpoints.measured_epochs(fitting)
     if epochs < 1:
         note = "an epoch of fine-tuning does not fit into the time; only the last layer was tried"
         return _last_layer(data, plan, seed, told, size, note)
@@ -83,7 +83,7 @@ def _last_layer(
     data: Dataset, plan: Recipe, seed: int, told: Callbacks, size: int | tuple[int, int] | None, note: str
 ) -> features.Training:
     assert plan.backbone is not None
-    alone = named("features").but(
+    alone = named_recipe("features").but(
         backbone=plan.backbone,
         split_seed=plan.split_seed,
         balance_above_ratio=plan.balance_above_ratio,

@@ -11,7 +11,7 @@ from pellucid.data.decoding import is_grey, size_of
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, PictureFiles
 from pellucid.records.pictures import Members
-from pellucid.training.recipes import MADE_FOR, NO_NETWORK, Recipe
+from pellucid.training.recipes import NO_NETWORK, RECIPE_NETWORKS, Recipe
 
 USUAL_BACKBONE = "lite0"
 SMALLEST_PHOTO = 64
@@ -84,8 +84,8 @@ def settle(
     if not isinstance(recipe, (str, Recipe)):
         raise UsageError(f"A recipe is the name of one, or a pellucid.Recipe; given: {recipe!r}.")
     changes = dict(changes)
-    if network is None and not started and isinstance(recipe, str) and recipe in MADE_FOR:
-        network = MADE_FOR[recipe][0]
+    if network is None and not started and isinstance(recipe, str) and recipe in RECIPE_NETWORKS:
+        network = RECIPE_NETWORKS[recipe][0]
     given = changes.get("backbone")
     best_within = changes.get("best_within") is not None
     if best_within and "epochs" in changes:

@@ -24,7 +24,7 @@ from pellucid.training.history import History
 from pellucid.training.methods import head
 from pellucid.training.preparation import provenance
 from pellucid.training.recipes import Recipe
-from pellucid.training.shape import as_sides
+from pellucid.training.shape import height_and_width
 from pellucid.training.training import Training
 
 FOLDS = 5
@@ -72,7 +72,7 @@ def learn(
     started = time.perf_counter()
     assert recipe.backbone is not None
     backbone = resized(backbones.load(recipe.backbone), size)
-    callbacks.tell("planned", f"{backbone.name} describes the {len(data.train):,} training pictures of {data.name}")
+    callbacks.notify("planned", f"{backbone.name} describes the {len(data.train):,} training pictures of {data.name}")
     described, reasons = backbone_features(data.train.pictures, backbone)
     kept = np.array([place for place in range(len(described)) if place not in reasons], dtype=np.int64)
     train = data.train.take(kept) if reasons else data.train
@@ -99,7 +99,7 @@ def resized(backbone: Backbone, size: int | tuple[int, int] | None) -> Backbone:
     """The backbone, looking at pictures of another size."""
     if size is None:
         return backbone
-    height, width = as_sides(size)
+    height, width = height_and_width(size)
     said = backbone.preprocessing.model_dump() | {"height": height, "width": width}
     return replace(backbone, preprocessing=Preprocessing.model_validate(said))
 

@@ -46,7 +46,7 @@ def learn(
     data, start = begun(data, recipe, seed, size, checkpoints)
     accuracy, loss = _on_validation(start, data)
     n = len(data.validation)
-    Callbacks(callbacks).tell(
+    Callbacks(callbacks).notify(
         "planned",
         f"the last layer alone has an accuracy of {100 * accuracy:.1f} % on {n:,} validation pictures; now everything "
         "learns, from there",
@@ -86,7 +86,7 @@ def begun(
     def make() -> Model:
         return begin(data, recipe, seed, size)
 
-    return data, make() if checkpoints is None else checkpoints.beginning(make)
+    return data, make() if checkpoints is None else checkpoints.initial_model(make)
 
 
 def begin(data: Dataset, recipe: Recipe, seed: int, size: int | tuple[int, int] | None) -> Model:
