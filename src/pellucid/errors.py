@@ -12,6 +12,7 @@ Our exception hierarchy:
     ├── NetworkError              a network that does not fit the pictures, or does not run
     ├── ModelFileError            a model file that is damaged, foreign or newer than this version
     ├── TrainingError             a training that cannot go on
+    │   └── DivergenceError       its loss is infinite or NaN
     └── StorageError              a disk that is full, a folder that may not be written
 
 A programmer's mistake is not in this tree: it is an `assert`, and shows its traceback.
@@ -24,6 +25,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "DataError",
+    "DivergenceError",
     "DownloadError",
     "FormatError",
     "MissingDataError",
@@ -95,6 +97,10 @@ class ModelFileError(PellucidError):
 
 class TrainingError(PellucidError):
     """A training that cannot go on."""
+
+
+class DivergenceError(TrainingError):
+    """A training whose loss became infinite or NaN."""
 
 
 class StorageError(PellucidError):

@@ -303,7 +303,7 @@ class BadLoss(Scaled):
         (Half, "cannot be kept in a model file"),
         (Wants, "Wants(shape, classes) cannot be made: TypeError"),
         (Broken, "cannot be made: RuntimeError: boom"),
-        (ForLearningOnly, "failed while it learned from a batch of 60 pictures: cannot learn"),
+        (ForLearningOnly, "failed on a training batch of 60 pictures: cannot learn"),
         (BadLoss, "Did you mean 'hinge'?"),
         (nn.Identity, "gives outputs of shape (2, 1, 8, 8)"),
     ],

@@ -117,7 +117,7 @@ def state(step=7, size=3):
         step=step,
         position=Position(2, 1, 0.1 + 0.2, 5, 1.5),
         network={"w": array, "n": np.array(3)},
-        kept={"w": array + 1},
+        chosen={"w": array + 1},
         rule={"0/step": np.array(2.0, dtype=np.float32)},
         chosen_epoch=1,
         history=[{"epoch": 1, "train_loss": 0.1 + 0.2}],
@@ -136,7 +136,7 @@ def test_a_state_comes_back_as_it_was(tmp_path):
     found = checkpoints(tmp_path, resume=True).latest()
     assert found.position == state().position
     assert (found.step, found.chosen_epoch, found.history, found.seconds) == (7, 1, state().history, [0.25])
-    for part in ("network", "kept", "rule"):
+    for part in ("network", "chosen", "rule"):
         expected, got = getattr(state(), part), getattr(found, part)
         assert expected.keys() == got.keys()
         for name in expected:
@@ -182,11 +182,11 @@ def test_only_the_first_of_several_processes_copies_the_state(tmp_path, monkeypa
     monkeypatch.setattr("pellucid.training.checkpoint.current_group", lambda: ProcessGroup(rank, 2))
     made = Checkpoints(tmp_path, every=60)
     made._written -= 61
-    assert made.due()
-    made.keep(lambda: asked.append(rank) or state(1))
+    assert made.is_due()
+    made.save(lambda: asked.append(rank) or state(1))
     assert asked == ([0] if rank == 0 else [])
     assert len(list(tmp_path.iterdir())) == len(asked)
-    assert not made.due(), "the next is due a minute later, in all of them"
+    assert not made.is_due(), "the next is due a minute later, in all processes"
 
 
 def test_a_checkpoint_of_another_training_is_refused(digits, tmp_path):
@@ -217,5 +217,5 @@ def test_a_disk_that_is_full_from_the_start_promises_nothing(tmp_path, monkeypat
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(StorageError) as error:
         checkpoints(tmp_path / "run" / "checkpoint").write(state(1))
-    assert str(error.value).endswith("Nothing was kept yet: start the training again when it is mended.")
+    assert str(error.value).endswith("There is no checkpoint yet: solve this, and start the training again.")
     assert "--resume" not in str(error.value)

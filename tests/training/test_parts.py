@@ -242,7 +242,7 @@ def test_a_recipe_is_a_value_that_reads_as_a_difference():
         ({"learning_rate": math.nan}, "learning rate was given as nan"),
         ({"keep": "all"}, "keep was given as 'all', but should be 'best' or 'last'."),
         ({"augmentation": 3}, "augmentation was given as 3"),
-        ({"warmup": 1.0}, "warm up"),
+        ({"warmup": 1.0}, "warmup"),
         ({"epoch": 3}, "Did you mean 'epochs'?"),
     ],
 )

@@ -121,7 +121,7 @@ def test_only_the_first_writes_and_both_know_what_was_shared(two):
     about = json.loads((folder / "run.json").read_text())
     assert about["processes"] == 2
     assert any(note.startswith("2 processes shared each batch") for note in about["network"]["notes"])
-    assert any("running statistics that the model keeps are the means" in note for note in first["run"]["notes"])
+    assert any("running statistics in the model are the means" in note for note in first["run"]["notes"])
     assert not any("Batch normalisation" in note for note in first["mlp, adam"]["notes"])
     assert not (folder.parent / "not-there").exists()
 

@@ -159,8 +159,8 @@ def test_a_network_that_fails_is_a_sentence():
     with pytest.raises(TrainingError) as error:
         find_learning_rate(data, network, **plan | {"batch_size": 1})
     assert str(error.value) == (
-        "This network's batch normalisation takes averages over a batch, which one picture alone has not. Give a "
-        "larger batch size (--batch-size), or more pictures."
+        "Batch normalisation needs more than one picture in a batch, and this batch has one. Give a larger batch size "
+        "(--batch-size), or more pictures."
     )
 
 

@@ -60,7 +60,7 @@ def test_what_the_rule_of_a_network_has_no_use_for_is_refused(network, change):
 
 def test_a_recipe_that_has_more_than_the_rule_needs_is_no_mistake():
     choice = choose_network("perceptron")
-    idle = dict(choice.idle())
+    idle = dict(choice.unused_settings())
     assert plan_for(choice, "default", idle | {"learning_rate": 0.5}).optimizer == "sgd", "which is what it does"
     assert plan_for(choice, "plain", {"learning_rate": 0.5}).optimizer == "adam"
     assert plan_for(choice, named_recipe("best"), {"epochs": 2}).ema_decay == 0.998

@@ -406,7 +406,7 @@ def test_very_few_pictures_are_learned_from_or_refused_in_a_sentence(digits, net
 def test_a_loss_that_is_no_number_ends_in_a_sentence(few):
     with pytest.raises(TrainingError) as caught:
         quick(few, learning_rate=1e30, schedule="constant", warmup=0.0)
-    assert "stopped being a number in epoch 1, so nothing was learned" in str(caught.value)
+    assert "became infinite or NaN in epoch 1, before one was finished" in str(caught.value)
     assert "for example 0.1," in str(caught.value), "the rate after an absurd one is one that may work"
 
 
@@ -436,10 +436,10 @@ def test_what_was_good_before_is_kept_and_said(few, monkeypatch, when):
     assert len(training.history) == spoilt_in - 1 >= 1
     assert training.chosen_epoch >= 1
     assert not training.interrupted
-    assert f"in epoch {spoilt_in}, which ended the training; the model is that of epoch" in training.stopped
+    assert f"in epoch {spoilt_in}, so the training ended; the model is that of epoch" in training.stopped
     assert training.stopped in training.notes
     assert all(np.isfinite(array).all() for array in training.model.weights.values())
-    with pytest.warns(UserWarning, match="stopped being a number"):
+    with pytest.warns(UserWarning, match="became infinite or NaN"):
         train(few, Spoilt(), epochs=5, batch_size=50, progress=False)
 
 

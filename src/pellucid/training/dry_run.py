@@ -20,7 +20,7 @@ from pellucid.records import Dataset, Model
 from pellucid.training.batches import Batches
 from pellucid.training.checkpoint import Position, State
 from pellucid.training.choice import NetworkLike, choose_network, plan_for
-from pellucid.training.loop import measure, set_train_mode, take_step
+from pellucid.training.loop import measure, set_train_mode, train_step
 from pellucid.training.methods.choice import settle
 from pellucid.training.preparation import Prepared, prepare
 from pellucid.training.recipes import Recipe
@@ -49,7 +49,7 @@ class Rehearsal:
         """
         set_train_mode(self.prepared.module, self.prepared.recipe)
         inputs, labels = next(self._supply)
-        return take_step(self.prepared.rule, inputs, labels, learning_rate)[0].item()
+        return train_step(self.prepared.rule, inputs, labels, learning_rate)[0].item()
 
     def state(self) -> State:
         """What the checkpoint at the end of an epoch holds, where one before it is kept."""

@@ -29,7 +29,7 @@ from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.choice import NetworkLike, choose_network, plan_for
 from pellucid.training.history import History
-from pellucid.training.loop import Outcome, fit
+from pellucid.training.loop import Learner, Outcome, fit
 from pellucid.training.losses import find_loss
 from pellucid.training.methods.choice import settle
 from pellucid.training.preparation import Prepared, prepare, require_classes
@@ -219,7 +219,7 @@ class _BestModel:
         self.told = told
         self.models = models
 
-    def on_kept(self, outcome: Outcome) -> None:
+    def on_chosen(self, outcome: Outcome) -> None:
         self.told.notify("best", self.models.of(outcome))
 
     def on_weights(self, outcome: Outcome, weights: dict[str, np.ndarray]) -> None:
@@ -237,18 +237,17 @@ def _fit(
     summary: dict[str, Any] = {"chosen_epoch": 0, "interrupted": True}
     try:
         told.notify("start", prepared.announcement(network))
-        outcome = fit(
-            prepared.module,
-            prepared.rule,
-            prepared.train,
-            prepared.validation,
-            prepared.specification.preprocessing,
-            prepared.recipe,
+        learner = Learner(
+            network=prepared.module,
+            rule=prepared.rule,
+            train=prepared.train,
+            validation=prepared.validation,
+            preprocessing=prepared.specification.preprocessing,
+            recipe=prepared.recipe,
             loss=prepared.loss,
             seed=seed,
-            callbacks=told,
-            checkpoints=checkpoints,
         )
+        outcome = fit(learner, told, checkpoints)
         summary = {"chosen_epoch": outcome.chosen_epoch, "interrupted": outcome.interrupted}
         return outcome
     finally:

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from pellucid.errors import TrainingError, UnknownNameError, UsageError
+from pellucid.errors import DivergenceError, UnknownNameError, UsageError
 from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model
 from pellucid.records.paths import command_line, expand_user, require_utf8
@@ -354,9 +354,7 @@ class _Search:
             state = "diverged" if training.stopped else "finished"
         except _Fallen:
             state = "pruned"
-        except TrainingError as error:
-            if "stopped being a number" not in str(error):
-                raise
+        except DivergenceError:
             state = "diverged"
         rows = listener.history.rows
         kept = None if not rows else listener.history.best() if self._keeps_best() else rows[-1]
