@@ -8,7 +8,7 @@ import pytest
 import pellucid
 from pellucid import insight
 from pellucid.errors import MissingDataError, UnknownNameError, UsageError
-from pellucid.insight.film import snapshots
+from pellucid.insight.training_film import snapshots
 from pellucid.records import Findings, Model
 from pellucid.training.callbacks import Snapshots
 

@@ -13,9 +13,9 @@ from pellucid.errors import NetworkError, UnknownNameError, UsageError
 from pellucid.inference.building import build
 from pellucid.inference.probabilities import probabilities
 from pellucid.insight import layer_kinds, selection
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.selection import pick
-from pellucid.insight.summary import name_of
 from pellucid.insight.tracing import Layer, tensor_of, trace
 from pellucid.records import Figure, Model
 

@@ -16,9 +16,9 @@ from pellucid.inference.probabilities import probabilities
 from pellucid.insight import attribution, faithfulness
 from pellucid.insight.attribution import Answer
 from pellucid.insight.layer_outputs import Progress, features, prepared, sample
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.selection import pick
-from pellucid.insight.summary import name_of
 from pellucid.insight.tracing import Trace, trace
 from pellucid.records import Figure, Findings, Model, Table
 
@@ -37,7 +37,7 @@ ALIKE = 0.5
 _FINEST = 64
 
 
-def reasons(
+def explain(
     model: Model,
     picture: Any,
     *,
@@ -49,7 +49,7 @@ def reasons(
     network: Any = None,
     progress: Progress | None = None,
 ) -> Findings:
-    """Why a model gives a picture this class: the table `faithfulness` and a figure of kind `reasons`.
+    """Why a model gives a picture this class: the table `faithfulness` and a figure of kind `explanation`.
 
     Args:
         model: the model.
@@ -154,7 +154,7 @@ def reasons(
         else f"What speaks for '{model.classes[target]}' in {name}"
     )
     table = Table("faithfulness", COLUMNS, tuple(rows), _NOTE)
-    return Findings((table, Figure("reasons", "reasons", content, title=title, note=note)))
+    return Findings((table, Figure("explanation", "explanation", content, title=title, note=note)))
 
 
 _NOTE = (

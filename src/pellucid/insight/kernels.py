@@ -9,8 +9,8 @@ import numpy as np
 from pellucid.errors import NetworkError, UnknownNameError, UsageError
 from pellucid.inference.building import build
 from pellucid.insight import layer_kinds, selection
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import rounded
-from pellucid.insight.summary import name_of
 from pellucid.insight.tracing import Layer, Trace, trace
 from pellucid.records import Figure, Model
 

@@ -14,9 +14,9 @@ from pellucid.errors import UsageError
 from pellucid.inference.building import build
 from pellucid.inference.probabilities import probabilities
 from pellucid.insight.attribution import grid_of
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.selection import pick
-from pellucid.insight.summary import name_of
 from pellucid.records import Figure, Model
 
 ROWS, HEADS = 6, 8

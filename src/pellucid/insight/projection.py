@@ -9,8 +9,8 @@ import numpy as np
 from pellucid.errors import UnknownNameError, UsageError
 from pellucid.inference.building import build
 from pellucid.insight.layer_outputs import Progress, features, prepared, sample
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import as_png, rounded
-from pellucid.insight.summary import name_of
 from pellucid.insight.tracing import trace
 from pellucid.records import Figure, Findings, Metric, Model
 

@@ -12,12 +12,12 @@ import torch
 from pellucid.errors import UsageError
 from pellucid.inference.building import build
 from pellucid.insight import selection
-from pellucid.insight.activations import by_unit, constant
+from pellucid.insight.activation_statistics import by_unit, constant
 from pellucid.insight.flow import receptive_fields
 from pellucid.insight.layer_outputs import Progress, prepared, record, sample
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.receptive_field import Field
-from pellucid.insight.summary import name_of
 from pellucid.insight.tracing import Layer, trace
 from pellucid.records import Figure, Model
 
@@ -26,7 +26,7 @@ UNITS, EACH = 16, 9
 """So many pictures are looked at, units shown, and pictures of each, where nothing else is given."""
 
 
-def exciting(
+def top_activations(
     model: Model,
     layer: str | int,
     data: Any,
@@ -38,7 +38,7 @@ def exciting(
     network: Any = None,
     progress: Progress | None = None,
 ) -> Figure:
-    """For units of a layer, the pictures that excite them most: a figure of kind `exciting`.
+    """For units of a layer, the pictures that excite them most: a figure of kind `top-activations`.
 
     Where the layer's values have a place in the picture, a frame shows what the unit sees from where it was excited
     most (its receptive field, padding left out).
@@ -98,7 +98,7 @@ def exciting(
     }
     of = f"{len(rows)} of {many:,} units" if len(rows) < many else f"{many:,} units" if many > 1 else "its unit"
     title = f"What excites {chosen.name} of {name_of(model)} ({chosen.kind}): {of}"
-    return Figure("exciting", "exciting", data_shown, title=title, note=f"Among {which}")
+    return Figure("top-activations", "top-activations", data_shown, title=title, note=f"Among {which}")
 
 
 def _peaks(

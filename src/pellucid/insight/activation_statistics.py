@@ -10,8 +10,8 @@ import torch
 from pellucid.errors import NetworkError
 from pellucid.inference.building import build
 from pellucid.insight.layer_outputs import Progress, prepared, record, sample
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import rounded
-from pellucid.insight.summary import name_of
 from pellucid.insight.tracing import Layer, trace
 from pellucid.records import Figure, Findings, Model, Table
 

@@ -11,8 +11,8 @@ from pellucid.errors import DataError, UnknownNameError, UsageError
 from pellucid.inference.building import build
 from pellucid.insight import layer_kinds
 from pellucid.insight.layer_outputs import Progress, prepared, record, sample
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import rounded
-from pellucid.insight.summary import name_of
 from pellucid.insight.tracing import Layer, Trace, trace
 from pellucid.records import Figure, Findings, Model, Split, Table
 from pellucid.statistics.comparison import cells, mcnemar
@@ -29,7 +29,7 @@ _NUMBERS = 8192
 _BINS = 30
 
 
-def separation(
+def linear_probe(
     model: Model,
     classes: tuple[str, str],
     data: Any,
@@ -40,7 +40,7 @@ def separation(
     network: Any = None,
     progress: Progress | None = None,
 ) -> Findings:
-    """How well each layer separates two classes: the table `separation` and a figure of that kind.
+    """How well each layer separates two classes: the table `linear-probe` and a figure of that kind.
 
     A plane is laid through what the layer gives for one half of the pictures, and scored on the other half. A layer is
     as good as the best where its errors cannot be told from those of the best by an exact McNemar test (p of 0.05 and
@@ -130,8 +130,8 @@ def separation(
         unsure = any(layer["low"] <= 0.5 for layer in drawn[first:])
         few = ", as far as so few pictures can say" if unsure else ""
         answer = f"The first from which on all are as good as the best: {_called(drawn[first])}{few}."
-    figure = Figure("separation", "separation", data_shown, title=title, note=f"{answer} {left_out}".strip())
-    return Findings((Table("separation", COLUMNS, tuple(tuple(row) for row in rows), note), figure))
+    figure = Figure("linear-probe", "linear-probe", data_shown, title=title, note=f"{answer} {left_out}".strip())
+    return Findings((Table("linear-probe", COLUMNS, tuple(tuple(row) for row in rows), note), figure))
 
 
 def _called(layer: dict[str, Any]) -> str:
@@ -143,7 +143,7 @@ def _of_two(
 ) -> tuple[Split, np.ndarray, str]:
     """The pictures of two classes, as many of one as of the other; their labels, 0 or 1; and a sentence on which."""
     if len(set(classes)) != 2:
-        raise UsageError(f"Two classes are told apart; given: {' and '.join(classes)}. Try --separate 4,9.")
+        raise UsageError(f"Two classes are told apart; given: {' and '.join(classes)}. Try --linear-probe 4,9.")
     if most < 8:
         raise UsageError(f"A probe takes at least 8 pictures; given: --limit {most}.")
     held, _ = sample(data, split, 2**62)
