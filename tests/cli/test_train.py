@@ -233,7 +233,7 @@ def test_a_name_that_is_no_text_is_refused(pellucid, command, words):
     done = pellucid(command, *words, "--network", "mlp")
     assert done.code == 2
     assert done.sentence.startswith("The name caf\\x")
-    assert "is not UTF-8, in which all that is kept of a training is written. Rename it" in done.sentence
+    assert "is not UTF-8, and the files of a training are written in UTF-8. Rename it" in done.sentence
     assert not any(Path().iterdir())
 
 

@@ -122,7 +122,7 @@ def test_a_run_without_accuracy(tmp_path):
     assert (found.state, found.accuracy, found.scored) == ("finished", None, "")
 
 
-NO_NUMBER = '{"version": 1, "findings": [{"name": "accuracy", "value": "x", "n": 1}]}'
+NO_NUMBER = '{"version": 2, "findings": [{"name": "accuracy", "value": "x", "n": 1}]}'
 DAMAGE = {
     "run.json": ["{", "[]", '{"version": 1}', json.dumps(ABOUT | {"seed": "7"}), json.dumps(ABOUT | {"data": 3})],
     "findings.json": ["{", "[1]", '{"version": 99}', NO_NUMBER],
@@ -166,7 +166,7 @@ def test_whatever_stands_in_the_files_nothing_breaks(tmp_path, key, value, accur
     run.path.mkdir(exist_ok=True)
     run.model.touch()
     run.run_json.write_text(json.dumps(copy.deepcopy(ABOUT) | {key: value}), encoding="utf-8")
-    findings = {"version": 1, "findings": [{"name": "accuracy", "value": accuracy, "n": 1}]}
+    findings = {"version": 2, "findings": [{"name": "accuracy", "value": accuracy, "n": 1}]}
     run.findings.write_text(json.dumps(findings), encoding="utf-8")
     (found,) = runs.find(tmp_path)
     assert found.state in ("finished", "interrupted", "damaged")

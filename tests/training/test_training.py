@@ -305,9 +305,9 @@ def test_the_loss_of_the_first_epoch_is_that_of_the_plan(few):
 
 
 def test_label_smoothing_for_another_loss(few):
-    with pytest.raises(UsageError, match="belongs to the loss cross-entropy"):
+    with pytest.raises(UsageError, match="works with the loss cross-entropy only"):
         quick(few, loss="hinge", label_smoothing=0.1)
-    with pytest.raises(UsageError, match="belongs to the loss cross-entropy"):
+    with pytest.raises(UsageError, match="works with the loss cross-entropy only"):
         quick(few, "sigmoid-neuron", label_smoothing=0.1)
 
 
