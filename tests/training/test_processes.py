@@ -143,7 +143,7 @@ def test_torchrun_goes_on_by_itself_after_a_worker_was_killed(two, tmp_path):
         cwd=tmp_path, capture_output=True, text=True, timeout=580, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("goes on after step 4; 0 of 2 epochs are done") == 1
+    assert done.stdout.count("resumes after step 4; 0 of 2 epochs are done") == 1
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["digits-convnet-001"]
     folder = tmp_path / "runs" / "digits-convnet-001"
     assert not (folder / "checkpoint").exists()

@@ -240,7 +240,7 @@ def test_arrays_that_may_not_be_written(few):
 
 # The plan
 class Tape:
-    """Writes down all that it is told."""
+    """Records every call."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, Any]] = []
@@ -256,10 +256,10 @@ class BestTape(Tape):
         self.events.append(("best", (model,)))
 
 
-def test_callbacks_are_told_everything_in_order(few):
+def test_callbacks_are_called_in_order(few):
     tape = BestTape()
     training = quick(few, batch_size=100, callbacks=[tape], keep="last")
-    names = [name for name, _ in tape.events if name not in ("kept", "weights")]
+    names = [name for name, _ in tape.events if name not in ("chosen", "weights")]
     epoch = ["step"] * 3 + ["best", "model", "epoch"]
     assert names == ["start", "model", *epoch, *epoch, "end"]
     plan = tape.events[0][1][0]
@@ -278,7 +278,7 @@ def test_callbacks_are_told_everything_in_order(few):
     assert summary["seconds"] > 0
 
 
-def test_the_end_is_told_even_when_it_fails(few):
+def test_on_end_is_called_even_on_an_error(few):
     tape = Tape()
     with pytest.raises(TrainingError):
         quick(few, callbacks=[tape], learning_rate=1e30, schedule="constant")
@@ -399,7 +399,7 @@ def test_very_few_pictures_are_learned_from_or_refused_in_a_sentence(digits, net
         return
     assert network == "deep-convnet"
     assert n != 2
-    assert "batch normalisation" in refused
+    assert "Batch normalisation" in refused
 
 
 # When it goes wrong
@@ -512,7 +512,7 @@ def test_it_starts_from_the_weights_of_a_model(few, tmp_path):
     begun = {}
 
     class Watch:
-        def on_kept(self, outcome: Any) -> None:
+        def on_chosen(self, outcome: Any) -> None:
             begun.setdefault("weights", outcome.weights)
 
     more = quick(few, start=first, learning_rate=1e-30, weight_decay=0.0, epochs=1, callbacks=[Watch()])

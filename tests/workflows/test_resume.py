@@ -41,7 +41,7 @@ def test_an_interrupted_run_goes_on_from_the_shell(interrupted, capsys, tmp_path
         main(["train", "--resume", str(interrupted), "--json"])
     assert ended.value.code == 0
     printed = capsys.readouterr()
-    assert "goes on after step" in printed.err
+    assert "resumes after step" in printed.err
     assert json.loads(printed.out)["findings"][0]["name"] == "accuracy"
     for name in ("model.safetensors", "history.csv", "predictions.parquet"):
         assert (interrupted / name).read_bytes() == (whole.folder.path / name).read_bytes()

@@ -202,11 +202,11 @@ def _display(*, quiet: bool, as_json: bool) -> Any:
     from rich.progress import BarColumn, Progress, TextColumn
 
     from pellucid.records.quantities import format_time_left
-    from pellucid.training.display import LastingConsole
+    from pellucid.training.display import PipeSafeConsole
     from pellucid.workflows.search_space import as_text
     from pellucid.workflows.tune import Watcher
 
-    console = LastingConsole(stderr=as_json, soft_wrap=True)
+    console = PipeSafeConsole(stderr=as_json, soft_wrap=True)
 
     class Lines(Watcher):
         def on_search(self, folder: Path, trials: int, epochs: int, done: int) -> None:
