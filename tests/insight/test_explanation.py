@@ -15,9 +15,9 @@ import pellucid
 from pellucid import insight
 from pellucid.data.preprocessing import normalise, prepare
 from pellucid.errors import NetworkError, UnknownNameError, UsageError
+from pellucid.inference.tracing import trace
 from pellucid.insight import attribution, faithfulness
 from pellucid.insight.attribution import Answer
-from pellucid.insight.tracing import trace
 from pellucid.records import Findings
 
 

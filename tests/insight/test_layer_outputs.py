@@ -12,10 +12,11 @@ import pellucid
 from pellucid import insight
 from pellucid.data.preprocessing import normalise, prepare
 from pellucid.errors import DataError, MissingDataError, NetworkError, UnknownNameError, UsageError
+from pellucid.inference.runner import TorchRunner
+from pellucid.inference.tracing import trace
 from pellucid.insight import activation_statistics
-from pellucid.insight.layer_outputs import features, record, sample
+from pellucid.insight.layer_outputs import record, sample
 from pellucid.insight.probing import probe
-from pellucid.insight.tracing import trace
 from pellucid.records import Findings
 
 
@@ -74,7 +75,7 @@ def test_layers_are_recorded_batch_by_batch_as_they_ran(model, digits, monkeypat
         )
         torch.testing.assert_close(torch.cat([one for _, one in given]), hidden)
         torch.testing.assert_close(outputs, module(x))
-    values, _ = features(module, found, some.pictures, said)
+    values, _ = TorchRunner(model).features(some.pictures)
     assert values.shape == (20, 84)
     assert (values >= 0).all(), "what the last layer is given comes from a ReLU"
 
@@ -312,16 +313,15 @@ def test_a_map_of_the_data_keeps_neighbours(model, digits, method):
     assert len(points) == 60
     kept = found["neighbours_kept"]
     plane = np.array([(point["x"], point["y"]) for point in points])
-    module = pellucid.build(model)
     some, _ = sample(digits, "test", 60)
-    values, outputs = features(module, trace(module, (1, 8, 8)), some.pictures, model.specification.preprocessing)
+    values, outputs = TorchRunner(model).features(some.pictures)
     from sklearn.neighbors import NearestNeighbors
 
     far, near = (NearestNeighbors(n_neighbors=10).fit(one).kneighbors(return_distance=False) for one in (values, plane))
     shared = np.mean([len(set(a) & set(b)) for a, b in zip(far, near, strict=True)]) / 10
     assert kept.value == pytest.approx(shared, abs=0.02)
     assert kept.value > 0.3, "by chance it would be 0.17"
-    assert [point["predicted"] for point in points] == [digits.classes[i] for i in outputs.argmax(dim=1)]
+    assert [point["predicted"] for point in points] == [digits.classes[i] for i in outputs.argmax(axis=1)]
     if method == "pca":
         from sklearn.decomposition import PCA
 

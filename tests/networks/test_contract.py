@@ -170,7 +170,7 @@ def test_a_batch_of_one_is_learned_from_or_refused_in_a_sentence(name):
         after = weights_of(module)
         assert any((after[key] != before[key]).any() for key in before), "it learned nothing"
         return
-    assert "batch normalisation" in refused
+    assert "Batch normalisation" in refused
     assert "--batch-size" in refused
 
 

@@ -212,7 +212,7 @@ def files(name: str, figure: Figure, model: Path, out: Path | None) -> list[Path
 def look(name: str, model: Any, asked: Any, arguments: Mapping[str, Any], folder: Path) -> Findings:
     """The findings of a view; `asked` is what its option was given, `arguments` what `insight` takes."""
     from pellucid import insight
-    from pellucid.records import Findings, Model
+    from pellucid.records import Dataset, Findings, Model
 
     assert isinstance(model, Model)
     given = {key: value for key, value in arguments.items() if value is not None}
@@ -225,6 +225,8 @@ def look(name: str, model: Any, asked: Any, arguments: Mapping[str, Any], folder
         return Findings((insight.feature_maps(model, asked, picture, **given),))
     if name == "activations":
         return insight.activations(model, data, **given)
+    if name in ("top_activations", "why") and data is not None:
+        data = data.split(given.pop("split", "train")) if isinstance(data, Dataset) else data
     if name == "top_activations":
         return Findings((insight.top_activations(model, asked, data, **given),))
     if name == "why":

@@ -1,13 +1,13 @@
 """A look inside a model: its layers, its computation, its kernels and feature maps, and why it answers as it does.
 
-    pellucid.insight.summary(model)                                 layers, shapes, parameters, multiply-adds, what they see
+    pellucid.insight.summary(model)                                 layers, shapes, parameters, multiply-adds, fields
     pellucid.insight.sizes(model)                                   O = (W − F + 2P) / S + 1, with the numbers
     pellucid.insight.graph(model)                                   the computation; backward=True for its gradients
     pellucid.insight.filters(model, "c1")                           the kernels of a convolution
     pellucid.insight.feature_maps(model, "c1", "mnist:17")          its maps for one picture
     pellucid.insight.activations(model, "mnist")                    the distribution of what layers give; dead units
     pellucid.insight.top_activations(model, "c3", "mnist")          the pictures that excite each unit most
-    pellucid.insight.explain(model, "mnist:17")                     why this answer, and how far the reasons can be trusted
+    pellucid.insight.explain(model, "mnist:17")                     why this answer, and how far to trust the reasons
     pellucid.insight.attention(model, "photo.jpg")                  where a transformer looks
     pellucid.insight.linear_probe(model, ("4", "9"), "mnist")       which layer tells two classes apart
     pellucid.insight.embedding(model, "mnist")                      a map of the data, as the network sees them

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,16 +13,16 @@ from torch import nn
 
 from pellucid.data import preprocessing as preparing
 from pellucid.errors import NetworkError, UnknownNameError
-from pellucid.inference.building import build
 from pellucid.inference.probabilities import probabilities
+from pellucid.inference.runner import TorchRunner, runner
+from pellucid.inference.tracing import Trace, trace
 from pellucid.insight import attribution, faithfulness
 from pellucid.insight.attribution import Answer
-from pellucid.insight.layer_outputs import Progress, features, prepared, sample
+from pellucid.insight.layer_outputs import Progress, prepared, sample
 from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.selection import pick
-from pellucid.insight.tracing import Trace, trace
-from pellucid.records import Figure, Findings, Model, Table
+from pellucid.records import Figure, Findings, Model, Specification, Table
 
 COLUMNS = (
     "method",
@@ -43,7 +45,6 @@ def explain(
     *,
     about: str | None = None,
     data: Any = None,
-    split: str = "train",
     limit: int | None = None,
     seed: int = 0,
     network: Any = None,
@@ -54,107 +55,145 @@ def explain(
     Args:
         model: the model.
         picture: see `pellucid.insight.selection.pick`.
-        about: the class that is explained; the predicted one where it is left out. It is set against the given class
-            where that is known and another, else against the next probable one.
-        data: training pictures, of which the nearest are shown: a `Dataset`, a `Split`, or what `pellucid.load` takes.
-        split: which split of the data.
-        limit: how many of the data are compared with; 10,000 where it is left out.
-        seed: of the shuffling, the noise and the drawing.
+        about: the class to explain; None explains the predicted one. It is compared with the label if that is known
+            and differs, else with the next probable class.
+        data: training pictures, of which the nearest are shown: a `Split`, or the train split of a `Dataset` or of what
+            `pellucid.load` takes.
+        limit: how many of these pictures to compare; 10,000 by default.
+        seed: seed of the shuffled weights, the noise and the sample.
         network: for a model of the user's own network; see `pellucid.build`.
-        progress: told how many steps are done, of how many.
+        progress: called with (steps done, steps in total).
 
     Raises:
         UsageError: captum is not installed; there is no such picture.
         UnknownNameError: there is no such class.
-        NetworkError: the network's outputs are not numbers.
+        NetworkError: the network's outputs are not finite numbers.
     """
     attribution.require_captum()
     if about is not None and about not in model.classes:
         raise UnknownNameError("class", about, model.classes)
-    said = model.specification
-    module = _differentiable(build(model, network))
-    chosen, name = pick(picture, said)
-    pixels = np.asarray(preparing.prepare(chosen, said.preprocessing))
-    inputs = preparing.normalise(torch.from_numpy(pixels), said.preprocessing)
-    blank = preparing.normalise(torch.from_numpy(_blank(pixels)), said.preprocessing)
+    ready = runner(model, network)
+    chosen, name = pick(picture, model.specification)
+    pixels = np.asarray(preparing.prepare(chosen, model.specification.preprocessing))
+    label = chosen.classes[int(chosen.labels[0])] if chosen.labels is not None else None
+    question = _Question.ask(ready, pixels, about, label)
+    rows, methods, noise, note = _explained(question, seed, progress)
+    content = {
+        "network": name_of(model),
+        "picture": {"png": as_png(pixels[0]), "id": name, "given": label, "size": list(pixels.shape[2:])},
+        "probabilities": [
+            [model.classes[i], rounded(question.shares[i])] for i in np.argsort(-question.shares, kind="stable")[:5]
+        ],
+        "about": model.classes[question.target],
+        "rival": model.classes[question.rival],
+        "methods": methods,
+        "noise": {"deletion": rounded(noise[:, 0].mean()), "insertion": rounded(noise[:, 1].mean())},
+        "neighbours": None if data is None else nearest(ready, pixels, data, most=limit, seed=seed),
+    }
+    predicted = question.target == question.shares.argmax()
+    title = (
+        f"Why {name_of(model)} calls {name} '{model.classes[question.target]}'"
+        if predicted
+        else f"What speaks for '{model.classes[question.target]}' in {name}"
+    )
+    table = Table("faithfulness", COLUMNS, tuple(rows), _NOTE)
+    return Findings((table, Figure("explanation", "explanation", content, title=title, note=note)))
 
-    def outputs(batch: torch.Tensor) -> np.ndarray:
-        parts = [module(part) for part in batch.split(8 if batch.shape[-1] > attribution.LARGE else 64)]
-        return probabilities(said.probabilities, torch.cat(parts), said.temperature).numpy()
 
+@dataclass(frozen=True)
+class _Question:
+    """A picture, and the class whose output is to be explained.
+
+    Attributes:
+        module: a copy of the network whose activations do not overwrite their inputs, which gradients need.
+        layers: its layers.
+        specification: of the model.
+        inputs, blank: the picture, and a picture without content, as the network takes them, (1, C, H, W).
+        shares: the probabilities, (K,).
+        target, rival: indices of the class to explain, and of the class that it is compared with.
+    """
+
+    module: nn.Module
+    layers: Trace
+    specification: Specification
+    inputs: torch.Tensor
+    blank: torch.Tensor
+    shares: np.ndarray
+    target: int
+    rival: int
+
+    @classmethod
+    def ask(cls, ready: TorchRunner, pixels: np.ndarray, about: str | None, label: str | None) -> _Question:
+        """The question for one picture, uint8 (1, C, H, W).
+
+        Raises:
+            NetworkError: the network's outputs are not finite numbers.
+        """
+        specification = ready.model.specification
+        module = _differentiable(copy.deepcopy(ready.module))
+        inputs = preparing.normalise(torch.from_numpy(pixels), specification.preprocessing)
+        blank = preparing.normalise(torch.from_numpy(_blank(pixels)), specification.preprocessing)
+        shares = _probabilities(module, specification, inputs)[0]
+        if not np.isfinite(shares).all():
+            raise NetworkError(
+                "The network's outputs are infinite or not numbers, so there is nothing to explain: its weights were "
+                "spoilt while it learned. Train again with a lower learning rate."
+            )
+        target = specification.classes.index(about) if about is not None else int(shares.argmax())
+        rival = _rival(shares, target, label, specification.classes)
+        layers = trace(module, specification.preprocessing.shape)
+        return cls(module, layers, specification, inputs, blank, shares, target, rival)
+
+    def probability(self, batch: torch.Tensor) -> np.ndarray:
+        """The probability of the target for each input of a batch."""
+        return _probabilities(self.module, self.specification, batch)[:, self.target]
+
+
+def _probabilities(module: nn.Module, specification: Specification, batch: torch.Tensor) -> np.ndarray:
     with torch.no_grad():
-        found = outputs(inputs)[0]
-    if not np.isfinite(found).all():
-        raise NetworkError(
-            "The network's outputs are infinite or not numbers, so there is nothing to explain: its weights were "
-            "spoilt while it learned. Train again with a lower learning rate."
-        )
-    given = chosen.classes[int(chosen.labels[0])] if chosen.labels is not None else None
-    target = model.classes.index(about) if about is not None else int(found.argmax())
-    rival = _rival(found, target, given, model.classes)
-    layers = trace(module, said.preprocessing.shape)
-    explainers, note = attribution.methods(module, layers, blank)
-    others = [
-        attribution.shuffled(module, seed + 1 + i) for i in range(1 if pixels.shape[-1] > attribution.LARGE else 3)
-    ]
+        outputs = [module(part) for part in batch.split(8 if batch.shape[-1] > attribution.LARGE else 64)]
+    return probabilities(specification.probabilities, torch.cat(outputs), specification.temperature).numpy()
+
+
+def _explained(
+    question: _Question, seed: int, progress: Progress | None
+) -> tuple[list[tuple[Any, ...]], list[dict[str, Any]], np.ndarray, str]:
+    """(rows of the table, data of the figure, (deletion, insertion) of noise maps, note on missing methods)."""
+    module, inputs, blank = question.module, question.inputs, question.blank
+    explainers, note = attribution.methods(module, question.layers, blank)
+    copies = 1 if inputs.shape[-1] > attribution.LARGE else 3
+    others = [attribution.shuffled(module, seed + 1 + i) for i in range(copies)]
     steps = _Steps(progress, len(explainers) * (3 + len(others)) + faithfulness.NOISE)
 
     def score(values: np.ndarray) -> tuple[float, float]:
         steps.done()
-        return faithfulness.deletion_and_insertion(values, inputs, blank, lambda batch: outputs(batch)[:, target])
+        return faithfulness.deletion_and_insertion(values, inputs, blank, question.probability)
 
-    noise = np.array([score(one) for one in faithfulness.noise_maps(*pixels.shape[2:], seed=seed)])
-    shown, rows = [], []
-    for method, explains in explainers.items():
-        values = steps.of(explains(module, inputs, blank, Answer(target)))
-        against = steps.of(explains(module, inputs, blank, Answer(target, rival)))
-        without = [steps.of(explains(other, inputs, blank, Answer(target))) for other in others]
+    noise = np.array([score(values) for values in faithfulness.noise_maps(*inputs.shape[2:], seed=seed)])
+    rows, figures = [], []
+    for method, explainer in explainers.items():
+        values = steps.of(explainer(module, inputs, blank, Answer(question.target)))
+        against = steps.of(explainer(module, inputs, blank, Answer(question.target, question.rival)))
+        random = [steps.of(explainer(other, inputs, blank, Answer(question.target))) for other in others]
         deletion, insertion = score(values)
-        # A map that is the same everywhere says nothing, and is like none.
-        empty = bool(np.ptp(values) == 0)
-        alike = None if empty else float(np.mean([faithfulness.rank_correlation(values, one) for one in without]))
+        # A constant map says nothing, and correlates with nothing.
+        constant = bool(np.ptp(values) == 0)
+        alike = None if constant else float(np.mean([faithfulness.rank_correlation(values, other) for other in random]))
         better = bool(deletion < noise[:, 0].min()), bool(insertion > noise[:, 1].max())
-        shown.append(
+        alike = None if alike is None else rounded(alike)
+        figures.append(
             {
                 "method": method,
-                "maps": [_coarse(values), _coarse(against), _coarse(without[0])],
+                "maps": [_coarse(values), _coarse(against), _coarse(random[0])],
                 "deletion": rounded(deletion),
                 "insertion": rounded(insertion),
                 "better": list(better),
-                "alike": None if alike is None else rounded(alike),
+                "alike": alike,
             }
         )
-        rows.append(
-            (
-                method,
-                rounded(deletion),
-                rounded(noise[:, 0].mean()),
-                rounded(insertion),
-                rounded(noise[:, 1].mean()),
-                _words(better),
-                None if alike is None else rounded(alike),
-            )
-        )
-    near = None
-    if data is not None:
-        near = nearest(model, module, layers, pixels, data, split=split, most=limit, seed=seed)
-    content = {
-        "network": name_of(model),
-        "picture": {"png": as_png(pixels[0]), "id": name, "given": given, "size": list(pixels.shape[2:])},
-        "probabilities": [[model.classes[i], rounded(found[i])] for i in np.argsort(-found, kind="stable")[:5]],
-        "about": model.classes[target],
-        "rival": model.classes[rival],
-        "methods": shown,
-        "noise": {"deletion": rounded(noise[:, 0].mean()), "insertion": rounded(noise[:, 1].mean())},
-        "neighbours": near,
-    }
-    title = (
-        f"Why {name_of(model)} calls {name} '{model.classes[target]}'"
-        if target == found.argmax()
-        else f"What speaks for '{model.classes[target]}' in {name}"
-    )
-    table = Table("faithfulness", COLUMNS, tuple(rows), _NOTE)
-    return Findings((table, Figure("explanation", "explanation", content, title=title, note=note)))
+        means = rounded(noise[:, 0].mean()), rounded(noise[:, 1].mean())
+        rows.append((method, rounded(deletion), means[0], rounded(insertion), means[1], _words(better), alike))
+    return rows, figures, noise, note
 
 
 _NOTE = (
@@ -220,34 +259,20 @@ def _coarse(values: np.ndarray) -> Any:
 PICTURES, SHOWN = 10_000, 8
 
 
-def nearest(
-    model: Model,
-    module: nn.Module,
-    layers: Trace,
-    pixels: np.ndarray,
-    data: Any,
-    *,
-    split: str,
-    most: int | None,
-    seed: int,
-) -> dict[str, Any]:
-    """The pictures of `data` whose features have the largest cosine with those of a picture, as plain values.
+def nearest(ready: TorchRunner, pixels: np.ndarray, data: Any, *, most: int | None, seed: int) -> dict[str, Any]:
+    """The pictures of `data` whose features have the largest cosine similarity with those of a picture.
 
     Args:
-        model: the model.
-        module: its network.
-        layers: its layers.
+        ready: the runner of the model.
         pixels: the picture as the network takes it, uint8 (1, C, H, W).
-        data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
-        split: which split of it.
-        most: how many of them are compared; 10,000 where it is None.
-        seed: which.
+        data: a `Split`, or the train split of a `Dataset` or of what `pellucid.load` takes.
+        most: how many of them to compare; None compares 10,000.
+        seed: seed of the sample.
     """
-    said = model.specification.preprocessing
-    chosen, which = sample(data, split, most or PICTURES, seed=seed)
-    chosen, many = prepared(chosen, said)
-    own, _ = features(module, layers, pixels, said)
-    theirs, outputs = features(module, layers, many, said)
+    chosen, which = sample(data, "train", most or PICTURES, seed=seed)
+    chosen, many = prepared(chosen, ready.model.specification.preprocessing)
+    own, _ = ready.features(pixels)
+    theirs, outputs = ready.features(many)
     cosines = _unit(theirs) @ _unit(own)[0]
     # The very picture would be its own nearest neighbour, and says nothing.
     same = (many == pixels).all(axis=(1, 2, 3))
@@ -262,7 +287,7 @@ def nearest(
                 "png": as_png(many[i]),
                 "id": str(chosen.ids[i]),
                 "given": label,
-                "predicted": model.classes[int(outputs[i].argmax())],
+                "predicted": ready.model.classes[int(outputs[i].argmax())],
                 "cosine": rounded(cosines[i]),
             }
             for i, label in zip(order, given, strict=True)

@@ -11,7 +11,7 @@ import torch
 
 from pellucid.data.preprocessing import normalise
 from pellucid.errors import UsageError
-from pellucid.inference.predicting import gather
+from pellucid.inference.forward import gather
 from pellucid.records import MappedPictures, Preprocessing
 from pellucid.training.augmentation import Augmenter
 from pellucid.training.processes import current_group

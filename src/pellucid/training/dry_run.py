@@ -15,7 +15,7 @@ import torch
 from pellucid.errors import UsageError
 from pellucid.inference.building import weights_of
 from pellucid.inference.device import choose
-from pellucid.inference.predicting import gather
+from pellucid.inference.forward import gather
 from pellucid.records import Dataset, Model
 from pellucid.training.batches import Batches
 from pellucid.training.checkpoint import Position, State

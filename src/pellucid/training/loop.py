@@ -13,7 +13,7 @@ from torch import nn
 
 from pellucid.errors import DivergenceError, TrainingError
 from pellucid.inference.building import load_weights, weights_of
-from pellucid.inference.predicting import forward
+from pellucid.inference.forward import forward
 from pellucid.records import MappedPictures, Preprocessing
 from pellucid.training.batches import Batches, Examples
 from pellucid.training.callbacks import Callbacks

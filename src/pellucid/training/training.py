@@ -18,7 +18,7 @@ from pellucid.errors import UsageError
 from pellucid.inference.building import load_weights, weights_of
 from pellucid.inference.device import choose, keep_freed_memory
 from pellucid.inference.device import notes as device_notes
-from pellucid.inference.predicting import forward
+from pellucid.inference.forward import forward
 from pellucid.networks import custom
 from pellucid.networks.network import count_parameters
 from pellucid.records import Dataset, Model
