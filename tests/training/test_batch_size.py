@@ -25,6 +25,7 @@ from pellucid.records import MappedPictures
 from pellucid.records.quantities import format_size
 from pellucid.training import batch_size, memory, memory_trial
 from pellucid.training.batch_size import FEWEST_STEPS, Child, find_batch_size, is_auto, search, settle
+from pellucid.training.plan import make_plan
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 64))
@@ -135,7 +136,7 @@ WIDE = {"widths": [40_000, 10]}
 
 def test_real_steps_in_a_process_of_its_own():
     """An MLP of 64 × 40,000 weights: what a batch adds is known from below, as its activations are kept to go back."""
-    found = find_batch_size(few(), "mlp", settings=WIDE, batch_size=450)
+    found = find_batch_size(few(), make_plan(few(), "mlp", settings=WIDE, batch_size=450))
     assert found.chosen == 450, "all that there is to learn from, since the plan says so"
     sizes = {batch: taken for batch, taken in found.tried.items() if taken is not None}
     assert list(sizes) == [16, 32, 64, 128, 256, 450]
@@ -145,14 +146,16 @@ def test_real_steps_in_a_process_of_its_own():
 
     # Nearer to 64: what a process takes at its most may differ by a hundred megabytes from one to the next.
     between = sizes[64] + (sizes[450] - sizes[64]) // 4
-    less = find_batch_size(few(), "mlp", settings=WIDE, batch_size=450, memory_limit=between)
+    less = find_batch_size(few(), make_plan(few(), "mlp", settings=WIDE, batch_size=450, memory_limit=between))
     assert 32 <= less.chosen < 450
     assert less.tried[less.chosen] <= between == less.limit
 
 
 def test_the_checkpoint_is_counted():
     """A network of 15 million weights and hardly any activations: its checkpoint is the most that it ever takes."""
-    found = find_batch_size(few(), "mlp", settings={"widths": [200_000]}, batch_size=1, optimizer="sgd", momentum=0)
+    found = find_batch_size(
+        few(), make_plan(few(), "mlp", settings={"widths": [200_000]}, batch_size=1, optimizer="sgd", momentum=0)
+    )
     weights = 4 * (64 * 200_000 + 200_000 * 10)
     taken = max(size for size in found.tried.values() if size is not None)
     # Itself and its gradients, three copies, their checkpoint, and what is between.
@@ -235,7 +238,7 @@ def test_a_process_that_is_gone_before_it_is_asked(child):
 
 def test_a_network_that_cannot_be_named():
     with pytest.raises(UsageError) as error:
-        find_batch_size(few(), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)))
+        find_batch_size(few(), make_plan(few(), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))))
     assert str(error.value).startswith(
         "On a CPU a batch size is found in a process of its own, which needs the network"
     )
@@ -244,7 +247,7 @@ def test_a_network_that_cannot_be_named():
 def test_apples_processor_does_not_say(monkeypatch):
     monkeypatch.setattr("pellucid.inference.device.choose", lambda _: torch.device("mps"))
     with pytest.raises(UsageError) as error:
-        find_batch_size(few(), "mlp")
+        find_batch_size(few(), make_plan(few(), "mlp"))
     assert str(error.value) == (
         "How much memory a batch takes cannot be told on mps. Give the batch size as a number, for example 100."
     )
@@ -254,7 +257,7 @@ def test_the_bound_leaves_an_epoch_some_steps(monkeypatch):
     monkeypatch.setattr(Child, "takes", lambda self, batch: 1)
     monkeypatch.setattr(Child, "available", lambda self: 100)
     data = pellucid.load("digits")
-    found = find_batch_size(data, "mlp", batch_size=8)
+    found = find_batch_size(data, make_plan(data, "mlp", batch_size=8))
     assert found.chosen == 1293 // FEWEST_STEPS == 40
     assert found.limit == 100
 
@@ -263,7 +266,7 @@ def test_a_model_to_start_from_says_its_network_and_shape(monkeypatch):
     asked: list[dict] = []
     monkeypatch.setattr(Child, "takes", lambda self, batch: asked.append(self.request) or 1)
     model = pellucid.train(few(), "mlp", settings={"widths": [20]}, epochs=1, progress=False)
-    find_batch_size(few(), start=model, memory_limit="1GB")
+    find_batch_size(few(), make_plan(few(), start=model, memory_limit="1GB"))
     assert (asked[0]["network"], asked[0]["settings"], asked[0]["shape"]) == ("mlp", {"widths": [20]}, [1, 8, 8])
 
 
@@ -273,8 +276,11 @@ def test_pictures_that_stay_mapped_take_no_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(Child, "takes", lambda self, batch: asked.append(self.request) or 1)
     whole = few()
     mapped = MappedPictures([whole.train.pictures])
-    find_batch_size(whole, "mlp", memory_limit="1GB")
-    find_batch_size(replace(whole, splits={"train": replace(whole.train, pictures=mapped)}), "mlp", memory_limit="1GB")
+    find_batch_size(whole, make_plan(whole, "mlp", memory_limit="1GB"))
+    find_batch_size(
+        replace(whole, splits={"train": replace(whole.train, pictures=mapped)}),
+        make_plan(replace(whole, splits={"train": replace(whole.train, pictures=mapped)}), "mlp", memory_limit="1GB"),
+    )
     assert [one["pictures_bytes"] for one in asked[:: len(asked) // 2]] == [500 * 64, 0]
 
 
@@ -286,7 +292,7 @@ def test_files_take_memory_unless_they_are_too_many(photos, monkeypatch):
     for memory_held in ("1GB", "1KB"):
         monkeypatch.setenv("PELLUCID_MEMORY", memory_held)
         asked.clear()
-        find_batch_size(data, "lenet5", size=32, memory_limit="1GB")
+        find_batch_size(data, make_plan(data, "lenet5", size=32, memory_limit="1GB"))
         assert asked[0]["pictures_bytes"] == (n * 3 * 32 * 32 if memory_held == "1GB" else 0)
 
 
@@ -309,7 +315,7 @@ def test_on_a_card(monkeypatch):
     }.items():  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 1000 * sizes[-1])
-    found = find_batch_size(few(), "mlp", batch_size=450)
+    found = find_batch_size(few(), make_plan(few(), "mlp", batch_size=450))
     assert found.limit == 900_000
     assert 160 <= found.chosen <= 200
     assert found.reason.endswith("would take more than there is")

@@ -13,7 +13,8 @@ import pellucid
 from pellucid.errors import UsageError
 from pellucid.records.quantities import parse_time
 from pellucid.training.budget import RESERVE, Cost, epochs_within, measure_cost
-from pellucid.training.dry_run import rehearsal
+from pellucid.training.dry_run import dry_run
+from pellucid.training.plan import make_plan
 
 COST = Cost(spent=3, preparation=1, step=0.1, steps=100, validation=1.5, keeping=0.5, ending=6)
 
@@ -73,7 +74,7 @@ class Clock:
 def test_what_is_measured(tmp_path):
     digits = pellucid.load("digits")
     few = replace(digits, splits={"train": digits.train.take(np.arange(200)), "test": digits.test})
-    with rehearsal(few, "logistic-regression", changes={"batch_size": 50}) as training:
+    with dry_run(few, make_plan(few, "logistic-regression", **{"batch_size": 50})) as training:
         weights = [one.clone() for one in training.prepared.module.parameters()]
         cost = measure_cost(
             training, 100, spent=5, preparation=2, folder=tmp_path, scored=360, report=True, clock=Clock()

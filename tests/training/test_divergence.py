@@ -13,9 +13,10 @@ from pellucid.errors import TrainingError
 from pellucid.training import loop
 from pellucid.training.callbacks import Callback
 from pellucid.training.checkpoint import Checkpoints
+from pellucid.training.plan import make_plan
 from pellucid.training.training import learn
 
-SMALL: dict[str, Any] = {"progress": False, "batch_size": 2, "epochs": 2, "optimizer": "sgd", "momentum": 0.0}
+SMALL: dict[str, Any] = {"batch_size": 2, "epochs": 2, "optimizer": "sgd", "momentum": 0.0}
 
 
 class Steps(Callback):
@@ -31,7 +32,11 @@ class Steps(Callback):
 def test_it_ends_within_the_epoch_and_says_what_to_try():
     watch = Steps()
     with pytest.raises(TrainingError) as error:
-        learn(pellucid.load("digits"), "mlp", learning_rate=1e6, callbacks=[watch], **SMALL)
+        learn(
+            pellucid.load("digits"),
+            make_plan(pellucid.load("digits"), "mlp", learning_rate=1e6, **SMALL), progress=False,
+            callbacks=[watch],
+        )
     assert str(error.value) == (
         "The loss stopped being a number in epoch 1, so nothing was learned. Try a lower learning rate, for example "
         "0.1, or a gradient clip of 1; the range test (--find-lr) says which rates it bears."
@@ -43,7 +48,11 @@ def test_it_ends_within_the_epoch_and_says_what_to_try():
 def test_no_checkpoint_holds_what_is_no_number(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoint", every=0)  # due after every step
     with pytest.raises(TrainingError, match="stopped being a number"):
-        learn(pellucid.load("digits"), "mlp", learning_rate=1e6, checkpoints=checkpoints, **SMALL)
+        learn(
+            pellucid.load("digits"),
+            make_plan(pellucid.load("digits"), "mlp", learning_rate=1e6, **SMALL), progress=False,
+            checkpoints=checkpoints,
+        )
     again = Checkpoints(tmp_path / "checkpoint", resume=True)
     again.plan = checkpoints.plan
     state = again.latest()
@@ -71,7 +80,12 @@ def test_the_epoch_before_is_kept():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pellucid.training.training.fit", fit)
-        done = learn(pellucid.load("digits"), "mlp", epochs=3, progress=False, callbacks=[Spoil()])
+        done = learn(
+            pellucid.load("digits"),
+            make_plan(pellucid.load("digits"), "mlp", epochs=3),
+            progress=False,
+            callbacks=[Spoil()],
+        )
     assert done.chosen_epoch == 1
     assert done.stopped.startswith("The loss stopped being a number in epoch 2, which ended the training;")
     assert all(np.isfinite(array).all() for array in done.model.weights.values())
