@@ -59,9 +59,10 @@ def measure(name: str, seed: int, size: int) -> dict[str, Any]:
     )
     data = with_validation(photos(), recipe.validation_fraction, recipe.split_seed)
     held = data.validation
-    frozen = describe(finetune.begin(data, recipe, seed, size), held).predictions
+    plan = make_plan(data, recipe=recipe, seed=seed, size=size)
+    frozen = describe(finetune.with_new_head(data, plan), held).predictions
     started = time.perf_counter()
-    done = learn(data, make_plan(data, recipe=recipe, seed=seed, size=size), progress=False)
+    done = learn(data, plan, progress=False)
     rows = done.history.rows
     return {
         "variant": name,

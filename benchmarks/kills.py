@@ -54,7 +54,7 @@ def train(folder: Path, die_at: int) -> None:
             last = step
             os.write(log, f"{step}\n".encode())
 
-    Checkpoints.due = lambda _self: last % INTERVAL == 0  # type: ignore[method-assign]
+    Checkpoints.is_due = lambda _self: last % INTERVAL == 0  # type: ignore[method-assign]
     places = _kill_within_writes(folder, die_at)
     told = {"progress": False, "callbacks": [Watch()]}
     if (folder / "checkpoint" / "plan.json").exists():

@@ -191,6 +191,7 @@ def side_by_side(folder: Path, network: str, seconds: float) -> dict[str, Any]:
     """
     from pellucid.data import load
     from pellucid.training.dry_run import dry_run
+    from pellucid.training.plan import make_plan
 
     data = load(folder, test_fraction=0)
     changes = {"batch_size": 32, "augmentation": ()}

@@ -123,8 +123,8 @@ def test_a_network_from_ones_own_folder(data, home):
 @pytest.mark.parametrize("do", [pellucid.load, Model.load, Predictions.load])
 def test_the_folder_of_nobody(do):
     assert said(lambda: do("~nobody-at-all/x")) == (
-        "~nobody-at-all/x begins with the folder of a user 'nobody-at-all', and this machine has none. For a file that "
-        "is called so, write ./~nobody-at-all/x."
+        "~nobody-at-all/x begins with the folder of the user 'nobody-at-all', and this machine has no such user. For "
+        "a file of that name, write ./~nobody-at-all/x."
     )
 
 
@@ -135,4 +135,4 @@ def test_predictions_say_how_many_were_unreadable():
         classes=("x",),
         unreadable={"b": "no", "c": "no"},
     )
-    assert repr(found) == "Predictions(1 pictures, 1 classes, labels not known, 2 more could not be read)"
+    assert repr(found) == "Predictions(1 pictures, 1 classes, labels unknown, 2 more could not be read)"

@@ -1,20 +1,21 @@
-"""What can go wrong, as one tree. Every message is one clear sentence: what was given, what was expected, what to do.
+"""All errors, as one tree. A message is one clear sentence: what was given, what was expected, what to do.
 
 Our exception hierarchy:
 
-    PellucidError                 anything that a user can mend; the command line prints it and exits with 1
-    ├── UsageError                an argument that makes no sense: an unknown name, a negative epoch count   (exit 2)
-    │   └── UnknownNameError      a name that no registry knows; says what was probably meant               (exit 2)
-    ├── DataError                 data that cannot be used as it is
-    │   ├── FormatError           a file that is not what it claims to be: truncated, foreign, damaged
-    │   ├── MissingDataError      a data set, file or split that is not there
-    │   └── DownloadError         a download that did not arrive whole
+    PellucidError                 any error that the user can fix; the command line prints it and exits with 1
+    ├── UsageError                an invalid argument: an unknown name, a negative number of epochs          (exit 2)
+    │   └── UnknownNameError      a name that is not in a registry; suggests a similar one                   (exit 2)
+    ├── DataError                 data that cannot be used
+    │   ├── FormatError           a file that is truncated, damaged, or of another format
+    │   ├── MissingDataError      a dataset, file or split that does not exist
+    │   └── DownloadError         a download that is incomplete or failed
     ├── NetworkError              a network that does not fit the pictures, or does not run
-    ├── ModelFileError            a model file that is damaged, foreign or newer than this version
+    ├── ModelFileError            a model file that is damaged, foreign, or of another format version
     ├── TrainingError             a training that cannot go on
-    └── StorageError              a disk that is full, a folder that may not be written
+    │   └── DivergenceError       its loss is infinite or NaN
+    └── StorageError              a full disk, or a folder that is not writable
 
-A programmer's mistake is not in this tree: it is an `assert`, and shows its traceback.
+A mistake in Pellucid's own code is not in this tree: it fails an `assert`, and shows its traceback.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "DataError",
+    "DivergenceError",
     "DownloadError",
     "FormatError",
     "MissingDataError",
@@ -38,29 +40,29 @@ __all__ = [
 
 
 class PellucidError(Exception):
-    """Anything that a user can mend. Its text is one sentence, ready to be shown."""
+    """Any error that the user can fix. Its text is one sentence, ready to be shown."""
 
     exit_code = 1
 
 
 class UsageError(PellucidError):
-    """An argument that makes no sense."""
+    """An invalid argument."""
 
     exit_code = 2
 
 
 class UnknownNameError(UsageError):
-    """A name that is not in a registry.
+    """A name that is not in a registry. The message lists the known names, and suggests a similar one.
 
     >>> raise UnknownNameError("network", "lenet", ["lenet5", "mlp"])
     Traceback (most recent call last):
     pellucid.errors.UnknownNameError: There is no network named 'lenet'. Did you mean 'lenet5'? Known: lenet5, mlp.
     """
 
-    def __init__(self, kind: str, given: object, known: Iterable[str], hint: str = "") -> None:
+    def __init__(self, kind: str, name: object, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
-        close = difflib.get_close_matches(str(given).lower(), known, n=1, cutoff=0.6)
-        sentences = [f"There is no {kind} named '{given}'."]
+        close = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
+        sentences = [f"There is no {kind} named '{name}'."]
         if close:
             sentences.append(f"Did you mean '{close[0]}'?")
         sentences.append(f"Known: {', '.join(known)}.")
@@ -70,19 +72,19 @@ class UnknownNameError(UsageError):
 
 
 class DataError(PellucidError):
-    """Data that cannot be used as it is."""
+    """Data that cannot be used."""
 
 
 class FormatError(DataError):
-    """A file that is not what it claims to be."""
+    """A file that is truncated, damaged, or of another format."""
 
 
 class MissingDataError(DataError):
-    """A data set, file or split that is not there."""
+    """A dataset, file or split that does not exist."""
 
 
 class DownloadError(DataError):
-    """A download that did not arrive whole."""
+    """A download that is incomplete or failed."""
 
 
 class NetworkError(PellucidError):
@@ -90,12 +92,16 @@ class NetworkError(PellucidError):
 
 
 class ModelFileError(PellucidError):
-    """A model file that cannot be trusted or read."""
+    """A model file that is damaged, foreign, or of another format version."""
 
 
 class TrainingError(PellucidError):
     """A training that cannot go on."""
 
 
+class DivergenceError(TrainingError):
+    """A training whose loss became infinite or NaN."""
+
+
 class StorageError(PellucidError):
-    """A disk that is full, or a folder that may not be written."""
+    """A full disk, or a folder that is not writable."""

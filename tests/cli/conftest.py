@@ -28,7 +28,7 @@ class Done:
     def findings(self) -> dict[str, Any]:
         """The findings by name, of a command that printed exactly one JSON document."""
         document = json.loads(self.out)
-        assert document["version"] == 1
+        assert document["version"] == 2
         return {item["name"]: item for item in document["findings"]}
 
     @property

@@ -268,6 +268,6 @@ def test_no_write_permission_as_an_ordinary_user(class_folders):
     assert done.returncode == 1
     said = done.stderr.partition("now\n")[2].splitlines()
     assert [line for line in said if not line.startswith("Note: ")] == [
-        "runs may not be written by this user. Choose a folder of your own (--out)."
+        "runs is not writable. Choose a folder of your own (--out)."
     ]
     assert left == []

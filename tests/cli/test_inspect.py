@@ -119,8 +119,8 @@ def test_every_view_is_drawn_beside_the_model(pellucid, trained):
         ("--graph",): ["lenet5-graph.svg", "lenet5-graph.png"],
         ("--backward", "--picture", "digits:3", "--out", "back.png"): None,
         ("--activations", "--data", "digits", "--limit", 20): ["lenet5-activations.png"],
-        ("--excite", "c3", "--data", "digits", "--limit", 30, "--unit", 2): ["lenet5-c3-excited-by.png"],
-        ("--separate", "4,9", "--data", "digits", "--limit", 24): ["lenet5-separation-4-9.png"],
+        ("--top-activations", "c3", "--data", "digits", "--limit", 30, "--unit", 2): ["lenet5-c3-top-activations.png"],
+        ("--linear-probe", "4,9", "--data", "digits", "--limit", 24): ["lenet5-linear-probe-4-9.png"],
         ("--embedding", "--data", "digits", "--limit", 20, "--method", "pca"): ["lenet5-embedding-pca.png"],
         ("--why", "--picture", "digits:3", "--data", "digits", "--limit", 20): ["lenet5-why-digits-test-3.png"],
     }
@@ -188,11 +188,12 @@ def test_help_groups_what_there_is_to_see(pellucid):
         ),
         (
             ["--filters", "1", "--data", "digits"],
-            "--data is for --activations, --excite, --why, --separate and --embedding, which were not given.",
+            "--data is for --activations, --top-activations, --why, --linear-probe and --embedding, "
+            "which were not given.",
         ),
         (["--out", "x.png"], "--out is for pictures: say which one too, for example --graph or --filters LAYER."),
         (["--scale", "layer"], "--scale is for --filters and --feature-maps, which were not given."),
-        (["--graph", "--unit", "2"], "--unit is for --excite, which was not given."),
+        (["--graph", "--unit", "2"], "--unit is for --top-activations, which was not given."),
         (
             ["--filters", "1", "--scale", "flter"],
             "There is no scale named 'flter'. Did you mean 'filter'? Known: filter, layer.",
@@ -222,8 +223,8 @@ def test_help_groups_what_there_is_to_see(pellucid):
             "--filters and --feature-maps are several pictures, and --out names one. Draw them one by one.",
         ),
         (
-            ["--separate", "4", "--data", "digits"],
-            "Two classes are told apart, with a comma between them; given: --separate 4. Try --separate 4,9.",
+            ["--linear-probe", "4", "--data", "digits"],
+            "--linear-probe takes two classes with a comma between them; given: 4. Try --linear-probe 4,9.",
         ),
         (
             ["--filters", "c2"],

@@ -160,7 +160,7 @@ def test_find_lr_prints_a_suggestion_and_the_curve_and_trains_nothing(pellucid):
     assert done.code == 0, done.err
     assert done.err == ""
     lines = done.out.splitlines()
-    assert lines[0] == "Which learning rates mlp bears on digits (training pictures alone)"
+    assert lines[0] == "Which learning rates suit mlp on digits (training pictures alone)"
     drawn = lines[1:9]
     assert all(set(line[9:]) <= set(" ▁▂▃▄▅▆▇█") for line in drawn)
     assert any("█" in line for line in drawn)
@@ -233,7 +233,7 @@ def test_a_name_that_is_no_text_is_refused(pellucid, command, words):
     done = pellucid(command, *words, "--network", "mlp")
     assert done.code == 2
     assert done.sentence.startswith("The name caf\\x")
-    assert "is not UTF-8, in which all that is kept of a training is written. Rename it" in done.sentence
+    assert "is not UTF-8, and the files of a training are written in UTF-8. Rename it" in done.sentence
     assert not any(Path().iterdir())
 
 

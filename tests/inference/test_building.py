@@ -9,7 +9,7 @@ from torch.nn import functional
 import pellucid
 from pellucid.errors import NetworkError, PellucidError
 from pellucid.inference import build, predict
-from pellucid.inference.predicting import as_tensor
+from pellucid.inference.forward import as_tensor
 from pellucid.records import Model, NetworkSpecification, Preprocessing, Specification
 
 

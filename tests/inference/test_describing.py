@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 
 import pellucid
 from pellucid.data.preprocessing import normalise, prepare
-from pellucid.inference.features import Embedder, backbone_of, describe
+from pellucid.inference.features import backbone_of, describe
+from pellucid.inference.runner import FeatureExtractor
 from pellucid.networks.backbones import embedding
 from pellucid.records import Model
 
@@ -44,7 +45,7 @@ def test_features_of_timms_backbones_are_kept_for_scoring_too(of_timm, tmp_path,
         said = embedding(own.module())(inputs).numpy()
     assert said.shape == first.features.shape == (len(data.test), 1024)
     assert np.abs(first.features - said).max() <= 1e-4 * np.abs(said).max()
-    monkeypatch.setattr(Embedder, "__call__", lambda *_: pytest.fail("it was computed again"))
+    monkeypatch.setattr(FeatureExtractor, "__call__", lambda *_: pytest.fail("it was computed again"))
     again = describe(model, data.test)
     np.testing.assert_array_equal(again.predictions.probabilities, first.predictions.probabilities)
     assert len(describe(model, data.train).features) == len(data.train), "the training computed these"

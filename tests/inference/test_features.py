@@ -12,7 +12,8 @@ import torch
 from pellucid.data import cache
 from pellucid.inference import features as module
 from pellucid.inference import streaming
-from pellucid.inference.features import Embedder, Store, backbone_features
+from pellucid.inference.features import Store, backbone_features
+from pellucid.inference.runner import FeatureExtractor
 from pellucid.networks import backbones
 from pellucid.records import PictureFiles
 
@@ -39,13 +40,13 @@ def files(photos, tmp_path, monkeypatch):
 def computed(monkeypatch):
     """How many pictures went through the network, batch by batch."""
     counts = []
-    run = Embedder.__call__
+    run = FeatureExtractor.__call__
 
     def counting(self, pictures):
         counts.append(len(pictures))
         return run(self, pictures)
 
-    monkeypatch.setattr(Embedder, "__call__", counting)
+    monkeypatch.setattr(FeatureExtractor, "__call__", counting)
     return counts
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pellucid.inference.tracing import trace
 from pellucid.insight.flow import flow, receptive_fields
 from pellucid.insight.receptive_field import Field
-from pellucid.insight.tracing import trace
 from pellucid.networks.catalogue import create
 
 

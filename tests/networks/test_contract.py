@@ -22,7 +22,7 @@ from pellucid.inference.probabilities import PROBABILITIES, probabilities
 from pellucid.networks.catalogue import NETWORKS, Entry, create, resolve
 from pellucid.networks.network import Network, count_parameters, declaration
 from pellucid.records import Model, NetworkSpecification, Preprocessing, Specification
-from pellucid.training.loop import take_step
+from pellucid.training.loop import train_step
 from pellucid.training.losses import LOSSES, loss_function
 from pellucid.training.recipes import Recipe, named_recipe
 from pellucid.training.rules import RULES, find_rule
@@ -161,7 +161,7 @@ def test_a_batch_of_one_is_learned_from_or_refused_in_a_sentence(name):
     rule = find_rule(declared.learning_rule)(module, recipe, loss_function(declared.loss))
     before = weights_of(module)
     try:
-        loss, right = take_step(rule, some(name, 1), torch.tensor([1]), recipe.learning_rate)
+        loss, right = train_step(rule, some(name, 1), torch.tensor([1]), recipe.learning_rate)
     except TrainingError as error:
         refused = str(error)
     else:
@@ -170,7 +170,7 @@ def test_a_batch_of_one_is_learned_from_or_refused_in_a_sentence(name):
         after = weights_of(module)
         assert any((after[key] != before[key]).any() for key in before), "it learned nothing"
         return
-    assert "batch normalisation" in refused
+    assert "Batch normalisation" in refused
     assert "--batch-size" in refused
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 import pellucid
 from pellucid.errors import ModelFileError, NetworkError, PellucidError, UnknownNameError, UsageError
+from pellucid.inference import runner
 from pellucid.networks import custom
 from pellucid.networks.catalogue import is_file_reference
 from pellucid.networks.network import declaration
@@ -136,6 +137,7 @@ def test_a_model_that_is_told_of_while_it_trains_runs_as_well(data):
 def test_what_nobody_remembers_is_asked_for(data, monkeypatch):
     model = pellucid.train(data, Scaled, **QUICK)
     monkeypatch.setattr(custom, "_REMEMBERED", custom.OrderedDict())
+    monkeypatch.setattr(runner, "_runners", custom.OrderedDict())
     with pytest.raises(ModelFileError) as caught:
         pellucid.predict(model, data.test)
     assert "needs the network class 'Scaled' from" in str(caught.value)
@@ -303,7 +305,7 @@ class BadLoss(Scaled):
         (Half, "cannot be kept in a model file"),
         (Wants, "Wants(shape, classes) cannot be made: TypeError"),
         (Broken, "cannot be made: RuntimeError: boom"),
-        (ForLearningOnly, "failed while it learned from a batch of 60 pictures: cannot learn"),
+        (ForLearningOnly, "failed on a training batch of 60 pictures: cannot learn"),
         (BadLoss, "Did you mean 'hinge'?"),
         (nn.Identity, "gives outputs of shape (2, 1, 8, 8)"),
     ],

@@ -50,9 +50,9 @@ def test_a_writing_that_fails_leaves_the_previous_file_and_nothing_else(tmp_path
     [
         (errno.ENOSPC, "The disk is full"),
         (errno.EDQUOT, "The disk is full"),
-        (errno.EACCES, "may not be written by this user"),
-        (errno.EPERM, "may not be written by this user"),
-        (errno.EROFS, "may not be written by this user"),
+        (errno.EACCES, "is not writable"),
+        (errno.EPERM, "is not writable"),
+        (errno.EROFS, "is not writable"),
         (errno.EIO, "cannot be written: Input/output error"),
         (errno.ENAMETOOLONG, "cannot be written: File name too long"),
     ],
@@ -148,8 +148,8 @@ def test_a_folder_that_takes_no_files(tmp_path, monkeypatch):
         with pytest.raises(StorageError) as caught:
             write()
         assert str(caught.value) == (
-            f"{tmp_path / 'a'} cannot be written: the folder {tmp_path} is there, but the system makes nothing in it "
-            f"(No such file or directory). Choose another folder."
+            f"{tmp_path / 'a'} cannot be written: the folder {tmp_path} exists, but the system cannot make a file in "
+            f"it (No such file or directory). Choose another folder."
         )
 
 
@@ -160,7 +160,7 @@ def test_folders(tmp_path):
     with pytest.raises(FileExistsError):
         atomic.make_folder(made, exist_ok=False)
     (tmp_path / "file").write_text("x", encoding="utf-8")
-    with pytest.raises(StorageError, match="is a file, where a folder is needed"):
+    with pytest.raises(StorageError, match="is a file, but a folder is needed"):
         atomic.make_folder(tmp_path / "file")
     with pytest.raises(StorageError):
         atomic.make_folder(tmp_path / "file" / "below")
@@ -193,7 +193,7 @@ def test_a_folder_that_may_not_be_written_as_an_ordinary_user(tmp_path):
     folder.chmod(0o755)
     if done.returncode and "PermissionError" in done.stderr:
         pytest.skip("this process may not become another user, or that user may not read the program")
-    assert "may not be written by this user" in done.stdout, done.stderr
+    assert "is not writable" in done.stdout, done.stderr
     assert (folder / "a.txt").read_text(encoding="utf-8") == "old"
 
 

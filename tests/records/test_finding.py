@@ -27,7 +27,7 @@ def test_they_come_back_from_json():
 
 def test_the_json_is_versioned_and_says_what_is_known():
     document = json.loads(FOUND.dumps())
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert document["findings"][0] == {
         "name": "accuracy",
         "value": 0.989,
@@ -52,14 +52,15 @@ def test_what_json_cannot_say_is_refused(value):
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        ({"version": 2, "findings": []}, "their version is 2"),
+        ({"version": 1, "findings": []}, "their version is 1"),
+        ({"version": 3, "findings": []}, "their version is 3"),
         ({"findings": []}, "their version is None"),
         ([], "their version is None"),
-        ({"version": 1}, "damaged"),
-        ({"version": 1, "findings": [{"name": "accuracy"}]}, "damaged"),
-        ({"version": 1, "findings": [{"name": "t", "columns": ["a"]}]}, "damaged"),
-        ({"version": 1, "findings": [{"name": "accuracy", "value": 1, "n": 1, "colour": "red"}]}, "damaged"),
-        ({"version": 1, "findings": 3}, "damaged"),
+        ({"version": 2}, "damaged"),
+        ({"version": 2, "findings": [{"name": "accuracy"}]}, "damaged"),
+        ({"version": 2, "findings": [{"name": "t", "columns": ["a"]}]}, "damaged"),
+        ({"version": 2, "findings": [{"name": "accuracy", "value": 1, "n": 1, "colour": "red"}]}, "damaged"),
+        ({"version": 2, "findings": 3}, "damaged"),
     ],
 )
 def test_what_is_no_findings_is_refused(content, part):

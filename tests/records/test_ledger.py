@@ -74,8 +74,8 @@ def test_a_cache_that_cannot_be_written_fails_no_run(tmp_path, monkeypatch):
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "file"))
     said = ledger.record_scoring("one", data="d", model="m")
     assert said.times == 0
-    assert str(said).startswith("how often this test split was scored is not known: ")
-    assert str(tmp_path / "file") in said.trouble
+    assert str(said).startswith("the number of times that this test split was scored is unknown: ")
+    assert str(tmp_path / "file") in said.error
 
 
 def test_a_lock_that_is_held_is_not_waited_for_endlessly(folder, monkeypatch):

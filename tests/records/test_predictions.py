@@ -97,7 +97,7 @@ def test_the_most_probable_come_first_and_ties_keep_the_order_of_the_classes():
     assert found.predicted.tolist() == [1, 0]
     np.testing.assert_array_equal(found.confidence, np.array([0.5, 0.4], np.float32))
     assert len(found) == 2
-    assert repr(found) == "Predictions(2 pictures, 3 classes, labels not known)"
+    assert repr(found) == "Predictions(2 pictures, 3 classes, labels unknown)"
 
 
 @pytest.mark.parametrize(

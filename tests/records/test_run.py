@@ -50,7 +50,7 @@ def test_one_that_is_there_is_never_taken(tmp_path):
 
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "runs").write_text("x", encoding="utf-8")
-    with pytest.raises(StorageError, match="is a file, where a folder is needed"):
+    with pytest.raises(StorageError, match="is a file, but a folder is needed"):
         RunFolder.create("digits", "mlp")
 
 
@@ -90,6 +90,6 @@ def test_a_tilde_is_the_persons_own_folder(tmp_path, monkeypatch):
     with pytest.raises(UsageError) as caught:
         RunFolder.create("digits", "mlp", "~nobody-at-all/x")
     assert str(caught.value) == (
-        "~nobody-at-all/x begins with the folder of a user 'nobody-at-all', and this machine has none. For a file that "
-        "is called so, write ./~nobody-at-all/x."
+        "~nobody-at-all/x begins with the folder of the user 'nobody-at-all', and this machine has no such user. For "
+        "a file of that name, write ./~nobody-at-all/x."
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pellucid.errors import MissingDataError
 from pellucid.records import Findings, Metric, RunFolder, runs
-from pellucid.records.run import held
+from pellucid.records.run import locked
 
 ABOUT = {
     "version": 1,
@@ -122,7 +122,7 @@ def test_a_run_without_accuracy(tmp_path):
     assert (found.state, found.accuracy, found.scored) == ("finished", None, "")
 
 
-NO_NUMBER = '{"version": 1, "findings": [{"name": "accuracy", "value": "x", "n": 1}]}'
+NO_NUMBER = '{"version": 2, "findings": [{"name": "accuracy", "value": "x", "n": 1}]}'
 DAMAGE = {
     "run.json": ["{", "[]", '{"version": 1}', json.dumps(ABOUT | {"seed": "7"}), json.dumps(ABOUT | {"data": 3})],
     "findings.json": ["{", "[1]", '{"version": 99}', NO_NUMBER],
@@ -166,7 +166,7 @@ def test_whatever_stands_in_the_files_nothing_breaks(tmp_path, key, value, accur
     run.path.mkdir(exist_ok=True)
     run.model.touch()
     run.run_json.write_text(json.dumps(copy.deepcopy(ABOUT) | {key: value}), encoding="utf-8")
-    findings = {"version": 1, "findings": [{"name": "accuracy", "value": accuracy, "n": 1}]}
+    findings = {"version": 2, "findings": [{"name": "accuracy", "value": accuracy, "n": 1}]}
     run.findings.write_text(json.dumps(findings), encoding="utf-8")
     (found,) = runs.find(tmp_path)
     assert found.state in ("finished", "interrupted", "damaged")
@@ -221,7 +221,7 @@ def test_a_run_that_a_process_is_at_work_on(tmp_path, how):
         run = make(tmp_path / "run")
         run.findings.unlink()
         run.write_json(ABOUT | {"interrupted": True})
-    with held(run):
+    with locked(run):
         run.history.write_text("epoch,step\n1,10\n", encoding="utf-8")
         assert [found.state for found in runs.find(tmp_path)] == ["running"]
         lock = run.lock.exists()

@@ -190,7 +190,7 @@ def of_reasons(near: bool, alike: float | None = 0.1) -> Figure:
         "probabilities": [["one", 0.6], ["seven", 0.4]], "noise": {"deletion": 0.5, "insertion": 0.5},
         "neighbours": {"among": "40 pictures.", "counts": [["one", 8]], "cells": [cell] * 8} if near else None,
     }  # fmt: skip
-    return Figure("reasons", "reasons", data, title="why", note="")
+    return Figure("explanation", "explanation", data, title="why", note="")
 
 
 def test_reasons_are_drawn_with_and_without_neighbours():
@@ -299,20 +299,20 @@ def test_separation_marks_the_first_layer_that_is_good():
         "first": 1,
         "best": 1,
     }
-    image = drawn(Figure("separation", "separation", data, title="where", note="c3."))
+    image = drawn(Figure("linear-probe", "linear-probe", data, title="where", note="c3."))
     assert ends_white(image)
     marked = (np.abs(image.astype(int) - [0xFD, 0xF3, 0xDC]).max(axis=2) < 6).sum(axis=1)
     rows = np.flatnonzero(marked > image.shape[1] / 3)
     assert rows.min() > image.shape[0] / 2, "the second row, and not the first"
     low = data | {"layers": [layers[0] | {"low": 0.2}, layers[1]]}
-    assert ends_white(drawn(Figure("separation", "separation", low, title="where")))
+    assert ends_white(drawn(Figure("linear-probe", "linear-probe", low, title="where")))
 
 
 def test_the_scale_of_separation_has_whole_numbers(monkeypatch):
     layer = {"layer": "c", "kind": "ReLU", "accuracy": 0.25, "high": 0.7, "counts": [[0, 3, 1], [1, 2, 4]]}
     data = {"network": "n", "classes": ["4", "9"], "n": 4, "good": [False], "first": None, "best": 0}
     for low, marks in ((0.04, ["100 %", "80 %", "60 %", "40 %", "20 %", "0 %"]), (0.75, ["100 %", "90 %"])):
-        figure = Figure("separation", "separation", data | {"layers": [layer | {"low": low}]}, title="where")
+        figure = Figure("linear-probe", "linear-probe", data | {"layers": [layer | {"low": low}]}, title="where")
         said = words_of(figure, monkeypatch)
         assert [one for one in said if one.endswith("0 %")][: len(marks)] == marks
 
@@ -355,7 +355,7 @@ def test_what_is_below_zero_has_a_true_minus(monkeypatch):
         "cells": [cell | {"frame": None}],
     }
     data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
-    assert "−0.25" in words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+    assert "−0.25" in words_of(Figure("top-activations", "top-activations", data, title="t", note=""), monkeypatch)
     assert "(rank correlation −0.10)" in words_of(of_reasons(near=False, alike=-0.1), monkeypatch)
 
 
@@ -367,7 +367,7 @@ def test_units_that_say_nothing_are_called_dead():
         alive | {"dead": True, "label": "a name", "commonest": None, "cells": [cell | {"frame": None}]},
     ]
     data = {"network": "n", "layer": "c", "kind": "k", "units": 2, "n": 5, "sees": [3, 3], "rows": rows}
-    image = drawn(Figure("exciting", "exciting", data, title="t", note="Among 5."))
+    image = drawn(Figure("top-activations", "top-activations", data, title="t", note="Among 5."))
     assert ends_white(image)
     assert (np.abs(image.astype(int) - [0xE8, 0x59, 0x0C]).max(axis=2) < 20).any(), "the frame of what it sees"
 
@@ -378,11 +378,11 @@ def test_units_without_a_frame_are_said_to_see_the_whole_picture(monkeypatch):
         row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": None}
         row["cells"] = [cell | {"frame": frame}]
         data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
-        said = words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+        said = words_of(Figure("top-activations", "top-activations", data, title="t", note=""), monkeypatch)
         assert ("Each unit sees the whole picture." in said) == whole
         assert "Without a frame it sees the whole picture." not in said
     row["cells"] = [cell | {"frame": [0, 0, 8, 8]}, cell | {"frame": [0, 0, 3, 3]}]
-    said = words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+    said = words_of(Figure("top-activations", "top-activations", data, title="t", note=""), monkeypatch)
     assert "Without a frame it sees the whole picture." in said
 
 
@@ -391,7 +391,7 @@ def test_a_long_number_leaves_the_name_of_its_class_less_room(monkeypatch):
     row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": None}
     row["cells"] = [cell | {"value": 1.0}, cell | {"value": -2.17e-7}]
     data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
-    said = words_of(Figure("exciting", "exciting", data, title="t", note=""), monkeypatch)
+    said = words_of(Figure("top-activations", "top-activations", data, title="t", note=""), monkeypatch)
     names = [one for one in said if one.startswith("a")]
     assert len(names[0]) > len(names[1]) >= 3
 

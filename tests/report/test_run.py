@@ -67,7 +67,7 @@ def test_a_damaged_history_is_one_sentence(run, content):
         write_run(run)
 
 
-@pytest.mark.parametrize("content", ["{", json.dumps({"version": 1, "findings": [{"name": "x"}]})])
+@pytest.mark.parametrize("content", ["{", json.dumps({"version": 2, "findings": [{"name": "x"}]})])
 def test_damaged_findings_are_one_sentence(run, content):
     run.findings.write_text(content, encoding="utf-8")
     with pytest.raises(FormatError, match="damaged"):

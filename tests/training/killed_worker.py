@@ -27,7 +27,7 @@ def watched(self, *which: int):
 
 
 Batches.epoch = watched
-Checkpoints.due = lambda self: (made + 1) % 4 == 0  # asked after a step that is not noted yet
+Checkpoints.is_due = lambda self: (made + 1) % 4 == 0  # asked after a step that is not noted yet
 if __name__ == "__main__":
     main(
         ["train", "digits", "--network", "convnet", "--epochs", "2", "--batch-size", "128", "--no-check", "--no-report"]

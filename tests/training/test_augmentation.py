@@ -147,7 +147,7 @@ def test_what_is_drawn_is_a_function_of_seed_and_epoch_alone():
         augmenter = Augmenter(names, 50, seed)
         for epoch in epochs:
             augmenter.begin_epoch(epoch)
-        return augmenter._drawn
+        return augmenter._numbers
 
     first = drawn(0, 1, 2, 3)
     assert all(torch.equal(a, b) for a, b in zip(first, drawn(0, 3), strict=True))
@@ -161,7 +161,7 @@ def test_what_is_drawn_is_a_function_of_seed_and_epoch_alone():
 def test_amounts_stay_within_what_was_asked_for(name, amount):
     augmenter = Augmenter([name], 2000, seed=0)
     augmenter.begin_epoch(1)
-    drawn = augmenter._drawn[0]
+    drawn = augmenter._numbers[0]
     if name == "zoom":
         assert drawn.min() >= 1 / (1 + amount) - 1e-6
         assert drawn.max() <= 1 + amount + 1e-6

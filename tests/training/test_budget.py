@@ -74,7 +74,7 @@ class Clock:
 def test_what_is_measured(tmp_path):
     digits = pellucid.load("digits")
     few = replace(digits, splits={"train": digits.train.take(np.arange(200)), "test": digits.test})
-    with dry_run(few, make_plan(few, "logistic-regression", **{"batch_size": 50})) as training:
+    with dry_run(few, make_plan(few, "logistic-regression", batch_size=50)) as training:
         weights = [one.clone() for one in training.prepared.module.parameters()]
         cost = measure_cost(
             training, 100, spent=5, preparation=2, folder=tmp_path, scored=360, report=True, clock=Clock()

@@ -70,12 +70,16 @@ def test_a_crash_anywhere_changes_no_byte(digits, tmp_path, name):
         with pytest.raises(Crash):
             learn(
                 digits,
-                make_plan(digits, network, **plan), progress=False,
+                make_plan(digits, network, **plan),
+                progress=False,
                 callbacks=[CrashAt(step)],
                 checkpoints=Checkpoints(folder, every=0),
             )
         resumed = learn(
-            digits, make_plan(digits, network, **plan), progress=False, checkpoints=Checkpoints(folder, every=0, resume=True)
+            digits,
+            make_plan(digits, network, **plan),
+            progress=False,
+            checkpoints=Checkpoints(folder, every=0, resume=True),
         )
         assert resumed.history == whole.history
         assert resumed.model.sha256 == whole.model.sha256
@@ -91,7 +95,8 @@ def test_no_more_than_one_interval_is_done_again(digits, tmp_path):
             with contextlib.suppress(Crash):
                 learn(
                     digits,
-                    make_plan(digits, "mlp", **plan), progress=False,
+                    make_plan(digits, "mlp", **plan),
+                    progress=False,
                     callbacks=[watch],
                     checkpoints=Checkpoints(folder, every=every, resume=bool(made)),
                 )
@@ -113,11 +118,18 @@ def test_no_epoch_is_missing_from_the_snapshots_of_a_training_that_was_killed(di
     with pytest.raises(Crash):
         learn(
             digits,
-            make_plan(digits, "mlp", **plan), progress=False,
+            make_plan(digits, "mlp", **plan),
+            progress=False,
             callbacks=[CrashAfterTheCheckpoint(), snapshots],
             checkpoints=Checkpoints(folder),
         )
-    learn(digits, make_plan(digits, "mlp", **plan), progress=False, callbacks=[snapshots], checkpoints=Checkpoints(folder, resume=True))
+    learn(
+        digits,
+        make_plan(digits, "mlp", **plan),
+        progress=False,
+        callbacks=[snapshots],
+        checkpoints=Checkpoints(folder, resume=True),
+    )
     assert sorted(path.name for path in snapshots.folder.iterdir()) == [
         f"epoch-{epoch:04d}.safetensors" for epoch in (0, 1, 2, 3)
     ]
@@ -129,7 +141,7 @@ def state(step=7, size=3):
         step=step,
         position=Position(2, 1, 0.1 + 0.2, 5, 1.5),
         network={"w": array, "n": np.array(3)},
-        kept={"w": array + 1},
+        chosen={"w": array + 1},
         rule={"0/step": np.array(2.0, dtype=np.float32)},
         chosen_epoch=1,
         history=[{"epoch": 1, "train_loss": 0.1 + 0.2}],
@@ -148,7 +160,7 @@ def test_a_state_comes_back_as_it_was(tmp_path):
     found = checkpoints(tmp_path, resume=True).latest()
     assert found.position == state().position
     assert (found.step, found.chosen_epoch, found.history, found.seconds) == (7, 1, state().history, [0.25])
-    for part in ("network", "kept", "rule"):
+    for part in ("network", "chosen", "rule"):
         expected, got = getattr(state(), part), getattr(found, part)
         assert expected.keys() == got.keys()
         for name in expected:
@@ -194,18 +206,23 @@ def test_only_the_first_of_several_processes_copies_the_state(tmp_path, monkeypa
     monkeypatch.setattr("pellucid.training.checkpoint.current_group", lambda: ProcessGroup(rank, 2))
     made = Checkpoints(tmp_path, every=60)
     made._written -= 61
-    assert made.due()
-    made.keep(lambda: asked.append(rank) or state(1))
+    assert made.is_due()
+    made.save(lambda: asked.append(rank) or state(1))
     assert asked == ([0] if rank == 0 else [])
     assert len(list(tmp_path.iterdir())) == len(asked)
-    assert not made.due(), "the next is due a minute later, in all of them"
+    assert not made.is_due(), "the next is due a minute later, in all processes"
 
 
 def test_a_checkpoint_of_another_training_is_refused(digits, tmp_path):
     plan = {"epochs": 2, "batch_size": 64}
     learn(digits, make_plan(digits, "mlp", **plan), progress=False, checkpoints=Checkpoints(tmp_path))
     with pytest.raises(FormatError, match="is of another training"):
-        learn(digits, make_plan(digits, "mlp", seed=1, **plan), progress=False, checkpoints=Checkpoints(tmp_path, resume=True))
+        learn(
+            digits,
+            make_plan(digits, "mlp", seed=1, **plan),
+            progress=False,
+            checkpoints=Checkpoints(tmp_path, resume=True),
+        )
 
 
 def test_a_full_disk_leaves_the_one_before_and_says_how_to_go_on(tmp_path, monkeypatch):
@@ -229,5 +246,5 @@ def test_a_disk_that_is_full_from_the_start_promises_nothing(tmp_path, monkeypat
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(StorageError) as error:
         checkpoints(tmp_path / "run" / "checkpoint").write(state(1))
-    assert str(error.value).endswith("Nothing was kept yet: start the training again when it is mended.")
+    assert str(error.value).endswith("There is no checkpoint yet: solve this, and start the training again.")
     assert "--resume" not in str(error.value)

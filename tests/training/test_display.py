@@ -20,7 +20,7 @@ from rich.console import Console
 import pellucid
 from pellucid.records import display as views
 from pellucid.training.callbacks import TrainingOverview
-from pellucid.training.display import Lines, Live, default_display, epoch_line
+from pellucid.training.display import LineDisplay, LiveDisplay, default_display, epoch_line
 from pellucid.training.plan import make_plan
 from pellucid.training.training import learn
 
@@ -42,7 +42,7 @@ def test_lines_are_plain():
         pellucid.load("digits"),
         make_plan(pellucid.load("digits"), "mlp", epochs=2),
         progress=False,
-        callbacks=[Lines(Console(file=stream, soft_wrap=True))],
+        callbacks=[LineDisplay(Console(file=stream, soft_wrap=True))],
     )
     lines = stream.getvalue().splitlines()
     train, validation = training.data.train, training.data.validation
@@ -54,19 +54,19 @@ def test_lines_are_plain():
 
 
 def test_which_display_suits(monkeypatch):
-    assert type(default_display(Console(file=io.StringIO()))) is Lines
-    assert type(default_display(Console(file=io.StringIO(), force_terminal=True))) is Live
-    assert type(default_display()) is Lines
+    assert type(default_display(Console(file=io.StringIO()))) is LineDisplay
+    assert type(default_display(Console(file=io.StringIO(), force_terminal=True))) is LiveDisplay
+    assert type(default_display()) is LineDisplay
     monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
     monkeypatch.setattr(views, "view", lambda name: lambda: f"a curve of the {name}")
     assert default_display() == "a curve of the training"
     monkeypatch.setattr(views, "view", lambda name: None)
-    assert type(default_display()) is Lines
+    assert type(default_display()) is LineDisplay
 
 
 def test_the_bar_shows_epoch_step_loss_accuracy_and_is_taken_away():
     stream = io.StringIO()
-    live = Live(Console(file=stream, force_terminal=True, width=120, legacy_windows=False))
+    live = LiveDisplay(Console(file=stream, force_terminal=True, width=120, legacy_windows=False))
     live.on_start(PLAN)
     live.on_step(4, 0.25, 0.75)
     live.progress.refresh()
@@ -84,7 +84,7 @@ def test_the_bar_shows_epoch_step_loss_accuracy_and_is_taken_away():
 
 def test_what_was_planned_is_said_before_all_else():
     stream = io.StringIO()
-    lines = Lines(Console(file=stream))
+    lines = LineDisplay(Console(file=stream))
     lines.on_planned("2 epochs fit into 5 min")
     lines.on_start(PLAN)
     assert stream.getvalue().splitlines()[0] == "2 epochs fit into 5 min"
@@ -92,21 +92,21 @@ def test_what_was_planned_is_said_before_all_else():
 
 def test_the_bar_goes_on_where_a_training_is_resumed_and_says_what_is_left_of_it(monkeypatch):
     stream = io.StringIO()
-    live = Live(Console(file=stream, force_terminal=True, width=120, legacy_windows=False))
+    live = LiveDisplay(Console(file=stream, force_terminal=True, width=120, legacy_windows=False))
     clock = [100.0]
     monkeypatch.setattr("pellucid.training.display.time.perf_counter", lambda: clock[0])
     live.on_start(
         TrainingOverview("mlp", "digits", epochs=10, steps_per_epoch=100, pictures=1000, validation_pictures=0)
     )
     live.on_resumed(500, [None] * 5)
-    assert live._left() == ""
+    assert live._time_left() == ""
     for step in range(501, 511):
         clock[0] += 1
         live.on_step(step, 0.5, 0.5)
     live.progress.refresh()
     live.on_end({})
     shown = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", stream.getvalue())
-    assert live._left() == "8 min left", "490 steps of a second"
+    assert live._time_left() == "8 min left", "490 steps of a second"
     assert "epoch 6/10" in shown
     assert "510/1000" in shown
     assert "8 min left" in shown

@@ -34,23 +34,25 @@ def test_it_ends_within_the_epoch_and_says_what_to_try():
     with pytest.raises(TrainingError) as error:
         learn(
             pellucid.load("digits"),
-            make_plan(pellucid.load("digits"), "mlp", learning_rate=1e6, **SMALL), progress=False,
+            make_plan(pellucid.load("digits"), "mlp", learning_rate=1e6, **SMALL),
+            progress=False,
             callbacks=[watch],
         )
     assert str(error.value) == (
-        "The loss stopped being a number in epoch 1, so nothing was learned. Try a lower learning rate, for example "
-        "0.1, or a gradient clip of 1; the range test (--find-lr) says which rates it bears."
+        "The loss became infinite or NaN in epoch 1, before one was finished. Try a lower learning rate, for example "
+        "0.1, or a gradient clip of 1; the range test (--find-lr) shows which rates work."
     )
     first = next(i for i, loss in enumerate(watch.losses) if not math.isfinite(loss))
-    assert len(watch.losses) - first <= loop._LOOK, "an epoch has 647 steps"
+    assert len(watch.losses) - first <= loop._LOSS_CHECK_STEPS, "an epoch has 647 steps"
 
 
 def test_no_checkpoint_holds_what_is_no_number(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoint", every=0)  # due after every step
-    with pytest.raises(TrainingError, match="stopped being a number"):
+    with pytest.raises(TrainingError, match="became infinite or NaN"):
         learn(
             pellucid.load("digits"),
-            make_plan(pellucid.load("digits"), "mlp", learning_rate=1e6, **SMALL), progress=False,
+            make_plan(pellucid.load("digits"), "mlp", learning_rate=1e6, **SMALL),
+            progress=False,
             checkpoints=checkpoints,
         )
     again = Checkpoints(tmp_path / "checkpoint", resume=True)
@@ -58,7 +60,7 @@ def test_no_checkpoint_holds_what_is_no_number(tmp_path):
     state = again.latest()
     assert state is not None
     assert math.isfinite(state.position.total_loss)
-    assert all(np.isfinite(array).all() for array in state.kept.values())
+    assert all(np.isfinite(array).all() for array in state.chosen.values())
 
 
 def test_the_epoch_before_is_kept():
@@ -74,12 +76,12 @@ def test_the_epoch_before_is_kept():
     spoilt: list[Any] = []
     original = loop.fit
 
-    def fit(network: Any, *arguments: Any, **more: Any) -> Any:
-        spoilt.append(network)
-        return original(network, *arguments, **more)
+    def fit(learner: loop.Learner, *arguments: Any) -> Any:
+        spoilt.append(learner.network)
+        return original(learner, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pellucid.training.training.fit", fit)
+        patch.setattr("pellucid.training.methods.scratch.fit", fit)
         done = learn(
             pellucid.load("digits"),
             make_plan(pellucid.load("digits"), "mlp", epochs=3),
@@ -87,5 +89,5 @@ def test_the_epoch_before_is_kept():
             callbacks=[Spoil()],
         )
     assert done.chosen_epoch == 1
-    assert done.stopped.startswith("The loss stopped being a number in epoch 2, which ended the training;")
+    assert done.stop_reason.startswith("The loss became infinite or NaN in epoch 2, so the training ended;")
     assert all(np.isfinite(array).all() for array in done.model.weights.values())

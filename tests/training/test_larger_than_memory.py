@@ -83,9 +83,15 @@ def test_the_same_model_from_mapped_pictures(tmp_path):
     )
     assert isinstance(mapped.pictures, MappedPictures)
     settings = {"epochs": 2, "augmentation": ("shift:1",)}
-    ours = learn(Dataset("few", {"train": mapped}), make_plan(Dataset("few", {"train": mapped}), "convnet", **settings), progress=False)
+    ours = learn(
+        Dataset("few", {"train": mapped}),
+        make_plan(Dataset("few", {"train": mapped}), "convnet", **settings),
+        progress=False,
+    )
     plain = learn(
-        Dataset("few", {"train": few.train}), make_plan(Dataset("few", {"train": few.train}), "convnet", **settings), progress=False
+        Dataset("few", {"train": few.train}),
+        make_plan(Dataset("few", {"train": few.train}), "convnet", **settings),
+        progress=False,
     )
     assert isinstance(ours.data.train.pictures, MappedPictures)
     assert ours.history.rows == plain.history.rows
@@ -104,19 +110,24 @@ def test_from_parquet_through_the_cache_to_a_model(tmp_path, monkeypatch):
     write_parquet(few, tmp_path / "few", per_shard=100)
     settings = {"epochs": 1, "size": 8}
     held = learn(
-        pellucid.load(tmp_path / "few"), make_plan(pellucid.load(tmp_path / "few"), "logistic-regression", **settings), progress=False
+        pellucid.load(tmp_path / "few"),
+        make_plan(pellucid.load(tmp_path / "few"), "logistic-regression", **settings),
+        progress=False,
     )
     monkeypatch.setenv("PELLUCID_MEMORY", "1kB")
     decoded = []
     real = preparing.prepare_one
     monkeypatch.setattr(preparing, "prepare_one", lambda *a, **b: decoded.append(1) or real(*a, **b))
     mapped = learn(
-        pellucid.load(tmp_path / "few"), make_plan(pellucid.load(tmp_path / "few"), "logistic-regression", **settings), progress=False
+        pellucid.load(tmp_path / "few"),
+        make_plan(pellucid.load(tmp_path / "few"), "logistic-regression", **settings),
+        progress=False,
     )
     assert len(decoded) == 300
     np.testing.assert_equal(mapped.model.weights, held.model.weights)
     learn(
         pellucid.load(tmp_path / "few"),
-        make_plan(pellucid.load(tmp_path / "few"), "logistic-regression", **settings | {"seed": 1}), progress=False,
+        make_plan(pellucid.load(tmp_path / "few"), "logistic-regression", **settings | {"seed": 1}),
+        progress=False,
     )
     assert len(decoded) == 300, "whatever is carved for validation, each is decoded once"

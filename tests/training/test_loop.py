@@ -76,12 +76,12 @@ def test_measuring_is_in_evaluation_mode_and_does_not_depend_on_its_batches(monk
         outputs = network.eval()(normalise(examples.pictures, PREPROCESSING))
     assert loss == pytest.approx(function(outputs, examples.labels).item())
     assert accuracy == (outputs.argmax(dim=1) == examples.labels).double().mean().item()
-    monkeypatch.setattr("pellucid.training.loop._MOST_PIXELS", 3 * 20)
+    monkeypatch.setattr("pellucid.training.loop._MAX_PIXELS", 3 * 20)
     seen: list[int] = []
     network.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
     assert measure(network, examples, PREPROCESSING, function) == pytest.approx((loss, accuracy))
     assert seen == [3] * 7 + [2]
-    monkeypatch.setattr("pellucid.training.loop._MOST_PIXELS", 1)
+    monkeypatch.setattr("pellucid.training.loop._MAX_PIXELS", 1)
     seen.clear()
     measure(network, examples, PREPROCESSING, function)
     assert seen == [1] * N, "one picture at least"

@@ -75,7 +75,7 @@ def test_being_right_costs_less_than_being_wrong(name):
 
 @pytest.mark.parametrize("name", [name for name in LOSSES if name != "cross-entropy"])
 def test_label_smoothing_belongs_to_the_cross_entropy(name):
-    with pytest.raises(UsageError, match=f"not to {name}"):
+    with pytest.raises(UsageError, match=f"not with {name}"):
         loss_function(name, smoothing=0.1)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from pellucid.errors import NetworkError, UnknownNameError
 from pellucid.training.losses import loss_function
-from pellucid.training.optimizers import OPTIMIZERS, make_optimizer, orthogonalised, parameter_groups
+from pellucid.training.optimizers import OPTIMIZERS, make_optimizer, orthogonalise, parameter_groups
 from pellucid.training.recipes import Recipe
 from pellucid.training.rules import GradientDescent
 
@@ -129,7 +129,7 @@ def test_the_newton_schulz_iteration_makes_singular_values_alike():
     generator = torch.Generator().manual_seed(0)
     for shape in ((8, 40), (40, 8), (16, 16)):
         matrix = torch.randn(shape, generator=generator)
-        u, s, v = torch.linalg.svd(orthogonalised(matrix, iterations=5), full_matrices=False)
+        u, s, v = torch.linalg.svd(orthogonalise(matrix, iterations=5), full_matrices=False)
         assert s.min() > 0.3
         assert s.max() < 1.6
         # The directions are those of the matrix: with singular values of 1 it would be its polar factor.
@@ -157,7 +157,7 @@ def test_muon_is_what_its_formula_says(unit):
             step = gradient + momentum * memory[name]
             value = wanted[name]
             if hidden:
-                step = orthogonalised(step)
+                step = orthogonalise(step)
                 if unit:
                     value = value * 4**0.5 / value.norm()
             if not (hidden and unit):
@@ -172,7 +172,7 @@ def test_frozen_parameters_are_left_out():
     module = network()
     module[0].requires_grad_(requires_grad=False)
     assert len(make_optimizer(module, Recipe()).parameters) == 4
-    assert [group.hidden for group in parameter_groups(module.parameters(), Recipe())] == [False, False]
+    assert [group.is_hidden for group in parameter_groups(module.parameters(), Recipe())] == [False, False]
     module.requires_grad_(requires_grad=False)
     with pytest.raises(NetworkError, match="nothing to learn"):
         make_optimizer(module, Recipe())

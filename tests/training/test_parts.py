@@ -179,7 +179,7 @@ def test_a_device_that_was_never_tested_is_said_to_be_so(monkeypatch):
     for kind in ("cuda", "mps"):
         (said,) = notes(torch.device(kind))
         assert said == f"This was computed on the device {kind}, on which Pellucid has never been tested."
-    monkeypatch.setattr("pellucid.training.training.device_notes", lambda _: notes(torch.device("mps")))
+    monkeypatch.setattr("pellucid.training.methods.scratch.device_notes", lambda _: notes(torch.device("mps")))
     done = learn(
         pellucid.load("digits"), make_plan(pellucid.load("digits"), "logistic-regression", epochs=1), progress=False
     )
@@ -245,7 +245,7 @@ def test_a_recipe_is_a_value_that_reads_as_a_difference():
         ({"learning_rate": math.nan}, "learning rate was given as nan"),
         ({"keep": "all"}, "keep was given as 'all', but should be 'best' or 'last'."),
         ({"augmentation": 3}, "augmentation was given as 3"),
-        ({"warmup": 1.0}, "warm up"),
+        ({"warmup": 1.0}, "warmup"),
         ({"epoch": 3}, "Did you mean 'epochs'?"),
     ],
 )

@@ -122,7 +122,7 @@ def test_only_the_first_writes_and_both_know_what_was_shared(two):
     about = json.loads((folder / "run.json").read_text())
     assert about["processes"] == 2
     assert any(note.startswith("2 processes shared each batch") for note in about["network"]["notes"])
-    assert any("running statistics that the model keeps are the means" in note for note in first["run"]["notes"])
+    assert any("running statistics in the model are the means" in note for note in first["run"]["notes"])
     assert not any("Batch normalisation" in note for note in first["mlp, adam"]["notes"])
     assert not (folder.parent / "not-there").exists()
 
@@ -144,7 +144,7 @@ def test_torchrun_goes_on_by_itself_after_a_worker_was_killed(two, tmp_path):
         cwd=tmp_path, capture_output=True, text=True, timeout=580, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("goes on after step 4; 0 of 2 epochs are done") == 1
+    assert done.stdout.count("resumes after step 4; 0 of 2 epochs are done") == 1
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["digits-convnet-001"]
     folder = tmp_path / "runs" / "digits-convnet-001"
     assert not (folder / "checkpoint").exists()

@@ -16,7 +16,7 @@ from pellucid.errors import TrainingError, UsageError
 from pellucid.records import Dataset, Findings
 from pellucid.training.dry_run import dry_run
 from pellucid.training.plan import make_plan
-from pellucid.training.range_test import climb, find_learning_rate, judge, smooth
+from pellucid.training.range_test import find_learning_rate, interpret, smooth, sweep
 
 
 class Noisy:
@@ -34,8 +34,8 @@ class Noisy:
 @pytest.mark.parametrize("curvature", [0.5, 4.0, 300.0, 20_000.0])
 def test_a_quadratic_bears_rates_below_two_over_its_curvature(curvature):
     rates = np.geomspace(1e-7, 10, 300).tolist()
-    taken = list(climb(Noisy(curvature).step, rates))
-    found = judge([rate for rate, _ in taken], [loss for _, loss in taken])
+    taken = list(sweep(Noisy(curvature).step, rates))
+    found = interpret([rate for rate, _ in taken], [loss for _, loss in taken])
     stable = 2 / curvature
     assert found.suggestion is not None
     assert stable / 50 < found.suggestion < stable
@@ -113,7 +113,7 @@ def test_progress_is_told_and_the_findings_can_be_said():
 
 
 def test_a_loss_that_falls_nowhere_suggests_nothing():
-    found = judge([1e-3, 1e-2, 1e-1, 1.0, 10.0], [2.3, 2.31, 2.29, 2.3, 2.32], name="mlp")
+    found = interpret([1e-3, 1e-2, 1e-1, 1.0, 10.0], [2.3, 2.31, 2.29, 2.3, 2.32], name="mlp")
     assert found.suggestion is None
     assert found.reason == "The loss of mlp fell at no rate from 1e-03 to 10, so none can be suggested."
     assert [item.name for item in found.findings()] == ["learning_rate_range"]
@@ -121,8 +121,8 @@ def test_a_loss_that_falls_nowhere_suggests_nothing():
 
 def test_a_loss_that_is_no_number_ends_it():
     losses = iter([1.0, 0.9, math.nan, 0.1])
-    assert len(list(climb(lambda _: next(losses), [1, 2, 3, 4]))) == 3
-    found = judge([1, 2, 3, 4, 5, 6], [2.0, 2.0, 1.0, 0.5, 0.4, math.inf])
+    assert len(list(sweep(lambda _: next(losses), [1, 2, 3, 4]))) == 3
+    found = interpret([1, 2, 3, 4, 5, 6], [2.0, 2.0, 1.0, 0.5, 0.4, math.inf])
     assert found.diverged == 6
     assert found.findings().dumps(), "what is no number is left out of the JSON"
 
@@ -130,7 +130,7 @@ def test_a_loss_that_is_no_number_ends_it():
 def test_a_loss_that_is_small_may_grow_a_little():
     losses = [1.0] * 5 + [1e-6] * 30 + [1e-4] * 10
     rest = iter(losses)
-    assert len(list(climb(lambda _: next(rest), range(1, 46)))) == 45
+    assert len(list(sweep(lambda _: next(rest), range(1, 46)))) == 45
 
 
 def test_smoothing_is_a_mean_of_neighbours():
@@ -165,8 +165,8 @@ def test_a_network_that_fails_is_a_sentence():
     with pytest.raises(TrainingError) as error:
         find_learning_rate(data, make_plan(data, network, **plan | {"batch_size": 1}))
     assert str(error.value) == (
-        "This network's batch normalisation takes averages over a batch, which one picture alone has not. Give a "
-        "larger batch size (--batch-size), or more pictures."
+        "Batch normalisation needs more than one picture in a batch, and this batch has one. Give a larger batch size "
+        "(--batch-size), or more pictures."
     )
 
 

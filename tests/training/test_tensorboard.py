@@ -128,7 +128,4 @@ def test_where_tensorboard_is_missing_the_command_that_installs_it_is_said(monke
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(UsageError) as caught:
         TensorBoard()
-    assert str(caught.value) == (
-        "Curves for TensorBoard need TensorBoard, which is not installed. "
-        'Install it with: pip install "pellucid[tensorboard]".'
-    )
+    assert str(caught.value) == ('TensorBoard is not installed. Install it with: pip install "pellucid[tensorboard]".')

@@ -241,7 +241,7 @@ def test_arrays_that_may_not_be_written(few):
 
 # The plan
 class Tape:
-    """Writes down all that it is told."""
+    """Records every call."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, Any]] = []
@@ -257,10 +257,10 @@ class BestTape(Tape):
         self.events.append(("best", (model,)))
 
 
-def test_callbacks_are_told_everything_in_order(few):
+def test_callbacks_are_called_in_order(few):
     tape = BestTape()
     training = quick(few, batch_size=100, callbacks=[tape], keep="last")
-    names = [name for name, _ in tape.events if name not in ("kept", "weights")]
+    names = [name for name, _ in tape.events if name not in ("chosen", "weights")]
     epoch = ["step"] * 3 + ["best", "model", "epoch"]
     assert names == ["start", "model", *epoch, *epoch, "end"]
     plan = tape.events[0][1][0]
@@ -279,7 +279,7 @@ def test_callbacks_are_told_everything_in_order(few):
     assert summary["seconds"] > 0
 
 
-def test_the_end_is_told_even_when_it_fails(few):
+def test_on_end_is_called_even_on_an_error(few):
     tape = Tape()
     with pytest.raises(TrainingError):
         quick(few, callbacks=[tape], learning_rate=1e30, schedule="constant")
@@ -306,9 +306,9 @@ def test_the_loss_of_the_first_epoch_is_that_of_the_plan(few):
 
 
 def test_label_smoothing_for_another_loss(few):
-    with pytest.raises(UsageError, match="belongs to the loss cross-entropy"):
+    with pytest.raises(UsageError, match="works with the loss cross-entropy only"):
         quick(few, loss="hinge", label_smoothing=0.1)
-    with pytest.raises(UsageError, match="belongs to the loss cross-entropy"):
+    with pytest.raises(UsageError, match="works with the loss cross-entropy only"):
         quick(few, "sigmoid-neuron", label_smoothing=0.1)
 
 
@@ -400,14 +400,14 @@ def test_very_few_pictures_are_learned_from_or_refused_in_a_sentence(digits, net
         return
     assert network == "deep-convnet"
     assert n != 2
-    assert "batch normalisation" in refused
+    assert "Batch normalisation" in refused
 
 
 # When it goes wrong
 def test_a_loss_that_is_no_number_ends_in_a_sentence(few):
     with pytest.raises(TrainingError) as caught:
         quick(few, learning_rate=1e30, schedule="constant", warmup=0.0)
-    assert "stopped being a number in epoch 1, so nothing was learned" in str(caught.value)
+    assert "became infinite or NaN in epoch 1, before one was finished" in str(caught.value)
     assert "for example 0.1," in str(caught.value), "the rate after an absurd one is one that may work"
 
 
@@ -437,10 +437,10 @@ def test_what_was_good_before_is_kept_and_said(few, monkeypatch, when):
     assert len(training.history) == spoilt_in - 1 >= 1
     assert training.chosen_epoch >= 1
     assert not training.interrupted
-    assert f"in epoch {spoilt_in}, which ended the training; the model is that of epoch" in training.stopped
-    assert training.stopped in training.notes
+    assert f"in epoch {spoilt_in}, so the training ended; the model is that of epoch" in training.stopped
+    assert training.stop_reason in training.notes
     assert all(np.isfinite(array).all() for array in training.model.weights.values())
-    with pytest.warns(UserWarning, match="stopped being a number"):
+    with pytest.warns(UserWarning, match="became infinite or NaN"):
         train(few, Spoilt(), epochs=5, batch_size=50, progress=False)
 
 
@@ -513,7 +513,7 @@ def test_it_starts_from_the_weights_of_a_model(few, tmp_path):
     begun = {}
 
     class Watch:
-        def on_kept(self, outcome: Any) -> None:
+        def on_chosen(self, outcome: Any) -> None:
             begun.setdefault("weights", outcome.weights)
 
     more = quick(few, start=first, learning_rate=1e-30, weight_decay=0.0, epochs=1, callbacks=[Watch()])

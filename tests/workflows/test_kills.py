@@ -126,7 +126,7 @@ def test_a_folder_that_becomes_read_only_for_real(tmp_path, whole):
             mounts.enter_context(mounted(run_folder, "--bind", str(run_folder)))
             subprocess.run(["mount", "-o", "remount,bind,ro", str(run_folder)], check=True)
 
-        with pytest.raises(StorageError, match=r"may not be written by this user\. Choose a folder of your own"):
+        with pytest.raises(StorageError, match=r"is not writable\. Choose a folder of your own"):
             begin(run_folder, happen=make_read_only)
         with pytest.raises(StorageError, match="may not be written"):
             resume(run_folder, progress=False)

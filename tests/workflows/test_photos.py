@@ -9,7 +9,7 @@ import pytest
 import pellucid
 from pellucid.data.checking import scan
 from pellucid.errors import UsageError
-from pellucid.inference.features import Embedder
+from pellucid.inference.runner import FeatureExtractor
 from pellucid.workflows.train import run
 
 
@@ -17,7 +17,7 @@ from pellucid.workflows.train import run
 def work(monkeypatch):
     """How many photos went through the backbone, and how many were decoded for the check."""
     done = {"computed": 0, "looked at": 0}
-    compute, look = Embedder.__call__, scan._look_at_file
+    compute, look = FeatureExtractor.__call__, scan._look_at_file
 
     def computing(self, pictures):
         done["computed"] += len(pictures)
@@ -27,7 +27,7 @@ def work(monkeypatch):
         done["looked at"] += 1
         return look(seen, place, path, name, contents)
 
-    monkeypatch.setattr(Embedder, "__call__", computing)
+    monkeypatch.setattr(FeatureExtractor, "__call__", computing)
     monkeypatch.setattr(scan, "_look_at_file", looking_at)
     return done
 

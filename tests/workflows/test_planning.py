@@ -108,7 +108,7 @@ def test_ctrl_c_while_it_is_measured_leaves_nothing_behind(few, monkeypatch):
         (folder / "trial" / "step").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(budget, "_keeping", impatient)
+    monkeypatch.setattr(budget, "_saving_seconds", impatient)
     with pytest.raises(KeyboardInterrupt):
         workflow.run(few, "mlp", budget="5m", **QUICK)
     assert not any(Path("runs").iterdir())
@@ -121,7 +121,7 @@ def test_a_budget_in_which_nothing_fits_leaves_nothing_behind(few):
 
 
 def test_a_batch_that_fills_memory(few, monkeypatch):
-    monkeypatch.setattr(batch_size.Child, "takes", lambda self, batch: 1_000_000 * batch)
+    monkeypatch.setattr(batch_size.ProcessTrials, "measure", lambda self, batch: 1_000_000 * batch)
     watch = Watch()
     done = workflow.run(
         few, "mlp", epochs=1, batch_size="auto", memory_limit="9MB", threads=1, callbacks=[watch], **QUICK

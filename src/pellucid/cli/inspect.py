@@ -19,9 +19,9 @@ EXAMPLES = """  pellucid inspect runs/mnist-lenet5-001
   pellucid inspect model.safetensors --filters 2 --limit 8 --scale layer
   pellucid inspect model.safetensors --feature-maps c1 --picture mnist:17
   pellucid inspect model.safetensors --activations --data mnist
-  pellucid inspect model.safetensors --excite c3 --data mnist
+  pellucid inspect model.safetensors --top-activations c3 --data mnist
   pellucid inspect model.safetensors --why --picture scan.png --data mnist
-  pellucid inspect model.safetensors --separate 4,9 --data mnist
+  pellucid inspect model.safetensors --linear-probe 4,9 --data mnist
   pellucid inspect model.safetensors --embedding --data mnist
   pellucid inspect runs/mnist-lenet5-001 --film c1 --picture mnist:17
 
@@ -75,11 +75,12 @@ def inspect(
             "--activations", help="Draw how active each layer is; dead units; needs --data.", rich_help_panel=_ANSWERS
         ),
     ] = False,
-    excite: Annotated[
+    top_activations: Annotated[
         str | None,
         typer.Option(
+            "--top-activations",
             metavar="LAYER",
-            help="Draw the pictures that excite each unit most; needs --data.",
+            help="Draw the pictures with the largest values of each unit; needs --data.",
             show_default=False,
             rich_help_panel=_ANSWERS,
         ),
@@ -96,9 +97,10 @@ def inspect(
         bool,
         typer.Option("--attention", help="Draw where a transformer looks; needs --picture.", rich_help_panel=_ANSWERS),
     ] = False,
-    separate: Annotated[
+    linear_probe: Annotated[
         str | None,
         typer.Option(
+            "--linear-probe",
             metavar="A,B",
             help="Draw which layer tells two classes apart; needs --data.",
             show_default=False,
@@ -127,7 +129,7 @@ def inspect(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Which part of the data; test for --separate and --embedding, else train.",
+            help="Which part of the data; test for --linear-probe and --embedding, else train.",
             show_default=False,
             rich_help_panel=_WITH,
         ),
@@ -158,7 +160,9 @@ def inspect(
     unit: Annotated[
         list[int] | None,
         typer.Option(
-            help="With --excite: the number of a unit, from 1. Repeatable.", show_default=False, rich_help_panel=_HOW
+            help="With --top-activations: the number of a unit, from 1. Repeatable.",
+            show_default=False,
+            rich_help_panel=_HOW,
         ),
     ] = None,
     about: Annotated[
@@ -190,10 +194,10 @@ def inspect(
         "filters": filters,
         "feature_maps": feature_maps,
         "activations": activations,
-        "excite": excite,
+        "top_activations": top_activations,
         "why": why,
         "attention": attention,
-        "separate": separate,
+        "linear_probe": linear_probe,
         "embedding": embedding,
         "film": film,
     }
@@ -227,7 +231,7 @@ def inspect(
         if views.VIEWS[name].data != "no":
             arguments["data"] = source
         with console.progress(views.VIEWS[name].option.strip("-"), quiet=as_json) as advance:
-            if name in ("activations", "excite", "why", "separate", "embedding", "film"):
+            if name in ("activations", "top_activations", "why", "linear_probe", "embedding", "film"):
                 arguments["progress"] = advance
             found = views.look(name, loaded, asked[name], arguments, model)
         tables += [item for item in found if not isinstance(item, Figure)]

@@ -299,9 +299,9 @@ class _Remarks:
 
 def _display(*, as_json: bool) -> Any:
     """The progress: on standard error where standard output is one JSON document."""
-    from pellucid.training.display import LastingConsole, default_display
+    from pellucid.training.display import PipeSafeConsole, default_display
 
-    return default_display(LastingConsole(stderr=as_json, soft_wrap=True))
+    return default_display(PipeSafeConsole(stderr=as_json, soft_wrap=True))
 
 
 def _logger(name: str) -> Any:

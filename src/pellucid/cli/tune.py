@@ -186,8 +186,8 @@ def _finish(tuning: Tuning, *, as_json: bool) -> None:
         say(console.plain(f"Search    {tuning.folder.path}"))
     if tuning.interrupted:
         console.say(
-            f"Interrupted after {len(tuning.trials)} of {tuning.plan.trials} trials. Go on with: pellucid tune --resume "
-            f"{command_line(tuning.folder.path)}"
+            f"Interrupted after {len(tuning.trials)} of {tuning.plan.trials} trials. Go on with: pellucid tune "
+            f"--resume {command_line(tuning.folder.path)}"
         )
         raise typer.Exit(130)
 
@@ -199,11 +199,11 @@ def _display(*, quiet: bool, as_json: bool) -> Any:
     from rich.progress import BarColumn, Progress, TextColumn
 
     from pellucid.records.quantities import format_time_left
-    from pellucid.training.display import LastingConsole
+    from pellucid.training.display import PipeSafeConsole
     from pellucid.workflows.search_space import as_text
     from pellucid.workflows.tune import Watcher
 
-    console = LastingConsole(stderr=as_json, soft_wrap=True)
+    console = PipeSafeConsole(stderr=as_json, soft_wrap=True)
 
     class Lines(Watcher):
         def on_search(self, folder: Path, trials: int, epochs: int, done: int) -> None:

@@ -70,11 +70,11 @@ VIEWS: dict[str, View] = {
         takes=_DATA,
         names=lambda _: "activations",
     ),
-    "excite": View(
-        "--excite",
+    "top_activations": View(
+        "--top-activations",
         data="must",
         takes=_DATA | {"unit"},
-        names=lambda data: f"{data['layer']}-excited-by",
+        names=lambda data: f"{data['layer']}-top-activations",
     ),
     "why": View(
         "--why",
@@ -89,11 +89,11 @@ VIEWS: dict[str, View] = {
         takes=frozenset({"limit"}),
         names=lambda data: f"attention-{_id(data)}",
     ),
-    "separate": View(
-        "--separate",
+    "linear_probe": View(
+        "--linear-probe",
         data="must",
         takes=_DATA,
-        names=lambda data: "separation-" + "-".join(data["classes"]),
+        names=lambda data: "linear-probe-" + "-".join(data["classes"]),
     ),
     "embedding": View(
         "--embedding",
@@ -212,7 +212,7 @@ def files(name: str, figure: Figure, model: Path, out: Path | None) -> list[Path
 def look(name: str, model: Any, asked: Any, arguments: Mapping[str, Any], folder: Path) -> Findings:
     """The findings of a view; `asked` is what its option was given, `arguments` what `insight` takes."""
     from pellucid import insight
-    from pellucid.records import Findings, Model
+    from pellucid.records import Dataset, Findings, Model
 
     assert isinstance(model, Model)
     given = {key: value for key, value in arguments.items() if value is not None}
@@ -225,14 +225,16 @@ def look(name: str, model: Any, asked: Any, arguments: Mapping[str, Any], folder
         return Findings((insight.feature_maps(model, asked, picture, **given),))
     if name == "activations":
         return insight.activations(model, data, **given)
-    if name == "excite":
-        return Findings((insight.exciting(model, asked, data, **given),))
+    if name in ("top_activations", "why") and data is not None:
+        data = data.split(given.pop("split", "train")) if isinstance(data, Dataset) else data
+    if name == "top_activations":
+        return Findings((insight.top_activations(model, asked, data, **given),))
     if name == "why":
-        return insight.reasons(model, picture, data=data, **given)
+        return insight.explain(model, picture, data=data, **given)
     if name == "attention":
         return Findings((insight.attention(model, picture, **given),))
-    if name == "separate":
-        return insight.separation(model, _two(asked), data, **given)
+    if name == "linear_probe":
+        return insight.linear_probe(model, _two(asked), data, **given)
     if name == "embedding":
         return insight.embedding(model, data, **given)
     assert name == "film"
@@ -244,6 +246,6 @@ def _two(given: str) -> tuple[str, str]:
     names = [one.strip() for one in given.split(",")]
     if len(names) != 2 or not all(names) or names[0] == names[1]:
         raise UsageError(
-            f"Two classes are told apart, with a comma between them; given: --separate {given}. Try --separate 4,9."
+            f"--linear-probe takes two classes with a comma between them; given: {given}. Try --linear-probe 4,9."
         )
     return names[0], names[1]

@@ -207,7 +207,7 @@ def _paths(pictures: Sequence[Picture]) -> tuple[Path, ...] | Members:
     return Members(
         tuple(shards.values()),
         np.array([number[id(member.shard)] for member in members], dtype=np.int32),
-        np.array([member.place for member in members], dtype=np.int64),
+        np.array([member.index for member in members], dtype=np.int64),
     )
 
 

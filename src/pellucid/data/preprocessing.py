@@ -241,7 +241,7 @@ def _check(pictures: Decoded) -> None:
 
 
 class _Work:
-    """Many pictures that are brought to a size, in memory or in the cache's store; `reasons` are of the others."""
+    """Many pictures that are brought to a size, in memory or in the cache's store; `explanation` are of the others."""
 
     def __init__(self, held: Decoded | PictureFiles, preprocessing: Preprocessing, *, keep_going: bool) -> None:
         self.held = held

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pellucid.inference.building import build as build
-    from pellucid.inference.predicting import predict as predict
+    from pellucid.inference.runner import predict as predict
 
-_PUBLIC = {"build": "pellucid.inference.building", "predict": "pellucid.inference.predicting"}
+_PUBLIC = {"build": "pellucid.inference.building", "predict": "pellucid.inference.runner"}
 
 __all__ = ["build", "predict"]
 

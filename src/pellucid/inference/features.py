@@ -19,19 +19,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 
 from pellucid.data import cache
 from pellucid.data.hashing import content_hashes
-from pellucid.data.preprocessing import normalise
 from pellucid.data.progress import Progress, watched
 from pellucid.errors import PellucidError, UsageError
-from pellucid.inference import fused
-from pellucid.inference.predicting import predict, predictions_of
+from pellucid.inference.runner import FeatureExtractor, predict, predictions_of
 from pellucid.inference.streaming import Pictures, chunks
 from pellucid.networks.backbones import Backbone
-from pellucid.records import Model, PictureFiles, Predictions, Preprocessing, Split, atomic
+from pellucid.records import Model, PictureFiles, Predictions, Split, atomic
 
 _VERSION = 2
 _PART_ROWS = 1024
@@ -90,11 +87,11 @@ def _compute(
     new: _Found = {}
 
     def work() -> Iterator[None]:
-        run = Embedder(backbone.module(), backbone.preprocessing)
+        extract = FeatureExtractor(backbone.module(), backbone.preprocessing)
         for chunk in chunks(pictures, backbone.preprocessing, places):
             reasons.update(chunk.reasons)
             yield from [None] * len(chunk.reasons)
-            for start, values in run(chunk.pictures):
+            for start, values, _ in extract(chunk.pictures):
                 for place, value in zip(chunk.places[start:].tolist(), values, strict=False):
                     known[digests[place]] = new[digests[place]] = value
                     yield None
@@ -108,22 +105,6 @@ def _compute(
     finally:
         store.add(new)  # Ctrl-C keeps what was computed
     return reasons
-
-
-class Embedder:
-    """Computes features, few pictures at a time."""
-
-    def __init__(self, module: nn.Module, preprocessing: Preprocessing) -> None:
-        self.run = fused.quick_features(module)
-        self.preprocessing = preprocessing
-        self.step = max(1, fused.AT_ONCE // int(np.prod(preprocessing.shape)))
-
-    def __call__(self, pictures: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Yields (index of the first, features float32 (B, D)) for pictures uint8 (N, C, H, W)."""
-        for start in range(0, len(pictures), self.step):
-            batch = torch.from_numpy(pictures[start : start + self.step])
-            with torch.inference_mode():
-                yield start, self.run(normalise(batch, self.preprocessing)).float().numpy()
 
 
 class Store:

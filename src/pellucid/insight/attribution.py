@@ -20,9 +20,9 @@ import torch
 from torch import nn
 
 from pellucid.errors import UsageError
-from pellucid.insight import layer_kinds
+from pellucid.inference import layer_kinds
+from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight.flow import Node, flow
-from pellucid.insight.tracing import Layer, Trace
 
 LARGE = 100
 """A picture of more pixels on a side is dealt with in fewer, larger steps."""

@@ -8,16 +8,16 @@ The operations are watched while they happen (a `TorchFunctionMode`), so that an
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from pellucid.insight import layer_kinds, receptive_field
+from pellucid.inference import layer_kinds
+from pellucid.inference.hooks import OperationWatcher, hooked, tensors_in
+from pellucid.insight import receptive_field
 from pellucid.insight.receptive_field import Field
 
 _NO_OPERATIONS = {
@@ -84,19 +84,10 @@ def flow(module: nn.Module, batch: torch.Tensor, *, gradients: bool = False) -> 
     With `gradients`, the outputs can be differentiated afterwards, and each node says which gradient functions it left.
     """
     watching = _Watching(batch)
-    hooks = []
-    names = {part: name or type(part).__name__ for name, part in module.named_modules()}
-    for part, name in names.items():
-        hooks += [
-            part.register_forward_pre_hook(lambda part, _, name=name: watching.enter(part, name)),
-            part.register_forward_hook(lambda *_: watching.leave()),
-        ]
-    try:
-        with contextlib.nullcontext() if gradients else torch.no_grad(), watching:
-            output = module(batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    parts = {name or type(part).__name__: part for name, part in module.named_modules()}
+    mode = contextlib.nullcontext() if gradients else torch.no_grad()
+    with hooked(parts, before=watching.enter, after=lambda *_: watching.leave()), mode, watching:
+        output = module(batch)
     return Flow(_without_loose_ends(watching), output)
 
 
@@ -107,7 +98,7 @@ def receptive_fields(module: nn.Module, shape: tuple[int, int, int]) -> dict[str
     return {node.name: node.field for node in found.nodes if node.layer is not None and node.field is not None}
 
 
-class _Watching(TorchFunctionMode):
+class _Watching(OperationWatcher):
     """Notes each operation, and from which tensors it takes its numbers."""
 
     def __init__(self, picture: torch.Tensor) -> None:
@@ -119,7 +110,7 @@ class _Watching(TorchFunctionMode):
         self.stack: list[tuple[nn.Module, str, int, Node | None]] = []
         self.runs: dict[str, int] = {}
 
-    def enter(self, part: nn.Module, name: str) -> None:
+    def enter(self, name: str, part: nn.Module, _: Any) -> None:
         """A module begins to run; one that is a layer becomes a node when it does its first operation."""
         within = next((node for *_, node in self.stack if node is not None), None)
         self.runs[name] = self.runs.get(name, 0) + 1
@@ -136,20 +127,19 @@ class _Watching(TorchFunctionMode):
     def _path(self) -> tuple[tuple[str, str, int], ...]:
         return tuple((name, type(part).__name__, run) for part, name, run, _ in self.stack)
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        inputs = list(_tensors((args, kwargs)))
-        given = [one for one in inputs if id(one) in self.origin]
-        # Before it runs: what works in place takes the place of what it was given.
-        came = [self.origin[id(one)] for one in given]
-        shapes = [tuple(one.shape) for one in given]
-        result = func(*args, **kwargs)
-        operation = getattr(func, "__name__", str(func))
-        if given and operation not in _NO_OPERATIONS:
-            outputs = list(_tensors(result))
-            if outputs:
-                self._note(operation, args, kwargs, came, shapes, outputs)
-        return result
+    def before(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:  # noqa: ARG002
+        inputs = [tensor for tensor in tensors_in((args, kwargs)) if id(tensor) in self.origin]
+        # An operation in place gives its input a new origin, so the old ones are noted here.
+        return [self.origin[id(tensor)] for tensor in inputs], [tuple(tensor.shape) for tensor in inputs]
+
+    def after(self, function: Any, args: Any, kwargs: dict[str, Any], result: Any, noted: Any) -> None:
+        origins, shapes = noted
+        operation = getattr(function, "__name__", str(function))
+        if not origins or operation in _NO_OPERATIONS:
+            return
+        outputs = list(tensors_in(result))
+        if outputs:
+            self._note(operation, args, kwargs, origins, shapes, outputs)
 
     def _note(
         self,
@@ -196,16 +186,6 @@ def _without_loose_ends(watching: _Watching) -> list[Node]:
     for node in kept:
         node.index, node.sources = number[node.index], sorted(number[one] for one in node.sources)
     return kept
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _tensors(one)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
 
 
 def _plain(operation: str) -> str:

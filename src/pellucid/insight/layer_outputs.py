@@ -12,9 +12,11 @@ from torch import nn
 
 from pellucid.data import load
 from pellucid.data import preprocessing as preparing
-from pellucid.errors import NetworkError, UsageError
-from pellucid.inference.predicting import as_tensor
-from pellucid.insight.tracing import Layer, Trace, tensor_of
+from pellucid.errors import UsageError
+from pellucid.inference.forward import as_tensor
+from pellucid.inference.hooks import first_tensor, hooked
+from pellucid.inference.runner import require_finite
+from pellucid.inference.tracing import Layer
 from pellucid.records import Dataset, Preprocessing, Split
 
 Progress = Callable[[int, int], None]
@@ -85,67 +87,22 @@ def record(
     runs: Counter[int] = Counter()
     first = 0
 
-    def hook(part: nn.Module, _: Any, output: Any) -> None:
+    def after(_: str, part: nn.Module, __: Any, output: Any) -> None:
         runs[id(part)] += 1
         layer = wanted[id(part)].get(runs[id(part)])
-        found = tensor_of(output)
-        if layer is not None and isinstance(found, torch.Tensor):
-            take(layer, found.float(), first)
+        tensor = first_tensor(output)
+        if layer is not None and isinstance(tensor, torch.Tensor):
+            take(layer, tensor.float(), first)
 
-    hooks = [part.register_forward_hook(hook) for part in {id(one.module): one.module for one in layers}.values()]
+    modules = {str(key): part for key, part in {id(layer.module): layer.module for layer in layers}.items()}
     outputs = []
-    try:
-        with torch.no_grad():
-            for first in range(0, len(pixels), batch):
-                runs.clear()
-                given = preparing.normalise(as_tensor(pixels[first : first + batch]), preprocessing)
-                outputs.append(module(given).float())
-                if progress is not None:
-                    progress(min(first + batch, len(pixels)), len(pixels))
-    finally:
-        for one in hooks:
-            one.remove()
-    found = torch.cat(outputs)
-    if not torch.isfinite(found).all():
-        raise NetworkError(
-            "The network's outputs are infinite or not numbers, so there is nothing to see in it: its weights were "
-            "spoilt while it learned. Train again with a lower learning rate."
-        )
-    return found
-
-
-def last_dense(found: Trace) -> Layer:
-    """The layer that gives the answer: the last one with parameters. What it is given are the network's features."""
-    weighted = [layer for layer in found.layers if layer.parameters and isinstance(layer.module, nn.Linear)]
-    weighted = weighted or [layer for layer in found.layers if layer.parameters]
-    if not weighted:
-        raise UsageError("This network has no layer with parameters, so it has no features to compare pictures by.")
-    return weighted[-1]
-
-
-def features(
-    module: nn.Module,
-    found: Trace,
-    pixels: np.ndarray,
-    preprocessing: Preprocessing,
-    *,
-    progress: Progress | None = None,
-) -> tuple[np.ndarray, torch.Tensor]:
-    """What the last layer is given for each picture, float32 (N, D), and the network's outputs, (N, K).
-
-    Maps are averaged over their places.
-    """
-    last = last_dense(found)
-    kept: list[np.ndarray] = []
-
-    def keep(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-        given = inputs[0].detach().float()
-        given = given.mean(dim=(2, 3)) if given.ndim == 4 else given.flatten(1)
-        kept.append(given.numpy().copy())
-
-    hook = last.module.register_forward_pre_hook(keep)
-    try:
-        outputs = record(module, pixels, preprocessing, (), lambda *_: None, progress=progress)
-    finally:
-        hook.remove()
-    return np.concatenate(kept), outputs
+    with hooked(modules, after=after), torch.no_grad():
+        for first in range(0, len(pixels), batch):
+            runs.clear()
+            inputs = preparing.normalise(as_tensor(pixels[first : first + batch]), preprocessing)
+            outputs.append(module(inputs).float())
+            if progress is not None:
+                progress(min(first + batch, len(pixels)), len(pixels))
+    together = torch.cat(outputs)
+    require_finite(together)
+    return together

@@ -13,10 +13,10 @@ from torch import nn
 from pellucid.data import load
 from pellucid.data.catalogue import DATASETS, lookup
 from pellucid.errors import MissingDataError, UnknownNameError, UsageError
+from pellucid.inference import layer_kinds
 from pellucid.inference.pictures import as_split
-from pellucid.insight import layer_kinds
+from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight.layer_outputs import standing
-from pellucid.insight.tracing import Layer, Trace
 from pellucid.records import Dataset, PictureFiles, Specification, Split
 
 _MOST = 24

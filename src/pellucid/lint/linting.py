@@ -136,7 +136,7 @@ Found = tuple[str, "nn.Module", tuple[int, int, int], int | None]
 
 def _of_a_model(target: Any, shape: tuple[int, int, int] | None, classes: int | None, network: Any) -> Found:
     from pellucid.inference.building import build
-    from pellucid.insight.summary import name_of
+    from pellucid.insight.layer_summary import name_of
 
     model = target if isinstance(target, Model) else Model.load(target)
     if shape is not None or classes is not None:

@@ -120,9 +120,7 @@ def load(name: str = "lite0", *, weights: str | Path | None = None, download: bo
         ModelFileError: the file does not hold them.
     """
     if name.startswith(TIMM):
-        from pellucid.networks import timm_bridge
-
-        return timm_bridge.backbone(name, weights=weights, download=download)
+        return _of_timm(name, weights=weights, download=download)
     check_backbone(name)
     if weights is not None:
         raise UsageError(f"The backbone '{name}' brings its own weights; leave out those from {weights}.")
@@ -138,7 +136,7 @@ def require(name: str) -> None:
     if name.startswith(TIMM):
         from pellucid.networks import timm_bridge
 
-        timm_bridge.weights_of(name)
+        timm_bridge.weights_file(name, timm_bridge.pretrained(name)[1], download=False)
 
 
 def _lite0() -> Backbone:
@@ -155,6 +153,39 @@ def _lite0() -> Backbone:
         channels=3, height=_SIDE, width=_SIDE, fit="crop", scaling="symmetric", mean=(0.5,) * 3, std=(0.5,) * 3
     )
     return Backbone("lite0", weights, "classifier", imagenet_classes(), preprocessing, temperature=_LITE0_TEMPERATURE)
+
+
+def _of_timm(name: str, *, weights: str | Path | None, download: bool) -> Backbone:
+    """A network of timm with its weights, from a file, an earlier download or, if allowed, a download now."""
+    from pellucid.networks import timm_bridge
+
+    module, settings = timm_bridge.pretrained(name)
+    path = Path(weights) if weights is not None else timm_bridge.weights_file(name, settings, download=download)
+    arrays = read_weights(path)
+    last = getattr(module, "get_classifier", lambda: None)()
+    if not isinstance(last, nn.Linear):
+        raise UsageError(f"The last layer of '{name}' is not a dense one, so it cannot be a backbone. Try lite0.")
+    classifier = next(key for key, part in module.named_modules() if part is last)
+    expected = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
+    for key in sorted(expected.keys() ^ arrays.keys()):
+        lack = "lacks" if key in expected else "has, but the network does not know,"
+        raise ModelFileError(f"{path} does not fit '{name}': it {lack} '{key}'.")
+    for key, array in arrays.items():
+        if not key.startswith(f"{classifier}.") and array.shape != expected[key]:
+            raise ModelFileError(f"{path} does not fit '{name}': '{key}' is {array.shape}, not {expected[key]}.")
+    side = int((settings.get("input_size") or (3, 224, 224))[-1])
+    preprocessing = Preprocessing(
+        channels=3,
+        height=side,
+        width=side,
+        fit="crop",
+        scaling="given",
+        mean=tuple(settings.get("mean") or (0.5,) * 3),
+        std=tuple(settings.get("std") or (0.5,) * 3),
+    )
+    classes = int(settings.get("num_classes") or 1000)
+    known = imagenet_classes() if classes == 1000 == len(arrays[f"{classifier}.weight"]) else ()
+    return Backbone(timm_bridge.plain_name(name), arrays, classifier, known, preprocessing)
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:

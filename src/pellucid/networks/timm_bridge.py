@@ -14,11 +14,9 @@ from typing import Any
 
 from torch import nn
 
-from pellucid.errors import DownloadError, ModelFileError, NetworkError, UnknownNameError, UsageError
-from pellucid.networks import backbones
-from pellucid.networks.backbones import Backbone
-from pellucid.networks.catalogue import TIMM
-from pellucid.records import Preprocessing
+from pellucid.errors import DownloadError, NetworkError, UnknownNameError, UsageError
+
+PREFIX = "timm:"
 
 # What would read other files, open connections, or contradict the data: settings come from model files too.
 _REFUSED = (
@@ -56,7 +54,7 @@ def create(
         raise UsageError(
             f"'{name}' needs timm, which is not installed. Install it with: pip install \"pellucid[timm]\"."
         ) from error
-    plain = name.removeprefix(TIMM)
+    plain = name.removeprefix(PREFIX)
     if not timm.is_model(plain):
         near = difflib.get_close_matches(plain, timm.list_models(), n=8, cutoff=0.5) or ["resnet18", "resnet50"]
         raise UnknownNameError("network of timm", plain, near, "There are more: timm.list_models() lists all.")
@@ -79,67 +77,25 @@ def create(
         raise NetworkError(f"timm cannot make '{plain}' with {given}: {_first_line(error)}.") from error
 
 
-def backbone(name: str, *, weights: str | Path | None = None, download: bool = False) -> Backbone:
-    """A network of timm with what it has learned.
+def pretrained(name: str) -> tuple[nn.Module, dict[str, Any]]:
+    """A network of timm for 1,000 classes, without weights, and what timm knows of its weights.
+
+    The second value has, where timm knows it, `input_size`, `mean`, `std`, `num_classes`, `hf_hub_id`.
 
     Args:
-        name: with the prefix: `timm:resnet18`, or with timm's own tag: `timm:resnet18.a1_in1k`.
-        weights: a file with its weights; None looks where an earlier download lies.
-        download: whether they may be downloaded from where timm says; how large they are is said first.
+        name: `timm:resnet18`, or with timm's own tag: `timm:resnet18.a1_in1k`.
 
     Raises:
-        UsageError: timm is not installed, the weights are not at hand, or its last layer is not a dense one.
-        UnknownNameError: timm has no network of that name.
-        ModelFileError: the file does not hold them.
-        DownloadError: they did not arrive.
+        UsageError: timm is not installed.
+        UnknownNameError: timm has no such network, or no such weights.
     """
-    module, settings = _untrained(name)
-    path = Path(weights) if weights is not None else _weights_file(name, settings, download=download)
-    given = backbones.read_weights(path)
-    classes = int(settings.get("num_classes") or 1000)
-    last = getattr(module, "get_classifier", lambda: None)()
-    if not isinstance(last, nn.Linear):
-        raise UsageError(f"The last layer of '{name}' is not a dense one, so it cannot be a backbone. Try lite0.")
-    classifier = next(key for key, part in module.named_modules() if part is last)
-    expected = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
-    for key in sorted(expected.keys() ^ given.keys()):
-        lack = "lacks" if key in expected else "has, but the network does not know,"
-        raise ModelFileError(f"{path} does not fit '{name}': it {lack} '{key}'.")
-    for key, array in given.items():
-        if not key.startswith(f"{classifier}.") and array.shape != expected[key]:
-            raise ModelFileError(f"{path} does not fit '{name}': '{key}' is {array.shape}, not {expected[key]}.")
-    side = int((settings.get("input_size") or (3, 224, 224))[-1])
-    preprocessing = Preprocessing(
-        channels=3,
-        height=side,
-        width=side,
-        fit="crop",
-        scaling="given",
-        mean=tuple(settings.get("mean") or (0.5,) * 3),
-        std=tuple(settings.get("std") or (0.5,) * 3),
-    )
-    known = backbones.imagenet_classes() if classes == 1000 == len(given[f"{classifier}.weight"]) else ()
-    return Backbone(f"{TIMM}{_plain(name)}", given, classifier, known, preprocessing)
+    module = create(plain_name(name), (3, 224, 224), 1000)
+    return module, _settings_of(name.removeprefix(PREFIX), module)
 
 
-def weights_of(name: str) -> Path:
-    """The file of a network's weights that lies on this machine.
-
-    Raises:
-        PellucidError: as in `backbone`, but that the file is not opened.
-    """
-    return _weights_file(name, _untrained(name)[1], download=False)
-
-
-def _untrained(name: str) -> tuple[nn.Module, dict[str, Any]]:
-    """The network, and what timm knows of its weights."""
-    module = create(f"{TIMM}{_plain(name)}", (3, 224, 224), 1000)
-    return module, _settings_of(name.removeprefix(TIMM), module)
-
-
-def _plain(name: str) -> str:
-    """Its name without the prefix and timm's tag."""
-    return name.removeprefix(TIMM).partition(".")[0]
+def plain_name(name: str) -> str:
+    """`timm:resnet18.a1_in1k` → `timm:resnet18`: the name of the network, without the tag of its weights."""
+    return name.partition(".")[0]
 
 
 def _settings_of(plain: str, module: nn.Module) -> dict[str, Any]:
@@ -158,12 +114,17 @@ def _settings_of(plain: str, module: nn.Module) -> dict[str, Any]:
     return {**vars(module).get("pretrained_cfg", {}), **(told.to_dict() if told is not None else {})}
 
 
-def _weights_file(name: str, settings: Mapping[str, Any], *, download: bool) -> Path:
-    """Where the weights lie, in the cache of the hub that timm takes them from.
+def weights_file(name: str, settings: Mapping[str, Any], *, download: bool) -> Path:
+    """The file of a network's weights, in the cache of the hub that timm takes them from.
+
+    Args:
+        name: as for `pretrained`.
+        settings: its second value.
+        download: whether the weights may be downloaded; their size is printed first.
 
     Raises:
-        UsageError: they are not at hand, and may not be downloaded.
-        DownloadError: they did not arrive.
+        UsageError: the weights are not on this machine, and `download` is false.
+        DownloadError: the download failed.
     """
     huggingface_hub: Any = importlib.import_module("huggingface_hub")  # it comes with timm
     repository, file = settings.get("hf_hub_id"), settings.get("hf_hub_filename") or "model.safetensors"

@@ -1,8 +1,7 @@
 """`Dataset`: labelled pictures in splits, the data of `data + network = model`.
 
 Pictures are in memory (one uint8 array, N×C×H×W), in memory-mapped files (`MappedPictures`), or files that are decoded
-on demand (`PictureFiles`). A dataset holds at least a `train` split; `validation` and `test` may be missing, and asking
-for a missing one says so.
+on demand (`PictureFiles`). The splits are `train`, `validation` and `test`; a missing one raises MissingDataError.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ SPLITS = ("train", "validation", "test")
 
 
 def require_unique(classes: Sequence[str]) -> None:
-    """Refuses class names that occur twice: what is said of such a class would be said of two.
+    """Refuses duplicate class names.
 
     Raises:
-        DataError: it names the first of them.
+        DataError: a name occurs twice; the message names the first.
     """
-    seen: set[str] = set()
+    names: set[str] = set()
     for name in classes:
-        if name in seen:
+        if name in names:
             raise DataError(f"The class name '{name}' occurs twice; each class needs a name of its own.")
-        seen.add(name)
+        names.add(name)
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,13 @@ class Split:
     """One part of a dataset: N pictures with their labels.
 
     Attributes:
-        name: `train`, `validation`, `test`, or whatever the pictures were gathered as.
+        name: `train`, `validation`, `test`, or the origin of the pictures.
         pictures: uint8 (N, C, H, W) with C = 1 (grey) or 3 (RGB), in memory or as `MappedPictures`; or `PictureFiles`.
-        labels: int64 (N,), indices into `classes`; None where they are not known.
-        classes: the class names; a class may have no picture here.
-        ids: str (N,), what each picture is called, unique within the dataset; None gives `test/17` and so on.
+        labels: int64 (N,), indices into `classes`; None if they are unknown.
+        classes: the class names; a class may have no pictures here.
+        explicit_ids: str (N,), names of the pictures, unique within the dataset; None numbers them, as in `test/17`.
         columns: further values per picture (groups, source, patient), each of length N.
-        dataset: the name of the dataset that it is a part of.
+        dataset: name of the dataset of this split.
     """
 
     name: str
@@ -59,16 +58,16 @@ class Split:
     dataset: str = ""
 
     def __post_init__(self) -> None:
-        held = self.pictures
-        decoded = not isinstance(held, PictureFiles)
-        if decoded and (held.dtype != np.uint8 or held.ndim != 4 or held.shape[1] not in (1, 3)):
+        pictures = self.pictures
+        is_decoded = not isinstance(pictures, PictureFiles)
+        if is_decoded and (pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1] not in (1, 3)):
             raise DataError(
-                f"Pictures are expected as uint8 of shape (N, C, H, W) with C = 1 or 3; these are {held.dtype} of "
-                f"shape {held.shape}."
+                f"Pictures are expected as uint8 of shape (N, C, H, W) with C = 1 or 3; these are {pictures.dtype} of "
+                f"shape {pictures.shape}."
             )
-        if isinstance(held, np.memmap):
-            # Taking some of a mapped array would copy them into memory.
-            object.__setattr__(self, "pictures", MappedPictures((np.asarray(held),)))
+        if isinstance(pictures, np.memmap):
+            # Indexing a mapped array would copy the pictures into memory.
+            object.__setattr__(self, "pictures", MappedPictures((np.asarray(pictures),)))
         for what, values in {"labels": self.labels, "ids": self.explicit_ids, **self.columns}.items():
             if values is not None and len(values) != len(self):
                 raise DataError(
@@ -88,28 +87,28 @@ class Split:
 
     @cached_property
     def ids(self) -> np.ndarray:
-        """What each picture is called: str (N,)."""
+        """Names of the pictures: str (N,)."""
         if self.explicit_ids is not None:
             return self.explicit_ids
         return np.array([f"{self.name}/{i}" for i in range(len(self))])
 
     @property
     def shape(self) -> tuple[int, int, int] | None:
-        """(C, H, W) where all pictures are decoded and so of one size; None for files."""
+        """(C, H, W) of decoded pictures, which have one size; None for files."""
         return None if isinstance(self.pictures, PictureFiles) else tuple(self.pictures.shape[1:])
 
     def known_labels(self) -> np.ndarray:
         """The labels, int64 (N,).
 
         Raises:
-            DataError: they are not known.
+            DataError: they are unknown.
         """
         if self.labels is None:
-            raise DataError(f"The pictures of '{self.name}' have no labels, and labels are needed here.")
+            raise DataError(f"The pictures of '{self.name}' have no labels, which are needed here.")
         return self.labels
 
     def counts(self) -> dict[str, int]:
-        """How many pictures each class has here, in the order of the classes."""
+        """Number of pictures of each class in this split, in the order of the classes."""
         counts = np.bincount(self.known_labels(), minlength=len(self.classes))
         return {name: int(n) for name, n in zip(self.classes, counts, strict=True)}
 
@@ -127,9 +126,9 @@ class Split:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 of what it contains: pictures, labels and class names (hexadecimal).
+        """SHA-256 of pictures, labels and class names (hexadecimal).
 
-        Pictures in mapped files give the same as in memory, and members of larger files the same as files.
+        Mapped pictures have the same fingerprint as pictures in memory, and members of larger files the same as files.
 
         Raises:
             DataError: a file cannot be read.
@@ -137,9 +136,9 @@ class Split:
         digest = hashlib.sha256(repr((self.shape, len(self), self.classes)).encode())
         if isinstance(self.pictures, PictureFiles):
             for path in self.pictures.paths:
-                digest.update(_content(path))
+                digest.update(_sha256(path))
         elif isinstance(self.pictures, MappedPictures):
-            step = max(1, _AT_ONCE // max(int(np.prod(self.pictures.shape[1:])), 1))
+            step = max(1, _HASH_BLOCK_BYTES // max(int(np.prod(self.pictures.shape[1:])), 1))
             for start in range(0, len(self), step):
                 digest.update(self.pictures[start : start + step].data)
         else:
@@ -149,18 +148,18 @@ class Split:
         return digest.hexdigest()
 
 
-_AT_ONCE = 16 * 1024**2
-"""How many bytes of mapped pictures are held in memory while they are hashed."""
+_HASH_BLOCK_BYTES = 16 * 1024**2
+"""Number of bytes of mapped pictures that are in memory at once while they are hashed."""
 
 
-def _content(path: Path | Member) -> bytes:
-    """SHA-256 of a file, or of a member of a larger one."""
+def _sha256(path: Path | Member) -> bytes:
+    """SHA-256 of a file, or of a member of a larger file."""
     if isinstance(path, Member):
         return path.digest
     try:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError as error:
-        raise DataError(f"{path} cannot be read any more: {error.strerror or error}.") from error
+        raise DataError(f"{path} can no longer be read: {error.strerror or error}.") from error
 
 
 @dataclass(frozen=True)
@@ -169,10 +168,10 @@ class Dataset:
 
     Attributes:
         name: short, as in file names: `mnist`, or the name of a folder.
-        splits: from `train`, `validation` and `test` to their pictures.
-        description: one sentence on what it is and where it comes from.
-        notes: what a person should know of how it was read: "validation lacks the class 'moth'", "3 files left out".
-        left_out: files that could not be read as pictures, and are in no split: (split, id, reason) of each.
+        splits: `train`, `validation` and `test` → their pictures.
+        description: one sentence on its content and origin.
+        notes: remarks on how it was read: "validation lacks the class 'moth'", "3 files left out".
+        left_out: files that could not be read as pictures, and are in no split: (split, id, reason) for each.
     """
 
     name: str
@@ -208,7 +207,7 @@ class Dataset:
         """The split of that name.
 
         Raises:
-            MissingDataError: there is none.
+            MissingDataError: the dataset has no such split.
         """
         if name not in self.splits:
             raise MissingDataError(

@@ -1,7 +1,7 @@
-"""How records are shown, by whom: the one place that knows the report without importing it.
+"""Views of records: the one module that names the report without importing it.
 
-Records and the training lie below the report, so they cannot import it. What draws each of them is named here, and
-loaded when it is asked for; without its line a record shows itself as plain text, and nothing else changes.
+Records and training are below the report, so they cannot import it. This table names the function that shows each
+record, and imports it when it is needed. Without its line, a record shows itself as plain text.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ VIEWS = {
     "run": "pellucid.report.page:write_run",
     "terminal": "pellucid.report.terminal:render",
 }
-"""From the name of a record, or of something that happens, to what shows it: `module:function`."""
+"""Name of a record or an event → the function that shows it, as `module:function`."""
 
 
 def view(name: str) -> Callable[..., Any] | None:
-    """What shows `name`, or None where nothing does."""
+    """The function that shows `name`, or None."""
     if name not in VIEWS:
         return None
     module, _, attribute = VIEWS[name].partition(":")
@@ -33,6 +33,6 @@ def view(name: str) -> Callable[..., Any] | None:
 
 
 def html(record: object) -> str | None:
-    """The record as HTML for a notebook, or None, on which the notebook shows its `repr`."""
+    """The record as HTML for a notebook; None lets the notebook show its `repr`."""
     draw = view(type(record).__name__)
     return None if draw is None else draw(record)

@@ -1,12 +1,11 @@
-"""`Finding`: something learned, as data. Terminal, `--json`, report and notebook all show the same findings.
+"""`Finding`: a result, as data. Terminal, `--json`, report and notebook all show the same findings.
 
 The JSON form is versioned:
 
-    {"version": 1, "findings": [{"name": "accuracy", "value": 0.989, "low": 0.987, "high": 0.991, "n": 10000}, ...]}
+    {"version": 2, "findings": [{"name": "accuracy", "value": 0.989, "low": 0.987, "high": 0.991, "n": 10000}, ...]}
 
-A finding is a metric (`value`, where known with `low`, `high` and `n`), a table (`columns`, `rows`), or a figure
-(`figure`: what kind of picture, `data`: what it is drawn from), or a remark (`level`, `text`, `advice`). `note` is a
-sentence that belongs to it.
+A finding is a metric (`value`, `n`, and if known `low` and `high`), a table (`columns`, `rows`), a figure (`figure`:
+its kind, `data`: the data to draw), or a remark (`level`, `text`, `advice`). `note` is a further sentence.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Any
 from pellucid.errors import FormatError
 from pellucid.records import display
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,11 @@ class Metric:
 
     Attributes:
         name: as in JSON: `accuracy`, `top_5_accuracy`.
-        value: the number itself; fractions are between 0 and 1.
-        low, high: the 95 % interval, where there is one.
-        n: on how many pictures it was measured.
+        value: the number; fractions are between 0 and 1.
+        low, high: the 95 % confidence interval, if there is one.
+        n: number of pictures on which it was measured.
         unit: `fraction` (shown as per cent), `seconds`, `nats`, `count`, or empty.
-        note: a sentence that belongs to it.
+        note: a further sentence.
     """
 
     name: str
@@ -64,7 +63,7 @@ class Metric:
 
 
 def _percent_digits(fraction: float) -> int:
-    """How many digits after the point a percentage needs, so that 99.996 % does not read as certainty."""
+    """Number of decimals of a percentage, such that 99.996 % is not shown as 100 %."""
     digits = 1 if 0.005 <= fraction <= 0.995 else 2
     while 0 < fraction < 1 and digits < 12 and round(100 * fraction, digits) in (0, 100):
         digits += 1
@@ -73,7 +72,7 @@ def _percent_digits(fraction: float) -> int:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of plain values under named columns. Column names that end in `%` hold fractions."""
+    """Rows of plain values under named columns. Columns whose name ends in `%` contain fractions."""
 
     name: str
     columns: tuple[str, ...]
@@ -81,8 +80,8 @@ class Table:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        found = {"name": self.name, "columns": list(self.columns), "rows": [list(row) for row in self.rows]}
-        return found | ({"note": self.note} if self.note else {})
+        document = {"name": self.name, "columns": list(self.columns), "rows": [list(row) for row in self.rows]}
+        return document | ({"note": self.note} if self.note else {})
 
     def __str__(self) -> str:
         return f"{self.name.replace('_', ' ')}: {len(self.rows)} rows"
@@ -90,13 +89,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture kept as what it is drawn from.
+    """A picture, as the data that it is drawn from.
 
     Attributes:
-        name: what it is called, and its file name.
-        figure: which kind of picture: a key of the report's table of pictures, for example `confusion-matrix`.
+        name: its name, and its file name.
+        figure: its kind: a key of the report's table of pictures, for example `confusion-matrix`.
         data: plain values (numbers, strings, lists, dictionaries; small pictures as nested lists of 0 to 255).
-        title: what a reader sees above it.
+        title: its heading.
     """
 
     name: str
@@ -106,28 +105,28 @@ class Figure:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        found = {"name": self.name, "figure": self.figure, "data": dict(self.data), "title": self.title}
-        return found | ({"note": self.note} if self.note else {})
+        document = {"name": self.name, "figure": self.figure, "data": dict(self.data), "title": self.title}
+        return document | ({"note": self.note} if self.note else {})
 
     def __str__(self) -> str:
         return self.title or self.name.replace("_", " ")
 
 
 LEVELS = ("info", "warning", "error")
-"""Of remarks, from the least to the most serious."""
+"""Levels of remarks, from the least to the most serious."""
 
 
 @dataclass(frozen=True)
 class Remark:
-    """Something that a person should know, and what to do about it.
+    """Something that the user should know, and what to do about it.
 
     Attributes:
-        name: what was looked at, as in JSON: `duplicates`, `class_missing`.
+        name: as in JSON: `duplicates`, `class_missing`.
         level: `error` (a result would be wrong), `warning` (it may mislead), or `info`.
-        text: what is so, in one or two sentences.
-        advice: what to do.
-        n: how many pictures it is about; 0 where it is about none in particular.
-        pictures: the ids of those.
+        text: the fact, in one or two sentences.
+        advice: what to do about it.
+        n: number of pictures concerned; 0 if it concerns none in particular.
+        pictures: ids of these pictures.
     """
 
     name: str
@@ -141,9 +140,9 @@ class Remark:
         assert self.level in LEVELS
 
     def to_json(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"name": self.name, "level": self.level, "text": self.text}
-        found |= {"advice": self.advice} if self.advice else {}
-        return found | ({"n": self.n, "pictures": list(self.pictures)} if self.n else {})
+        document: dict[str, Any] = {"name": self.name, "level": self.level, "text": self.text}
+        document |= {"advice": self.advice} if self.advice else {}
+        return document | ({"n": self.n, "pictures": list(self.pictures)} if self.n else {})
 
     def __str__(self) -> str:
         return f"{self.level}: {self.text}"
@@ -154,7 +153,7 @@ Finding = Metric | Table | Figure | Remark
 
 @dataclass(frozen=True)
 class Findings:
-    """An ordered list of findings with a title; looked up by position or by name."""
+    """An ordered list of findings with a title. Index it by position or by name."""
 
     items: tuple[Finding, ...] = field(default_factory=tuple)
     title: str = ""
@@ -180,30 +179,30 @@ class Findings:
         return Findings((*self.items, *more), self.title)
 
     def __str__(self) -> str:
-        """The remarks and the metrics, one a line."""
+        """The remarks and metrics, one per line."""
         return "\n".join(str(item) for item in self.items if isinstance(item, Metric | Remark))
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
 
     def to_json(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"version": VERSION, "findings": [item.to_json() for item in self.items]}
-        return found | ({"title": self.title} if self.title else {})
+        document: dict[str, Any] = {"version": VERSION, "findings": [item.to_json() for item in self.items]}
+        return document | ({"title": self.title} if self.title else {})
 
     def dumps(self) -> str:
-        """The JSON text: one line, numbers in full.
+        """The JSON text, on one line and with all digits.
 
         Raises:
-            ValueError: a number is infinite or not a number, which JSON cannot say.
+            ValueError: a number is infinite or NaN, which JSON does not have.
         """
         return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Findings:
-        """The findings that `to_json` made.
+        """The findings in a document that `to_json` made.
 
         Raises:
-            FormatError: it is something else, or of a newer version.
+            FormatError: it is something else, or of another version.
         """
         if not isinstance(content, Mapping) or content.get("version") != VERSION:
             version = content.get("version") if isinstance(content, Mapping) else None
@@ -219,6 +218,6 @@ def _finding(item: Mapping[str, Any]) -> Finding:
         rows = tuple(tuple(row) for row in item["rows"])
         return Table(item["name"], tuple(item["columns"]), rows, item.get("note", ""))
     if "level" in item:
-        concerned = tuple(item.get("pictures", ()))
-        return Remark(item["name"], item["level"], item["text"], item.get("advice", ""), item.get("n", 0), concerned)
+        pictures = tuple(item.get("pictures", ()))
+        return Remark(item["name"], item["level"], item["text"], item.get("advice", ""), item.get("n", 0), pictures)
     return Figure(**item) if "figure" in item else Metric(**item)

@@ -1,7 +1,7 @@
 """The ledger: how often each test split was scored on this machine.
 
-Whoever looks at a test split again and again, and keeps what scored best, learns from it. So each scoring is noted,
-one line of JSON in `scores.jsonl` in the cache, and the count stands beside the number. Lines are only ever added.
+Choosing the model with the best test score out of many overfits the test split. So each scoring adds a line of JSON to
+`scores.jsonl` in the cache, and the report shows the count beside the score. Lines are never removed.
 """
 
 from __future__ import annotations
@@ -16,51 +16,51 @@ from pathlib import Path
 from pellucid.errors import PellucidError
 from pellucid.records import atomic
 
-__all__ = ["Count", "count", "path", "record_scoring"]
+__all__ = ["ScoringCount", "count", "path", "record_scoring"]
 
 _PATIENCE = 10.0
-"""Seconds that another process is waited for."""
+"""Seconds to wait for another process."""
 
 
 @dataclass(frozen=True)
-class Count:
-    """How often a test split was scored, this time included; 0 where that could not be noted.
+class ScoringCount:
+    """How often a test split was scored, including this time; 0 if the ledger cannot be written.
 
     Attributes:
-        times: how often in all.
-        models: by how many different models.
-        trouble: why it could not be noted; else empty.
+        times: number of scorings.
+        models: number of different models.
+        error: why the ledger cannot be written; else empty.
     """
 
     times: int
     models: int
-    trouble: str = ""
+    error: str = ""
 
     def __str__(self) -> str:
-        """As it stands beside a number: "the 3rd time that this test split was scored"."""
+        """For example "the 3rd time that this test split was scored"."""
         if not self.times:
-            return f"how often this test split was scored is not known: {self.trouble}"
+            return f"the number of times that this test split was scored is unknown: {self.error}"
         by = f", by {self.models:,} different models" if self.models > 1 else ""
         return f"the {_ordinal(self.times)} time that this test split was scored{by}"
 
 
 def path() -> Path:
-    """The file, in `$PELLUCID_CACHE` or the platform's user cache folder."""
-    given = os.environ.get("PELLUCID_CACHE")
-    if given:
-        return Path(given).expanduser() / "ledger" / "scores.jsonl"
+    """The ledger's file, in `$PELLUCID_CACHE` or the platform's user cache folder."""
+    cache = os.environ.get("PELLUCID_CACHE")
+    if cache:
+        return Path(cache).expanduser() / "ledger" / "scores.jsonl"
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("pellucid", appauthor=False)) / "ledger" / "scores.jsonl"
 
 
-def record_scoring(split: str, *, data: str, model: str) -> Count:
-    """Notes that a test split was scored, and gives how often that was. It never fails: what goes wrong is said.
+def record_scoring(split: str, *, data: str, model: str) -> ScoringCount:
+    """Records that a test split was scored, and counts its scorings. It never raises: see `ScoringCount.error`.
 
     Args:
-        split: its fingerprint.
-        data: the name of its dataset, for people.
-        model: the SHA-256 of the model.
+        split: fingerprint of the split.
+        data: name of its dataset, for readers of the file.
+        model: SHA-256 of the model.
     """
     import filelock
 
@@ -74,22 +74,22 @@ def record_scoring(split: str, *, data: str, model: str) -> Count:
             filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=_PATIENCE),
             file.open("ab+") as stream,
         ):
-            # A process that was killed in mid-line leaves an end without a line end: ours begins on a line of its own.
+            # A process that was killed while it wrote leaves an unfinished line: start a new one.
             stream.seek(0, os.SEEK_END)
-            whole = stream.tell() == 0
-            if not whole:
+            is_line_start = stream.tell() == 0
+            if not is_line_start:
                 stream.seek(-1, os.SEEK_END)
-                whole = stream.read(1) == b"\n"
-            stream.write((b"" if whole else b"\n") + line.encode() + b"\n")
+                is_line_start = stream.read(1) == b"\n"
+            stream.write((b"" if is_line_start else b"\n") + line.encode() + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
         return count(split)
     except (PellucidError, OSError, filelock.Timeout) as error:
-        return Count(0, 0, str(error))
+        return ScoringCount(0, 0, str(error))
 
 
-def count(split: str) -> Count:
-    """How often a test split was scored so far; lines that are damaged are passed over."""
+def count(split: str) -> ScoringCount:
+    """How often a test split was scored so far; damaged lines are skipped."""
     models: list[str] = []
     with contextlib.suppress(FileNotFoundError), path().open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
@@ -97,7 +97,7 @@ def count(split: str) -> Count:
                 entry = json.loads(line)
                 if entry.get("split") == split:
                     models.append(str(entry.get("model")))
-    return Count(len(models), len(set(models)))
+    return ScoringCount(len(models), len(set(models)))
 
 
 def _ordinal(n: int) -> str:

@@ -1,4 +1,4 @@
-"""Paths as people write them: with `~` for their own folder, in UTF-8, and in quotes where a shell needs them."""
+"""Paths as people type them: with `~` for the home folder, in UTF-8, and quoted for a shell."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pellucid.errors import UsageError
 
 
 def expand_user(path: str | Path) -> Path:
-    """The path, from the person's folder where it begins with `~`; a file that is called `~draft.png` stays as it is.
+    """Replaces `~` at the beginning of a path by the home folder; a file named `~draft.png` stays as it is.
 
     Raises:
-        UsageError: it begins with `~NAME/`, and nobody here is called so.
+        UsageError: it begins with `~NAME/`, and this machine has no such user.
     """
     path = Path(path)
     try:
@@ -23,29 +23,29 @@ def expand_user(path: str | Path) -> Path:
         if len(path.parts) == 1:
             return path
         raise UsageError(
-            f"{path} begins with the folder of a user '{path.parts[0][1:]}', and this machine has none. For a file "
-            f"that is called so, write ./{path.as_posix()}."
+            f"{path} begins with the folder of the user '{path.parts[0][1:]}', and this machine has no such user. For "
+            f"a file of that name, write ./{path.as_posix()}."
         ) from error
 
 
 def require_utf8(*paths: str) -> None:
-    """Refuses paths that could not be written down beside what is learned, where all text is UTF-8.
+    """Refuses paths that are not valid UTF-8, since all files of a run are written in UTF-8.
 
     Raises:
-        UsageError: one has bytes that are no text, as the name of a file may have on Linux.
+        UsageError: a path has bytes that are not text, which Linux allows.
     """
     for path in paths:
         try:
             path.encode()
         except UnicodeEncodeError as error:
             raise UsageError(
-                f"The name {os.fsencode(path).decode('utf-8', 'backslashreplace')} is not UTF-8, in which all that is "
-                f"kept of a training is written. Rename it, and give the new name."
+                f"The name {os.fsencode(path).decode('utf-8', 'backslashreplace')} is not UTF-8, and the "
+                f"files of a training are written in UTF-8. Rename it, and give the new name."
             ) from error
 
 
 def command_line(*words: str | Path, windows: bool = os.name == "nt") -> str:
-    """Words of a command as they are to be typed: in the quotes of cmd.exe on Windows, in those of a shell elsewhere.
+    """Joins the words of a command, quoted for cmd.exe on Windows and for a POSIX shell elsewhere.
 
     >>> command_line("pellucid", "train", "my photos", windows=False)
     "pellucid train 'my photos'"

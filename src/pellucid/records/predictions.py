@@ -1,4 +1,4 @@
-"""`Predictions`: what a model says of some pictures; kept as one Parquet file."""
+"""`Predictions`: a model's probabilities for some pictures, saved as one Parquet file."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _METADATA_KEY = b"pellucid"
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of N pictures.
+    """A model's predictions for N pictures.
 
     Attributes:
-        ids: str (N,), what each picture is called (for files: the path as it was given).
+        ids: str (N,), names of the pictures (for files: the path as the user gave it).
         probabilities: float32 (N, K), each row summing to one.
         classes: the K class names.
-        labels: int64 (N,), the given labels, or None where they are not known.
+        labels: int64 (N,), the true labels, or None if they are unknown.
         columns: further values per picture, as in the dataset.
-        dataset, split: what was predicted, for titles.
+        dataset, split: names of the dataset and the split, for titles.
         model: the SHA-256 of the model.
-        unreadable: what could not be read, with the reason: {id: sentence}. These have no row.
+        unreadable: pictures that could not be read, and have no row: {id: sentence with the reason}.
     """
 
     ids: np.ndarray
@@ -50,16 +50,16 @@ class Predictions:
                 f"{len(self.ids)} pictures and {len(self.classes)} classes need probabilities of shape "
                 f"({len(self.ids)}, {len(self.classes)}); these have {self.probabilities.shape}."
             )
-        for what, values in {"labels": self.labels, **self.columns}.items():
+        for name, values in {"labels": self.labels, **self.columns}.items():
             if values is not None and len(values) != len(self.ids):
-                raise DataError(f"There are {len(self.ids):,} predictions, but {len(values):,} {what}.")
+                raise DataError(f"There are {len(self.ids):,} predictions, but {len(values):,} {name}.")
         require_unique(self.classes)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        known = "labels known" if self.labels is not None else "labels not known"
+        known = "labels known" if self.labels is not None else "labels unknown"
         left_out = f", {len(self.unreadable):,} more could not be read" if self.unreadable else ""
         return f"Predictions({len(self):,} pictures, {len(self.classes)} classes, {known}{left_out})"
 
@@ -83,8 +83,8 @@ class Predictions:
     def save(self, path: str | Path) -> None:
         r"""Writes one Parquet file.
 
-        Its columns are id, predicted, confidence, label (where known), p:CLASS for each class, and column:NAME for each
-        further column; what is not a column is JSON in the file's metadata. File names that are no valid text, as Linux
+        Its columns are id, predicted, confidence, label (if known), p:CLASS for each class, and column:NAME for each
+        further column. Everything else is JSON in the file's metadata. File names that are not valid text, which Linux
         allows, are written with escapes: `bad\udcff.png`.
         """
         import pyarrow as pa
@@ -105,22 +105,22 @@ class Predictions:
             table[f"p:{name}"] = pa.array(self.probabilities[:, index].astype(np.float32))
         for name, values in self.columns.items():
             table[f"column:{name}"] = pa.array(values.tolist())
-        metadata = self._about() | {"sha256": self._sha256()}
+        metadata = self._metadata() | {"sha256": self._sha256()}
         arrow = pa.table(table).replace_schema_metadata({_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
-        # A file object: of a path, Arrow would take what stands before a colon for a kind of storage.
+        # A file object, because Arrow would take a path with a colon for a URI.
         with atomic.replacing(expand_user(path)) as temporary, temporary.open("wb") as stream:
             parquet.write_table(arrow, stream)
 
     def _valid_text(self) -> Predictions:
-        """The same, with names and reasons that UTF-8 can hold; itself where they are so."""
+        """These predictions with names and reasons in valid UTF-8; `self` if they are valid already."""
         ids = [valid_text(name) for name in self.ids.tolist()]
         unreadable = {valid_text(name): valid_text(reason) for name, reason in self.unreadable.items()}
         if ids == self.ids.tolist() and unreadable == self.unreadable:
             return self
         return replace(self, ids=np.array(ids, dtype=str), unreadable=unreadable)
 
-    def _about(self) -> dict[str, Any]:
-        """What is not a column."""
+    def _metadata(self) -> dict[str, Any]:
+        """Everything that is not a column."""
         return {
             "version": 1,
             "classes": list(self.classes),
@@ -131,8 +131,8 @@ class Predictions:
         }
 
     def _sha256(self) -> str:
-        """Of everything, so that a damaged file is known: Parquet itself guards neither names nor values."""
-        digest = hashlib.sha256(json.dumps(self._about(), sort_keys=True).encode())
+        """SHA-256 of everything, to detect damage: Parquet has no checksum of names and values."""
+        digest = hashlib.sha256(json.dumps(self._metadata(), sort_keys=True).encode())
         digest.update(np.ascontiguousarray(self.probabilities, dtype="<f4").tobytes())
         columns = {"id": self.ids, "label": self.labels, **{f"column:{k}": v for k, v in sorted(self.columns.items())}}
         for name, values in columns.items():
@@ -141,10 +141,10 @@ class Predictions:
 
     @classmethod
     def load(cls, path: str | Path) -> Predictions:
-        """Reads what `save` wrote.
+        """Reads a file that `save` wrote.
 
         Raises:
-            FormatError: the file is something else, or damaged.
+            FormatError: the file is something else, or is damaged.
         """
         import pyarrow as pa
         import pyarrow.parquet as parquet
@@ -153,7 +153,7 @@ class Predictions:
         if not path.is_file():
             raise FormatError(f"There is no predictions file at {path}.")
         try:
-            # One file object, read by one thread: no path is parsed as a partitioned data set.
+            # A file object, because Arrow would take a path for a partitioned dataset.
             with path.open("rb") as stream:
                 table = parquet.ParquetFile(stream).read(use_threads=False)
             metadata = json.loads(table.schema.metadata[_METADATA_KEY])
@@ -163,7 +163,7 @@ class Predictions:
             labels = None
             if "label" in table.column_names:
                 labels = np.array([index[name] for name in table["label"].to_pylist()], dtype=np.int64)
-            found = cls(
+            predictions = cls(
                 ids=np.array(table["id"].to_pylist(), dtype=str),
                 probabilities=np.stack([table[f"p:{name}"].to_numpy() for name in classes], axis=1),
                 classes=classes,
@@ -174,20 +174,20 @@ class Predictions:
                 model=metadata["model"],
                 unreadable=metadata["unreadable"],
             )
-            if metadata["sha256"] != found._sha256():
+            if metadata["sha256"] != predictions._sha256():
                 raise FormatError("its content does not match its checksum")
-            return found
+            return predictions
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, DataError) as error:
             reason = str(error).rstrip(".") or type(error).__name__
             raise FormatError(f"{path} is not a predictions file of Pellucid, or is damaged: {reason}.") from error
 
 
 def valid_text(text: str) -> str:
-    r"""The text as UTF-8 can hold it: bytes of a file's name that are no text become escapes, `\udcff`."""
+    r"""The text as valid UTF-8: bytes of a file name that are not text become escapes, `\udcff`."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _values(column: Any) -> np.ndarray:
-    """A column of the table as an array; text as NumPy's own strings."""
+    """A column of the table as an array; text as NumPy strings."""
     values = column.to_numpy()
-    return values.astype(str) if values.dtype == object and all(isinstance(one, str) for one in values) else values
+    return values.astype(str) if values.dtype == object and all(isinstance(value, str) for value in values) else values

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from pellucid.errors import FormatError, MissingDataError, StorageError
 from pellucid.records import atomic
 from pellucid.records.finding import Findings
@@ -41,7 +43,7 @@ class RunPlan(TrainingPlan):
 
     version: Literal[2] = 2
     report: bool
-    planned: dict[str, str] = {}
+    planned: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
-"""What a folder of run folders holds, read from the small files alone: no model is opened, no prediction read.
+"""Lists the runs in a folder, from their small files only: it opens no model and no predictions.
 
-A run folder has at least one of `run.json`, `history.csv` and `checkpoint/`; a folder with none of them is no run. How
-far a run came is its state:
+A run folder has at least one of `run.json`, `history.csv` and `checkpoint/`; any other folder is not a run. The states
+of a run:
 
   finished      it was trained and scored
-  interrupted   it was stopped by its user, and kept its best model
-  running       a process is at work on it: it holds the lock
-  unfinished    it has no result, and no process holds it: it was killed, or failed
-  damaged       a file of it is missing or cannot be read; `problem` says which
+  interrupted   the user stopped it, and it saved its best model
+  running       a process holds its lock
+  unfinished    it has no result, and no process holds its lock: it was killed, or failed
+  damaged       a file is missing or cannot be read; `problem` says which
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ FINISHED, INTERRUPTED, RUNNING, UNFINISHED, DAMAGED = "finished", "interrupted",
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One run, in short.
+    """A summary of one run.
 
     Attributes:
         path: its folder.
         state: finished, interrupted, running, unfinished or damaged.
-        problem: for a damaged run, a sentence that says what is the matter.
-        changed: when its newest small file was written, in seconds since 1970.
-        data, network: their names; empty where they are not known yet.
+        problem: for a damaged run, a sentence on what is damaged.
+        changed: modification time of its newest small file, in seconds since 1970.
+        data, network: their names; empty if they are not known yet.
         source: for a network of the user's own, `file.py:Class`.
-        settings: of the network.
-        recipe: the whole training plan, as `run.json` has it; empty where it is not known yet.
-        seed: what everything random was drawn from.
-        accuracy: on the split that was scored, where one was.
-        scored: the name of that split.
-        chosen_epoch: which epoch was kept; 0 for none, None where it is not known.
-        epochs: how many epochs were finished.
-        seconds: how long they took, where that is known.
+        settings: settings of the network.
+        recipe: the recipe, as in `run.json`; empty if it is not known yet.
+        seed: the training's seed.
+        accuracy: accuracy on the scored split, if one was scored.
+        scored: name of that split.
+        chosen_epoch: the epoch whose weights became the model; 0 for none, None if unknown.
+        epochs: number of finished epochs.
+        seconds: their duration, if known.
     """
 
     path: Path
@@ -68,32 +68,32 @@ class RunSummary:
 
 
 def find(folder: str | Path) -> list[RunSummary]:
-    """The runs in a folder, the newest last; the folder itself where it is a run.
+    """The runs in a folder, the newest last, including the folder itself if it is a run.
 
     Raises:
-        MissingDataError: there is no such folder.
+        MissingDataError: the folder does not exist.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise MissingDataError(
-            f"There is no folder of runs at {folder}. `pellucid train` makes run folders in runs/; for others give the "
-            f"folder that they lie in: pellucid runs FOLDER."
+            f"There is no folder of runs at {folder}. `pellucid train` makes run folders in runs/; for other runs, "
+            f"type pellucid runs FOLDER."
         )
-    found = [summary for path in (folder, *folder.iterdir()) if (summary := summarise(path)) is not None]
-    return sorted(found, key=lambda summary: (summary.changed, summary.path.name))
+    summaries = [summary for path in (folder, *folder.iterdir()) if (summary := summarise(path)) is not None]
+    return sorted(summaries, key=lambda summary: (summary.changed, summary.path.name))
 
 
 def summarise(path: Path) -> RunSummary | None:
-    """What can be said of a run without opening its large files; None where the folder is no run."""
+    """Summarises a run without opening its large files; None if the folder is not a run."""
     run = RunFolder(path)
-    parts = (run.run_json, run.history, run.checkpoint)
+    files = (run.run_json, run.history, run.checkpoint)
     try:
-        there = [part for part in parts if part.exists()]
-        if not there:
+        existing = [file for file in files if file.exists()]
+        if not existing:
             return None
-        changed = max(part.stat().st_mtime for part in there)
+        changed = max(file.stat().st_mtime for file in existing)
     except OSError as error:
-        # Whether a folder that may not be looked into is a run cannot be known; it is named rather than passed over.
+        # An unreadable folder may be a run, so it is listed.
         return RunSummary(path, DAMAGED, f"{path} cannot be read: {error.strerror or error}.")
     try:
         return _read(run, changed)
@@ -109,36 +109,36 @@ def _read(run: RunFolder, changed: float) -> RunSummary:
     if not run.run_json.exists():
         if run.findings.exists():
             raise FormatError(f"{run.path} was scored, but its run.json is missing.")
-        state = RUNNING if _is_held(run) else UNFINISHED
+        state = RUNNING if _is_locked(run) else UNFINISHED
         return RunSummary(run.path, state, changed=changed, epochs=epochs, seconds=seconds)
-    said = _description(run)
+    description = _description(run)
     findings = run.read_findings()
     accuracy = _accuracy(run, findings["accuracy"]) if "accuracy" in findings else None
-    state = INTERRUPTED if said.interrupted else FINISHED if len(findings) else UNFINISHED
-    if state != FINISHED and _is_held(run):  # an interrupted one may be gone on with
+    state = INTERRUPTED if description.interrupted else FINISHED if len(findings) else UNFINISHED
+    if state != FINISHED and _is_locked(run):  # an interrupted run may be running again
         state = RUNNING
     if state in (FINISHED, INTERRUPTED) and not run.model.exists():
-        raise FormatError(f"{run.path} has no {run.model.name}, though its training is over.")
+        raise FormatError(f"{run.path} has no {run.model.name}, although its training has ended.")
     return RunSummary(
         path=run.path,
         state=state,
         changed=changed,
-        data=said.data.name,
-        network=said.network.name,
-        source=said.network.source,
-        settings=said.network.settings,
-        recipe=said.recipe,
-        seed=said.seed,
+        data=description.data.name,
+        network=description.network.name,
+        source=description.network.source,
+        settings=description.network.settings,
+        recipe=description.recipe,
+        seed=description.seed,
         accuracy=accuracy,
-        scored=said.scored if accuracy is not None else "",
-        chosen_epoch=said.chosen_epoch,
+        scored=description.scored if accuracy is not None else "",
+        chosen_epoch=description.chosen_epoch,
         epochs=epochs,
         seconds=seconds,
     )
 
 
-def _is_held(run: RunFolder) -> bool:
-    """Whether a process holds the run at this moment. Found by trying for an instant; makes no file."""
+def _is_locked(run: RunFolder) -> bool:
+    """Whether a process holds the lock of the run now. It tries to lock for an instant, and makes no file."""
     from filelock import FileLock, Timeout
 
     if not run.lock.exists():
@@ -148,12 +148,12 @@ def _is_held(run: RunFolder) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:  # a lock that this user may not try
+    except OSError:  # no permission for the lock
         return False
 
 
-class _Named(BaseModel):
-    """The parts of `data` and `network` in `run.json` that are told here."""
+class _NamedPart(BaseModel):
+    """The fields of `data` and `network` in `run.json` that a summary needs."""
 
     model_config = ConfigDict(strict=True)
 
@@ -163,12 +163,12 @@ class _Named(BaseModel):
 
 
 class _Description(BaseModel):
-    """The parts of `run.json` that are told here."""
+    """The fields of `run.json` that a summary needs."""
 
     model_config = ConfigDict(strict=True)
 
-    data: _Named
-    network: _Named
+    data: _NamedPart
+    network: _NamedPart
     recipe: dict[str, Any]
     seed: int
     scored: str = ""
@@ -181,21 +181,21 @@ def _description(run: RunFolder) -> _Description:
         return _Description.model_validate(run.read_json())
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "its content"
-        raise FormatError(f"{run.run_json} is damaged: {place}: {first['msg'].lower()}.") from error
+        key = ".".join(str(part) for part in first["loc"]) or "its content"
+        raise FormatError(f"{run.run_json} is damaged: {key}: {first['msg'].lower()}.") from error
 
 
-def _accuracy(run: RunFolder, found: Any) -> Metric:
-    numbers = (found.value, found.n) if isinstance(found, Metric) else ("",)
-    if isinstance(found, Metric) and not found.low is found.high is None:
-        numbers = (*numbers, found.low, found.high)
+def _accuracy(run: RunFolder, finding: Any) -> Metric:
+    numbers = (finding.value, finding.n) if isinstance(finding, Metric) else ("",)
+    if isinstance(finding, Metric) and not finding.low is finding.high is None:
+        numbers = (*numbers, finding.low, finding.high)
     if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
-        raise FormatError(f"{run.findings} is damaged: its accuracy is no number with an interval.")
-    return found
+        raise FormatError(f"{run.findings} is damaged: its accuracy is not a number with an interval.")
+    return finding
 
 
 def _rows(path: Path, column: str) -> list[float]:
-    """The numbers of one column of a CSV file."""
+    """The numbers in one column of a CSV file."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
@@ -207,7 +207,7 @@ def _rows(path: Path, column: str) -> list[float]:
 
 
 def format_value(value: Any) -> str:
-    """A setting in a few characters: text as it is, lists joined by a plus sign, everything else as in JSON."""
+    """Formats a setting briefly: text as it is, lists joined by plus signs, everything else as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple):

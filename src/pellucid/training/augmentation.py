@@ -1,7 +1,7 @@
-"""Augmentation of whole batches: each training picture is shifted, turned or flipped by amounts of its own.
+"""Augmentation of whole batches: each training picture is shifted, rotated or flipped by its own random amount.
 
-What is drawn for a picture in an epoch is a function of (seed, epoch, picture) alone: all draws of an epoch are made at
-once and looked up by the picture's number, so they do not depend on batches or on how many processes share the work.
+The random numbers of a picture in an epoch are a function of (seed, epoch, picture): they are drawn for all pictures at
+once and looked up by index, so they do not depend on batches or on the number of processes.
 """
 
 from __future__ import annotations
@@ -18,78 +18,78 @@ from pellucid.errors import UnknownNameError, UsageError
 from pellucid.training.randomness import generator
 
 Draw = Callable[[np.random.Generator, int, float], np.ndarray]
-"""(generator, how many pictures, amount) → one row of numbers per picture, float32 (N, ·)."""
+"""(generator, number of pictures, amount) → one row of random numbers per picture, float32 (N, ·)."""
 Apply = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""(pictures (N, C, H, W) from 0 to 255, their rows of numbers) → pictures of the same shape."""
+"""(pictures (N, C, H, W) from 0 to 255, their rows of random numbers) → pictures of the same shape."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A way to change training pictures.
+    """A kind of random change to training pictures.
 
     Attributes:
-        draw: draws the numbers for each picture.
-        apply: changes a batch by them.
-        amount: the usual amount.
-        meaning: what the amount is, with its unit.
-        most: the largest amount that makes sense.
-        alternates: whether it is drawn once for the whole training, as truth values, and negated every other epoch.
+        draw: draws the random numbers for each picture.
+        apply: changes a batch accordingly.
+        amount: the default amount.
+        meaning: the meaning of the amount, with its unit.
+        maximum: the largest amount that makes sense.
+        alternates: whether booleans are drawn once for the whole training, and negated every other epoch.
     """
 
     draw: Draw
     apply: Apply
     amount: float
     meaning: str
-    most: float = math.inf
+    maximum: float = math.inf
     alternates: bool = False
 
 
-def _shift(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Moves by whole pixels; what comes in at the edge is black."""
+def _shift(pictures: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """Moves by whole pixels; the edge is filled with black."""
     n, _, height, width = pictures.shape
-    # Further than the picture is long, all of it is black, and no more room is needed.
-    reach = min(int(drawn.abs().max()), max(height, width)) if drawn.numel() else 0
+    # A shift of more than the picture's length gives black, and needs no more padding.
+    reach = min(int(numbers.abs().max()), max(height, width)) if numbers.numel() else 0
     padded = functional.pad(pictures, (reach, reach, reach, reach))
-    offsets = drawn.long().clamp(-reach, reach) + reach
+    offsets = numbers.long().clamp(-reach, reach) + reach
     rows = torch.arange(height, device=pictures.device) + offsets[:, :1]
     columns = torch.arange(width, device=pictures.device) + offsets[:, 1:]
-    which = torch.arange(n, device=pictures.device)[:, None, None]
-    return padded[which, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+    indices = torch.arange(n, device=pictures.device)[:, None, None]
+    return padded[indices, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
 
 
-def _shift_mirrored(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Moves by whole pixels; what comes in at the edge is the picture, mirrored there."""
+def _shift_mirrored(pictures: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """Moves by whole pixels; the edge is filled with the mirrored picture."""
     n, _, height, width = pictures.shape
-    which = torch.arange(n, device=pictures.device)[:, None, None]
-    rows = _mirrored(torch.arange(height, device=pictures.device) + drawn[:, :1].long(), height)
-    columns = _mirrored(torch.arange(width, device=pictures.device) + drawn[:, 1:].long(), width)
-    return pictures[which, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+    indices = torch.arange(n, device=pictures.device)[:, None, None]
+    rows = _mirrored(torch.arange(height, device=pictures.device) + numbers[:, :1].long(), height)
+    columns = _mirrored(torch.arange(width, device=pictures.device) + numbers[:, 1:].long(), width)
+    return pictures[indices, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
 
 
 def _mirrored(positions: torch.Tensor, length: int) -> torch.Tensor:
-    """Positions beyond an edge, brought back as in a mirror that stands on the outermost pixel."""
+    """Reflects positions beyond an edge at the outermost pixel."""
     period = max(2 * (length - 1), 1)
     folded = positions.remainder(period)
     return torch.minimum(folded, period - folded).clamp(max=length - 1)
 
 
-def _flip(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Mirrors left and right where the number is 1."""
-    return torch.where(drawn[:, :, None, None] > 0, pictures.flip(-1), pictures)
+def _flip(pictures: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """Mirrors left and right if the number is 1."""
+    return torch.where(numbers[:, :, None, None] > 0, pictures.flip(-1), pictures)
 
 
-def _turn(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Turns by an angle in radians, about the middle."""
-    angle = drawn[:, 0]
-    # The grid's coordinates are from −1 to 1 in both directions, so an oblong picture needs its ratio.
+def _rotate(pictures: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """Rotates by an angle in radians, about the centre."""
+    angle = numbers[:, 0]
+    # The grid's coordinates go from −1 to 1 in both directions, so an oblong picture needs its aspect ratio.
     ratio = pictures.shape[-1] / pictures.shape[-2]
     cosine, sine, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     return _affine(pictures, (cosine, -sine / ratio, zero, sine * ratio, cosine, zero))
 
 
-def _zoom(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Magnifies by a factor, about the middle."""
-    inverse, zero = 1 / drawn[:, 0], torch.zeros(len(drawn), device=drawn.device)
+def _zoom(pictures: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """Magnifies by a factor, about the centre."""
+    inverse, zero = 1 / numbers[:, 0], torch.zeros(len(numbers), device=numbers.device)
     return _affine(pictures, (inverse, zero, zero, zero, inverse, zero))
 
 
@@ -99,36 +99,36 @@ def _affine(pictures: torch.Tensor, entries: Sequence[torch.Tensor]) -> torch.Te
     return functional.grid_sample(pictures, grid, align_corners=False, padding_mode="zeros")
 
 
-def _erase(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Blackens a square: rows are (side in pixels, place of its middle as shares of height and width)."""
+def _erase(pictures: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """Blackens a square: rows are (side in pixels, position of its centre as shares of height and width)."""
     _, _, height, width = pictures.shape
-    side = drawn[:, 0][:, None]
-    rows = (torch.arange(height, device=pictures.device) - drawn[:, 1][:, None] * height).abs() < side / 2
-    columns = (torch.arange(width, device=pictures.device) - drawn[:, 2][:, None] * width).abs() < side / 2
+    side = numbers[:, 0][:, None]
+    rows = (torch.arange(height, device=pictures.device) - numbers[:, 1][:, None] * height).abs() < side / 2
+    columns = (torch.arange(width, device=pictures.device) - numbers[:, 2][:, None] * width).abs() < side / 2
     return pictures.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
 
 
-def _lighten(pictures: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Multiplies the brightness; values stay between 0 and 255."""
-    return (pictures * drawn[:, :, None, None]).clamp(0, 255)
+def _change_brightness(pictures: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """Multiplies all values by a factor, and clips them to 0 ... 255."""
+    return (pictures * numbers[:, :, None, None]).clamp(0, 255)
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "alternating-flip": Augmentation(
-        # In each pair of epochs every picture is seen as it is, and mirrored (Jordan 2024, arXiv:2404.00498).
+        # Two successive epochs show each picture once as it is and once mirrored (Jordan 2024, arXiv:2404.00498).
         draw=lambda g, n, a: g.uniform(size=(n, 1)) < a,
         apply=_flip,
         amount=0.5,
-        meaning="the share of pictures that begin mirrored, up to 1",
-        most=1,
+        meaning="the share of pictures that are mirrored in the first epoch, up to 1",
+        maximum=1,
         alternates=True,
     ),
     "brightness": Augmentation(
         draw=lambda g, n, a: 1 + g.uniform(-a, a, (n, 1)),
-        apply=_lighten,
+        apply=_change_brightness,
         amount=0.2,
         meaning="the largest change of brightness, as a share up to 1",
-        most=1,
+        maximum=1,
     ),
     "erase": Augmentation(
         draw=lambda g, n, a: np.column_stack([np.full(n, a), g.uniform(size=(n, 2))]),
@@ -141,11 +141,11 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         apply=_flip,
         amount=0.5,
         meaning="the share of pictures that are mirrored, up to 1",
-        most=1,
+        maximum=1,
     ),
     "rotate": Augmentation(
         draw=lambda g, n, a: g.uniform(-math.radians(a), math.radians(a), (n, 1)),
-        apply=_turn,
+        apply=_rotate,
         amount=10,
         meaning="the largest angle, in degrees",
     ),
@@ -159,7 +159,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         draw=lambda g, n, a: g.integers(-int(a), int(a), (n, 2), endpoint=True),
         apply=_shift_mirrored,
         amount=2,
-        meaning="the largest shift in each direction, in pixels; the picture goes on mirrored at its edges",
+        meaning="the largest shift in each direction, in pixels; edges are filled with the mirrored picture",
     ),
     "zoom": Augmentation(
         draw=lambda g, n, a: np.exp(g.uniform(-math.log1p(a), math.log1p(a), (n, 1))),
@@ -171,11 +171,11 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 
 def parse(text: str) -> tuple[str, float]:
-    """`rotate:15` → ("rotate", 15.0); `rotate` alone takes the usual amount.
+    """Parses `rotate:15` as ("rotate", 15.0); `rotate` alone takes the default amount.
 
     Raises:
-        UnknownNameError: there is no such augmentation.
-        UsageError: the amount is not a number of at least 0, or is more than makes sense.
+        UnknownNameError: the augmentation is unknown.
+        UsageError: the amount is not a number between 0 and the maximum.
     """
     name, separator, amount = text.partition(":")
     if name not in AUGMENTATIONS:
@@ -184,9 +184,9 @@ def parse(text: str) -> tuple[str, float]:
         value = float(amount) if separator else AUGMENTATIONS[name].amount
     except ValueError:
         value = math.nan
-    if not (0 <= value <= AUGMENTATIONS[name].most and math.isfinite(value)):
+    if not (0 <= value <= AUGMENTATIONS[name].maximum and math.isfinite(value)):
         meaning = AUGMENTATIONS[name].meaning
-        raise UsageError(f"'{text}' should be '{name}' or '{name}:NUMBER', where the number is {meaning}.")
+        raise UsageError(f"'{text}' should be '{name}' or '{name}:NUMBER'; the number is {meaning}.")
     return name, value
 
 
@@ -194,20 +194,20 @@ class Augmenter:
     """The augmentations of a recipe, for N training pictures.
 
     Args:
-        names: as in a recipe: `shift:2`, `flip` ... They are applied in that order.
-        n: how many training pictures there are.
-        seed: the training's seed.
+        names: as in a recipe: `shift:2`, `flip` ... They are applied in this order.
+        n: number of training pictures.
+        seed: seed of the training.
     """
 
     def __init__(self, names: Sequence[str], n: int, seed: int) -> None:
         self.steps = [parse(name) for name in names]
         self.n = n
         self.seed = seed
-        self._drawn: list[torch.Tensor] = []
+        self._numbers: list[torch.Tensor] = []
 
     def begin_epoch(self, epoch: int) -> None:
-        """Draws what every picture will be changed by in this epoch."""
-        self._drawn = []
+        """Draws the random numbers of every picture for this epoch."""
+        self._numbers = []
         for name, amount in self.steps:
             kind = AUGMENTATIONS[name]
             numbers = kind.draw(
@@ -215,13 +215,13 @@ class Augmenter:
             )
             if kind.alternates and epoch % 2 == 0:
                 numbers = ~numbers
-            self._drawn.append(torch.from_numpy(np.asarray(numbers, dtype=np.float32)))
+            self._numbers.append(torch.from_numpy(np.asarray(numbers, dtype=np.float32)))
 
-    def __call__(self, pictures: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
-        """Changes a batch: uint8 (B, C, H, W) and the numbers of its pictures (B,) → float32 (B, C, H, W), 0 to 255."""
+    def __call__(self, pictures: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        """Changes a batch: uint8 (B, C, H, W) and the indices of its pictures (B,) → float32 (B, C, H, W), 0 to 255."""
         if not self.steps:
             return pictures
         pictures = pictures.float()
-        for (name, _), drawn in zip(self.steps, self._drawn, strict=True):
-            pictures = AUGMENTATIONS[name].apply(pictures, drawn[which.cpu()].to(pictures.device))
+        for (name, _), numbers in zip(self.steps, self._numbers, strict=True):
+            pictures = AUGMENTATIONS[name].apply(pictures, numbers[indices.cpu()].to(pictures.device))
         return pictures

@@ -1,8 +1,8 @@
 """The largest batch that fits into memory, found by real steps: `--batch-size auto`. Imports torch only when called.
 
 The batch is doubled until memory is full, and then refined. On a CPU, another process tries it, and its memory is read
-afterwards: a CPU has no clean way to run out of memory, so the system may kill that process, and no other. On a graphics
-card, this process tries it, and torch reports the memory.
+afterwards: a CPU has no clean way to run out of memory, so the system may kill that process, and no other. On a
+graphics card, this process tries it, and torch reports the memory.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def choose_batch_size(measure: Callable[[int], int | None], limit: int, bound: i
     chosen = search(fits, min(FIRST, bound), bound)
     if chosen == 0:
         raise UsageError(
-            f"A batch of one picture takes {_size_or_more(tried.get(1))}, and the limit is {format_size(limit)}. Give a "
-            f"higher memory limit (--memory-limit), smaller pictures or a smaller network."
+            f"A batch of one picture takes {_size_or_more(tried.get(1))}, and the limit is {format_size(limit)}. Give "
+            f"a higher memory limit (--memory-limit), smaller pictures or a smaller network."
         )
     reason = f"it takes {format_size(tried[chosen] or 0)} of {format_size(limit)}"
     if chosen == bound:
@@ -185,7 +185,7 @@ class ProcessTrials:
         return round((memory.free() + memory.used()) * (1 - memory.RESERVE))
 
     def measure(self, batch: int) -> int | None:
-        """Bytes that a training with that batch size takes: this process as it is, pictures and steps; None if too many.
+        """Bytes that a training with that batch takes: this process as it is, pictures and steps; None if too many.
 
         Raises:
             TrainingError: the network fails.

@@ -1,4 +1,4 @@
-"""The batches of a training: pictures in memory or mapped, cut into batches as a whole, no work per sample."""
+"""The batches of a training: whole batches of pictures in memory or mapped, without work per sample."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from pellucid.data.preprocessing import normalise
 from pellucid.errors import UsageError
-from pellucid.inference.predicting import gather
+from pellucid.inference.forward import gather
 from pellucid.records import MappedPictures, Preprocessing
 from pellucid.training.augmentation import Augmenter
 from pellucid.training.processes import current_group
@@ -22,9 +22,9 @@ from pellucid.training.schedules import learning_rate
 
 @dataclass(frozen=True)
 class Examples:
-    """Pictures that are learned from, or validated on: uint8 (N, C, H, W) with labels int64 (N,), on the device.
+    """Training or validation pictures: uint8 (N, C, H, W) with labels int64 (N,), on the device.
 
-    Those that are larger than memory stay mapped; their batches are brought to the device when they are needed.
+    Pictures that are larger than memory stay mapped; each batch goes to the device when it is needed.
     """
 
     pictures: torch.Tensor | MappedPictures
@@ -35,16 +35,16 @@ class Examples:
 
 
 def batch_bounds(n: int, batch_size: int) -> list[int]:
-    """Where to cut n pictures into the fewest batches of at most `batch_size`, of sizes that differ by at most one.
+    """Bounds of the fewest batches of at most `batch_size` that n pictures fit into; sizes differ by at most one.
 
-    No picture is left out, and there is no small last batch, whose pictures would count for more.
+    No picture is left out, and there is no small last batch, whose pictures would weigh more.
     """
     steps = math.ceil(n / batch_size)
     return [i * n // steps for i in range(steps + 1)]
 
 
 class Batches:
-    """The batches of each epoch: which pictures, in which order, changed how, at which learning rate."""
+    """The batches of each epoch: pictures in random order, augmented and normalised, with their learning rate."""
 
     def __init__(self, examples: Examples, preprocessing: Preprocessing, recipe: Recipe, seed: int) -> None:
         self.examples = examples
@@ -53,53 +53,53 @@ class Batches:
         self.seed = seed
         self.bounds = batch_bounds(len(examples), recipe.batch_size)
         self.augment = Augmenter(recipe.augmentation, len(examples), seed)
-        self.processes = current_group()
-        least = min(last - first for first, last in pairwise(self.bounds))
-        if least < self.processes.size:
+        self.group = current_group()
+        smallest = min(last - first for first, last in pairwise(self.bounds))
+        if smallest < self.group.size:
             raise UsageError(
-                f"A batch of {least} pictures cannot be shared by {self.processes.size} processes. Give a larger batch "
+                f"A batch of {smallest} pictures cannot be shared by {self.group.size} processes. Give a larger batch "
                 f"size (--batch-size), or start fewer processes."
             )
 
     @property
     def per_epoch(self) -> int:
-        """How many batches an epoch has."""
+        """Number of batches in an epoch."""
         return len(self.bounds) - 1
 
-    def size(self, number: int) -> int:
-        """How many pictures the batch of that number has (from 0, within an epoch), in all processes together."""
-        return self.bounds[number + 1] - self.bounds[number]
+    def size(self, index: int) -> int:
+        """Number of pictures in a batch, in all processes together; `index` counts from 0 within an epoch."""
+        return self.bounds[index + 1] - self.bounds[index]
 
     def epoch(self, epoch: int, done: int = 0) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, float]]:
         """Yields (step, inputs (B, C, H, W), labels (B,), learning rate) for an epoch counted from 1.
 
-        The first `done` batches are passed over, without any work for them.
+        The first `done` batches are skipped without any work.
 
-        The step is counted from 1 over the whole training. Before each batch torch's generator is set from
-        (seed, step), for dropout. Of several processes, each is given its own part of each batch, and drops out what
-        is drawn from (seed, step, process).
+        The step is counted from 1 over the whole training. Before each batch torch's generator is seeded from
+        (seed, step), for dropout. With several processes, each gets its own part of each batch, and its generator is
+        seeded from (seed, step, rank).
         """
-        rank = self.processes.rank
+        rank = self.group.rank
         device = self.examples.labels.device
         order = torch.from_numpy(epoch_order(self.seed, epoch, len(self.examples))).to(device)
         self.augment.begin_epoch(epoch)
         for i, (first, last) in list(enumerate(pairwise(self.bounds)))[done:]:
             step = (epoch - 1) * self.per_epoch + i
-            which = order[slice(*self.processes.shard(first, last))]
-            pictures = gather(self.examples.pictures, which).to(device)
-            inputs = normalise(self.augment(pictures, which), self.preprocessing)
+            indices = order[slice(*self.group.shard(first, last))]
+            pictures = gather(self.examples.pictures, indices).to(device)
+            inputs = normalise(self.augment(pictures, indices), self.preprocessing)
             _seed(named_seed(self.seed, "dropout", step, *([rank] if rank else [])), device)
-            yield step + 1, inputs, self.examples.labels[which], learning_rate(self.recipe, step, self.per_epoch)
+            yield step + 1, inputs, self.examples.labels[indices], learning_rate(self.recipe, step, self.per_epoch)
 
 
 def _seed(seed: int, device: torch.device) -> None:
-    """Sets the generators that dropout draws from, on the processor and on the device.
+    """Seeds the generators that dropout draws from, on the CPU and on the device.
 
-    `torch.manual_seed` sets those of all kinds of devices, and where there is none notes down the stack for each, at
-    every call: a seventh of a small network's step.
+    `torch.manual_seed` seeds the generators of all kinds of devices, and for each kind that is missing it records the
+    stack at every call, which costs a seventh of a small network's step.
     """
     torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":  # not run on a graphics card
+    if device.type == "cuda":  # not tested on a GPU
         torch.cuda.manual_seed(seed)
-    elif device.type == "mps":  # nor on one of Apple's
+    elif device.type == "mps":  # not tested on an Apple GPU
         torch.mps.manual_seed(seed)

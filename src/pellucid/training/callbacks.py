@@ -1,4 +1,12 @@
-"""Callbacks: what is told of a training while it runs. A callback has any of the methods of `Callback`."""
+"""Callbacks: objects that are called while a training runs. A callback has any of the methods of `Callback`.
+
+What a callback may rely on when a run is killed and resumed:
+
+- `on_step` is called again for the steps after the last checkpoint.
+- `on_best` and `on_model` of an epoch are called before its checkpoint is written, `on_epoch` after it. If the run is
+  killed in between, `on_best` and `on_model` of that epoch are called again on resume, and `on_epoch` is lost: read the
+  row from the history of `on_resumed`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +21,7 @@ from pellucid.records import Findings, Model, atomic
 
 @dataclass(frozen=True)
 class TrainingOverview:
-    """What a training is about to do."""
+    """What a training is about to do: names of the network and the data, and how much work it is."""
 
     network: str
     data: str
@@ -24,83 +32,90 @@ class TrainingOverview:
 
 
 class Callback:
-    """What is told of a training. Every method may be missing; deriving from this class is a convenience."""
+    """Base class of callbacks, for convenience: any object with some of these methods will do."""
 
     def on_folder(self, path: Path) -> None:
-        """Before everything, where there is a run folder (`pellucid train`): the folder."""
+        """Called first, if there is a run folder (`pellucid train`), with its path."""
 
     def on_checked(self, findings: Findings) -> None:
-        """Before `on_planned`, where the data were looked at: the remarks on them."""
+        """Called before `on_planned` if the data were checked, with the remarks on them."""
 
     def on_planned(self, sentence: str) -> None:
-        """Before `on_start`, for each setting that was measured first (a budget, a batch size that fills memory)."""
+        """Called before `on_start` for each setting that was measured, such as the epochs that fit a time budget."""
 
     def on_start(self, plan: TrainingOverview) -> None:
-        """Before the first step."""
+        """Called before the first step."""
 
     def on_resumed(self, step: int, history: Any) -> None:
-        """Before the first step of a training that goes on: how many steps are done, and the `History` so far."""
+        """Called before the first step of a resumed training: number of steps done, and the `History` so far."""
 
     def on_step(self, step: int, loss: Any, accuracy: Any) -> None:
-        """After each step (counted from 1 over the whole training), with its batch's loss and accuracy as scalars."""
+        """Called after each step (counted from 1 over the whole training): loss and accuracy of its batch, scalars."""
 
     def on_epoch(self, row: dict[str, Any]) -> None:
-        """After each epoch, with its row of the history."""
+        """Called after each epoch, once its checkpoint is written, with its row of the history."""
 
     def on_best(self, model: Model) -> None:
-        """After an epoch that is kept (the best so far on validation; every one where the last is kept): its model.
+        """Called with the model of each epoch that is the best so far on validation, before that epoch's `on_epoch`.
 
-        It comes before that epoch's `on_epoch`.
+        If the recipe keeps the last epoch, it is called for every epoch.
         """
 
     def on_model(self, epoch: int, model: Model) -> None:
-        """Before the first step (epoch 0) and after each epoch, kept or not: the model of that moment."""
+        """Called with the current model before the first step (epoch 0) and after each epoch, before its `on_epoch`."""
 
     def on_end(self, summary: dict[str, Any]) -> None:
-        """After the last step, also when it was stopped: chosen_epoch, interrupted, seconds."""
+        """Called after the last step, also on an error or an interruption: chosen_epoch, interrupted, seconds."""
 
 
 def _is_plain_function(callback: Any) -> bool:
-    """Whether it can be called, but has no method for any event: it would never be told of anything."""
+    """Whether it is a function without methods for any event, which would never be called."""
     return callable(callback) and not any(name.startswith("on_") for name in dir(callback))
 
 
 class Callbacks:
-    """Several callbacks as one."""
+    """A list of callbacks that are notified together.
+
+    Args:
+        callbacks: objects with methods of `Callback`.
+
+    Raises:
+        UsageError: it is not a list, or contains a plain function.
+    """
 
     def __init__(self, callbacks: Iterable[Any]) -> None:
-        listed = isinstance(callbacks, Iterable) and not isinstance(callbacks, str)
-        self.callbacks = list(callbacks) if listed else []
-        wrong = [one for one in self.callbacks if _is_plain_function(one)] if listed else [callbacks]
+        is_list = isinstance(callbacks, Iterable) and not isinstance(callbacks, str)
+        self.callbacks = list(callbacks) if is_list else []
+        wrong = [callback for callback in self.callbacks if _is_plain_function(callback)] if is_list else [callbacks]
         if wrong:
             raise UsageError(
-                f"Callbacks are a list of objects with methods such as on_epoch(row); given: {wrong[0]!r}. Its events "
-                f"are those of pellucid.training.callbacks.Callback."
+                f"Callbacks are a list of objects with methods such as on_epoch(row); given: {wrong[0]!r}. "
+                f"pellucid.training.callbacks.Callback lists the methods."
             )
 
     def notify(self, event: str, *values: Any) -> None:
-        """Calls the method `on_EVENT` of all that have it."""
+        """Calls the method `on_EVENT` of each callback that has it."""
         for callback in self.callbacks:
             method = getattr(callback, f"on_{event}", None)
             if method is not None:
                 method(*values)
 
     def has_handler(self, event: str) -> bool:
-        """Whether any has the method `on_EVENT` as its own, rather than the empty one of `Callback`."""
+        """Whether a callback has a method `on_EVENT` other than the empty one of `Callback`."""
         methods = [getattr(callback, f"on_{event}", None) for callback in self.callbacks]
         empty = getattr(Callback, f"on_{event}")
         return any(method is not None and getattr(method, "__func__", method) is not empty for method in methods)
 
 
 FOLDER = "snapshots"
-"""What the folder of the models is called, within the run folder."""
+"""Name of the snapshot folder within the run folder."""
 
 
 class Snapshots(Callback):
-    """Writes `epoch-0000.safetensors`, the weights that the training begins with, and one more after each epoch.
+    """Saves `epoch-0000.safetensors`, the initial weights, and one model after each epoch.
 
     Args:
-        folder: where they go; None takes `snapshots/` in the run folder.
+        folder: where to save them; None takes `snapshots/` in the run folder.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
@@ -112,6 +127,6 @@ class Snapshots(Callback):
 
     def on_model(self, epoch: int, model: Model) -> None:
         if self.folder is None:
-            raise UsageError("Where should the snapshots go? Give Snapshots(folder), or train into a run folder.")
+            raise UsageError("Snapshots need a folder. Give Snapshots(folder), or train into a run folder.")
         atomic.make_folder(self.folder)
         model.save(self.folder / f"epoch-{epoch:04d}.safetensors")

@@ -1,11 +1,11 @@
-"""Checkpoints: one named state, from which a training goes on as if it had never stopped.
+"""Checkpoints: the whole state of a training in one file, from which it goes on as if it had never stopped.
 
-A checkpoint is a safetensors file with the network, the weights that are kept so far, what the learning rule remembers
-(an optimiser's averages), the position within the epoch, and the history. Nothing in it is pickled. Together with
-randomness that is a function of named numbers, it makes a resumed training end with the same bytes as one that was
-never interrupted, on the same machine with the same number of threads.
+A checkpoint is a safetensors file with the network, the weights chosen so far, the state of the learning rule (such as
+an optimiser's averages), the position within the epoch, and the history. Nothing in it is pickled. All randomness is a
+function of named numbers, so a resumed training ends with the same bytes as one that was never interrupted, on the same
+machine with the same number of threads.
 
-A checkpoint is written whole or not at all, and the last two are kept: a damaged one is passed over.
+A checkpoint is written whole or not at all. The last two are kept, and a damaged one is skipped.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from pellucid.records.paths import command_line
 from pellucid.training.processes import current_group
 
 EVERY_SECONDS = 60.0
-"""A checkpoint is written at the end of each epoch, and within it whenever so much time has passed."""
+"""Seconds between checkpoints within an epoch. There is always one at the end of an epoch."""
 KEPT = 2
+VERSION = 2
 _NAME = re.compile(r"step-(\d{9,})\.safetensors")
 
 
@@ -38,11 +39,11 @@ class Position:
     """Where a training is.
 
     Attributes:
-        epoch: the epoch that is being learned, counted from 1; one more than the last where all are done.
-        batches: how many of its batches are done.
-        total_loss: the sum of the losses of its pictures so far.
-        correct: how many of them were right so far.
-        seconds: how long it has taken so far.
+        epoch: number of the current epoch, from 1; one more than the last when all are done.
+        batches: number of its finished batches.
+        total_loss: sum of the losses of its pictures so far.
+        correct: number of correct answers so far.
+        seconds: duration of the epoch so far.
     """
 
     epoch: int = 1
@@ -57,20 +58,20 @@ class State:
     """Everything that the next step of a training depends on.
 
     Attributes:
-        step: how many steps are done, over the whole training.
-        position: where it is within the epoch.
-        network: its parameters and buffers now.
-        kept: those of the epoch that is kept so far.
-        rule: what the learning rule remembers.
-        chosen_epoch: which epoch is kept so far; 0 for none.
-        history: one row for each epoch that is done.
-        seconds: how long each took.
+        step: number of finished steps, over the whole training.
+        position: position within the epoch.
+        network: current parameters and buffers.
+        chosen: parameters and buffers of the chosen epoch so far; empty if there is none.
+        rule: state of the learning rule.
+        chosen_epoch: number of the chosen epoch so far; 0 for none.
+        history: one row per finished epoch.
+        seconds: duration of each finished epoch.
     """
 
     step: int
     position: Position
     network: Mapping[str, np.ndarray]
-    kept: Mapping[str, np.ndarray]
+    chosen: Mapping[str, np.ndarray]
     rule: Mapping[str, np.ndarray]
     chosen_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -81,9 +82,9 @@ class Checkpoints:
     """The checkpoints of one training, in a folder.
 
     Args:
-        folder: where they lie; it is made when the first is written.
-        every: after how many seconds within an epoch the next one is due.
-        resume: whether to go on from the newest one that is there.
+        folder: it is made when the first checkpoint is written.
+        every: seconds between two checkpoints within an epoch.
+        resume: whether to go on from the newest checkpoint.
     """
 
     def __init__(self, folder: Path, *, every: float = EVERY_SECONDS, resume: bool = False) -> None:
@@ -94,35 +95,35 @@ class Checkpoints:
         self._written = time.monotonic()
 
     def bind_to(self, specification: Specification) -> None:
-        """Says which training they are of: a checkpoint of another is not taken up."""
+        """Binds the checkpoints to a training; those of another are refused. Versions of libraries do not count."""
         training = {key: value for key, value in specification.training.items() if key != "versions"}
         plain = specification.model_copy(update={"training": training})
         self.plan = hashlib.sha256(plain.canonical().encode()).hexdigest()
 
     def measured_epochs(self, measure: Callable[[], int]) -> int:
-        """A number of epochs that was measured before the training began; one that goes on measures nothing again.
+        """The number of epochs that was measured before the training began; a resumed training does not measure again.
 
         Raises:
-            FormatError: what was noted cannot be read.
-            StorageError: it cannot be noted.
+            FormatError: the stored number cannot be read.
+            StorageError: it cannot be stored.
         """
-        noted = self._noted("epochs.json", lambda: json.dumps({"version": 1, "epochs": measure()}).encode())
+        content = self._once("epochs.json", lambda: json.dumps({"version": 1, "epochs": measure()}).encode())
         try:
-            return int(json.loads(noted)["epochs"])
+            return int(json.loads(content)["epochs"])
         except (ValueError, KeyError, TypeError) as error:
             raise FormatError(f"{self.folder / 'epochs.json'} is damaged. Start a new run instead.") from error
 
     def initial_model(self, make: Callable[[], Model]) -> Model:
-        """A model that was made for the training to start from; one that goes on makes none again.
+        """The model that the training starts from; a resumed training reads it instead of making it again.
 
-        What other versions of NumPy and torch would make differs in its last bits, and says that they made it.
+        Other versions of NumPy and torch would make a model that differs in its last bits, and names these versions.
 
         Raises:
-            FormatError: what was kept cannot be read.
-            StorageError: it cannot be kept.
+            FormatError: the stored model cannot be read.
+            StorageError: it cannot be stored.
         """
         name = "beginning.safetensors"
-        content = self._noted(name, lambda: make().to_bytes())
+        content = self._once(name, lambda: make().to_bytes())
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             atomic.write_bytes(path, content)
@@ -131,31 +132,31 @@ class Checkpoints:
             except ModelFileError as error:
                 raise FormatError(f"{self.folder / name} is damaged. Start a new run instead.") from error
 
-    def _noted(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """What is made once, before the first step, and found again by a training that goes on.
+    def _once(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """Content that is made before the first step, and stored for a resumed training.
 
-        Of several processes, the first makes it for all. Where there are states without it, an earlier version of
-        Pellucid began the training: it is made again, and not kept, since it may not be what it was.
+        Rank 0 makes it for all processes. If there are checkpoints without it, an earlier version of Pellucid began the
+        training: the content is made again, and not stored, since it may differ from the first.
         """
-        processes = current_group()
+        group = current_group()
         content = b""
-        if processes.is_main:
-            place = self.folder / name
-            if self.resume and place.exists():
-                content = place.read_bytes()
+        if group.is_main:
+            path = self.folder / name
+            if self.resume and path.exists():
+                content = path.read_bytes()
             else:
                 content = make()
                 if not (self.resume and self._paths()):
                     atomic.make_folder(self.folder)
-                    atomic.write_bytes(place, content)
-        return processes.broadcast(content)
+                    atomic.write_bytes(path, content)
+        return group.broadcast(content)
 
     def is_due(self) -> bool:
-        """Whether it is time for the next one within the epoch."""
+        """Whether it is time for the next checkpoint within the epoch."""
         return time.monotonic() - self._written >= self.every
 
     def save(self, state: Callable[[], State]) -> None:
-        """Writes a checkpoint of what `state` gives. Of several processes, the first writes for all, and asks for it.
+        """Writes a checkpoint. Rank 0 writes for all processes, and only there `state` is called.
 
         Raises:
             StorageError: as for `write`.
@@ -168,39 +169,39 @@ class Checkpoints:
         """Writes a checkpoint, and removes all but the last two.
 
         Raises:
-            StorageError: the disk is full, or nothing may be written; says how to go on.
+            StorageError: the disk is full, or the folder is not writable. The message says how to go on.
         """
         try:
             atomic.make_folder(self.folder)
             atomic.write_bytes(self.folder / f"step-{state.step:09d}.safetensors", pack(state, self.plan))
         except StorageError as error:
-            if not self._paths():  # there is nothing to go on from
+            if not self._paths():  # nothing to resume from
                 raise StorageError(
-                    f"{error} Nothing was kept yet: start the training again when it is mended."
+                    f"{error} There is no checkpoint yet: solve this, and start the training again."
                 ) from error
             raise StorageError(
-                f"{error} Nothing that was learned before is lost: go on with `pellucid train --resume "
-                f"{command_line(self.folder.parent)}` when it is mended."
+                f"{error} Earlier checkpoints are safe: solve this, and go on with `pellucid train --resume "
+                f"{command_line(self.folder.parent)}`."
             ) from error
         for path in self._paths()[KEPT:]:
             path.unlink(missing_ok=True)
 
     def latest(self) -> State | None:
-        """The newest state that can be read, where the training is to go on; None to begin anew.
+        """The newest readable state of a training that is resumed; None starts anew.
 
-        Of several processes, the first reads for all: the others may have no such folder.
+        Rank 0 reads for all processes: the others may not see the folder.
 
         Raises:
-            FormatError: there are checkpoints, but none that can be read, or they are of another training.
+            FormatError: no checkpoint can be read, or they belong to another training.
         """
         if not self.resume:
             return None
-        processes = current_group()
-        content = processes.broadcast(self._newest() if processes.is_main else None)
+        group = current_group()
+        content = group.broadcast(self._newest() if group.is_main else None)
         return _unpack(content, self.folder)[0] if content else None
 
     def _newest(self) -> bytes:
-        """The newest checkpoint that can be read, as it lies on disk; nothing where none was written."""
+        """Content of the newest readable checkpoint; empty if there are none."""
         problems = []
         for path in self._paths():
             try:
@@ -214,7 +215,7 @@ class Checkpoints:
                 continue
             if plan != self.plan:
                 raise FormatError(
-                    f"{path} is of another training: its data, network, recipe or seed are not these. "
+                    f"{path} is of another training: its data, network, recipe or seed are different. "
                     f"Start a new run instead."
                 )
             return content
@@ -223,23 +224,23 @@ class Checkpoints:
         return b""
 
     def _paths(self) -> list[Path]:
-        """The checkpoints, the newest first."""
+        """The checkpoint files, the newest first."""
         if not self.folder.is_dir():
             return []
-        found = [(int(match[1]), path) for path in self.folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-        return [path for _, path in sorted(found, reverse=True)]
+        paths = [(int(match[1]), path) for path in self.folder.iterdir() if (match := _NAME.fullmatch(path.name))]
+        return [path for _, path in sorted(paths, reverse=True)]
 
 
-_PARTS = ("network", "kept", "rule")
+_PARTS = ("network", "chosen", "rule")
 
 
 def pack(state: State, plan: str) -> bytes:
-    """A checkpoint as it lies on disk: the state, and of which plan it is."""
+    """The content of a checkpoint file: the state, and the hash of its training plan."""
     from safetensors.numpy import save
 
     arrays = {f"{part}/{name}": array for part in _PARTS for name, array in getattr(state, part).items()}
     document = {
-        "version": 1,
+        "version": VERSION,
         "plan": plan,
         "step": state.step,
         "position": asdict(state.position),
@@ -251,21 +252,23 @@ def pack(state: State, plan: str) -> bytes:
     }
     header = json.dumps(document, sort_keys=True)
     checksum = _checksum(header, arrays)
-    # safetensors writes memory as it lies, whatever the strides say.
-    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    return save(whole, metadata={"checkpoint": header, "sha256": checksum})
+    # safetensors writes the memory as it lies, whatever the strides are.
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    return save(contiguous, metadata={"checkpoint": header, "sha256": checksum})
 
 
 def _unpack(content: bytes, path: Path) -> tuple[State, str]:
-    """The state in a checkpoint and the plan that it is of; the path is for what there is to complain of."""
+    """The state in a checkpoint and the hash of its training plan; the path is for error messages."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
         arrays = load(content)
-        # A safetensors file begins with the length of its header; `load` has made sure that this is right.
+        # A safetensors file begins with the length of its header; `load` has checked it.
         metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
         document = json.loads(metadata["checkpoint"])
+        if document["version"] != VERSION:
+            raise ValueError(f"its version is {document['version']}, not {VERSION}")
         for name in document["scalars"]:
             arrays[name] = arrays[name].reshape(())
         if metadata["sha256"] != _checksum(metadata["checkpoint"], arrays):
@@ -283,7 +286,7 @@ def _unpack(content: bytes, path: Path) -> tuple[State, str]:
             **parts,
         )
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{path} is no checkpoint, or a damaged one ({error}).") from error
+        raise FormatError(f"{path} is not a checkpoint, or is damaged ({error}).") from error
     return state, document["plan"]
 
 

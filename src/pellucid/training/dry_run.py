@@ -13,11 +13,11 @@ import torch
 
 from pellucid.inference.building import weights_of
 from pellucid.inference.device import choose
-from pellucid.inference.predicting import gather
+from pellucid.inference.forward import gather
 from pellucid.records import Dataset
 from pellucid.training.batches import Batches
 from pellucid.training.checkpoint import Position, State
-from pellucid.training.loop import measure, set_train_mode, take_step
+from pellucid.training.loop import measure, set_train_mode, train_step
 from pellucid.training.methods import finetune
 from pellucid.training.plan import ResolvedPlan
 from pellucid.training.preparation import Prepared, prepare
@@ -47,7 +47,7 @@ class DryRun:
         """
         set_train_mode(self.prepared.module, self.prepared.recipe)
         inputs, labels = next(self._stream)
-        return take_step(self.prepared.rule, inputs, labels, learning_rate)[0].item()
+        return train_step(self.prepared.rule, inputs, labels, learning_rate)[0].item()
 
     def state(self) -> State:
         """What a checkpoint at the end of an epoch holds, if an earlier epoch is the best."""

@@ -1,4 +1,4 @@
-"""What happened in a training, epoch by epoch; kept as CSV. Times are kept apart, since they never repeat."""
+"""The history of a training, one row per epoch, as CSV. Times have a file of their own, since they never repeat."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ COLUMNS = (
 class History:
     """One row per epoch.
 
-    A row holds `epoch` and `step` (counted from 1, at the end of the epoch), `learning_rate` (of its last step),
-    `train_loss` and `train_accuracy` (means over the epoch's own batches, while the network was learning from them, so
-    with augmentation and dropout), and `validation_loss` and `validation_accuracy` (at the end of the epoch).
+    The columns are `epoch` and `step` (counted from 1, at the end of the epoch), `learning_rate` (of its last step),
+    `train_loss` and `train_accuracy` (means over the training batches, so with augmentation and dropout), and
+    `validation_loss` and `validation_accuracy` (at the end of the epoch).
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -41,19 +41,19 @@ class History:
         return iter(self.rows)
 
     def best(self) -> dict[str, Any]:
-        """The row with the highest validation accuracy; among equals that with the lowest loss, then the first."""
+        """The row with the highest validation accuracy; ties go to the lowest validation loss, then to the first."""
         return max(self.rows, key=lambda row: (row["validation_accuracy"], -row["validation_loss"], -row["epoch"]))
 
     def save(self, path: str | Path) -> None:
-        """Writes the rows as CSV, numbers in full."""
+        """Writes the rows as CSV, with all digits."""
         _write_csv(path, COLUMNS, self.rows)
 
     @classmethod
     def load(cls, path: str | Path) -> History:
-        """Reads what `save` wrote.
+        """Reads a file that `save` wrote.
 
         Raises:
-            FormatError: the file is something else.
+            FormatError: the file is not a training history.
         """
         try:
             with Path(path).open(encoding="utf-8", newline="") as stream:
@@ -71,7 +71,7 @@ class History:
 
 
 def save_times(path: str | Path, seconds: list[float]) -> None:
-    """Writes how many seconds each epoch took, validation included: columns epoch, seconds."""
+    """Writes the seconds that each epoch took, validation included, as columns epoch and seconds."""
     _write_csv(path, ("epoch", "seconds"), [{"epoch": i + 1, "seconds": round(s, 3)} for i, s in enumerate(seconds)])
 
 

@@ -1,4 +1,4 @@
-"""Initialisations, by name, of the weights of dense and convolutional layers. Biases start at zero."""
+"""Initialisations of dense and convolutional layers, by name. Biases start at zero."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from torch import nn
 from pellucid.errors import UnknownNameError
 
 INITIALISATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    # Var(w) = 2 / (fan in + fan out): keeps variances through layers of tanh (Glorot and Bengio 2010).
+    # Var(w) = 2 / (fan in + fan out): keeps the variance through tanh layers (Glorot and Bengio 2010).
     "xavier-normal": nn.init.xavier_normal_,
     "xavier-uniform": nn.init.xavier_uniform_,
-    # Var(w) = 2 / fan in: the same for layers of ReLU (He et al. 2015).
+    # Var(w) = 2 / fan in: the same for ReLU layers (He et al. 2015).
     "kaiming-normal": lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
     "kaiming-uniform": lambda weight: nn.init.kaiming_uniform_(weight, nonlinearity="relu"),
     # Var(w) = 1 / fan in (LeCun et al. 1998).
     "lecun-normal": lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="linear"),
-    # Keeps lengths, in both directions (Saxe, McClelland and Ganguli 2014).
+    # Keeps norms, forwards and backwards (Saxe, McClelland and Ganguli 2014).
     "orthogonal": nn.init.orthogonal_,
-    # All alike: every unit of a layer then learns the same. To see why it does not work.
+    # Shows why it does not work: every unit of a layer then learns the same weights.
     "zeros": nn.init.zeros_,
 }
 
 
 def initialise(network: nn.Module, name: str) -> None:
-    """Draws the weights of all dense and convolutional layers anew, from torch's generator; biases become zero.
+    """Draws the weights of all dense and convolutional layers from torch's generator; biases become zero.
 
     Raises:
-        UnknownNameError: there is no such initialisation.
+        UnknownNameError: the name is unknown.
     """
     draw = find_initialisation(name)
     for layer in network.modules():
@@ -43,7 +43,7 @@ def find_initialisation(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     """The initialisation of that name.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: the name is unknown.
     """
     if name not in INITIALISATIONS:
         raise UnknownNameError("initialisation", name, INITIALISATIONS)

@@ -1,10 +1,9 @@
-"""The training loop: steps, epochs, validation, and what is kept of them."""
+"""The training loop: steps, epochs, validation, and the weights that it keeps."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from pellucid.errors import TrainingError
+from pellucid.errors import DivergenceError, TrainingError
 from pellucid.inference.building import load_weights, weights_of
-from pellucid.inference.predicting import forward
+from pellucid.inference.forward import forward
 from pellucid.records import MappedPictures, Preprocessing
 from pellucid.training.batches import Batches, Examples
 from pellucid.training.callbacks import Callbacks
@@ -26,12 +25,37 @@ from pellucid.training.processes import current_group
 from pellucid.training.recipes import Recipe
 from pellucid.training.rules import Rule
 
-_MOST_PIXELS = 4_000_000
-"""How many pixel values are measured at once."""
-_LOOK = 50
-"""After so many steps it is looked whether the loss is still a number: an epoch may take hours."""
-_BOLD = 0.1
-"""A learning rate above this is not worth a try by anybody whose loss has run away."""
+_MAX_PIXELS = 4_000_000
+"""Upper bound on the number of pixel values in a batch of `measure`."""
+_LOSS_CHECK_STEPS = 50
+"""Number of steps between two checks whether the loss is finite. An epoch may take hours."""
+_MAX_SUGGESTED_RATE = 0.1
+"""Upper bound on the learning rate suggested after divergence."""
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Everything that the loop trains with.
+
+    Attributes:
+        network: on its device; it is trained in place.
+        rule: updates the network after each batch.
+        train: examples that the network learns from.
+        validation: examples that the epochs are compared on.
+        preprocessing: turns pictures into inputs.
+        recipe: number of epochs, schedule, and so on.
+        loss: the validation loss.
+        seed: seed of the order, the augmentation and dropout.
+    """
+
+    network: nn.Module
+    rule: Rule
+    train: Examples
+    validation: Examples
+    preprocessing: Preprocessing
+    recipe: Recipe
+    loss: LossFunction
+    seed: int
 
 
 @dataclass
@@ -39,12 +63,12 @@ class Outcome:
     """How a training ended.
 
     Attributes:
-        weights: of the epoch that was kept.
-        chosen_epoch: which one that is (counted from 1); 0 where not even one epoch was finished.
+        weights: weights of the chosen epoch.
+        chosen_epoch: the epoch of these weights, counted from 1; 0 if no epoch was finished.
         history: one row per epoch.
-        seconds: how long each epoch took.
-        interrupted: whether it was stopped from outside.
-        stop_reason: why it ended before its plan did, where its loss stopped being a number; else empty.
+        seconds: duration of each epoch.
+        interrupted: whether the user or the system stopped it.
+        stop_reason: a sentence if it ended early because its loss was not finite; else empty.
     """
 
     weights: dict[str, np.ndarray]
@@ -55,128 +79,155 @@ class Outcome:
     stop_reason: str = ""
 
 
-def fit(
-    network: nn.Module,
-    rule: Rule,
-    train: Examples,
-    validation: Examples,
-    preprocessing: Preprocessing,
-    recipe: Recipe,
-    *,
-    loss: LossFunction,
-    seed: int,
-    callbacks: Callbacks,
-    checkpoints: Checkpoints | None = None,
-) -> Outcome:
-    """Trains `network` in place and gives the weights of the epoch that the recipe keeps.
+def fit(learner: Learner, callbacks: Callbacks, checkpoints: Checkpoints | None = None) -> Outcome:
+    """Trains the learner's network in place, and returns the weights of the epoch that the recipe chooses.
 
     Args:
-        network: on its device.
-        rule: how it learns from a batch.
-        train: what it learns from.
-        validation: what its epochs are compared on.
-        preprocessing: how pictures become inputs.
-        recipe: the plan.
-        loss: what validation loss is measured with.
-        seed: what the order, augmentation and dropout are drawn from.
-        callbacks: told of everything.
-        checkpoints: where its state is kept, and taken up again.
+        learner: network, data and recipe.
+        callbacks: notified of every step and epoch.
+        checkpoints: where the state is saved, and resumed from; None saves nothing.
 
     Raises:
-        TrainingError: the loss became infinite or not a number before one epoch was finished, or a step fails.
+        DivergenceError: the loss is infinite or NaN before the first epoch is finished.
+        TrainingError: a step fails.
     """
-    processes = current_group()
-    batches = Batches(train, preprocessing, recipe, seed)
-    outcome, position = _begin(network, rule, checkpoints, callbacks)
-    if position == Position():
-        callbacks.notify("weights", outcome, outcome.weights)
+    return _Loop(learner, callbacks, checkpoints).run()
 
-    def keep(position: Position) -> None:
-        """Writes down where the training is."""
-        if checkpoints is not None:
-            checkpoints.save(lambda: _state(batches, position, outcome, network, rule))
 
-    with Interruption() as interruption:
-        while position.epoch <= recipe.epochs and not _patience_is_over(outcome.history, recipe):
-            epoch = _Epoch(position, train.labels.device)
+class _Loop:
+    """A training that is running: its learner, its position, and its outcome so far."""
 
-            def stop(epoch: _Epoch = epoch) -> bool:
-                """Between two batches: writes down where the training is, when it is time, and says whether to stop."""
-                ending = processes.should_stop(requested=interruption.requested)
-                wanted = ending or (checkpoints is not None and checkpoints.is_due())
-                if wanted and not epoch.is_lost():  # where it is, the last good state stays
-                    keep(epoch.position())
-                return ending
+    def __init__(self, learner: Learner, callbacks: Callbacks, checkpoints: Checkpoints | None) -> None:
+        self.learner = learner
+        self.callbacks = callbacks
+        self.checkpoints = checkpoints
+        self.group = current_group()
+        self.batches = Batches(learner.train, learner.preprocessing, learner.recipe, learner.seed)
+        self.outcome, self.position = self._start()
 
-            row = _learn_epoch(epoch, network, rule, batches, callbacks, stop)
-            if row is None:
-                outcome.interrupted = True
+    def _start(self) -> tuple[Outcome, Position]:
+        """The outcome and the position to start from: those of the last checkpoint, if there is one to resume."""
+        network = self.learner.network
+        state = None if self.checkpoints is None else self.checkpoints.latest()
+        if state is None:
+            return Outcome(weights_of(network)), Position()
+        load_weights(network, state.network)
+        self.learner.rule.restore(state.rule)
+        history = History([dict(row) for row in state.history])
+        self.callbacks.notify("resumed", state.step, history)
+        return Outcome(dict(state.chosen), state.chosen_epoch, history, list(state.seconds)), state.position
+
+    def run(self) -> Outcome:
+        outcome, recipe = self.outcome, self.learner.recipe
+        if self.position == Position():
+            self.callbacks.notify("weights", outcome, outcome.weights)
+        with Interruption() as interruption:
+            while self.position.epoch <= recipe.epochs and not _is_out_of_patience(outcome.history, recipe):
+                epoch = _Epoch(self.position, self.learner.train.labels.device)
+                row = self._train_epoch(epoch, interruption)
+                if row is None:
+                    outcome.interrupted = True
+                    break
+                weights = self._validate(row) if math.isfinite(row["train_loss"]) else None
+                if weights is None or not math.isfinite(row["validation_loss"]):
+                    outcome.stop_reason = _divergence_message(outcome, epoch.number, recipe)
+                    break
+                self._finish_epoch(epoch, row, weights)
+                if self.group.any_requested(requested=interruption.requested):
+                    outcome.interrupted = epoch.number < recipe.epochs
+                    break
+        if outcome.chosen_epoch == 0:
+            with self.learner.rule.evaluation_weights():
+                outcome.weights = weights_of(self.learner.network)
+        return outcome
+
+    def _train_epoch(self, epoch: _Epoch, interruption: Interruption) -> dict[str, Any] | None:
+        """Learns from the remaining batches of an epoch, and returns its row of the history, without validation.
+
+        Returns None if the training was asked to stop before the last batch.
+        """
+        batches = self.batches
+        set_train_mode(self.learner.network, self.learner.recipe)
+        n = len(batches.examples)
+        step, rate = 0, 0.0
+        for step, inputs, labels, rate in batches.epoch(epoch.number, epoch.batches):
+            loss, correct = train_step(self.learner.rule, inputs, labels, rate)
+            size = batches.size(epoch.batches)
+            epoch.total_loss += loss * size
+            epoch.correct += correct
+            epoch.batches += 1
+            self.callbacks.notify("step", step, loss, correct / size)
+            if epoch.batches % _LOSS_CHECK_STEPS == 0 and epoch.has_diverged():
                 break
-            if not math.isfinite(row["train_loss"]):
-                outcome.stop_reason = _divergence(outcome, epoch.number, recipe)
-                break
-            with rule.evaluation_weights():
-                row["validation_loss"], row["validation_accuracy"] = measure(
-                    network, validation, preprocessing, loss, precision=recipe.precision
-                )
-                weights = weights_of(network)
-            if not math.isfinite(row["validation_loss"]):
-                outcome.stop_reason = _divergence(outcome, epoch.number, recipe)
-                break
-            outcome.history.rows.append(row)
-            outcome.seconds.append(epoch.seconds)
-            if recipe.keep == "last" or outcome.history.best() is row:
-                outcome.weights, outcome.chosen_epoch = weights, epoch.number
-                callbacks.notify("kept", outcome)
-            callbacks.notify("weights", outcome, weights)
-            # What is told before this is told once more where a kill falls in between, and what is told after it never.
-            position = Position(epoch.number + 1)
-            keep(position)
-            callbacks.notify("epoch", row)
-            if processes.any_requested(requested=interruption.requested):
-                outcome.interrupted = epoch.number < recipe.epochs
-                break
-    if outcome.chosen_epoch == 0:
-        with rule.evaluation_weights():
-            outcome.weights = weights_of(network)
-    return outcome
+            if epoch.batches < batches.per_epoch and self._pause(epoch, interruption):
+                return None
+        return {
+            "epoch": epoch.number,
+            "step": step,
+            "learning_rate": rate,
+            "train_loss": epoch.total_loss.item() / n,
+            "train_accuracy": epoch.correct.item() / n,
+        }
 
+    def _pause(self, epoch: _Epoch, interruption: Interruption) -> bool:
+        """Between two batches: saves a checkpoint if one is due, and returns whether to stop here."""
+        stop = self.group.should_stop(requested=interruption.requested)
+        is_due = stop or (self.checkpoints is not None and self.checkpoints.is_due())
+        if is_due and not epoch.has_diverged():  # else the last finite state remains
+            self._save(epoch.position())
+        return stop
 
-def _begin(
-    network: nn.Module, rule: Rule, checkpoints: Checkpoints | None, callbacks: Callbacks
-) -> tuple[Outcome, Position]:
-    """Where a training begins, or goes on."""
-    state = None if checkpoints is None else checkpoints.latest()
-    if state is None:
-        return Outcome(weights_of(network)), Position()
-    load_weights(network, state.network)
-    rule.restore(state.rule)
-    history = History([dict(row) for row in state.history])
-    callbacks.notify("resumed", state.step, history)
-    outcome = Outcome(dict(state.kept), state.chosen_epoch, history, list(state.seconds))
-    return outcome, state.position
+    def _validate(self, row: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Adds the validation loss and accuracy to the row of an epoch, and returns the weights that were validated."""
+        learner = self.learner
+        with learner.rule.evaluation_weights():
+            row["validation_loss"], row["validation_accuracy"] = measure(
+                learner.network,
+                learner.validation,
+                learner.preprocessing,
+                learner.loss,
+                precision=learner.recipe.precision,
+            )
+            return weights_of(learner.network)
 
+    def _finish_epoch(self, epoch: _Epoch, row: dict[str, Any], weights: dict[str, np.ndarray]) -> None:
+        outcome = self.outcome
+        outcome.history.rows.append(row)
+        outcome.seconds.append(epoch.seconds)
+        if self.learner.recipe.keep == "last" or outcome.history.best() is row:
+            outcome.weights, outcome.chosen_epoch = weights, epoch.number
+            self.callbacks.notify("chosen", outcome)
+        self.callbacks.notify("weights", outcome, weights)
+        # If the run is killed here, callbacks above this line run again on resume; those below are lost.
+        self.position = Position(epoch.number + 1)
+        self._save(self.position)
+        self.callbacks.notify("epoch", row)
 
-def _state(batches: Batches, position: Position, outcome: Outcome, network: nn.Module, rule: Rule) -> State:
-    return State(
-        step=(position.epoch - 1) * batches.per_epoch + position.batches,
-        position=position,
-        network=weights_of(network),
-        kept=outcome.weights if outcome.chosen_epoch else {},
-        rule=rule.state(),
-        chosen_epoch=outcome.chosen_epoch,
-        history=outcome.history.rows,
-        seconds=outcome.seconds,
-    )
+    def _save(self, position: Position) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.save(lambda: self._state(position))
+
+    def _state(self, position: Position) -> State:
+        outcome = self.outcome
+        return State(
+            step=(position.epoch - 1) * self.batches.per_epoch + position.batches,
+            position=position,
+            network=weights_of(self.learner.network),
+            chosen=outcome.weights if outcome.chosen_epoch else {},
+            rule=self.learner.rule.state(),
+            chosen_epoch=outcome.chosen_epoch,
+            history=outcome.history.rows,
+            seconds=outcome.seconds,
+        )
 
 
 class _Epoch:
-    """An epoch that is being learned: which one, how many of its batches are done, and the sums over these."""
+    """An epoch that is running: its number, its finished batches, and the sums over them."""
 
     def __init__(self, position: Position, device: torch.device) -> None:
         self.number = position.epoch
         self.batches = position.batches
-        # Sums stay on the device: reading a number there would make it wait.
+        # The sums stay on the device: reading them would wait for it.
         self.total_loss = torch.tensor(position.total_loss, dtype=torch.float64, device=device)
         self.correct = torch.tensor(position.correct, dtype=torch.int64, device=device)
         self.started = time.perf_counter() - position.seconds
@@ -185,60 +236,27 @@ class _Epoch:
     def seconds(self) -> float:
         return time.perf_counter() - self.started
 
-    def is_lost(self) -> bool:
-        """Whether the loss has stopped being a number; then so has the sum, for good. Waits for the device."""
+    def has_diverged(self) -> bool:
+        """Whether a loss was infinite or NaN, and so the sum is. Waits for the device."""
         return not math.isfinite(self.total_loss.item())
 
     def position(self) -> Position:
         return Position(self.number, self.batches, self.total_loss.item(), int(self.correct.item()), self.seconds)
 
 
-def _learn_epoch(
-    epoch: _Epoch,
-    network: nn.Module,
-    rule: Rule,
-    batches: Batches,
-    callbacks: Callbacks,
-    stop: Callable[[], bool],
-) -> dict[str, Any] | None:
-    """Learns from the rest of an epoch's pictures, each once, and gives the epoch's row, without validation.
-
-    `stop` is asked between two batches; where it says so, the epoch ends there, and None is given.
-    """
-    set_train_mode(network, batches.recipe)
-    n = len(batches.examples)
-    step, rate = 0, 0.0
-    for step, inputs, labels, rate in batches.epoch(epoch.number, epoch.batches):
-        loss, hits = take_step(rule, inputs, labels, rate)
-        size = batches.size(epoch.batches)
-        epoch.total_loss += loss * size
-        epoch.correct += hits
-        epoch.batches += 1
-        callbacks.notify("step", step, loss, hits / size)
-        if epoch.batches % _LOOK == 0 and epoch.is_lost():
-            break
-        if epoch.batches < batches.per_epoch and stop():
-            return None
-    return {
-        "epoch": epoch.number,
-        "step": step,
-        "learning_rate": rate,
-        "train_loss": epoch.total_loss.item() / n,
-        "train_accuracy": epoch.correct.item() / n,
-    }
-
-
 def set_train_mode(network: nn.Module, recipe: Recipe) -> None:
-    """Puts a network into training mode, but for the statistics that the recipe leaves as they are."""
+    """Puts a network into training mode, except batch normalisation layers if the recipe freezes them."""
     network.train()
     if recipe.freeze_batchnorm:
-        for part in network.modules():
-            if isinstance(part, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 (what all kinds of it derive from)
-                part.eval()
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 (the base class of all its kinds)
+                module.eval()
 
 
-def take_step(rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Learns from a batch at that rate: its mean loss before the step, and how many of its pictures were right.
+def train_step(
+    rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, rate: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Learns from one batch at that learning rate. Returns its mean loss before the step, and its number correct.
 
     Raises:
         TrainingError: the network fails; its cause is torch's error.
@@ -249,12 +267,12 @@ def take_step(rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, rate: floa
         n = len(labels)
         if n == 1 and "more than 1 value per channel" in str(error):
             raise TrainingError(
-                "This network's batch normalisation takes averages over a batch, which one picture alone has not. "
-                "Give a larger batch size (--batch-size), or more pictures."
+                "Batch normalisation needs more than one picture in a batch, and this batch has one. Give a larger "
+                "batch size (--batch-size), or more pictures."
             ) from error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise TrainingError(
-            f"The network failed while it learned from a batch of {n} pictures: {reason}. "
+            f"The network failed on a training batch of {n} pictures: {reason}. "
             f"If memory is short, try a smaller batch size (--batch-size)."
         ) from error
 
@@ -267,45 +285,49 @@ def measure(
     *,
     precision: str = "full",
 ) -> tuple[float, float]:
-    """(mean loss, accuracy) of a network on some pictures, in evaluation mode; several processes share them."""
-    # Large pictures go through in small batches: a thousand photos of 224×224 would take gigabytes.
-    batch_size = max(1, min(1000, _MOST_PIXELS // math.prod(examples.pictures.shape[1:])))
-    processes = current_group()
+    """Mean loss and accuracy of a network on some examples, in evaluation mode. Several processes share the work."""
+    # Large pictures need small batches: a thousand photos of 224×224 would take gigabytes.
+    batch_size = max(1, min(1000, _MAX_PIXELS // math.prod(examples.pictures.shape[1:])))
+    group = current_group()
     n = len(examples)
-    shared = n >= processes.size
-    first, last = processes.shard(0, n) if shared else (0, n)
-    pictures = _between(examples.pictures, first, last)
+    is_shared = n >= group.size
+    start, stop = group.shard(0, n) if is_shared else (0, n)
+    pictures = _slice(examples.pictures, start, stop)
     outputs = forward(network, pictures, preprocessing, batch_size=batch_size, precision=precision)
     labels = examples.labels.cpu()
-    outputs = processes.gather_rows(outputs, first, n) if shared else outputs
-    found = np.array([loss(outputs, labels).item(), (outputs.argmax(dim=1) == labels).double().mean().item()])
-    # Processors of another kind may round otherwise, and all have to choose the same epoch.
-    mean, accuracy = np.frombuffer(processes.broadcast(found.tobytes())).tolist()
+    outputs = group.gather_rows(outputs, start, n) if is_shared else outputs
+    results = np.array([loss(outputs, labels).item(), (outputs.argmax(dim=1) == labels).double().mean().item()])
+    # Another kind of CPU may round differently, and all processes must choose the same epoch.
+    mean, accuracy = np.frombuffer(group.broadcast(results.tobytes())).tolist()
     return mean, accuracy
 
 
-def _between(pictures: torch.Tensor | MappedPictures, first: int, last: int) -> torch.Tensor | MappedPictures:
-    """Those pictures, not copied."""
-    if (first, last) == (0, len(pictures)):
+def _slice(pictures: torch.Tensor | MappedPictures, start: int, stop: int) -> torch.Tensor | MappedPictures:
+    """Pictures start ... stop − 1, without copying them."""
+    if (start, stop) == (0, len(pictures)):
         return pictures
-    return pictures[first:last] if isinstance(pictures, torch.Tensor) else pictures.take(np.arange(first, last))
+    return pictures[start:stop] if isinstance(pictures, torch.Tensor) else pictures.take(np.arange(start, stop))
 
 
-def _patience_is_over(history: History, recipe: Recipe) -> bool:
+def _is_out_of_patience(history: History, recipe: Recipe) -> bool:
     if recipe.early_stopping is None or not history.rows:
         return False
     return history.rows[-1]["epoch"] - history.best()["epoch"] >= recipe.early_stopping
 
 
-def _divergence(outcome: Outcome, epoch: int, recipe: Recipe) -> str:
-    """What there is to say of a loss that is no longer a number: it ends the training; what was good before is kept."""
+def _divergence_message(outcome: Outcome, epoch: int, recipe: Recipe) -> str:
+    """The sentence for a loss that is not finite. The training ends, and an earlier chosen epoch is kept.
+
+    Raises:
+        DivergenceError: no epoch was finished before.
+    """
     advice = (
-        f"Try a lower learning rate, for example {min(recipe.learning_rate / 10, _BOLD):g}, or a gradient clip of 1; "
-        f"the range test (--find-lr) says which rates it bears."
+        f"Try a lower learning rate, for example {min(recipe.learning_rate / 10, _MAX_SUGGESTED_RATE):g}, or a "
+        f"gradient clip of 1; the range test (--find-lr) shows which rates work."
     )
     if outcome.chosen_epoch == 0:
-        raise TrainingError(f"The loss stopped being a number in epoch {epoch}, so nothing was learned. {advice}")
+        raise DivergenceError(f"The loss became infinite or NaN in epoch {epoch}, before one was finished. {advice}")
     return (
-        f"The loss stopped being a number in epoch {epoch}, which ended the training; the model is that of epoch "
+        f"The loss became infinite or NaN in epoch {epoch}, so the training ended; the model is that of epoch "
         f"{outcome.chosen_epoch}. {advice}"
     )

@@ -1,6 +1,6 @@
-"""Losses, by name. Each takes outputs (N, K) and labels (N,), and gives the loss of each picture (N,).
+"""Losses, by name. Each maps outputs (N, K) and labels (N,) to the loss of each picture (N,).
 
-A loss also says how outputs that were trained with it become probabilities, for a network whose own loss is overridden.
+A loss also names the function that turns outputs into probabilities, for a network whose own loss is overridden.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def squared_error(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 def hinge(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Σ over the other classes of max(0, 1 − z_y + zₖ) (Weston and Watkins 1999)."""
     margins = (1 - outputs.gather(1, labels[:, None]) + outputs).clamp(min=0)
-    # The label's own term is max(0, 1) = 1 for every picture.
+    # The term of the label itself is max(0, 1) = 1 for every picture.
     return margins.sum(dim=1) - 1
 
 
 def perceptron(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Σₖ max(0, −tₖ zₖ), with t = +1 for the label and −1 for the others: how far units are on the wrong side.
 
-    For two classes, whose outputs are −z and z of a single unit, both terms are the same; the mean of them is taken.
+    With two classes the outputs are −z and z of one unit, both terms are equal, and the loss is their mean.
     """
     signs = 2 * functional.one_hot(labels, outputs.shape[1]).to(outputs.dtype) - 1
     wrong = (-signs * outputs).clamp(min=0)
@@ -43,9 +43,9 @@ def perceptron(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def radial_basis(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Y of the label + log(e⁻ʲ + Σₖ e⁻ʸᵏ), for outputs −y, with j = 0.1 (LeCun et al. 1998, equation 9).
+    """The y of the label + log(e⁻ʲ + Σₖ e⁻ʸᵏ), for outputs −y, with j = 0.1 (LeCun et al. 1998, equation 9).
 
-    The e⁻ʲ stands for pictures that belong to no class at all. The paper only says that j is positive.
+    The term e⁻ʲ stands for pictures of no class ("rubbish"). The paper only requires that j is positive.
     """
     rubbish = outputs.new_full((len(outputs), 1), -0.1)
     penalty = torch.logsumexp(torch.cat([outputs, rubbish], dim=1), dim=1)
@@ -54,13 +54,13 @@ def radial_basis(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss and what belongs to it.
+    """A loss and its properties.
 
     Attributes:
         per_sample: (outputs, labels) → the loss of each picture (N,).
-        probabilities: how its outputs become probabilities: a key of `pellucid.inference.probabilities`.
-        is_likelihood: whether minimising it makes these probabilities right. Where it does not, as for margins, a
-            temperature is fitted on the validation pictures afterwards.
+        probabilities: turns outputs into probabilities: a key of `pellucid.inference.probabilities`.
+        is_likelihood: whether minimising it calibrates these probabilities. If not, as for margin losses, a temperature
+            is fitted on the validation pictures afterwards.
     """
 
     per_sample: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -81,7 +81,7 @@ def find_loss(name: str) -> Loss:
     """The loss of that name.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: the name is unknown.
     """
     if name not in LOSSES:
         raise UnknownNameError("loss", name, LOSSES)
@@ -90,9 +90,9 @@ def find_loss(name: str) -> Loss:
 
 @dataclass(frozen=True)
 class LossFunction:
-    """(outputs, labels) → scalar: the mean of a loss over a batch, weighted by class weights (K,) if there are any.
+    """(outputs, labels) → scalar: the mean of a loss over a batch, weighted by class weights (K,) if given.
 
-    With a smoothing of s, the target is 1 − s + s/K for the label and s/K for the other classes (Szegedy et al. 2016).
+    With label smoothing s, the target is 1 − s + s/K for the label and s/K for the other classes (Szegedy et al. 2016).
     """
 
     name: str
@@ -108,30 +108,30 @@ class LossFunction:
         return (values * self.weights[labels]).sum() / self.weights[labels].sum()
 
     def per_sample(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The loss of each picture (N,), neither weighted nor smoothed."""
+        """The loss of each picture (N,), without class weights or smoothing."""
         return LOSSES[self.name].per_sample(outputs, labels)
 
 
 def loss_function(name: str, *, weights: torch.Tensor | None = None, smoothing: float = 0.0) -> LossFunction:
-    """The loss of that name, to be computed with class weights (K,) and label smoothing.
+    """The loss of that name, with class weights (K,) and label smoothing.
 
     Raises:
-        UnknownNameError: there is no such loss.
-        UsageError: label smoothing for another loss than the cross-entropy.
+        UnknownNameError: the name is unknown.
+        UsageError: label smoothing with another loss than cross-entropy.
     """
     find_loss(name)
     if smoothing and name != "cross-entropy":
-        raise UsageError(f"Label smoothing belongs to the loss cross-entropy, not to {name}; set it to 0.")
+        raise UsageError(f"Label smoothing works with the loss cross-entropy only, not with {name}; set it to 0.")
     return LossFunction(name, weights, smoothing)
 
 
 def batch_weight(labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    """What a batch counts for in a mean over several: its pictures, or the sum of their class weights; a scalar."""
+    """Weight of a batch in a mean over several: its number of pictures, or the sum of their class weights; a scalar."""
     return torch.tensor(float(len(labels)), device=labels.device) if weights is None else weights[labels].sum()
 
 
 def balanced_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:
-    """N / (K · nₖ) for each class: float32 (K,). A class without pictures gets 0: it has nothing to weigh."""
+    """Class weights N / (K · nₖ): float32 (K,). K counts the classes that have pictures; the others get 0."""
     counts = torch.bincount(labels, minlength=classes).float()
     present = (counts > 0).sum()
     return torch.where(counts > 0, counts.sum() / (present * counts.clamp(min=1)), torch.zeros_like(counts))

@@ -16,7 +16,7 @@ from pellucid.data import preprocessing as preparing
 from pellucid.data.splitting import with_validation
 from pellucid.errors import UsageError
 from pellucid.inference.building import load_weights, quick_order, try_out
-from pellucid.inference.predicting import as_tensor
+from pellucid.inference.forward import as_tensor
 from pellucid.networks.network import Declaration, Network, declaration
 from pellucid.records import Dataset, Model, NetworkSpecification, Preprocessing, Specification
 from pellucid.training.batches import Examples, batch_bounds

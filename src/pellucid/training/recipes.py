@@ -1,4 +1,4 @@
-"""Recipes: named training plans, as values that read as a difference from another. Imports no torch.
+"""Recipes: named settings of a training, written as differences from other recipes. Imports no torch.
 
 DEFAULT = Recipe()
 PLAIN = DEFAULT.but(optimizer="adam", schedule="constant")
@@ -14,47 +14,51 @@ from pellucid.errors import UnknownNameError, UsageError
 
 
 class Recipe(BaseModel):
-    """A training plan.
+    """The settings of a training.
 
     Attributes:
-        epochs: how often every training picture is seen.
-        batch_size: how many pictures one step learns from, at most; an epoch is cut into batches of nearly equal size.
+        epochs: number of passes over the training pictures.
+        batch_size: upper bound on the number of pictures in a step; the batches of an epoch are of nearly equal size.
         optimizer: a key of `pellucid.training.optimizers`: sgd, adagrad, rmsprop, adam, adamw, muon.
-        learning_rate: the highest one; the schedule lowers it.
-        bias_lr_scale, head_lr_scale: factors on the learning rate: of biases and normalisation layers; of the output
-            layer's weights.
-        momentum: of sgd and muon (Nesterov's); for adam and adamw the first of the two averages.
-        sgd_momentum: with muon, the momentum of what is no hidden weight.
-        normalise_kernels: with muon, whether hidden weights are kept at one norm.
-        weight_decay: how strongly weights are drawn to zero; biases and normalisation layers are left alone.
+        learning_rate: the highest learning rate; the schedule lowers it.
+        bias_lr_scale: factor on the learning rate of biases and normalisation layers.
+        head_lr_scale: factor on the learning rate of the output layer's weights.
+        momentum: Nesterov momentum of sgd and muon; β₁ of adam and adamw.
+        sgd_momentum: with muon, momentum of the parameters that muon leaves to SGD: all but hidden weights.
+        normalise_kernels: with muon, whether hidden weights are rescaled to a fixed norm at each step.
+        weight_decay: weight decay of weights; biases and normalisation layers have none.
         schedule: a key of `pellucid.training.schedules`: constant, step, cosine, one-cycle.
-        warmup: the share of all steps in which the learning rate rises from near zero.
-        step_epochs, step_factor: for `step`: every so many epochs the rate is multiplied by the factor.
-        gradient_clip: the largest norm that all gradients together may have; None for any.
-        loss: a key of `pellucid.training.losses`: cross-entropy, squared-error, hinge; None for the network's own.
-        label_smoothing: the share of each label that is spread over all classes (cross-entropy only).
-        class_weights: `balanced` weighs each class by the inverse of how often it occurs; None weighs all alike.
-        initialisation: a key of `pellucid.training.initialisation`; None for the network's own.
-        augmentation: what is done to training pictures, each as `name` or `name:amount`: shift:2, flip, rotate:10 ...
-        precision: `full` computes in float32; `mixed` in bfloat16 where the device is faster in it, with weights and
-            sums kept in float32, and as `full` elsewhere.
-        hard_fraction: the share of each batch to learn from: the pictures with the largest losses at that step.
-        ema_decay: the share of the past that an average of the weights keeps at each step; the average is what is
-            measured and kept. None keeps the weights themselves.
-        tta, tta_below: how a prediction looks again, mirrored (`flip`) or moved by a pixel (`shift`), where the
-            probability of its first look is below that; the model remembers it.
-        early_stopping: stop when validation has not got better for so many epochs; None never stops early.
-        keep: `best` keeps the epoch with the best validation accuracy, `last` the last one.
-        scaling: `unit`, `symmetric` or `standard`, of the preprocessing.
-        fit: `stretch`, `crop` or `pad`, for pictures of another size.
-        validation_fraction: the share of the training split that validation is carved from, where none is given.
-        split_seed: the seed of that carving; apart from the training's own, so that seeds are compared on one split.
-        backbone: a network that has learned before, whose weights are begun with: lite0, timm:NAME; None for none.
-        frozen: whether only the last layer learns, from what the backbone says of the pictures.
-        freeze_batchnorm: whether batch normalisation keeps the means and deviations that it begins with.
-        best_within: with a backbone, the seconds within which what fits is tried, and validation chooses.
-        balance_above_ratio: with `freeze_backbone`, weigh classes alike if the most frequent is at least this many
-            times as frequent as the rarest; None for never.
+        warmup: share of all steps in which the learning rate rises from near zero.
+        step_epochs: with the schedule `step`, number of epochs between two reductions of the learning rate.
+        step_factor: with the schedule `step`, factor of each reduction.
+        gradient_clip: largest norm of all gradients together; None does not clip.
+        loss: a key of `pellucid.training.losses`, such as cross-entropy, squared-error or hinge; None takes the
+            network's own.
+        label_smoothing: share of each label that is spread evenly over all classes (cross-entropy only).
+        class_weights: `balanced` weighs each class by the inverse of its frequency; None weighs all alike.
+        initialisation: a key of `pellucid.training.initialisation`; None takes the network's own.
+        augmentation: random changes to the training pictures, as `name` or `name:amount`: shift:2, flip, rotate:10.
+        precision: `full` computes in float32. `mixed` computes in bfloat16 on devices where that is faster, with
+            weights and sums in float32.
+        hard_fraction: share of each batch to learn from: the pictures with the largest losses in that step.
+        ema_decay: decay of the exponential moving average (EMA) of the weights, which is then validated and saved. None
+            uses the weights themselves.
+        tta: test-time augmentation (TTA): predictions are averaged over mirrored (`flip`) or slightly moved (`shift`)
+            copies of a picture. The model remembers it.
+        tta_below: use TTA only for pictures whose plain prediction has a probability below this.
+        early_stopping: stop if validation has not improved for this number of epochs; None never stops early.
+        keep: the epoch whose weights become the model: `best` on validation, or `last`.
+        scaling: scaling of pixel values: `unit`, `symmetric` or `standard`; see `Preprocessing`.
+        fit: how pictures of another size are resized: `stretch`, `crop` or `pad`.
+        validation_fraction: share of the training split that becomes validation, if the data have no validation split.
+        split_seed: seed of that split. It is not the training's seed, so that trainings with different seeds are
+            compared on one split.
+        backbone: a pretrained network to start from: lite0, timm:NAME; None starts from random weights.
+        freeze_backbone: whether only the last layer is trained, on the features of the backbone.
+        balance_above_ratio: with `freeze_backbone`, balance the classes if the most frequent one has at least this many
+            times the pictures of the rarest; None never does.
+        freeze_batchnorm: whether batch normalisation keeps its initial running statistics.
+        best_within: with a backbone, the number of seconds in which several methods are tried; validation chooses.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,17 +102,17 @@ class Recipe(BaseModel):
 
     @field_validator("augmentation", mode="before")
     @classmethod
-    def _as_list(cls, given: Any) -> Any:
-        """`flip`, and `flip,shift:2` in one word, are lists too; `none` is an empty one."""
-        if given is None or given in ("", "none"):
+    def _split_augmentation(cls, value: Any) -> Any:
+        """Splits a text such as `flip,shift:2`; `none` is an empty list."""
+        if value is None or value in ("", "none"):
             return ()
-        return tuple(word.strip() for word in given.split(",")) if isinstance(given, str) else given
+        return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
 
     def but(self, **changes: Any) -> Recipe:
-        """This recipe with some settings changed.
+        """A copy of this recipe with some settings changed.
 
         Raises:
-            UsageError: a setting that does not exist, or a value that it cannot have.
+            UsageError: a setting is unknown, or its value is invalid.
         """
         for name in changes:
             if name not in type(self).model_fields:
@@ -119,7 +123,7 @@ class Recipe(BaseModel):
             raise UsageError(_sentence(error)) from error
 
     def differences(self, other: Recipe | None = None) -> dict[str, Any]:
-        """What differs from another recipe (by default from `Recipe()`): {setting: value here}."""
+        """The settings that differ from another recipe, by default from `Recipe()`: {setting: value here}."""
         base = (other or Recipe()).model_dump()
         return {key: value for key, value in self.model_dump().items() if value != base[key]}
 
@@ -132,10 +136,10 @@ def _sentence(error: ValidationError) -> str:
 
 
 NO_NETWORK = (
-    "Which network? Give --network NAME (`pellucid networks` lists them), for example --network convnet. Only photos, "
-    "which are files in colour of more than 64 pixels, need none: they start from a backbone."
+    "Which network? Give --network NAME (`pellucid networks` lists them), for example --network convnet. Only photos "
+    "(files in colour of more than 64 pixels) need none: they start from a backbone."
 )
-"""What is said where a training lacks its network."""
+"""Error message for a training without a network."""
 
 _WHITENED: dict[str, Any] = {
     "optimizer": "muon",
@@ -158,27 +162,27 @@ _COLOUR: dict[str, Any] = {
 }
 
 RECIPES: dict[str, dict[str, Any]] = {
-    # The network's own recipe: what it declares as its difference from Recipe().
+    # The network's own recipe: the differences from Recipe() that it declares.
     "default": {},
-    # Photos: a backbone that stays as it is, and a last layer on what it says. See training/transfer/frozen.py.
+    # Photos: a frozen backbone, and a last layer on its features. See training/methods/features.py.
     "features": {"backbone": "lite0", "freeze_backbone": True, "fit": "crop", "scaling": "symmetric"},
-    # The same, and then all of the network at a low rate. See training/transfer/finetune.py.
+    # The same, then the whole network at a low learning rate. See training/methods/finetune.py.
     "finetune": {
         "backbone": "lite0",
         "fit": "crop",
         "scaling": "symmetric",
         "epochs": 4,
         "batch_size": 16,
-        # Of five tried on training photos alone: LOG.md, 2026-11-25.
+        # The best of five on validation photos: LOG.md, 2026-11-25.
         "learning_rate": 3e-5,
         "augmentation": ("flip",),
         "freeze_batchnorm": True,
         "validation_fraction": 0.2,
     },
-    # Nothing learned before: what a backbone is worth, to compare with.
+    # Without pretraining, to show what a backbone is worth.
     "scratch": {"fit": "crop", "epochs": 30, "batch_size": 32, "augmentation": ("flip",)},
-    # The recipes below are made for a network; the speed records' methods, each a setting of its own.
-    # Small grey pictures, 99 % on MNIST within seconds: one epoch.
+    # The recipes below are made for a network. They use the methods of the CIFAR-10 speed records, each as a setting.
+    # Small grey pictures: 99 % on MNIST within seconds, in one epoch.
     "fast": {
         **_WHITENED,
         "epochs": 1,
@@ -186,10 +190,10 @@ RECIPES: dict[str, dict[str, Any]] = {
         "learning_rate": 0.14,
         "warmup": 0.2,
         "head_lr_scale": 0.2,
-        # Half precision gains nothing with so few kernels; with it two seeds of 29 were off by two per cent and more.
+        # bfloat16 is no faster with so few kernels, and two seeds of 29 lost two per cent or more with it.
         "precision": "full",
     },
-    # Small grey pictures, as good as it gets.
+    # Small grey pictures, for the highest accuracy.
     "best": {
         **_WHITENED,
         "epochs": 12,
@@ -201,11 +205,11 @@ RECIPES: dict[str, dict[str, Any]] = {
         "augmentation": ("rotate:12", "zoom:0.12", "shift:2"),
         "tta": ("shift",),
     },
-    # Small colour pictures, 90 % on CIFAR-10 soon. A further look changes no surer answer for the better: LOG.md.
+    # Small colour pictures, 90 % on CIFAR-10 quickly. TTA does not improve predictions above 0.9: LOG.md.
     "quick": {**_WHITENED, **_COLOUR, "epochs": 3, "validation_fraction": 0.02, "tta_below": 0.9},
     # Small colour pictures, 94 % on CIFAR-10.
     "record": {**_WHITENED, **_COLOUR, "epochs": 12, "validation_fraction": 0.02},
-    # What a first tutorial does: Adam at a constant rate, pixels from 0 to 1, the last epoch.
+    # As in a first tutorial: Adam at a constant rate, pixels from 0 to 1, weights of the last epoch.
     "plain": {
         "batch_size": 100,
         "optimizer": "adam",
@@ -217,7 +221,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "keep": "last",
     },
 }
-"""Named recipes, each as its difference from the network's own."""
+"""Named recipes, each as its difference from the network's own recipe."""
 
 RECIPE_NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "fast": ("whitened-convnet", {"widths": [16, 32, 64], "patch": 4, "stride": 2, "directions": 8}),
@@ -225,14 +229,14 @@ RECIPE_NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "quick": ("whitened-convnet", {"widths": [64, 128, 256]}),
     "record": ("whitened-convnet", {}),
 }
-"""The network that a recipe is made for, with its settings; any other may be named instead."""
+"""Recipe → the network that it is made for, and its settings. Users may choose another."""
 
 
 def named_recipe(name: str, network: dict[str, Any] | None = None) -> Recipe:
-    """The recipe of that name for a network whose own differences are `network`.
+    """The recipe of that name, for a network whose own recipe has the differences `network`.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: the name is unknown.
     """
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)

@@ -1,6 +1,6 @@
-"""Learning rules, by name: how a network changes after a batch.
+"""Learning rules, by name: how a network is updated after a batch.
 
-A network declares its rule. Most learn by gradient descent; a rule of another kind is one more class here.
+A network declares its rule. Most use gradient descent; another rule is one more class in this module.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pellucid.training.recipes import Recipe
 
 
 class Rule(Protocol):
-    """How a network changes after a batch. `weights` (K,) are those that the loss gives the classes, where it does.
+    """Updates a network after a batch. `weights` are the class weights (K,) of the loss, if it has any.
 
     Attributes:
         unused_settings: settings of a recipe that it ignores, each with the value that describes what it does.
@@ -41,22 +41,22 @@ class Rule(Protocol):
     def step(
         self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Learns from one batch, preprocessed (N, C, H, W), and gives (the mean loss, how many were right) before it.
+        """Learns from one preprocessed batch (N, C, H, W). Returns its mean loss and number correct before the step.
 
-        Where several processes share the batch, each is given its part, and both numbers are of the whole.
+        If several processes share the batch, each passes its part, and gets both numbers for the whole batch.
         """
         ...
 
     def evaluation_weights(self) -> AbstractContextManager[None]:
-        """Within it, the network has the weights that are measured and kept: an average, for some rules."""
+        """A block in which the network has the weights to validate and save, which may be an average."""
         ...
 
     def state(self) -> dict[str, np.ndarray]:
-        """A copy of what it remembers between batches, beside the network."""
+        """A copy of the state that it keeps between batches, besides the network."""
         ...
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Takes up what `state` gave. The network has its weights of that moment already."""
+        """Restores what `state` returned. The network already has its weights of that moment."""
         ...
 
 
@@ -80,9 +80,9 @@ class GradientDescent:
     def step(
         self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        everything = None
+        whole_batch = None
         if self.hard_fraction < 1:
-            inputs, labels, everything = self._hardest(inputs, labels)
+            inputs, labels, whole_batch = self._select_hardest(inputs, labels)
         with computing(self.precision, inputs.device):
             outputs = self.network(inputs)
         outputs = outputs.float()
@@ -90,49 +90,50 @@ class GradientDescent:
         for parameter in self.network.parameters():
             parameter.grad = None
         loss.backward()
-        shown = everything or (loss.detach(), (outputs.detach().argmax(dim=1) == labels).sum())
-        found = current_group().average_gradients(self.network, shown[0], batch_weight(labels, self.weights), shown[1])
+        mean, correct = whole_batch or (loss.detach(), (outputs.detach().argmax(dim=1) == labels).sum())
+        result = current_group().average_gradients(self.network, mean, batch_weight(labels, self.weights), correct)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         self.optimizer.step(learning_rate)
         if self.average is not None:
             self.average.update()
-        return found
+        return result
 
     @torch.no_grad()
-    def _hardest(
+    def _select_hardest(
         self, inputs: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-        """The pictures of a batch with the largest losses, and of the whole batch the mean loss and how many are right.
+        """The pictures of a batch with the largest losses, and the mean loss and number correct of the whole batch.
 
-        After Jiang et al. 2019, "Accelerating deep learning by focusing on the biggest losers" (arXiv:1910.00762). A
-        look at all costs a forward pass; going back, which is left out for the others, costs twice as much. Of several
-        processes, each takes the hardest of its own part.
+        After Jiang et al. 2019, "Accelerating deep learning by focusing on the biggest losers" (arXiv:1910.00762). The
+        selection costs a forward pass and saves the backward pass of the other pictures, which costs twice as much.
+        With several processes, each selects from its own part.
         """
-        modes = [(part, part.training) for part in self.network.modules()]
-        self.network.eval()  # a look leaves running statistics alone, and drops nothing out
+        modes = [(module, module.training) for module in self.network.modules()]
+        self.network.eval()  # without updating running statistics, and without dropout
         with computing(self.precision, inputs.device):
             outputs = self.network(inputs).float()
-        for part, mode in modes:
-            part.training = mode
+        for module, mode in modes:
+            module.training = mode
         losses = self.loss.per_sample(outputs, labels)
-        # Two at least, since batch normalisation takes averages; in the order in which they stood.
-        kept = losses.topk(min(len(labels), max(2, math.ceil(self.hard_fraction * len(labels))))).indices.sort().values
-        whole = (self.loss(outputs, labels), (outputs.argmax(dim=1) == labels).sum())
-        return inputs[kept], labels[kept], whole
+        # At least two, since batch normalisation takes averages; in their original order.
+        count = min(len(labels), max(2, math.ceil(self.hard_fraction * len(labels))))
+        indices = losses.topk(count).indices.sort().values
+        whole_batch = (self.loss(outputs, labels), (outputs.argmax(dim=1) == labels).sum())
+        return inputs[indices], labels[indices], whole_batch
 
     def evaluation_weights(self) -> AbstractContextManager[None]:
         return nullcontext() if self.average is None else self.average.applied()
 
     def state(self) -> dict[str, np.ndarray]:
-        found = {
+        tensors = {
             f"{number}/{key}": value
             for number, parameter in enumerate(self.optimizer.parameters)
             for key, value in self.optimizer.state.get(parameter, {}).items()
         }
         if self.average is not None:
-            found |= {f"average/{name}": value for name, value in self.average.weights.items()}
-        return {name: value.detach().cpu().numpy().copy() for name, value in found.items()}
+            tensors |= {f"average/{name}": value for name, value in self.average.weights.items()}
+        return {name: value.detach().cpu().numpy().copy() for name, value in tensors.items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         parameters = self.optimizer.parameters
@@ -145,7 +146,7 @@ class GradientDescent:
                 continue
             parameter = parameters[int(number)]
             if value.shape == parameter.shape:
-                # In the memory order of the parameter, which fused steps rely on.
+                # In the memory order of the parameter, which fused optimiser steps rely on.
                 value = torch.empty_like(parameter, requires_grad=False, dtype=value.dtype).copy_(value)
             self.optimizer.state.setdefault(parameter, {})[key] = value.to(parameter.device)
 
@@ -153,8 +154,8 @@ class GradientDescent:
 class PerceptronRule:
     """Rosenblatt's rule, for `pellucid.networks.perceptron`: w ← w + η t x for each unit that is on the wrong side.
 
-    A batch's mends are added up. Where the network is averaged, its weights are the mean of those after every step so
-    far, and learning goes on from the last ones.
+    The updates of a batch are summed. An averaged perceptron has the mean of its weights after every step so far, and
+    goes on learning from the last ones.
     """
 
     unused_settings: ClassVar[Mapping[str, Any]] = {
@@ -175,12 +176,10 @@ class PerceptronRule:
 
     def __init__(
         self, network: nn.Module, recipe: Recipe, loss: LossFunction, weights: torch.Tensor | None = None
-    ) -> None:  # the recipe and the weights are the protocol's
+    ) -> None:  # the protocol has a recipe and weights, which this rule does not use
         del recipe, weights
         if not isinstance(network, Perceptron):
-            raise UsageError(
-                f"The perceptron rule belongs to the perceptron; {type(network).__name__} has no such units."
-            )
+            raise UsageError(f"The perceptron rule trains the network perceptron only, not {type(network).__name__}.")
         self.network = network
         self.loss = loss
         self.weight = network.units.weight.detach().clone()
@@ -196,27 +195,27 @@ class PerceptronRule:
         z = x @ self.weight.T + self.bias
         units = z.shape[1]
         # A single unit fires for the second of two classes.
-        wanted = functional.one_hot(labels, units) if units > 1 else labels[:, None]
-        signs = 2.0 * wanted - 1
-        mends = torch.where(signs * z <= 0, signs, 0.0)
+        targets = functional.one_hot(labels, units) if units > 1 else labels[:, None]
+        signs = 2.0 * targets - 1
+        updates = torch.where(signs * z <= 0, signs, 0.0)
         outputs = z if units > 1 else torch.cat([-z, z], dim=1)
-        count = batch_weight(labels, None)
-        right = (outputs.argmax(dim=1) == labels).sum()
-        mend, bias, loss, count, right = current_group().all_reduce(
-            [mends.T @ x, mends.sum(dim=0), self.loss(outputs, labels) * count, count, right.float()]
+        weight = batch_weight(labels, None)
+        correct = (outputs.argmax(dim=1) == labels).sum()
+        weight_update, bias_update, loss, weight, correct = current_group().all_reduce(
+            [updates.T @ x, updates.sum(dim=0), self.loss(outputs, labels) * weight, weight, correct.float()]
         )
-        self.weight += learning_rate * mend
-        self.bias += learning_rate * bias
+        self.weight += learning_rate * weight_update
+        self.bias += learning_rate * bias_update
         self.steps += 1
         self.total_weight += self.weight
         self.total_bias += self.bias
         averaged = self.network.averaged
         self.network.units.weight.copy_(self.total_weight / self.steps if averaged else self.weight)
         self.network.units.bias.copy_(self.total_bias / self.steps if averaged else self.bias)
-        return loss / count, right.long()
+        return loss / weight, correct.long()
 
     def evaluation_weights(self) -> AbstractContextManager[None]:
-        return nullcontext()  # the network's weights are the average already
+        return nullcontext()  # the network already has the average
 
     def state(self) -> dict[str, np.ndarray]:
         tensors = (self.weight, self.bias, self.total_weight, self.total_bias, torch.tensor(self.steps))
@@ -237,7 +236,7 @@ def find_rule(name: str) -> type[Rule]:
     """The learning rule of that name.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: the name is unknown.
     """
     if name not in RULES:
         raise UnknownNameError("learning rule", name, RULES)

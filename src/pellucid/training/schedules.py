@@ -1,4 +1,4 @@
-"""Learning-rate schedules: from a step to a factor of the highest rate. Plain arithmetic, no state, no torch."""
+"""Learning-rate schedules: functions from a step to a factor on the highest rate, without state or torch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pellucid.training.recipes import Recipe
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training is.
+    """How far a training is.
 
     Attributes:
-        done: the share of the steps after the warm-up that are done, 0 to 1.
-        epoch: how many epochs are finished.
+        done: share of the steps after the warm-up that are done, 0 to 1.
+        epoch: number of finished epochs.
     """
 
     done: float
@@ -34,23 +34,23 @@ SCHEDULES: dict[str, Schedule] = {
     # A staircase: every `step_epochs` epochs the rate is multiplied by `step_factor`.
     "step": lambda recipe, progress: recipe.step_factor ** (progress.epoch // recipe.step_epochs),
 }
-"""From a name to a function that gives a factor from 0 to 1."""
+"""Name → function that returns a factor between 0 and 1."""
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of a step (counted from 0) of a training of `recipe.epochs` epochs.
+    """The learning rate of a step (counted from 0) in a training of `recipe.epochs` epochs.
 
-    It rises in a straight line over the warm-up, reaches `recipe.learning_rate`, then follows the schedule.
+    It rises linearly to `recipe.learning_rate` during the warm-up, then follows the schedule.
 
     Raises:
-        UnknownNameError: there is no such schedule.
+        UnknownNameError: the schedule is unknown.
     """
     factor = find_schedule(recipe.schedule)
     total = recipe.epochs * steps_per_epoch
-    rising = round(recipe.warmup * total)
-    if step < rising:
-        return recipe.learning_rate * (step + 1) / rising
-    done = (step - rising) / max(total - rising, 1)
+    warmup_steps = round(recipe.warmup * total)
+    if step < warmup_steps:
+        return recipe.learning_rate * (step + 1) / warmup_steps
+    done = (step - warmup_steps) / max(total - warmup_steps, 1)
     return recipe.learning_rate * factor(recipe, Progress(done, step // steps_per_epoch))
 
 
@@ -58,7 +58,7 @@ def find_schedule(name: str) -> Schedule:
     """The schedule of that name.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: the name is unknown.
     """
     if name not in SCHEDULES:
         raise UnknownNameError("schedule", name, SCHEDULES)

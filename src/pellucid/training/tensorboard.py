@@ -1,7 +1,7 @@
-"""The curves of a training as TensorBoard's event files: a callback. Importing this module imports no torch.
+"""A callback that writes the training curves for TensorBoard. Importing this module imports no torch.
 
-TensorBoard (https://www.tensorflow.org/tensorboard) is an extra: `pip install "pellucid[tensorboard]"`. To look at the
-curves, while they grow or afterwards: `tensorboard --logdir runs`.
+TensorBoard (https://www.tensorflow.org/tensorboard) is an extra: `pip install "pellucid[tensorboard]"`. To see the
+curves, during the training or later: `tensorboard --logdir runs`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pellucid.training.callbacks import Callback
 from pellucid.training.history import History
 
 FOLDER = "tensorboard"
-"""What the folder of the event files is called, within the run folder."""
+"""Name of the folder of the event files within the run folder."""
 
 TAGS = {
     "train_loss": "loss/train",
@@ -25,14 +25,14 @@ TAGS = {
     "validation_accuracy": "accuracy/validation",
     "learning_rate": "learning_rate",
 }
-"""From a column of the history to its curve. What stands before the slash is the panel that it is drawn in."""
+"""Column of the history → curve. The part before the slash is the panel of the curve."""
 
 
 class TensorBoard(Callback):
     """Writes one point per epoch and curve, at the epoch's number.
 
     Args:
-        folder: where the event files go; None takes `tensorboard/` in the run folder.
+        folder: folder of the event files; None takes `tensorboard/` in the run folder.
 
     Raises:
         UsageError: TensorBoard is not installed.
@@ -40,20 +40,17 @@ class TensorBoard(Callback):
 
     def __init__(self, folder: str | Path | None = None) -> None:
         if importlib.util.find_spec("tensorboard") is None:
-            raise UsageError(
-                "Curves for TensorBoard need TensorBoard, which is not installed. "
-                'Install it with: pip install "pellucid[tensorboard]".'
-            )
+            raise UsageError('TensorBoard is not installed. Install it with: pip install "pellucid[tensorboard]".')
         self.folder = None if folder is None else Path(folder)
         self.writer: Any = None
 
     def on_folder(self, path: Path) -> None:
         if self.folder is None:
-            # There from the start: by it a training that goes on knows that its curves are wanted.
+            # Made at the start: a resumed training writes curves if the folder is there.
             self.folder = atomic.make_folder(path / FOLDER)
 
     def on_resumed(self, step: int, history: History) -> None:  # noqa: ARG002 (the protocol's name)
-        for row in history.rows:  # a training that was killed may have kept an epoch before its points were written
+        for row in history.rows:  # a kill may fall between the checkpoint of an epoch and its points
             self.on_epoch(row)
 
     def on_epoch(self, row: dict[str, Any]) -> None:
@@ -62,7 +59,7 @@ class TensorBoard(Callback):
         for column, tag in TAGS.items():
             if row.get(column) is not None:
                 self.writer.add_scalar(tag, row[column], row["epoch"])
-        self.writer.flush()  # who follows a training wants to see the epoch when it ends
+        self.writer.flush()  # so that each epoch shows at once
 
     def on_end(self, summary: dict[str, Any]) -> None:  # noqa: ARG002 (the protocol's name)
         if self.writer is not None:
@@ -70,10 +67,10 @@ class TensorBoard(Callback):
             self.writer = None
 
     def _open(self, epoch: int) -> Any:
-        """The writer; only now, so that a training that fails before its first epoch leaves nothing behind."""
+        """The writer, made as late as this so that a training that fails before its first epoch leaves no file."""
         from torch.utils.tensorboard import SummaryWriter
 
         if self.folder is None:
-            raise UsageError("Where should the event files go? Give TensorBoard(folder), or train into a run folder.")
-        # Of a training that goes on after a break, the points from here on replace those that were written before it.
+            raise UsageError("TensorBoard needs a folder. Give TensorBoard(folder), or train into a run folder.")
+        # In a resumed training, the points from this epoch on replace those of the interrupted run.
         return SummaryWriter(str(self.folder), purge_step=epoch)

@@ -244,7 +244,7 @@ class _Job:
         folder.write_plan(self.record)
 
     def _measure(self, folder: RunFolder, since: float) -> None:
-        """Measures batch size and epochs, if the plan leaves them open; from then on they are fixed, in `run.json` too."""
+        """Measures batch size and epochs, if the plan leaves them open. From then on they are fixed."""
         processes.set_threads(self.record.threads)
         plan, planned = measure_settings(
             self.data,

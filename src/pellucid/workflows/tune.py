@@ -21,7 +21,7 @@ import torch
 
 from pellucid.data import load
 from pellucid.data.splitting import with_validation
-from pellucid.errors import TrainingError, UnknownNameError, UsageError
+from pellucid.errors import DivergenceError, UnknownNameError, UsageError
 from pellucid.records import Dataset, Findings, Model
 from pellucid.records.paths import command_line, expand_user, require_utf8
 from pellucid.records.quantities import parse_time
@@ -327,9 +327,7 @@ class _Trials:
             state = "diverged" if training.stop_reason else "finished"
         except PrunedError:
             state = "pruned"
-        except TrainingError as error:
-            if "stopped being a number" not in str(error):
-                raise
+        except DivergenceError:
             state = "diverged"
         rows = callback.history.rows
         best = None if not rows else callback.history.best() if self.plan.recipe.keep == "best" else rows[-1]

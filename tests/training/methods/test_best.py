@@ -60,10 +60,20 @@ def test_killed_it_goes_on_and_makes_as_many_epochs_as_it_planned(data, tmp_path
     watch, again = Kill(), Kill()
     whole = learn(data, make_plan(data, **settings), progress=False, callbacks=[watch])
     with pytest.raises(Killed):
-        learn(data, make_plan(data, **settings), progress=False, checkpoints=Checkpoints(tmp_path), callbacks=[Kill(after=1)])
+        learn(
+            data,
+            make_plan(data, **settings),
+            progress=False,
+            checkpoints=Checkpoints(tmp_path),
+            callbacks=[Kill(after=1)],
+        )
     monkeypatch.setattr(best_within, "MOST_EPOCHS", 1)  # a machine that has become slower
     resumed = learn(
-        data, make_plan(data, **settings), progress=False, checkpoints=Checkpoints(tmp_path, resume=True), callbacks=[again]
+        data,
+        make_plan(data, **settings),
+        progress=False,
+        checkpoints=Checkpoints(tmp_path, resume=True),
+        callbacks=[again],
     )
     assert resumed.model.sha256 == whole.model.sha256
     assert again.made == watch.made / 2

@@ -6,14 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
-from pellucid.training.methods.choice import are_photos, settle
 
 import pellucid
 from pellucid.errors import DataError, UnknownNameError, UsageError
 from pellucid.inference import build
 from pellucid.records import Model, PictureFiles, Split
 from pellucid.training.methods import features
-from pellucid.training.plan import make_plan
+from pellucid.training.plan import are_photos, make_plan
 from pellucid.training.recipes import named_recipe
 from pellucid.training.training import learn
 
@@ -110,11 +109,11 @@ def test_one_readable_class_is_none(data):
 
 
 def test_many_pictures_are_sampled_to_choose_by(monkeypatch):
-    monkeypatch.setattr(features, "MOST_TO_CHOOSE_BY", 10)
+    monkeypatch.setattr(features, "MOST_IN_CROSS_VALIDATION", 10)
     generator = np.random.default_rng(0)
     labels = np.arange(40) % 2
     train = Split("train", np.zeros((40, 3, 2, 2), np.uint8), labels, ("a", "b"))
-    learned = features.last_layer(generator.normal(size=(40, 6)) + labels[:, None], train, named_recipe("features"), 0)
+    learned = features.fit_head(generator.normal(size=(40, 6)) + labels[:, None], train, named_recipe("features"), 0)
     assert learned.held_out == 10
 
 
@@ -155,7 +154,7 @@ def test_small_or_grey_pictures_are_no_photos(data, photos, tmp_path):
     gone = Split("train", PictureFiles((tmp_path / "gone.png",)), np.array([0]), ("a", "b"))
     assert not are_photos(pellucid.Dataset("gone", {"train": gone}))
     with pytest.raises(UsageError, match="Only photos, which are files in colour of more than 64 pixels"):
-        settle(pellucid.load("digits"), None, "default", started=False, changes={})
+        make_plan(pellucid.load("digits"))
 
 
 def test_photos_within_larger_files_are_photos_too(photos, tmp_path):

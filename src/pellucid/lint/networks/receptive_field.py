@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pellucid.insight import layer_kinds
+from pellucid.inference import layer_kinds
 from pellucid.lint.networks import calls
 from pellucid.lint.networks.evidence import Evidence
 from pellucid.lint.networks.recording import Call

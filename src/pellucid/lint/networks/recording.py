@@ -16,16 +16,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from pellucid.insight import layer_kinds
+from pellucid.inference import hooks, layer_kinds
+from pellucid.inference.hooks import OperationWatcher, module_stack, operation_name, tensors_in
 
 _MARK = "_pellucid_call"
-_OURS = str(Path(__file__).resolve())
+_OURS = {str(Path(__file__).resolve()), str(Path(hooks.__file__).resolve())}
 _TORCH = str(Path(torch.__file__).resolve().parent)
-_SAME = {"iadd": "add", "radd": "add", "isub": "sub", "rsub": "sub", "imul": "mul", "rmul": "mul"} | dict.fromkeys(
-    ("truediv", "itruediv", "rtruediv", "divide", "true_divide"), "div"
-)
 
 
 @dataclass(frozen=True)
@@ -104,27 +101,19 @@ def record(network: nn.Module, pictures: torch.Tensor, *, measure: bool = False)
         measure: whether the spread of what layers with weights take and give is measured.
     """
     names = {id(one): name for name, one in network.named_parameters()}
-    path: list[tuple[str, nn.Module]] = []
-    hooks = []
-    for name, part in network.named_modules():
-        hooks.append(part.register_forward_pre_hook(lambda part, _, name=name: path.append((name, part))))
-        hooks.append(part.register_forward_hook(lambda *_: path.pop() and None))
     begin = Call("input", shape=tuple(pictures.shape))
     # A copy, since a network may work in place, which torch refuses on what gradients are asked for.
     given = pictures.detach().requires_grad_().clone()
     setattr(given, _MARK, begin)
-    recorder = _Recorder(names, path, begin, measure=measure)
-    try:
+    with module_stack(network) as stack:
+        recorder = _Recorder(names, stack, begin, measure=measure)
         with torch.enable_grad(), recorder:
             outputs = network(given)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    last = [mark for one in _tensors(outputs) if (mark := getattr(one, _MARK, None)) is not None]
+    last = [mark for one in tensors_in(outputs) if (mark := getattr(one, _MARK, None)) is not None]
     return Recording(recorder.calls, outputs, last, recorder.unregistered)
 
 
-class _Recorder(TorchFunctionMode):
+class _Recorder(OperationWatcher):
     def __init__(self, names: dict[int, str], path: list[tuple[str, nn.Module]], begin: Call, *, measure: bool) -> None:
         super().__init__()
         self.names = names
@@ -136,46 +125,45 @@ class _Recorder(TorchFunctionMode):
         self._kept: list[torch.Tensor] = []  # so that the identity of a parameter stays its own
         self._of_parameters: dict[int, frozenset[str]] = {}
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+    def before(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:  # noqa: ARG002
         inputs, parameters = self._sources(args, kwargs)
-        before = _spread_of_input(args) if self.measure and parameters else None
-        result = func(*args, **kwargs)
-        function = _name(func)
-        results = [args[0]] if function == "setitem" else list(_tensors(result))
+        return inputs, parameters, _spread_of_input(args) if self.measure and parameters else None
+
+    def after(self, function: Any, args: Any, kwargs: dict[str, Any], result: Any, noted: Any) -> None:
+        inputs, parameters, spread_before = noted
+        name = operation_name(function)
+        results = [args[0]] if name == "setitem" else list(tensors_in(result))
         if not results:
-            return result
+            return
         if not inputs:
-            for one in results:
-                if parameters:
-                    self._kept.append(one)
-                    self._of_parameters[id(one)] = parameters
-            return result
+            for tensor in results if parameters else ():
+                self._kept.append(tensor)
+                self._of_parameters[id(tensor)] = parameters
+            return
         call = Call(
-            function,
+            name,
             self._place(),
             tuple(dict.fromkeys(inputs)),
             parameters,
-            tuple(self._described(one) for one in args),
-            {key: self._described(one) for key, one in kwargs.items()},
+            tuple(self._described(argument) for argument in args),
+            {key: self._described(argument) for key, argument in kwargs.items()},
             tuple(results[0].shape),
         )
-        for one in call.inputs:
-            one.consumers.append(call)
-        if self.measure and parameters and before is not None:
-            for one in call.inputs[:1]:
-                one.spread = before
+        for source in call.inputs:
+            source.consumers.append(call)
+        if self.measure and parameters and spread_before is not None:
+            for source in call.inputs[:1]:
+                source.spread = spread_before
             _measure(call, results[0])
-        for one in results:
-            setattr(one, _MARK, call)
+        for tensor in results:
+            setattr(tensor, _MARK, call)
         self.calls.append(call)
-        return result
 
     def _sources(self, args: Any, kwargs: Any) -> tuple[list[Call], frozenset[str]]:
         """The calls that gave the tensors among the arguments, and the parameters among them."""
         inputs: list[Call] = []
         parameters: set[str] = set()
-        for one in _tensors((args, list(kwargs.values()))):
+        for one in tensors_in((args, list(kwargs.values()))):
             mark = getattr(one, _MARK, None)
             if mark is not None:
                 inputs.append(mark)
@@ -222,7 +210,7 @@ def _measure(call: Call, result: torch.Tensor) -> None:
 
 
 def _spread_of_input(args: Any) -> float | None:
-    first = next((one for one in _tensors(args) if hasattr(one, _MARK)), None)
+    first = next((one for one in tensors_in(args) if hasattr(one, _MARK)), None)
     return None if first is None else _spread(first)
 
 
@@ -230,20 +218,6 @@ def _spread(tensor: torch.Tensor) -> float | None:
     if not tensor.is_floating_point() or tensor.dim() < 2 or len(tensor) < 2:
         return None
     return float(tensor.detach().float().var(dim=0).mean().sqrt())
-
-
-def _name(func: Any) -> str:
-    name = getattr(func, "__name__", type(func).__name__)
-    if name == "__get__":
-        name = getattr(getattr(func, "__self__", None), "__name__", name)
-    name = name.strip("_")
-    return _SAME.get(name, name)
-
-
-def _tensors(given: Any) -> Iterator[torch.Tensor]:
-    for one in _flat(given):
-        if isinstance(one, torch.Tensor):
-            yield one
 
 
 def _flat(given: Any) -> Iterator[Any]:
@@ -261,7 +235,7 @@ def _line() -> str:
     frame = sys._getframe(1)  # noqa: SLF001 (Python's own way to walk up the stack)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(_TORCH) and file != _OURS and not file.startswith("<"):
+        if not file.startswith(_TORCH) and file not in _OURS and not file.startswith("<"):
             return f"{Path(file).name}:{frame.f_lineno}"
         frame = frame.f_back
     return ""

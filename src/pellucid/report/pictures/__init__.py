@@ -26,7 +26,7 @@ PICTURES = {
     "class-grid": "pellucid.report.pictures.class_grid",
     "confusion-matrix": "pellucid.report.pictures.confusion",
     "embedding": "pellucid.report.pictures.embedding",
-    "exciting": "pellucid.report.pictures.top_activations",
+    "top-activations": "pellucid.report.pictures.top_activations",
     "feature-maps": "pellucid.report.pictures.feature_maps",
     "film": "pellucid.report.pictures.film",
     "filters": "pellucid.report.pictures.filters",
@@ -36,8 +36,8 @@ PICTURES = {
     "operation": "pellucid.report.pictures.operation",
     "picture-rows": "pellucid.report.pictures.rows",
     "pictures": "pellucid.report.pictures.cells",
-    "reasons": "pellucid.report.pictures.explain",
-    "separation": "pellucid.report.pictures.linear_probe",
+    "explanation": "pellucid.report.pictures.explanation",
+    "linear-probe": "pellucid.report.pictures.linear_probe",
 }
 """From what a figure says it is to the module whose `png` draws it."""
 

@@ -1,7 +1,7 @@
 """The method `finetune`: a linear head on a frozen backbone, then the whole network from there, at low rates.
 
-Both leave out the validation pictures, which choose the epoch. The head alone, before the first epoch, competes with the
-epochs: fine-tuning is kept only if it helps.
+Both leave out the validation pictures, which choose the epoch. The head alone, before the first epoch, competes with
+the epochs: fine-tuning is kept only if it helps.
 """
 
 from __future__ import annotations

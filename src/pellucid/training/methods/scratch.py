@@ -14,7 +14,7 @@ from torch import nn
 from pellucid.inference.building import load_weights, weights_of
 from pellucid.inference.device import choose
 from pellucid.inference.device import notes as device_notes
-from pellucid.inference.predicting import forward
+from pellucid.inference.forward import forward
 from pellucid.networks import custom
 from pellucid.networks.network import count_parameters
 from pellucid.records import Dataset, Model
@@ -22,7 +22,7 @@ from pellucid.statistics.calibration import fit_temperature
 from pellucid.training import processes
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
-from pellucid.training.loop import Outcome, fit
+from pellucid.training.loop import Learner, Outcome, fit
 from pellucid.training.losses import find_loss
 from pellucid.training.plan import ResolvedPlan
 from pellucid.training.preparation import Prepared, prepare
@@ -96,13 +96,13 @@ class _Snapshots:
 
 
 class _ModelEvents:
-    """Turns the loop's events `kept` and `weights` into `best` and `model`, which callbacks handle."""
+    """Turns the loop's events `chosen` and `weights` into `best` and `model`, which callbacks handle."""
 
     def __init__(self, callbacks: Callbacks, snapshots: _Snapshots) -> None:
         self.callbacks = callbacks
         self.snapshots = snapshots
 
-    def on_kept(self, outcome: Outcome) -> None:
+    def on_chosen(self, outcome: Outcome) -> None:
         self.callbacks.notify("best", self.snapshots.chosen(outcome))
 
     def on_weights(self, outcome: Outcome, weights: dict[str, np.ndarray]) -> None:
@@ -119,18 +119,17 @@ def _fit(prepared: Prepared, snapshots: _Snapshots, callbacks: Callbacks, checkp
     summary: dict[str, Any] = {"chosen_epoch": 0, "interrupted": True}
     try:
         callbacks.notify("start", prepared.overview())
-        outcome = fit(
-            prepared.module,
-            prepared.rule,
-            prepared.train,
-            prepared.validation,
-            prepared.specification.preprocessing,
-            prepared.recipe,
+        learner = Learner(
+            network=prepared.module,
+            rule=prepared.rule,
+            train=prepared.train,
+            validation=prepared.validation,
+            preprocessing=prepared.specification.preprocessing,
+            recipe=prepared.recipe,
             loss=prepared.loss,
             seed=prepared.plan.record.seed,
-            callbacks=callbacks,
-            checkpoints=checkpoints,
         )
+        outcome = fit(learner, callbacks, checkpoints)
         summary = {"chosen_epoch": outcome.chosen_epoch, "interrupted": outcome.interrupted}
         return outcome
     finally:

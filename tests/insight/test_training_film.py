@@ -8,7 +8,7 @@ import pytest
 import pellucid
 from pellucid import insight
 from pellucid.errors import MissingDataError, UnknownNameError, UsageError
-from pellucid.insight.film import snapshots
+from pellucid.insight.training_film import snapshots
 from pellucid.records import Findings, Model
 from pellucid.training.callbacks import Snapshots
 
@@ -77,5 +77,5 @@ def test_mistakes(run, tmp_path):
         insight.film(tmp_path, "digits:3")
     with pytest.raises(UnknownNameError, match="There is no convolution named 'c9'"):
         insight.film(run[0], "digits:3", layer="c9")
-    with pytest.raises(UsageError, match="Where should the snapshots go"):
+    with pytest.raises(UsageError, match="Snapshots need a folder"):
         Snapshots().on_model(0, run[1])

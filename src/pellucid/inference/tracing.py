@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from pellucid.insight import layer_kinds
-from pellucid.insight.multiply_adds import counter, multiply_adds
+from pellucid.inference import layer_kinds
+from pellucid.inference.hooks import first_tensor, hooked
+from pellucid.inference.multiply_adds import counter, multiply_adds
 
 
 @dataclass(frozen=True)
@@ -83,18 +84,12 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Trace:
     """Runs one black picture of `shape` (C, H, W) through a network in evaluation mode, and notes its layers."""
     found = _layers(module)
     runs: list[tuple[str, nn.Module, tuple[Any, ...], Any]] = []
-    hooks = [
-        layer.register_forward_hook(
-            lambda layer, inputs, output, name=name: runs.append((name, layer, inputs, tensor_of(output)))
-        )
-        for name, layer in found.items()
-    ]
-    try:
-        with torch.no_grad(), counter() as seen:
-            module(torch.zeros(1, *shape))
-    finally:
-        for hook in hooks:
-            hook.remove()
+
+    def keep(name: str, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        runs.append((name, layer, inputs, first_tensor(output)))
+
+    with hooked(found, after=keep), torch.no_grad(), counter() as seen:
+        module(torch.zeros(1, *shape))
     known: set[int] = set()
     times: Counter[str] = Counter()
     layers: list[Layer] = []
@@ -138,13 +133,6 @@ def _with_their_neighbours(layers: list[Layer]) -> list[Layer]:
         else layer
         for layer in layers
     ]
-
-
-def tensor_of(output: Any) -> Any:
-    """The tensor that a layer gave; the first one where it gave several."""
-    if isinstance(output, (tuple, list)) and output:
-        return tensor_of(output[0])
-    return output
 
 
 def _layers(module: nn.Module) -> dict[str, nn.Module]:

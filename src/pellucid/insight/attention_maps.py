@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
 
 from pellucid.data import preprocessing as preparing
 from pellucid.errors import UsageError
-from pellucid.inference.building import build
+from pellucid.inference.hooks import OperationWatcher
 from pellucid.inference.probabilities import probabilities
+from pellucid.inference.runner import runner
 from pellucid.insight.attribution import grid_of
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.selection import pick
-from pellucid.insight.summary import name_of
 from pellucid.records import Figure, Model
 
 ROWS, HEADS = 6, 8
@@ -37,11 +37,12 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
     Raises:
         UsageError: the network has no attention over the whole picture; there is no such picture.
     """
-    module = build(model, network)
+    run = runner(model, network)
+    module = run.module
     said = model.specification
     split, name = pick(picture, said)
     pixels = np.asarray(preparing.prepare(split, said.preprocessing))
-    watching = _Watching()
+    watching = _AttentionWatcher()
     with torch.no_grad(), watching:
         outputs = module(preparing.normalise(torch.from_numpy(pixels), said.preprocessing))
     places = [place for place, one in enumerate(watching.found) if grid_of(one.shape[-1])]
@@ -109,17 +110,15 @@ def _reach(weights: np.ndarray, side: int) -> float:
     return float((weights / total * distances).sum(axis=-1).mean())
 
 
-class _Watching(TorchFunctionMode):
+class _AttentionWatcher(OperationWatcher):
     """Keeps the weights of each attention, (1, heads, from, to), however it is computed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[torch.Tensor] = []
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        if name == "scaled_dot_product_attention":
+    def before(self, function: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        if getattr(function, "__name__", "") == "scaled_dot_product_attention":
             query, key = args[0], args[1]
             scale = kwargs.get("scale") or 1 / math.sqrt(query.shape[-1])
             mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
@@ -132,10 +131,10 @@ class _Watching(TorchFunctionMode):
                 else weights + mask
             )
             self._keep(torch.softmax(weights, dim=-1))
-        result = func(*args, **kwargs)
-        if name == "softmax":
+
+    def after(self, function: Any, args: Any, kwargs: dict[str, Any], result: Any, noted: Any) -> None:  # noqa: ARG002
+        if getattr(function, "__name__", "") == "softmax":
             self._keep(result)
-        return result
 
     def _keep(self, weights: torch.Tensor) -> None:
         # One picture: where the first number is larger, it counts windows of the picture.

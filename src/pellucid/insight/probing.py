@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from pellucid.errors import DataError, UnknownNameError, UsageError
-from pellucid.inference.building import build
-from pellucid.insight import layer_kinds
+from pellucid.inference import layer_kinds
+from pellucid.inference.runner import runner
+from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight.layer_outputs import Progress, prepared, record, sample
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import rounded
-from pellucid.insight.summary import name_of
-from pellucid.insight.tracing import Layer, Trace, trace
 from pellucid.records import Figure, Findings, Model, Split, Table
 from pellucid.statistics.comparison import cells, mcnemar
 from pellucid.statistics.intervals import wilson
@@ -29,7 +29,7 @@ _NUMBERS = 8192
 _BINS = 30
 
 
-def separation(
+def linear_probe(
     model: Model,
     classes: tuple[str, str],
     data: Any,
@@ -40,7 +40,7 @@ def separation(
     network: Any = None,
     progress: Progress | None = None,
 ) -> Findings:
-    """How well each layer separates two classes: the table `separation` and a figure of that kind.
+    """How well each layer separates two classes: the table `linear-probe` and a figure of that kind.
 
     A plane is laid through what the layer gives for one half of the pictures, and scored on the other half. A layer is
     as good as the best where its errors cannot be told from those of the best by an exact McNemar test (p of 0.05 and
@@ -63,9 +63,10 @@ def separation(
     """
     said = model.specification.preprocessing
     chosen, labels, which = _of_two(data, split, classes, limit or PICTURES, seed)
-    module = build(model, network)
+    run = runner(model, network)
+    module = run.module
     chosen, pixels = prepared(chosen, said)
-    found = trace(module, said.shape)
+    found = run.layers
     layers, left_out = _worth_probing(found)
     held: dict[str, list[np.ndarray]] = {layer.name: [] for layer in layers}
 
@@ -95,15 +96,9 @@ def separation(
             }
         )
         rows.append([name, kind, values.shape[1], rounded(hits.mean()), rounded(low), rounded(high), len(hits)])
-    best = int(np.argmax([hits.mean() for hits in right]))
-    compared = [cells(right[best], hits) for hits in right]
-    good = [mcnemar(one.only_a, one.only_b) >= 0.05 for one in compared]
-    told = drawn[best]["low"] > 0.5  # better than guessing
-    first = len(good) - next((i for i, place in enumerate(reversed(good)) if not place), len(good)) if told else None
-    if first == len(good):  # the best is an early one, and what comes after it loses something
-        first = best
-    for row, place in zip(rows, good, strict=True):
-        row.append(place)
+    best, good, first = _first_that_is_as_good(right, above_chance=[layer["low"] > 0.5 for layer in drawn])
+    for row, as_good in zip(rows, good, strict=True):
+        row.append(as_good)
     n = int((~learn).sum())
     note = (
         f"A plane learned from {int(learn.sum())} pictures, scored on {n} others: {which} As good as the best: its "
@@ -111,7 +106,7 @@ def separation(
     )
     if left_out:
         note += f" {left_out}"
-    data_shown = {
+    content = {
         "network": name_of(model),
         "classes": list(classes),
         "n": n,
@@ -121,17 +116,33 @@ def separation(
         "best": best,
     }
     title = f"Where {name_of(model)} tells '{classes[0]}' from '{classes[1]}'"
+    answer = _answer(drawn, good, first, best)
+    figure = Figure("linear-probe", "linear-probe", content, title=title, note=f"{answer} {left_out}".strip())
+    return Findings((Table("linear-probe", COLUMNS, tuple(tuple(row) for row in rows), note), figure))
+
+
+def _first_that_is_as_good(right: list[np.ndarray], *, above_chance: list[bool]) -> tuple[int, list[bool], int | None]:
+    """(the best layer, which layers are as good, the first from which on all are; None if the best may be guessing)."""
+    best = int(np.argmax([hits.mean() for hits in right]))
+    compared = [cells(right[best], hits) for hits in right]
+    good = [mcnemar(counts.only_a, counts.only_b) >= 0.05 for counts in compared]
+    if not above_chance[best]:
+        return best, good, None
+    first = len(good) - next((i for i, as_good in enumerate(reversed(good)) if not as_good), len(good))
+    # If the best is an early layer, the later ones lose something.
+    return best, good, best if first == len(good) else first
+
+
+def _answer(layers: list[dict[str, Any]], good: list[bool], first: int | None, best: int) -> str:
+    """The result in one sentence."""
     if first is None:
-        answer = "No layer tells them apart better than guessing, as far as so few pictures can say."
-    elif first == best and not all(good[first:]):
-        answer = f"The best: {_called(drawn[first])}; later layers lose something of it."
-    else:
-        # One that may be guessing is hardly as good: it only cannot be told from the best.
-        unsure = any(layer["low"] <= 0.5 for layer in drawn[first:])
-        few = ", as far as so few pictures can say" if unsure else ""
-        answer = f"The first from which on all are as good as the best: {_called(drawn[first])}{few}."
-    figure = Figure("separation", "separation", data_shown, title=title, note=f"{answer} {left_out}".strip())
-    return Findings((Table("separation", COLUMNS, tuple(tuple(row) for row in rows), note), figure))
+        return "No layer tells them apart better than guessing, as far as so few pictures can say."
+    if first == best and not all(good[first:]):
+        return f"The best: {_called(layers[first])}; later layers lose something of it."
+    # A layer that may be guessing is hardly as good: it only cannot be told from the best.
+    unsure = any(layer["low"] <= 0.5 for layer in layers[first:])
+    few = ", as far as so few pictures can say" if unsure else ""
+    return f"The first from which on all are as good as the best: {_called(layers[first])}{few}."
 
 
 def _called(layer: dict[str, Any]) -> str:
@@ -143,7 +154,7 @@ def _of_two(
 ) -> tuple[Split, np.ndarray, str]:
     """The pictures of two classes, as many of one as of the other; their labels, 0 or 1; and a sentence on which."""
     if len(set(classes)) != 2:
-        raise UsageError(f"Two classes are told apart; given: {' and '.join(classes)}. Try --separate 4,9.")
+        raise UsageError(f"Two classes are told apart; given: {' and '.join(classes)}. Try --linear-probe 4,9.")
     if most < 8:
         raise UsageError(f"A probe takes at least 8 pictures; given: --limit {most}.")
     held, _ = sample(data, split, 2**62)

@@ -17,12 +17,12 @@ import torch
 
 from pellucid.data import preprocessing as preparing
 from pellucid.errors import NetworkError
+from pellucid.inference import layer_kinds
 from pellucid.inference.building import build
-from pellucid.insight import layer_kinds
 from pellucid.insight.flow import Node, flow
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import rounded
 from pellucid.insight.selection import pick
-from pellucid.insight.summary import name_of
 from pellucid.records import Figure, Model
 
 MANY = 36

@@ -7,11 +7,12 @@ from typing import Any, Literal
 import numpy as np
 
 from pellucid.errors import NetworkError, UnknownNameError, UsageError
-from pellucid.inference.building import build
-from pellucid.insight import layer_kinds, selection
+from pellucid.inference import layer_kinds
+from pellucid.inference.runner import runner
+from pellucid.inference.tracing import Layer, Trace
+from pellucid.insight import selection
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import rounded
-from pellucid.insight.summary import name_of
-from pellucid.insight.tracing import Layer, Trace, trace
 from pellucid.records import Figure, Model
 
 SCALES = ("filter", "layer")
@@ -52,9 +53,10 @@ def filters(
         raise UnknownNameError("scale", scale, SCALES)
     if limit is not None and limit < 1:
         raise UsageError(f"At least one kernel is shown; given: --limit {limit}.")
-    module = build(model, network)
+    run = runner(model, network)
+    module = run.module
     shape = model.specification.preprocessing.shape
-    found = trace(module, shape)
+    found = run.layers
     chosen = selection.with_kernels(found, str(layer), name_of(model), selection.reading(module, found, shape))
     dense = not layer_kinds.is_convolution(chosen.module)
     weights = _weights(chosen, shape, dense=dense)

@@ -7,11 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from pellucid.inference.building import build
-from pellucid.insight import layer_kinds
+from pellucid.inference import layer_kinds
+from pellucid.inference.runner import runner
 from pellucid.insight.flow import receptive_fields
 from pellucid.insight.numbers import rounded
-from pellucid.insight.tracing import trace
 from pellucid.networks.network import count_parameters, declaration
 from pellucid.records import Findings, Metric, Model, Table
 
@@ -34,9 +33,10 @@ def summary(model: Model, network: Any = None) -> Findings:
         names; `sees` is the receptive field in pixels, None where that is the whole picture or not known; `kB` is what
         a layer's output takes, as float32.
     """
-    module = build(model, network)
+    run = runner(model, network)
+    module = run.module
     shape = model.specification.preprocessing.shape
-    found = trace(module, shape)
+    found = run.layers
     fields = receptive_fields(module, shape)
     rows: list[tuple[Any, ...]] = [(None, "picture", "input", layer_kinds.times(shape), 0, 0, "1×1", _kilobytes(shape))]
     for layer in (*found.layers, *found.others):

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from pellucid.errors import NetworkError
-from pellucid.inference.building import build
+from pellucid.inference.runner import runner
+from pellucid.inference.tracing import Layer
 from pellucid.insight.layer_outputs import Progress, prepared, record, sample
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import rounded
-from pellucid.insight.summary import name_of
-from pellucid.insight.tracing import Layer, trace
 from pellucid.records import Figure, Findings, Model, Table
 
 PICTURES = 500
@@ -92,11 +92,12 @@ def activations(
     Raises:
         NetworkError: the values are not numbers.
     """
-    module = build(model, network)
+    run = runner(model, network)
+    module = run.module
     said = model.specification.preprocessing
     chosen, which = sample(data, split, limit or PICTURES, seed=seed)
     chosen, pixels = prepared(chosen, said)
-    found = trace(module, said.shape)
+    found = run.layers
     tallies = {layer.name: _Tally(layer) for layer in found.layers if layer.output_shape}
 
     def take(layer: Layer, output: torch.Tensor, _: int) -> None:

@@ -7,11 +7,10 @@ from typing import Any, Literal
 import numpy as np
 
 from pellucid.errors import UnknownNameError, UsageError
-from pellucid.inference.building import build
-from pellucid.insight.layer_outputs import Progress, features, prepared, sample
+from pellucid.inference.runner import runner
+from pellucid.insight.layer_outputs import Progress, prepared, sample
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import as_png, rounded
-from pellucid.insight.summary import name_of
-from pellucid.insight.tracing import trace
 from pellucid.records import Figure, Findings, Metric, Model
 
 METHODS = ("pca", "tsne")
@@ -56,19 +55,19 @@ def embedding(
     """
     if method not in METHODS:
         raise UnknownNameError("method", method, METHODS)
-    module = build(model, network)
+    run = runner(model, network)
     said = model.specification.preprocessing
     chosen, which = sample(data, split, limit or PICTURES, seed=seed)
     chosen, pixels = prepared(chosen, said)
     if len(pixels) < NEAR + 2:
         raise UsageError(f"A map takes at least {NEAR + 2} pictures; there are {len(pixels)}. Choose another --split.")
-    values, outputs = features(module, trace(module, said.shape), pixels, said, progress=progress)
+    values, outputs = run.features(pixels, progress=progress)
     values = values.astype(np.float64) - values.mean(axis=0)
     plane, explained = _pca(values)
     if method == "tsne":
         plane = _tsne(values, plane, seed)
     kept = float((_nearest(values) & _nearest(plane)).sum(axis=1).mean() / NEAR)
-    predicted = outputs.argmax(dim=1).numpy()
+    predicted = outputs.argmax(axis=1)
     labels = chosen.labels
     points = []
     for i in range(len(pixels)):

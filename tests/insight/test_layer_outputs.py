@@ -12,10 +12,11 @@ import pellucid
 from pellucid import insight
 from pellucid.data.preprocessing import normalise, prepare
 from pellucid.errors import DataError, MissingDataError, NetworkError, UnknownNameError, UsageError
-from pellucid.insight import activations
-from pellucid.insight.layer_outputs import features, record, sample
-from pellucid.insight.linear_probe import probe
-from pellucid.insight.tracing import trace
+from pellucid.inference.runner import TorchRunner
+from pellucid.inference.tracing import trace
+from pellucid.insight import activation_statistics
+from pellucid.insight.layer_outputs import record, sample
+from pellucid.insight.probing import probe
 from pellucid.records import Findings
 
 
@@ -74,7 +75,7 @@ def test_layers_are_recorded_batch_by_batch_as_they_ran(model, digits, monkeypat
         )
         torch.testing.assert_close(torch.cat([one for _, one in given]), hidden)
         torch.testing.assert_close(outputs, module(x))
-    values, _ = features(module, found, some.pictures, said)
+    values, _ = TorchRunner(model).features(some.pictures)
     assert values.shape == (20, 84)
     assert (values >= 0).all(), "what the last layer is given comes from a ReLU"
 
@@ -86,7 +87,7 @@ def test_activations_are_counted(own, digits):
         network[0].bias[:] = torch.tensor([1.0, -1.0, 1.0])
     model = own(network)
     found = insight.activations(model, digits, limit=30, network=network)
-    table = {row[0]: dict(zip(activations.COLUMNS, row, strict=True)) for row in found["activations"].rows}
+    table = {row[0]: dict(zip(activation_statistics.COLUMNS, row, strict=True)) for row in found["activations"].rows}
     with torch.no_grad():
         hidden = network[0](inputs_of(model, sample(digits, "train", 30)[0]))
     assert table["0"]["mean"] == pytest.approx(hidden.mean().item(), rel=1e-3, abs=1e-4)
@@ -108,7 +109,7 @@ def test_spoilt_weights_are_named(own, digits):
 
 
 def test_what_excites_a_unit_is_what_gives_its_largest_values(model, digits):
-    figure = insight.exciting(model, "c1", digits, units=[2, 5], limit=60)
+    figure = insight.top_activations(model, "c1", digits, units=[2, 5], limit=60)
     some, _ = sample(digits, "train", 60)
     module = pellucid.build(model)
     with torch.no_grad():
@@ -128,7 +129,7 @@ def test_what_excites_a_unit_is_what_gives_its_largest_values(model, digits):
 
 
 def test_dense_units_and_tokens_are_excited_too(model, digits, own):
-    figure = insight.exciting(model, "output", digits, limit=40)
+    figure = insight.top_activations(model, "output", digits, limit=40)
     assert [row["label"] for row in figure.data["rows"]] == list(digits.classes)
     assert figure.data["rows"][0]["cells"][0]["frame"] is None
 
@@ -143,7 +144,7 @@ def test_dense_units_and_tokens_are_excited_too(model, digits, own):
 
     network = Tokens()
     nn.init.zeros_(network.mix.weight)
-    rows = insight.exciting(own(network), "mix", digits, limit=10, network=network).data["rows"]
+    rows = insight.top_activations(own(network), "mix", digits, limit=10, network=network).data["rows"]
     assert (len(rows), rows[0]["dead"]) == (4, True)
 
 
@@ -164,10 +165,10 @@ def test_excited_units_are_dead_where_the_distribution_calls_them_constant(own, 
         network.first.weight[:] = torch.tensor([1e3, 1e-7, 1.0]).reshape(3, 1, 1, 1)
         network.first.bias[:] = torch.tensor([0.0, 1.0, 1.0])
     given = own(network)
-    rows = insight.exciting(given, "clip", digits, limit=10, network=network).data["rows"]
+    rows = insight.top_activations(given, "clip", digits, limit=10, network=network).data["rows"]
     assert [row["dead"] for row in rows] == [False, True, False]
     assert [cell["value"] for cell in rows[0]["cells"]] == [6.0] * 9
-    alone = insight.exciting(given, "clip", digits, limit=10, units=[2], network=network).data["rows"]
+    alone = insight.top_activations(given, "clip", digits, limit=10, units=[2], network=network).data["rows"]
     assert alone[0]["dead"], "alone too"
     layers = insight.activations(given, digits, limit=10, network=network)[1].data["layers"]
     assert next(one["dead"] for one in layers if one["layer"] == "clip") == 1
@@ -188,20 +189,20 @@ def test_units_are_counted_in_the_last_direction_where_the_channels_are_last(own
     model = own(network)
     table = {row[0]: row for row in insight.activations(model, digits, limit=9, network=network)["activations"].rows}
     assert (table["first"][2], table["norm"][2]) == (3, 3)
-    rows = insight.exciting(model, "norm", digits, limit=9, network=network).data["rows"]
+    rows = insight.top_activations(model, "norm", digits, limit=9, network=network).data["rows"]
     some, _ = sample(digits, "train", 9)
     with torch.no_grad():
         values = network.norm(network.first(inputs_of(model, some)).permute(0, 2, 3, 1)).amax(dim=(0, 1, 2))
     assert [row["highest"] for row in rows] == pytest.approx(values.tolist(), rel=1e-3)
-    found = insight.separation(model, ("4", "9"), digits, limit=16, network=network)
-    assert {row[0]: row[2] for row in found["separation"].rows}["norm"] == 192
+    found = insight.linear_probe(model, ("4", "9"), digits, limit=16, network=network)
+    assert {row[0]: row[2] for row in found["linear-probe"].rows}["norm"] == 192
 
 
 def test_layers_and_units_that_are_not_there(model, digits):
     with pytest.raises(UsageError, match=r"'c1' has the units 1 to 6; given: --unit 7\."):
-        insight.exciting(model, "c1", digits, units=[7])
+        insight.top_activations(model, "c1", digits, units=[7])
     with pytest.raises(UnknownNameError, match="There is no layer named 'c9'"):
-        insight.exciting(model, "c9", digits)
+        insight.top_activations(model, "c9", digits)
 
 
 def test_a_probe_is_ridge_regression():
@@ -221,14 +222,14 @@ def test_a_probe_is_ridge_regression():
 
 
 def test_separation_is_scored_on_pictures_that_were_not_learned_from(model, digits):
-    found = insight.separation(model, ("4", "9"), digits, limit=60)
-    rows = found["separation"].rows
+    found = insight.linear_probe(model, ("4", "9"), digits, limit=60)
+    rows = found["linear-probe"].rows
     assert [row[0] for row in rows][:3] == ["pixels", "c1", "activation"]
     assert {row[6] for row in rows} == {30}
     assert all(row[4] <= row[3] <= row[5] for row in rows)
     best = max(row[3] for row in rows)
     assert all(row[7] for row in rows if row[3] == best)
-    data = found["separation"].note, found[1].data
+    data = found["linear-probe"].note, found[1].data
     assert all(data[1]["good"][data[1]["first"] :])
     assert data[1]["first"] == 0 or not data[1]["good"][data[1]["first"] - 1]
     assert "15 of" not in data[0]
@@ -237,7 +238,7 @@ def test_separation_is_scored_on_pictures_that_were_not_learned_from(model, digi
 
 
 def test_an_early_layer_that_is_good_by_luck_is_not_marked(model, digits, monkeypatch):
-    from pellucid.insight import linear_probe
+    from pellucid.insight import probing
 
     scores: list[float] = []
 
@@ -250,8 +251,8 @@ def test_an_early_layer_that_is_good_by_luck_is_not_marked(model, digits, monkey
             return np.where(right[np.argsort(np.arange(len(unknown)) % 2, kind="stable").argsort()], truth, -truth)
 
         scores.clear()
-        monkeypatch.setattr(linear_probe, "probe", probe)
-        return insight.separation(model, ("4", "9"), digits, limit=60)[1]
+        monkeypatch.setattr(probing, "probe", probe)
+        return insight.linear_probe(model, ("4", "9"), digits, limit=60)[1]
 
     late = lucky(lambda place: 0.9 if place in (1, 8, 9, 10, 11) else 0.6)
     assert [place for place, good in enumerate(late.data["good"]) if good][:2] == [1, 8]
@@ -276,14 +277,14 @@ def test_labels_that_say_nothing_cannot_be_separated(model, digits):
     from dataclasses import replace
 
     shuffled = replace(test, labels=generator.permutation(test.labels))
-    found = insight.separation(model, ("4", "9"), shuffled)
-    assert all(row[4] < 0.7 for row in found["separation"].rows)
+    found = insight.linear_probe(model, ("4", "9"), shuffled)
+    assert all(row[4] < 0.7 for row in found["linear-probe"].rows)
 
 
 def test_deep_networks_are_probed_at_some_layers(untrained, digits):
     model = untrained("resnet20", (1, 8, 8))
-    found = insight.separation(model, ("0", "1"), digits, limit=16)
-    assert "20 of 58 layers are shown" in found["separation"].note
+    found = insight.linear_probe(model, ("0", "1"), digits, limit=16)
+    assert "20 of 58 layers are shown" in found["linear-probe"].note
 
 
 @pytest.mark.parametrize(
@@ -296,13 +297,13 @@ def test_deep_networks_are_probed_at_some_layers(untrained, digits):
 )
 def test_what_cannot_be_separated_is_a_sentence(model, digits, classes, limit, kind, sentence):
     with pytest.raises(kind, match=sentence):
-        insight.separation(model, classes, digits, limit=limit)
+        insight.linear_probe(model, classes, digits, limit=limit)
 
 
 def test_a_class_with_hardly_any_pictures_is_named(model, digits):
     none = digits.test.take(np.flatnonzero(digits.test.labels != 4))
     with pytest.raises(DataError, match="0 pictures of '4'"):
-        insight.separation(model, ("4", "9"), none)
+        insight.linear_probe(model, ("4", "9"), none)
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
@@ -312,16 +313,15 @@ def test_a_map_of_the_data_keeps_neighbours(model, digits, method):
     assert len(points) == 60
     kept = found["neighbours_kept"]
     plane = np.array([(point["x"], point["y"]) for point in points])
-    module = pellucid.build(model)
     some, _ = sample(digits, "test", 60)
-    values, outputs = features(module, trace(module, (1, 8, 8)), some.pictures, model.specification.preprocessing)
+    values, outputs = TorchRunner(model).features(some.pictures)
     from sklearn.neighbors import NearestNeighbors
 
     far, near = (NearestNeighbors(n_neighbors=10).fit(one).kneighbors(return_distance=False) for one in (values, plane))
     shared = np.mean([len(set(a) & set(b)) for a, b in zip(far, near, strict=True)]) / 10
     assert kept.value == pytest.approx(shared, abs=0.02)
     assert kept.value > 0.3, "by chance it would be 0.17"
-    assert [point["predicted"] for point in points] == [digits.classes[i] for i in outputs.argmax(dim=1)]
+    assert [point["predicted"] for point in points] == [digits.classes[i] for i in outputs.argmax(axis=1)]
     if method == "pca":
         from sklearn.decomposition import PCA
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pellucid import insight
-from pellucid.insight import layer_kinds
-from pellucid.insight.sizes import COLUMNS, _step
+from pellucid.inference import layer_kinds
+from pellucid.insight.size_arithmetic import COLUMNS, _step
 from pellucid.networks.arithmetic import output_size, reach
 from pellucid.networks.catalogue import NETWORKS
 

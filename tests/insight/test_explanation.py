@@ -15,9 +15,9 @@ import pellucid
 from pellucid import insight
 from pellucid.data.preprocessing import normalise, prepare
 from pellucid.errors import NetworkError, UnknownNameError, UsageError
+from pellucid.inference.tracing import trace
 from pellucid.insight import attribution, faithfulness
 from pellucid.insight.attribution import Answer
-from pellucid.insight.tracing import trace
 from pellucid.records import Findings
 
 
@@ -137,9 +137,9 @@ def test_attention_that_cannot_be_drawn_is_a_sentence(untrained, own, digits):
 
 
 def test_a_network_without_maps_has_no_grad_cam(untrained, digits):
-    found = insight.reasons(untrained("mlp", (1, 8, 8)), digits.test.take([0]))
+    found = insight.explain(untrained("mlp", (1, 8, 8)), digits.test.take([0]))
     assert [row[0] for row in found["faithfulness"].rows] == ["Integrated gradients", "Occlusion"]
-    assert found["reasons"].note == "There is no Grad-CAM: no late layer of this network gives maps."
+    assert found["explanation"].note == "There is no Grad-CAM: no late layer of this network gives maps."
 
 
 def test_shuffled_weights_are_the_same_numbers_elsewhere(parts):
@@ -177,8 +177,8 @@ def test_rank_correlation_is_spearmans():
 
 def test_reasons_say_what_they_are_worth(model, digits):
     told: list[tuple[int, int]] = []
-    found = insight.reasons(model, "digits:3", data=digits, limit=100, progress=lambda *done: told.append(done))
-    data = found["reasons"].data
+    found = insight.explain(model, "digits:3", data=digits, limit=100, progress=lambda *done: told.append(done))
+    data = found["explanation"].data
     assert told[-1][0] == told[-1][1]
     given = digits.classes[int(digits.test.labels[3])]
     assert data["picture"]["given"] == given
@@ -200,8 +200,8 @@ def test_reasons_say_what_they_are_worth(model, digits):
 
 
 def test_the_very_picture_is_not_its_own_neighbour(model, digits):
-    found = insight.reasons(model, digits.train.take([5]), data=digits.train.take(np.arange(40)))
-    cells = found["reasons"].data["neighbours"]["cells"]
+    found = insight.explain(model, digits.train.take([5]), data=digits.train.take(np.arange(40)))
+    cells = found["explanation"].data["neighbours"]["cells"]
     assert len(cells) == 8
     assert digits.train.ids[5] not in [cell["id"] for cell in cells]
 
@@ -210,12 +210,12 @@ def test_an_error_is_set_against_the_given_class(model, digits):
     said = int(pellucid.predict(model, digits.test.take([3])).predicted[0])
     other = (said + 1) % 10
     wrong = replace(digits.test.take([3]), labels=np.array([other]))
-    data = insight.reasons(model, wrong)["reasons"].data
+    data = insight.explain(model, wrong)["explanation"].data
     assert (data["about"], data["rival"]) == (digits.classes[said], digits.classes[other])
-    found = insight.reasons(model, digits.test.take([3]), about=digits.classes[other])
-    assert found["reasons"].title.startswith(f"What speaks for '{digits.classes[other]}' in ")
+    found = insight.explain(model, digits.test.take([3]), about=digits.classes[other])
+    assert found["explanation"].title.startswith(f"What speaks for '{digits.classes[other]}' in ")
     with pytest.raises(UnknownNameError, match="There is no class named 'ten'"):
-        insight.reasons(model, wrong, about="ten")
+        insight.explain(model, wrong, about="ten")
 
 
 def test_activations_in_place_and_large_maps(own):
@@ -224,14 +224,14 @@ def test_activations_in_place_and_large_maps(own):
     )
     record = own(network, (1, 120, 120))
     picture = np.random.default_rng(0).integers(0, 255, (120, 120), dtype=np.uint8)
-    data = insight.reasons(record, picture, network=network)["reasons"].data
+    data = insight.explain(record, picture, network=network)["explanation"].data
     assert [np.shape(values) for values in data["methods"][0]["maps"]] == [(60, 60)] * 3
 
 
 def test_an_empty_map_is_not_said_to_depend_on_what_was_learned(own):
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10))
     nn.init.zeros_(network[2].weight)
-    found = insight.reasons(own(network), np.eye(8, dtype=np.uint8) * 200, network=network)
+    found = insight.explain(own(network), np.eye(8, dtype=np.uint8) * 200, network=network)
     assert {row[6] for row in found["faithfulness"].rows} == {None}
 
 
@@ -270,7 +270,7 @@ def test_layers_with_their_channels_last_are_not_taken_for_maps():
 def test_without_captum_it_says_what_to_install(model, digits, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError) as refused:
-        insight.reasons(model, "digits:3")
+        insight.explain(model, "digits:3")
     assert str(refused.value) == (
         'Explanations need captum, which is not installed. Install it with: pip install "pellucid[explain]".'
     )
@@ -280,7 +280,7 @@ def test_outputs_that_are_no_numbers_cannot_be_explained(own):
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     nn.init.constant_(network[1].bias, float("nan"))
     with pytest.raises(NetworkError, match="there is nothing to explain"):
-        insight.reasons(own(network), np.zeros((8, 8), np.uint8), network=network)
+        insight.explain(own(network), np.zeros((8, 8), np.uint8), network=network)
 
 
 class Windows(nn.Module):
@@ -329,8 +329,8 @@ def test_a_network_with_its_channels_last_and_windows_has_every_view(own, digits
     np.testing.assert_allclose(values, whole.numpy(), atol=1e-6)
     maps = insight.feature_maps(model, "norm", digits.test.take([0]), network=network)
     assert maps.data["shape"] == [6, 4, 4]
-    rows = insight.separation(model, ("4", "9"), digits, limit=40, network=network)["separation"].rows
+    rows = insight.linear_probe(model, ("4", "9"), digits, limit=40, network=network)["linear-probe"].rows
     assert [row[0] for row in rows] == ["pixels", "patches", "bend", "norm", "head"]
-    excited = insight.exciting(model, "mix", digits, units=[1, 18], limit=30, network=network)
+    excited = insight.top_activations(model, "mix", digits, units=[1, 18], limit=30, network=network)
     assert excited.data["n"] == 30
     assert len(excited.data["rows"][1]["cells"]) == 9

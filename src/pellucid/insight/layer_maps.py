@@ -10,13 +10,15 @@ from torch import nn
 
 from pellucid.data import preprocessing as preparing
 from pellucid.errors import NetworkError, UnknownNameError, UsageError
-from pellucid.inference.building import build
+from pellucid.inference import layer_kinds
+from pellucid.inference.hooks import first_tensor, hooked
 from pellucid.inference.probabilities import probabilities
-from pellucid.insight import layer_kinds, selection
+from pellucid.inference.runner import runner
+from pellucid.inference.tracing import Layer
+from pellucid.insight import selection
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.selection import pick
-from pellucid.insight.summary import name_of
-from pellucid.insight.tracing import Layer, tensor_of, trace
 from pellucid.records import Figure, Model
 
 SCALES = ("layer", "map")
@@ -54,9 +56,10 @@ def feature_maps(
         raise UnknownNameError("scale", scale, SCALES)
     if limit is not None and limit < 1:
         raise UsageError(f"At least one map is shown; given: --limit {limit}.")
-    module = build(model, network)
+    run = runner(model, network)
+    module = run.module
     said = model.specification
-    chosen = selection.with_maps(trace(module, said.preprocessing.shape), str(layer), name_of(model))
+    chosen = selection.with_maps(run.layers, str(layer), name_of(model))
     split, name = pick(picture, said)
     pixels = np.asarray(preparing.prepare(split, said.preprocessing))
     values, outputs = _run(module, chosen, preparing.normalise(torch.from_numpy(pixels), said.preprocessing))
@@ -97,18 +100,16 @@ def feature_maps(
 
 def _run(module: nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
     """What the layer gives, (C, H, W), and the network's outputs, (1, K)."""
-    given: list[np.ndarray] = []
+    maps: list[np.ndarray] = []
     # A copy: an activation that works in place would overwrite what its layer gave.
-    hook = layer.module.register_forward_hook(
-        lambda _, __, output: given.append(tensor_of(output)[0].float().numpy().copy())
-    )
-    try:
-        with torch.no_grad():
-            outputs = module(batch)
-    finally:
-        hook.remove()
+
+    def keep(_: str, __: nn.Module, ___: Any, output: Any) -> None:
+        maps.append(first_tensor(output)[0].float().numpy().copy())
+
+    with hooked({layer.name: layer.module}, after=keep), torch.no_grad():
+        outputs = module(batch)
     time = int(layer.name.rpartition(":")[2]) if ":" in layer.name else 1
-    values = given[time - 1]
+    values = maps[time - 1]
     return values.transpose(2, 0, 1) if layer.channels_last else values, outputs
 
 

@@ -19,9 +19,11 @@ import pellucid
 from pellucid.data.preprocessing import normalise
 from pellucid.errors import DataError, ModelFileError, NetworkError, UnknownNameError, UsageError
 from pellucid.inference import build
+from pellucid.inference import runner as runner_module
 from pellucid.inference.building import load_weights, try_out, weights_of
-from pellucid.inference.predicting import forward, predict
+from pellucid.inference.forward import forward
 from pellucid.inference.probabilities import PROBABILITIES, probabilities
+from pellucid.inference.runner import TorchRunner, last_dense, predict, runner
 from pellucid.networks.catalogue import create
 from pellucid.records import (
     Dataset,
@@ -423,3 +425,49 @@ def test_importing_it_imports_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ, capture_output=True)
     with pytest.raises(AttributeError):
         _ = pellucid.inference.nothing
+
+
+@pytest.fixture
+def builds(monkeypatch) -> list[str]:
+    """The hashes of the models whose networks are built."""
+    built: list[str] = []
+    monkeypatch.setattr(runner_module, "_runners", type(runner_module._runners)())
+    original = runner_module.build
+    monkeypatch.setattr(
+        runner_module, "build", lambda model, network=None: built.append(model.sha256) or original(model, network)
+    )
+    return built
+
+
+def test_a_second_call_on_the_same_model_builds_nothing(grey, builds):
+    pictures = random_pictures(3, 1)
+    first = predict(grey, pictures)
+    again = predict(replace(grey), pictures)
+    np.testing.assert_array_equal(first.probabilities, again.probabilities)
+    assert builds == [grey.sha256]
+
+
+def test_a_model_whose_weights_changed_is_built_again(grey, builds):
+    pictures = random_pictures(3, 1)
+    before = predict(grey, pictures)
+    weights = {name: array * 2 if array.dtype.kind == "f" else array for name, array in grey.weights.items()}
+    after = predict(replace(grey, weights=weights), pictures)
+    assert len(builds) == 2
+    assert not np.array_equal(before.probabilities, after.probabilities)
+
+
+def test_a_few_runners_are_kept_and_no_more(grey, builds):
+    for temperature in (1.0, 1.5, 2.0, 1.0):
+        runner(replace(grey, specification=grey.specification.model_copy(update={"temperature": temperature})))
+    assert len(builds) == 4
+    assert len(runner_module._runners) == 2
+
+
+def test_a_runner_gives_the_features_that_its_outputs_follow_from(grey):
+    ready = TorchRunner(grey)
+    pixels = random_pictures(5, 1)
+    features, outputs = ready.features(pixels)
+    last = last_dense(ready.layers).module
+    expected = torch.nn.functional.linear(torch.from_numpy(features), last.weight, last.bias).detach().numpy()
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    np.testing.assert_allclose(outputs, ready.outputs(pixels).numpy(), atol=1e-5)

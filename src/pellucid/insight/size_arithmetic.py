@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from pellucid.inference.building import build
-from pellucid.insight import layer_kinds
-from pellucid.insight.tracing import Layer, trace
+from pellucid.inference import layer_kinds
+from pellucid.inference.runner import runner
+from pellucid.inference.tracing import Layer, trace
 from pellucid.networks.arithmetic import output_size, reach
 from pellucid.networks.network import declaration
 from pellucid.records import Findings, Model, Table
@@ -54,7 +54,8 @@ def sizes(model: Model, network: Any = None) -> Findings:
     Returns:
         The table `sizes`: layer, kind, direction, kernel, arithmetic, and the pixels in (W) and out (O).
     """
-    module = build(model, network)
+    run = runner(model, network)
+    module = run.module
     found = trace(module, model.specification.preprocessing.shape)
     rows = tuple(row for layer in found.layers for row in _rows(layer))
     notes = [_FORMULA]

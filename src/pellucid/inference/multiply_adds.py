@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pellucid.insight import layer_kinds
+from pellucid.inference import layer_kinds
 
 _NONE = ("torch.nn.modules.activation", "torch.nn.modules.dropout", "torch.nn.modules.flatten")
 _NONE_EITHER = ("torch.nn.modules.padding", "torch.nn.modules.pixelshuffle", "torch.nn.modules.pooling")

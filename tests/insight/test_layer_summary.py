@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pellucid import insight
-from pellucid.insight.summary import COLUMNS
+from pellucid.insight.layer_summary import COLUMNS
 from pellucid.networks.catalogue import NETWORKS, create
 from pellucid.records import Findings
 

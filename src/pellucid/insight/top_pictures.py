@@ -10,15 +10,15 @@ import numpy as np
 import torch
 
 from pellucid.errors import UsageError
-from pellucid.inference.building import build
+from pellucid.inference.runner import runner
+from pellucid.inference.tracing import Layer
 from pellucid.insight import selection
-from pellucid.insight.activations import by_unit, constant
+from pellucid.insight.activation_statistics import by_unit, constant
 from pellucid.insight.flow import receptive_fields
 from pellucid.insight.layer_outputs import Progress, prepared, record, sample
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.receptive_field import Field
-from pellucid.insight.summary import name_of
-from pellucid.insight.tracing import Layer, trace
 from pellucid.records import Figure, Model
 
 PICTURES = 2000
@@ -26,19 +26,18 @@ UNITS, EACH = 16, 9
 """So many pictures are looked at, units shown, and pictures of each, where nothing else is given."""
 
 
-def exciting(
+def top_activations(
     model: Model,
     layer: str | int,
     data: Any,
     *,
     units: Sequence[int] | None = None,
-    split: str = "train",
     limit: int | None = None,
     seed: int = 0,
     network: Any = None,
     progress: Progress | None = None,
 ) -> Figure:
-    """For units of a layer, the pictures that excite them most: a figure of kind `exciting`.
+    """For units of a layer, the pictures that excite them most: a figure of kind `top-activations`.
 
     Where the layer's values have a place in the picture, a frame shows what the unit sees from where it was excited
     most (its receptive field, padding left out).
@@ -46,9 +45,8 @@ def exciting(
     Args:
         model: the model.
         layer: its name, or its number among the convolutions, from 1.
-        data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
+        data: a `Split`, or the train split of a `Dataset` or of what `pellucid.load` takes.
         units: their numbers, from 1; the first 16 where they are left out.
-        split: which split of the data.
         limit: how many pictures are looked at; 2,000 where it is left out.
         seed: which.
         network: for a model of the user's own network; see `pellucid.build`.
@@ -58,16 +56,17 @@ def exciting(
         UnknownNameError: there is no such layer.
         UsageError: there is no such unit.
     """
-    module = build(model, network)
+    run = runner(model, network)
+    module = run.module
     said = model.specification.preprocessing
-    found = trace(module, said.shape)
+    found = run.layers
     chosen = selection.any_layer(found, str(layer))
     assert chosen.output_shape is not None
     many = chosen.output_shape[0] if chosen.spatial else chosen.output_shape[-1]
     numbers = list(units) if units else list(range(1, min(many, UNITS) + 1))
     if wrong := [number for number in numbers if not 1 <= number <= many]:
         raise UsageError(f"'{chosen.name}' has the units 1 to {many:,}; given: --unit {wrong[0]}.")
-    pictures, which = sample(data, split, limit or PICTURES, seed=seed)
+    pictures, which = sample(data, "train", limit or PICTURES, seed=seed)
     pictures, pixels = prepared(pictures, said)
     values, places, dead = _peaks(module, pixels, said, chosen, numbers, progress)
     field = receptive_fields(module, said.shape).get(chosen.name)
@@ -98,7 +97,7 @@ def exciting(
     }
     of = f"{len(rows)} of {many:,} units" if len(rows) < many else f"{many:,} units" if many > 1 else "its unit"
     title = f"What excites {chosen.name} of {name_of(model)} ({chosen.kind}): {of}"
-    return Figure("exciting", "exciting", data_shown, title=title, note=f"Among {which}")
+    return Figure("top-activations", "top-activations", data_shown, title=title, note=f"Among {which}")
 
 
 def _peaks(

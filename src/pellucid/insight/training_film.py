@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from pellucid.data import preprocessing as preparing
 from pellucid.errors import MissingDataError
+from pellucid.inference import layer_kinds
 from pellucid.inference.building import build
+from pellucid.inference.hooks import first_tensor, hooked
 from pellucid.inference.probabilities import probabilities
-from pellucid.insight import layer_kinds, selection
+from pellucid.inference.tracing import Layer, trace
+from pellucid.insight import selection
+from pellucid.insight.layer_summary import name_of
 from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.selection import pick
-from pellucid.insight.summary import name_of
-from pellucid.insight.tracing import Layer, tensor_of, trace
 from pellucid.records import Figure, Model
 
 Progress = Callable[[int, int], None]
@@ -119,15 +122,13 @@ def film(
     return Figure("film", "film", data, title=title)
 
 
-def _run(module: torch.nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarray | None, torch.Tensor]:
+def _run(module: nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarray | None, torch.Tensor]:
     """The maps of a layer for one picture, (C, H, W), where it gives any; and the network's outputs, (1, K)."""
-    given: list[np.ndarray] = []
-    hook = layer.module.register_forward_hook(
-        lambda _, __, output: given.append(tensor_of(output)[0].float().numpy().copy())
-    )
-    try:
-        with torch.no_grad():
-            outputs = module(batch)
-    finally:
-        hook.remove()
-    return (given[0] if given[0].ndim == 3 else None), outputs
+    maps: list[np.ndarray] = []
+
+    def keep(_: str, __: nn.Module, ___: Any, output: Any) -> None:
+        maps.append(first_tensor(output)[0].float().numpy().copy())
+
+    with hooked({layer.name: layer.module}, after=keep), torch.no_grad():
+        outputs = module(batch)
+    return (maps[0] if maps[0].ndim == 3 else None), outputs

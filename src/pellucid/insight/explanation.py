@@ -1,0 +1,299 @@
+"""Why this answer: maps of what speaks for it, how far each can be trusted, and training pictures that look like it."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pellucid.data import preprocessing as preparing
+from pellucid.errors import NetworkError, UnknownNameError
+from pellucid.inference.probabilities import probabilities
+from pellucid.inference.runner import TorchRunner, runner
+from pellucid.inference.tracing import Trace, trace
+from pellucid.insight import attribution, faithfulness
+from pellucid.insight.attribution import Answer
+from pellucid.insight.layer_outputs import Progress, prepared, sample
+from pellucid.insight.layer_summary import name_of
+from pellucid.insight.numbers import as_png, rounded
+from pellucid.insight.selection import pick
+from pellucid.records import Figure, Findings, Model, Specification, Table
+
+COLUMNS = (
+    "method",
+    "deletion",
+    "noise deletion",
+    "insertion",
+    "noise insertion",
+    "better than noise",
+    "like shuffled weights",
+)
+ALIKE = 0.5
+"""A map whose rank correlation with that of shuffled weights lies above this says little of what was learned."""
+
+_FINEST = 64
+
+
+def explain(
+    model: Model,
+    picture: Any,
+    *,
+    about: str | None = None,
+    data: Any = None,
+    limit: int | None = None,
+    seed: int = 0,
+    network: Any = None,
+    progress: Progress | None = None,
+) -> Findings:
+    """Why a model gives a picture this class: the table `faithfulness` and a figure of kind `explanation`.
+
+    Args:
+        model: the model.
+        picture: see `pellucid.insight.selection.pick`.
+        about: the class to explain; None explains the predicted one. It is compared with the label if that is known
+            and differs, else with the next probable class.
+        data: training pictures, of which the nearest are shown: a `Split`, or the train split of a `Dataset` or of what
+            `pellucid.load` takes.
+        limit: how many of these pictures to compare; 10,000 by default.
+        seed: seed of the shuffled weights, the noise and the sample.
+        network: for a model of the user's own network; see `pellucid.build`.
+        progress: called with (steps done, steps in total).
+
+    Raises:
+        UsageError: captum is not installed; there is no such picture.
+        UnknownNameError: there is no such class.
+        NetworkError: the network's outputs are not finite numbers.
+    """
+    attribution.require_captum()
+    if about is not None and about not in model.classes:
+        raise UnknownNameError("class", about, model.classes)
+    ready = runner(model, network)
+    chosen, name = pick(picture, model.specification)
+    pixels = np.asarray(preparing.prepare(chosen, model.specification.preprocessing))
+    label = chosen.classes[int(chosen.labels[0])] if chosen.labels is not None else None
+    question = _Question.ask(ready, pixels, about, label)
+    rows, methods, noise, note = _explained(question, seed, progress)
+    content = {
+        "network": name_of(model),
+        "picture": {"png": as_png(pixels[0]), "id": name, "given": label, "size": list(pixels.shape[2:])},
+        "probabilities": [
+            [model.classes[i], rounded(question.shares[i])] for i in np.argsort(-question.shares, kind="stable")[:5]
+        ],
+        "about": model.classes[question.target],
+        "rival": model.classes[question.rival],
+        "methods": methods,
+        "noise": {"deletion": rounded(noise[:, 0].mean()), "insertion": rounded(noise[:, 1].mean())},
+        "neighbours": None if data is None else nearest(ready, pixels, data, most=limit, seed=seed),
+    }
+    predicted = question.target == question.shares.argmax()
+    title = (
+        f"Why {name_of(model)} calls {name} '{model.classes[question.target]}'"
+        if predicted
+        else f"What speaks for '{model.classes[question.target]}' in {name}"
+    )
+    table = Table("faithfulness", COLUMNS, tuple(rows), _NOTE)
+    return Findings((table, Figure("explanation", "explanation", content, title=title, note=note)))
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A picture, and the class whose output is to be explained.
+
+    Attributes:
+        module: a copy of the network whose activations do not overwrite their inputs, which gradients need.
+        layers: its layers.
+        specification: of the model.
+        inputs, blank: the picture, and a picture without content, as the network takes them, (1, C, H, W).
+        shares: the probabilities, (K,).
+        target, rival: indices of the class to explain, and of the class that it is compared with.
+    """
+
+    module: nn.Module
+    layers: Trace
+    specification: Specification
+    inputs: torch.Tensor
+    blank: torch.Tensor
+    shares: np.ndarray
+    target: int
+    rival: int
+
+    @classmethod
+    def ask(cls, ready: TorchRunner, pixels: np.ndarray, about: str | None, label: str | None) -> _Question:
+        """The question for one picture, uint8 (1, C, H, W).
+
+        Raises:
+            NetworkError: the network's outputs are not finite numbers.
+        """
+        specification = ready.model.specification
+        module = _differentiable(copy.deepcopy(ready.module))
+        inputs = preparing.normalise(torch.from_numpy(pixels), specification.preprocessing)
+        blank = preparing.normalise(torch.from_numpy(_blank(pixels)), specification.preprocessing)
+        shares = _probabilities(module, specification, inputs)[0]
+        if not np.isfinite(shares).all():
+            raise NetworkError(
+                "The network's outputs are infinite or not numbers, so there is nothing to explain: its weights were "
+                "spoilt while it learned. Train again with a lower learning rate."
+            )
+        target = specification.classes.index(about) if about is not None else int(shares.argmax())
+        rival = _rival(shares, target, label, specification.classes)
+        layers = trace(module, specification.preprocessing.shape)
+        return cls(module, layers, specification, inputs, blank, shares, target, rival)
+
+    def probability(self, batch: torch.Tensor) -> np.ndarray:
+        """The probability of the target for each input of a batch."""
+        return _probabilities(self.module, self.specification, batch)[:, self.target]
+
+
+def _probabilities(module: nn.Module, specification: Specification, batch: torch.Tensor) -> np.ndarray:
+    with torch.no_grad():
+        outputs = [module(part) for part in batch.split(8 if batch.shape[-1] > attribution.LARGE else 64)]
+    return probabilities(specification.probabilities, torch.cat(outputs), specification.temperature).numpy()
+
+
+def _explained(
+    question: _Question, seed: int, progress: Progress | None
+) -> tuple[list[tuple[Any, ...]], list[dict[str, Any]], np.ndarray, str]:
+    """(rows of the table, data of the figure, (deletion, insertion) of noise maps, note on missing methods)."""
+    module, inputs, blank = question.module, question.inputs, question.blank
+    explainers, note = attribution.methods(module, question.layers, blank)
+    copies = 1 if inputs.shape[-1] > attribution.LARGE else 3
+    others = [attribution.shuffled(module, seed + 1 + i) for i in range(copies)]
+    steps = _Steps(progress, len(explainers) * (3 + len(others)) + faithfulness.NOISE)
+
+    def score(values: np.ndarray) -> tuple[float, float]:
+        steps.done()
+        return faithfulness.deletion_and_insertion(values, inputs, blank, question.probability)
+
+    noise = np.array([score(values) for values in faithfulness.noise_maps(*inputs.shape[2:], seed=seed)])
+    rows, figures = [], []
+    for method, explainer in explainers.items():
+        values = steps.of(explainer(module, inputs, blank, Answer(question.target)))
+        against = steps.of(explainer(module, inputs, blank, Answer(question.target, question.rival)))
+        random = [steps.of(explainer(other, inputs, blank, Answer(question.target))) for other in others]
+        deletion, insertion = score(values)
+        # A constant map says nothing, and correlates with nothing.
+        constant = bool(np.ptp(values) == 0)
+        alike = None if constant else float(np.mean([faithfulness.rank_correlation(values, other) for other in random]))
+        better = bool(deletion < noise[:, 0].min()), bool(insertion > noise[:, 1].max())
+        alike = None if alike is None else rounded(alike)
+        figures.append(
+            {
+                "method": method,
+                "maps": [_coarse(values), _coarse(against), _coarse(random[0])],
+                "deletion": rounded(deletion),
+                "insertion": rounded(insertion),
+                "better": list(better),
+                "alike": alike,
+            }
+        )
+        means = rounded(noise[:, 0].mean()), rounded(noise[:, 1].mean())
+        rows.append((method, rounded(deletion), means[0], rounded(insertion), means[1], _words(better), alike))
+    return rows, figures, noise, note
+
+
+_NOTE = (
+    "Deletion: the mean probability of the class while the pixels that the map holds for important are taken away (the "
+    "lower the better); insertion: while they are put into a blank picture (the higher the better); beside each the "
+    f"mean of {faithfulness.NOISE} maps of noise. Like shuffled weights: the rank correlation with the map of the "
+    f"network with its weights shuffled; above {ALIKE:g} the map says little of what was learned."
+)
+
+
+class _Steps:
+    """Counts what is done."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress = progress
+        self.count, self.total = 0, total
+
+    def done(self) -> None:
+        self.count += 1
+        if self.progress is not None:
+            self.progress(min(self.count, self.total), self.total)
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """A map, once it is there."""
+        self.done()
+        return np.ascontiguousarray(values, np.float32)
+
+
+def _words(better: tuple[bool, bool]) -> str:
+    return {(True, True): "both", (True, False): "deletion", (False, True): "insertion"}.get(better, "neither")
+
+
+def _rival(found: np.ndarray, target: int, given: str | None, classes: tuple[str, ...]) -> int:
+    """What the class is set against: the given class where it is another, else the most probable other one."""
+    if given is not None and given in classes and classes.index(given) != target:
+        return classes.index(given)
+    return next(int(i) for i in np.argsort(-found, kind="stable") if i != target)
+
+
+def _differentiable(module: nn.Module) -> nn.Module:
+    """The network with activations that do not overwrite what they are given, which gradients need."""
+    for part in module.modules():
+        if getattr(part, "inplace", False) is True:
+            part.inplace = False  # pyrefly: ignore
+    return module
+
+
+def _blank(pixels: np.ndarray) -> np.ndarray:
+    """A picture with nothing in it: everywhere the median colour of this one, which is its background."""
+    median = np.median(pixels, axis=(2, 3), keepdims=True).astype(np.uint8)
+    return np.broadcast_to(median, pixels.shape).copy()
+
+
+def _coarse(values: np.ndarray) -> Any:
+    """A map of at most 64 numbers a side."""
+    step = -(-max(values.shape) // _FINEST)
+    if step > 1:
+        part = torch.from_numpy(values)[None, None]
+        values = nn.functional.avg_pool2d(part, step, ceil_mode=True, count_include_pad=False)[0, 0].numpy()
+    return rounded(values)
+
+
+PICTURES, SHOWN = 10_000, 8
+
+
+def nearest(ready: TorchRunner, pixels: np.ndarray, data: Any, *, most: int | None, seed: int) -> dict[str, Any]:
+    """The pictures of `data` whose features have the largest cosine similarity with those of a picture.
+
+    Args:
+        ready: the runner of the model.
+        pixels: the picture as the network takes it, uint8 (1, C, H, W).
+        data: a `Split`, or the train split of a `Dataset` or of what `pellucid.load` takes.
+        most: how many of them to compare; None compares 10,000.
+        seed: seed of the sample.
+    """
+    chosen, which = sample(data, "train", most or PICTURES, seed=seed)
+    chosen, many = prepared(chosen, ready.model.specification.preprocessing)
+    own, _ = ready.features(pixels)
+    theirs, outputs = ready.features(many)
+    cosines = _unit(theirs) @ _unit(own)[0]
+    # The very picture would be its own nearest neighbour, and says nothing.
+    same = (many == pixels).all(axis=(1, 2, 3))
+    order = [int(i) for i in np.argsort(-cosines, kind="stable") if not same[i]][:SHOWN]
+    labels = chosen.labels
+    given = [None if labels is None else chosen.classes[int(labels[i])] for i in order]
+    return {
+        "among": which,
+        "counts": [list(one) for one in Counter(one for one in given if one is not None).most_common()],
+        "cells": [
+            {
+                "png": as_png(many[i]),
+                "id": str(chosen.ids[i]),
+                "given": label,
+                "predicted": ready.model.classes[int(outputs[i].argmax())],
+                "cosine": rounded(cosines[i]),
+            }
+            for i, label in zip(order, given, strict=True)
+        ],
+    }
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
