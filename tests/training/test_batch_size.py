@@ -293,10 +293,8 @@ def test_pictures_that_stay_mapped_take_no_memory(tmp_path, monkeypatch):
     whole = few()
     mapped = MappedPictures([whole.train.pictures])
     find_batch_size(whole, make_plan(whole, "mlp").with_record(memory_limit=10**9))
-    find_batch_size(
-        replace(whole, splits={"train": replace(whole.train, pictures=mapped)}),
-        make_plan(replace(whole, splits={"train": replace(whole.train, pictures=mapped)}), "mlp", memory_limit="1GB"),
-    )
+    larger = replace(whole, splits={"train": replace(whole.train, pictures=mapped)})
+    find_batch_size(larger, make_plan(larger, "mlp").with_record(memory_limit=10**9))
     assert [one["pictures_bytes"] for one in asked[:: len(asked) // 2]] == [500 * 64, 0]
 
 

@@ -55,7 +55,7 @@ def least_squares() -> tuple[Dataset, dict[str, Any]]:
 def test_a_real_training_whose_answer_is_known():
     data, plan = least_squares()
     with dry_run(data, make_plan(data, "logistic-regression", **plan)) as training:
-        inputs, _ = next(training._supply)
+        inputs, _ = next(training._stream)
         x = torch.cat([inputs.flatten(1), torch.ones(len(inputs), 1)], dim=1).double()
     largest = torch.linalg.eigvalsh(x.T @ x / len(x))[-1].item()  # of the Hessian of Σₖ (zₖ − tₖ)² / 2
     stable = 2 / largest
@@ -146,7 +146,7 @@ def test_smoothing_is_a_mean_of_neighbours():
 def test_what_is_no_range(wrong):
     data, _ = least_squares()
     with pytest.raises(UsageError) as error:
-        find_learning_rate(data, make_plan(data, "mlp", **wrong))
+        find_learning_rate(data, make_plan(data, "mlp"), **wrong)
     assert str(error.value).startswith(
         "A range test takes at least 10 steps, from a rate above 0 to a higher one; given:"
     )
@@ -170,10 +170,10 @@ def test_a_network_that_fails_is_a_sentence():
     )
 
 
-def test_the_supply_of_batches_has_no_end():
+def test_the_stream_of_batches_has_no_end():
     data, plan = least_squares()
     with dry_run(data, make_plan(data, "logistic-regression", **plan)) as training:
         assert training.batches.per_epoch == 1
-        assert len(list(itertools.islice(training._supply, 3))) == 3
+        assert len(list(itertools.islice(training._stream, 3))) == 3
         assert training.validate(10) == 10
         assert training.validate() == len(training.prepared.validation)

@@ -47,7 +47,7 @@ SEARCH = {"trials": 20, "budget": None, "pruner": "median"}
 
 
 def quick(data: Any, network: Any = "logistic-regression", **more: Any) -> workflow.Tuning:
-    """A search. `more` has fields of `Search` and of the plan's record, arguments of `make_plan`, `out` and `watcher`."""
+    """A search with fields of `Search` and of the plan's record, arguments of `make_plan`, `out` and `watcher`."""
     more = {"trials": 3, "epochs": 2, "search": RATES} | more
     space = Search(more.pop("search"), *(more.pop(name, usual) for name, usual in SEARCH.items()))
     options = {name: more.pop(name) for name in ("out", "watcher") if name in more}
@@ -188,7 +188,7 @@ def test_no_trial_is_ended_early_after_its_last_epoch(few):
 
 def test_a_second_process_is_kept_out(few):
     found = quick(few, trials=1)
-    with found.folder.held(), pytest.raises(StorageError) as error:
+    with found.folder.locked(), pytest.raises(StorageError) as error:
         resume(found.folder.path, data=few, trials=2)
     assert str(error.value) == f"{found.folder.path} is in use by another process. Wait for it, or start a new search."
 
