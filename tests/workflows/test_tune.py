@@ -72,7 +72,7 @@ def test_a_search_finds_a_rate_that_learns(few):
     assert accuracy.value == best.accuracy
     assert accuracy.n == len(few.train) - 270 == 30
     assert accuracy.low < accuracy.value <= accuracy.high
-    assert "chosen on these very pictures" in accuracy.note
+    assert "optimistic, because it was chosen on these pictures" in accuracy.note
     assert found.findings["as_planned"].value == found.trials[0].accuracy
     assert found.findings["best_settings"].rows == (("learning_rate", f"{found.best['learning_rate']:g}", "0.002"),)
     assert len(found.findings["trials"].rows) == 6
@@ -150,7 +150,7 @@ class Proposed:
 
 @pytest.mark.parametrize(("epoch", "state"), [(2, "finished"), (1, "pruned"), (1, "diverged")])
 def test_ctrl_c_while_a_trial_is_validated_ends_the_search_after_it(few, monkeypatch, epoch, state):
-    """In its last epoch: all were made, it fell behind, or its loss became no number."""
+    """In its last epoch: all were made, it was stopped early, or it diverged."""
     measured, calls = loop.measure, []
 
     def measure(*given: Any, **more: Any) -> Any:
@@ -205,7 +205,7 @@ def test_a_loss_that_becomes_no_number_is_a_trial_too(few):
     assert [(trial.state, trial.accuracy, trial.epoch) for trial in found.trials] == [("diverged", None, 0)] * 2
     assert found.best == {}
     assert found.command == ""
-    assert found.findings["trials"].note == "0 finished, 2 whose loss became no number."
+    assert found.findings["trials"].note == "0 finished, 2 diverged (infinite or NaN loss)."
 
 
 def test_another_failure_is_none_of_the_searchs_business(few, monkeypatch):
@@ -246,7 +246,7 @@ def test_what_mattered(few):
     assert [row[0] for row in said.rows] == ["learning_rate", "label_smoothing"]
     assert said.note.endswith("(fANOVA over finished trials).")
     hint = tune_findings.findings(found.plan, trials[:7], space, shares, 30, "few")["importance"]
-    assert hint.note.endswith("With 7 trials this is a hint at most.")
+    assert hint.note.endswith("With 7 trials this is only a hint.")
 
 
 def test_a_network_that_was_built_and_settings_of_ones_own(few):

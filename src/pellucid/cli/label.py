@@ -58,7 +58,7 @@ def label(
     from pellucid.workflows import label as workflow
 
     found = workflow.suggest(loaded, list(gathered.pictures), count=count, network=network)
-    workflow.write(found, out)
+    workflow.write_table(found, out)
     for name, reason in found.predictions.unreadable.items():
         console.say(reason if name in reason else f"{name}: {reason}")
     console.emit(Findings((_table(found),)), as_json=as_json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pellucid.workflows.sort import Sorted
+    from pellucid.workflows.sort import SortResult
 
 EXAMPLES = """  pellucid sort model.safetensors new-photos/ --into sorted/
   pellucid sort runs/photos-lite0-001 new-photos/ --into sorted/ --threshold 0.95
@@ -73,11 +73,11 @@ def sort(
         raise typer.Exit(1)
 
 
-def _said(found: Sorted, *, moved: bool) -> str:
+def _said(found: SortResult, *, moved: bool) -> str:
     done, share = f"{'Moved' if moved else 'Copied'}: {sum(found.counts.values()):,}", 100 * found.threshold
     notes = [f"{done}. Photos whose class is less probable than {share:g} % are in unsure."]
-    if found.before:
-        notes.append(f"{found.before:,} had been sorted before.")
+    if found.already_sorted:
+        notes.append(f"{found.already_sorted:,} had been sorted before.")
     if found.unreadable:
         n = len(found.unreadable)
         notes.append(f"{n:,} could not be read, and stayed where {'they are' if n > 1 else 'it is'}.")
