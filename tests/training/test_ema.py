@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import pellucid
-from pellucid.training.ema import WeightAverage
+from pellucid.training.rules import WeightAverage
 from pellucid.training.training import learn
 
 

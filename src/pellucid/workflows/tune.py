@@ -269,8 +269,8 @@ class _Trial(Callback):
         self.number, self.asked, self.watcher = number, asked, watcher
         self.history = History()
 
-    def on_start(self, plan: TrainingOverview) -> None:
-        self.epochs = plan.epochs
+    def on_start(self, overview: TrainingOverview) -> None:
+        self.epochs = overview.epochs
 
     def on_epoch(self, row: dict[str, Any]) -> None:
         self.history.rows.append(row)

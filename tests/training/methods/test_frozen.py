@@ -145,7 +145,7 @@ def test_small_or_grey_pictures_are_no_photos(data, photos, tmp_path):
         assert not are_photos(pellucid.load(tmp_path / name, test_fraction=0))
     gone = Split("train", PictureFiles((tmp_path / "gone.png",)), np.array([0]), ("a", "b"))
     assert not are_photos(pellucid.Dataset("gone", {"train": gone}))
-    with pytest.raises(UsageError, match="Only photos, which are files in colour of more than 64 pixels"):
+    with pytest.raises(UsageError, match=r"Only photos \(files in colour of more than 64 pixels\)"):
         settle(pellucid.load("digits"), None, "default", started=False, changes={})
 
 
