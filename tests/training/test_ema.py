@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 import pellucid
-from pellucid.training.ema import WeightAverage
 from pellucid.training.plan import make_plan
+from pellucid.training.rules import WeightAverage
 from pellucid.training.training import learn
 
 

@@ -253,8 +253,8 @@ class _TrialCallback(Callback):
         self.number, self.proposal, self.watcher = number, proposal, watcher
         self.history = History()
 
-    def on_start(self, plan: TrainingOverview) -> None:
-        self.epochs = plan.epochs
+    def on_start(self, overview: TrainingOverview) -> None:
+        self.epochs = overview.epochs
 
     def on_epoch(self, row: dict[str, Any]) -> None:
         self.history.rows.append(row)
