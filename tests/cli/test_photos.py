@@ -71,7 +71,7 @@ def test_label_writes_a_table_to_fill_in(pellucid, photos, photo_model_file, tmp
     assert "fill in the column label" in done.out
     assert len((tmp_path / "to-label.csv").read_text(encoding="utf-8").splitlines()) == 4
     refused = pellucid("label", photo_model_file, photos / "apple", "--out", tmp_path / "to-label.csv")
-    assert "is there already, perhaps with labels in it" in refused.sentence
+    assert "exists already, and may contain labels" in refused.sentence
     found = pellucid("label", photo_model_file, photos / "apple", "--out", tmp_path / "b.csv", "--json").findings
     assert len(found["to_label"]["rows"]) == 10
 
@@ -113,6 +113,6 @@ def test_sort_names_what_cannot_be_read(pellucid, photo_model_file, tmp_path):
 
 
 def test_mistakes_of_sorting(pellucid, photos, photo_model_file, tmp_path):
-    assert "lies within" in pellucid("sort", photo_model_file, photos, "--into", photos).sentence
+    assert "is within" in pellucid("sort", photo_model_file, photos, "--into", photos).sentence
     assert pellucid("sort", photo_model_file, photos, "--into", tmp_path, "--threshold", 3).code == 2
     assert pellucid("sort", photo_model_file, photos).code == 2

@@ -124,5 +124,5 @@ def test_the_fingerprint_of_files_is_of_their_bytes(tmp_path: Path):
     path.write_bytes(b"two")
     assert Split("train", PictureFiles((path,)), None, CLASSES).fingerprint() != first
     path.unlink()
-    with pytest.raises(DataError, match="cannot be read any more"):
+    with pytest.raises(DataError, match="can no longer be read"):
         Split("train", PictureFiles((path,)), None, CLASSES).fingerprint()

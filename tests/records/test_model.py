@@ -225,7 +225,7 @@ def test_somebody_elses_safetensors(tmp_path):
     path = tmp_path / "theirs.safetensors"
     for metadata in (None, {"format": "pt"}):
         path.write_bytes(safetensors_bytes({"w": np.zeros(3, np.float32)}, metadata=metadata))
-        assert "not one of Pellucid's" in refusal(path)
+        assert "not a Pellucid model" in refusal(path)
 
 
 def rewritten(path: Path, change: Any) -> Path:

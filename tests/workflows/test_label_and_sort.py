@@ -68,7 +68,7 @@ def test_unsure_photos_come_first_and_copies_of_them_last():
 
 def test_where_the_model_is_sure_of_all_the_least_sure_come_first(monkeypatch):
     assert label.rank_by_usefulness(of([1.0, 1.0], [[1, 0], [0, 1]]), 2).tolist() == [0, 1]
-    monkeypatch.setattr(label, "MOST_IN_TURN", 1)
+    monkeypatch.setattr(label, "MAX_DIVERSE", 1)
     found = of([0.9, 0.5, 0.6], [[1, 0], [0, 1], [1, 1]])
     assert label.rank_by_usefulness(found, 3).tolist() == [1, 2, 0]
 
@@ -77,7 +77,7 @@ def test_the_table_can_be_filled_in_and_trained_on(photo_model, new, tmp_path):
     found = label.suggest(photo_model, new)
     assert sorted(found.order.tolist()) == list(range(6))
     table = tmp_path / "to-label.csv"
-    label.write(found, table)
+    label.write_table(found, table)
     with table.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert list(rows[0]) == ["path", "label", "suggestion", "probability"]
@@ -97,16 +97,16 @@ def test_the_table_can_be_filled_in_and_trained_on(photo_model, new, tmp_path):
 def test_a_table_with_labels_is_never_overwritten(photo_model, new, tmp_path):
     found = label.suggest(photo_model, new, count=2)
     assert len(found.order) == 2
-    label.write(found, tmp_path / "mine.csv")
-    with pytest.raises(StorageError, match=r"mine\.csv is there already, perhaps with labels in it"):
-        label.write(found, tmp_path / "mine.csv")
+    label.write_table(found, tmp_path / "mine.csv")
+    with pytest.raises(StorageError, match=r"mine\.csv exists already, and may contain labels"):
+        label.write_table(found, tmp_path / "mine.csv")
 
 
 def test_mistakes_of_labelling(photo_model, new, tmp_path):
     with pytest.raises(UsageError, match="at least 1; given: 0"):
         label.suggest(photo_model, new, count=0)
     (tmp_path / "bad.jpg").write_bytes(b"none")
-    with pytest.raises(DataError, match="Not one of these pictures can be read"):
+    with pytest.raises(DataError, match="None of these pictures can be read"):
         label.suggest(photo_model, [tmp_path / "bad.jpg"])
     with pytest.raises(UsageError, match="The network 'lite0' is known"):
         label.suggest(photo_model, new, network="x.py:Net")
@@ -134,7 +134,7 @@ def test_again_it_does_only_what_is_left(photo_model, new, tmp_path):
     sort.sort(photo_model, new[:4], into, threshold=0)
     before = contents(into)
     again = sort.sort(photo_model, new, into, threshold=0)
-    assert (again.before, sum(again.counts.values())) == (4, 2)
+    assert (again.already_sorted, sum(again.counts.values())) == (4, 2)
     assert before.items() <= contents(into).items()
     # A copy that somebody removed is made again; a photo that changed is another one, and the old copy stays.
     (into / "apple" / "apple-0.jpg").unlink()
@@ -147,7 +147,7 @@ def test_again_it_does_only_what_is_left(photo_model, new, tmp_path):
 
 def test_what_was_done_before_an_interruption_is_known(photo_model, new, tmp_path, monkeypatch):
     into = tmp_path / "sorted"
-    place = sort._place
+    place = sort._sort_photo
     calls = []
 
     def stop(*arguments: Any, **settings: Any) -> Any:
@@ -156,12 +156,12 @@ def test_what_was_done_before_an_interruption_is_known(photo_model, new, tmp_pat
             raise KeyboardInterrupt
         return place(*arguments, **settings)
 
-    monkeypatch.setattr(sort, "_place", stop)
+    monkeypatch.setattr(sort, "_sort_photo", stop)
     with pytest.raises(KeyboardInterrupt):
         sort.sort(photo_model, new, into, threshold=0)
     monkeypatch.undo()
     again = sort.sort(photo_model, new, into, threshold=0)
-    assert (again.before, sum(again.counts.values())) == (2, 4)
+    assert (again.already_sorted, sum(again.counts.values())) == (2, 4)
     assert len(contents(into)) == 6
 
 
@@ -183,7 +183,7 @@ def test_the_unsure_ones_are_apart_and_moving_has_to_be_asked_for(photo_model, n
     assert done.counts == {"unsure": 6}
     assert not any(Path(one).exists() for one in new)
     assert len(contents(into)) == 6
-    assert sort.sort(photo_model, new, into, move=True).before == 6, "gone from there, and here"
+    assert sort.sort(photo_model, new, into, move=True).already_sorted == 6, "the originals are gone"
 
 
 def test_the_threshold_is_the_models_own_or_the_usual_one(photo_model, new, tmp_path):
@@ -217,7 +217,7 @@ def test_folders_are_named_as_every_system_can():
 def test_mistakes_of_sorting(photo_model, new, tmp_path):
     with pytest.raises(UsageError, match="between 0 and 1; given: 2"):
         sort.sort(photo_model, new, tmp_path / "sorted", threshold=2)
-    with pytest.raises(UsageError, match="lies within"):
+    with pytest.raises(UsageError, match="is within"):
         sort.sort(photo_model, new, Path(new[0]).parent)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / sort.LOG).write_text("a,b\n1,2\n", encoding="utf-8")

@@ -27,23 +27,23 @@ def test_ranges_and_choices():
         },
         PLAN,
     )
-    assert found["learning_rate"] == Range(1e-4, 1e-1, log=True, whole=False)
-    assert found["label_smoothing"] == Range(0, 0.2, log=False, whole=False)
-    assert found["batch_size"] == Range(32, 100, log=False, whole=True)
+    assert found["learning_rate"] == Range(1e-4, 1e-1, log=True, integer=False)
+    assert found["label_smoothing"] == Range(0, 0.2, log=False, integer=False)
+    assert found["batch_size"] == Range(32, 100, log=False, integer=True)
     assert found["optimizer"] == Choices({"sgd": "sgd", "adamw": "adamw"})
     assert found["augmentation"] == Choices({"none": (), "flip": ("flip",), "flip+shift:2": ("flip", "shift:2")})
     assert found["gradient_clip"] == Choices({"none": None, "1": 1.0})
 
 
 def test_numbers_are_tried_as_they_can_be_typed():
-    rate = Range(1e-4, 1e-1, log=True, whole=False)
+    rate = Range(1e-4, 1e-1, log=True, integer=False)
     assert rate.rounded(0.00123456) == 0.00123
     assert rate.rounded(0.0001) == 0.0001
-    assert Range(0.12345, 1, log=False, whole=False).rounded(0.123456) == 0.12345, "still within"
-    assert Range(2, 9, log=False, whole=True).rounded(3.7) == 4
-    assert (rate.nearest(0.01), rate.nearest(1.0), rate.nearest(None)) == (0.01, None, None)
+    assert Range(0.12345, 1, log=False, integer=False).rounded(0.123456) == 0.12345, "still within"
+    assert Range(2, 9, log=False, integer=True).rounded(3.7) == 4
+    assert (rate.find(0.01), rate.find(1.0), rate.find(None)) == (0.01, None, None)
     choices = Choices({"none": (), "flip": ("flip",)})
-    assert (choices.nearest(("flip",)), choices.nearest(("erase",))) == ("flip", None)
+    assert (choices.find(("flip",)), choices.find(("erase",))) == ("flip", None)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_plan_itself_is_among_what_is_usually_searched(plan):
     found = space(default_space(plan, "cross-entropy"), plan)
     assert set(found) == {*("learning_rate", "weight_decay", "batch_size", "warmup", "augmentation", "label_smoothing")}
     for name, dimension in found.items():
-        nearest = dimension.nearest(getattr(plan, name))
+        nearest = dimension.find(getattr(plan, name))
         assert nearest is not None
         assert dimension.setting(dimension.rounded(nearest)) == getattr(plan, name)
 
@@ -78,7 +78,7 @@ def test_what_is_given():
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (["momentum"], "There is no default_space search named 'momentum'."),
+        (["momentum"], "There is no default search named 'momentum'."),
         (["batch_size=8,16", "batch-size"], "The search of batch_size was given twice. Give it once."),
     ],
 )
@@ -92,7 +92,7 @@ def test_what_is_given_wrongly(given, sentence):
     ("name", "text", "sentence"),
     [
         ("learning_rat", "1..2", "There is no training setting named 'learning_rat'. Did you mean 'learning_rate'?"),
-        ("keep", "best,last", "keep is not searched: it says which epoch counts. Leave it out."),
+        ("keep", "best,last", "keep is not searched: it decides which epoch counts. Leave it out."),
         (
             "learning_rate",
             "1e-1..1e-4",
@@ -101,9 +101,9 @@ def test_what_is_given_wrongly(given, sentence):
         ("learning_rate", "a..b", "The search of learning_rate was given as 'a..b', but a range is LOW..HIGH,"),
         ("learning_rate", "0..1", "learning rate was given as 0.0, but should be "),
         ("batch_size", "8.5..16", "batch size was given as 8.5, but should be "),
-        ("batch_size", "8", "The search of batch_size was given as '8', but takes two values at least:"),
+        ("batch_size", "8", "The search of batch_size was given as '8', but needs at least two values:"),
         ("batch_size", "8,many", "batch size was given as 'many', but should be "),
-        ("warmup", "", "The search of warmup was given as '', but takes two values at least:"),
+        ("warmup", "", "The search of warmup was given as '', but needs at least two values:"),
     ],
 )
 def test_what_cannot_be_searched(name, text, sentence):

@@ -22,11 +22,12 @@ from pellucid.cli import main
 from pellucid.errors import MissingDataError, StorageError, TrainingError, UsageError
 from pellucid.records import Findings
 from pellucid.records.tune import Trial, TuneFolder
-from pellucid.training import choice, loop
+from pellucid.training import loop
+from pellucid.training.plan import ResolvedPlan, make_plan
 from pellucid.workflows import proposing, search_space, tune_findings
 from pellucid.workflows import train as trainings
 from pellucid.workflows import tune as workflow
-from pellucid.workflows.tune import Watcher, resume, tune
+from pellucid.workflows.tune import Search, Watcher, resume, tune
 
 RATES = ["learning_rate=1e-5..1e-1"]
 
@@ -42,8 +43,17 @@ def few():
     return replace(digits, splits={"train": digits.train.take(np.arange(300)), "test": digits.test.take(np.arange(60))})
 
 
+SEARCH = {"trials": 20, "budget": None, "pruner": "median"}
+
+
 def quick(data: Any, network: Any = "logistic-regression", **more: Any) -> workflow.Tuning:
-    return tune(data, network, **({"trials": 3, "epochs": 2, "search": RATES} | more))
+    """A search with fields of `Search` and of the plan's record, arguments of `make_plan`, `out` and `watcher`."""
+    more = {"trials": 3, "epochs": 2, "search": RATES} | more
+    space = Search(more.pop("search"), *(more.pop(name, usual) for name, usual in SEARCH.items()))
+    options = {name: more.pop(name) for name in ("out", "watcher") if name in more}
+    record = {name: more.pop(name) for name in ("source", "command", "threads") if name in more}
+    fixed = [name for name in more if name in pellucid.Recipe.model_fields]
+    return tune(data, make_plan(data, network, **more).with_record(**record), space, fixed=fixed, **options)
 
 
 def without_times(trials: list[Trial]) -> list[Trial]:
@@ -62,7 +72,7 @@ def test_a_search_finds_a_rate_that_learns(few):
     assert accuracy.value == best.accuracy
     assert accuracy.n == len(few.train) - 270 == 30
     assert accuracy.low < accuracy.value <= accuracy.high
-    assert "chosen on these very pictures" in accuracy.note
+    assert "optimistic, because it was chosen on these pictures" in accuracy.note
     assert found.findings["as_planned"].value == found.trials[0].accuracy
     assert found.findings["best_settings"].rows == (("learning_rate", f"{found.best['learning_rate']:g}", "0.002"),)
     assert len(found.findings["trials"].rows) == 6
@@ -140,7 +150,7 @@ class Proposed:
 
 @pytest.mark.parametrize(("epoch", "state"), [(2, "finished"), (1, "pruned"), (1, "diverged")])
 def test_ctrl_c_while_a_trial_is_validated_ends_the_search_after_it(few, monkeypatch, epoch, state):
-    """In its last epoch: all were made, it fell behind, or its loss became no number."""
+    """In its last epoch: all were made, it was stopped early, or it diverged."""
     measured, calls = loop.measure, []
 
     def measure(*given: Any, **more: Any) -> Any:
@@ -170,7 +180,7 @@ def test_ctrl_c_while_the_last_trial_is_validated_leaves_nothing_to_do(few):
 def test_no_trial_is_ended_early_after_its_last_epoch(few):
     assert {trial.state for trial in quick(few, trials=12).trials} == {"finished"}, "a second epoch is the last"
     plan = pellucid.Recipe(epochs=3)
-    found = tune(few, "logistic-regression", recipe=plan, trials=12, search=[*RATES, "epochs=2,3"])
+    found = tune(few, make_plan(few, "logistic-regression", recipe=plan), Search([*RATES, "epochs=2,3"], trials=12))
     fallen = [trial for trial in found.trials if trial.state == "pruned"]
     assert fallen
     assert all(len(trial.accuracies) < int(trial.chosen["epochs"]) for trial in fallen)
@@ -178,7 +188,7 @@ def test_no_trial_is_ended_early_after_its_last_epoch(few):
 
 def test_a_second_process_is_kept_out(few):
     found = quick(few, trials=1)
-    with found.folder.held(), pytest.raises(StorageError) as error:
+    with found.folder.locked(), pytest.raises(StorageError) as error:
         resume(found.folder.path, data=few, trials=2)
     assert str(error.value) == f"{found.folder.path} is in use by another process. Wait for it, or start a new search."
 
@@ -195,7 +205,7 @@ def test_a_loss_that_becomes_no_number_is_a_trial_too(few):
     assert [(trial.state, trial.accuracy, trial.epoch) for trial in found.trials] == [("diverged", None, 0)] * 2
     assert found.best == {}
     assert found.command == ""
-    assert found.findings["trials"].note == "0 finished, 2 whose loss became no number."
+    assert found.findings["trials"].note == "0 finished, 2 diverged (infinite or NaN loss)."
 
 
 def test_another_failure_is_none_of_the_searchs_business(few, monkeypatch):
@@ -236,7 +246,7 @@ def test_what_mattered(few):
     assert [row[0] for row in said.rows] == ["learning_rate", "label_smoothing"]
     assert said.note.endswith("(fANOVA over finished trials).")
     hint = tune_findings.findings(found.plan, trials[:7], space, shares, 30, "few")["importance"]
-    assert hint.note.endswith("With 7 trials this is a hint at most.")
+    assert hint.note.endswith("With 7 trials this is only a hint.")
 
 
 def test_a_network_that_was_built_and_settings_of_ones_own(few):
@@ -298,15 +308,14 @@ def test_the_command_says_a_plan_that_was_handed_over(few, monkeypatch):
     found = quick(few, "mlp", recipe=recipe, trials=1, search=["loss=none,hinge"], source="digits", epochs=1)
     words = shlex.split(found.command)
     assert words[:3] == ["pellucid", "train", "digits"]
-    given: dict[str, Any] = {}
-    monkeypatch.setattr(trainings, "run", lambda _data, network, **more: given.update(more, network=network))
+    plans: list[ResolvedPlan] = []
+    monkeypatch.setattr(trainings, "run_plan", lambda _data, plan, **_: plans.append(plan))
     monkeypatch.setattr("pellucid.cli.train._finish", lambda *_, **__: None)
     with pytest.raises(SystemExit) as ended:
         main(words[1:])
     assert ended.value.code == 0
-    changes = {name: value for name, value in given.items() if name in pellucid.Recipe.model_fields}
-    assert given["network"] == "mlp"
-    assert choice.plan_for(choice.choose_network("mlp"), given["recipe"], changes) == recipe
+    assert plans[0].network.network == "mlp"
+    assert plans[0].recipe == recipe
 
 
 def test_the_command_says_nothing_that_train_refuses(few):

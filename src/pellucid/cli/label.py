@@ -58,7 +58,7 @@ def label(
     from pellucid.workflows import label as workflow
 
     suggestions = workflow.suggest(loaded, list(gathered.pictures), count=count, network=network)
-    workflow.write(suggestions, out)
+    workflow.write_table(suggestions, out)
     for name, reason in suggestions.predictions.unreadable.items():
         console.say(reason if name in reason else f"{name}: {reason}")
     console.emit(Findings((_table(suggestions),)), as_json=as_json)

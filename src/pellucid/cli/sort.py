@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pellucid.workflows.sort import Sorted
+    from pellucid.workflows.sort import SortResult
 
 EXAMPLES = """  pellucid sort model.safetensors new-photos/ --into sorted/
   pellucid sort runs/photos-lite0-001 new-photos/ --into sorted/ --threshold 0.95
@@ -73,11 +73,11 @@ def sort(
         raise typer.Exit(1)
 
 
-def _said(result: Sorted, *, moved: bool) -> str:
+def _said(result: SortResult, *, moved: bool) -> str:
     done, share = f"{'Moved' if moved else 'Copied'}: {sum(result.counts.values()):,}", 100 * result.threshold
     notes = [f"{done}. Photos whose class is less probable than {share:g} % are in unsure."]
-    if result.before:
-        notes.append(f"{result.before:,} had been sorted before.")
+    if result.already_sorted:
+        notes.append(f"{result.already_sorted:,} had been sorted before.")
     if result.unreadable:
         n = len(result.unreadable)
         notes.append(f"{n:,} could not be read, and stayed where {'they are' if n > 1 else 'it is'}.")

@@ -43,7 +43,7 @@ class Callback:
     def on_planned(self, sentence: str) -> None:
         """Called before `on_start` for each setting that was measured, such as the epochs that fit a time budget."""
 
-    def on_start(self, plan: TrainingOverview) -> None:
+    def on_start(self, overview: TrainingOverview) -> None:
         """Called before the first step."""
 
     def on_resumed(self, step: int, history: Any) -> None:

@@ -51,12 +51,12 @@ class LineDisplay(Callback):
         self.epochs = 0
         self.epoch_start = 0.0
 
-    def on_start(self, plan: TrainingOverview) -> None:
-        self.epochs = plan.epochs
+    def on_start(self, overview: TrainingOverview) -> None:
+        self.epochs = overview.epochs
         self.epoch_start = time.perf_counter()
         self.console.print(
-            f"{plan.network} learns from {plan.pictures:,} pictures of {plan.data}, "
-            f"validated on {plan.validation_pictures:,} others",
+            f"{overview.network} learns from {overview.pictures:,} pictures of {overview.data}, "
+            f"validated on {overview.validation_pictures:,} others",
             highlight=False,
             markup=False,
         )
@@ -93,9 +93,9 @@ class _TimeLeftColumn(ProgressColumn):
 class LiveDisplay(LineDisplay):
     """The same lines, and a progress bar below them: epoch, step, loss, accuracy, time left."""
 
-    def on_start(self, plan: TrainingOverview) -> None:
-        super().on_start(plan)
-        self.plan = plan
+    def on_start(self, overview: TrainingOverview) -> None:
+        super().on_start(overview)
+        self.overview = overview
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}  step"),
             MofNCompleteColumn(),
@@ -105,10 +105,10 @@ class LiveDisplay(LineDisplay):
             console=self.console,
             transient=True,
         )
-        total = plan.epochs * plan.steps_per_epoch
-        self.task = self.progress.add_task("", total=total, epoch=1, epochs=plan.epochs, measured="")
+        total = overview.epochs * overview.steps_per_epoch
+        self.task = self.progress.add_task("", total=total, epoch=1, epochs=overview.epochs, measured="")
         self.drawn = 0.0
-        self.time_left = TimeLeft(plan, time.perf_counter())
+        self.time_left = TimeLeft(overview, time.perf_counter())
         self.progress.start()
 
     def on_resumed(self, step: int, history: Any) -> None:
@@ -118,7 +118,7 @@ class LiveDisplay(LineDisplay):
 
     def on_step(self, step: int, loss: Any, accuracy: Any) -> None:
         now = time.perf_counter()
-        last = step % self.plan.steps_per_epoch == 0
+        last = step % self.overview.steps_per_epoch == 0
         if now - self.drawn < 0.1 and not last:  # reading a loss waits for the device
             return
         self.drawn = now
@@ -129,11 +129,11 @@ class LiveDisplay(LineDisplay):
     def on_epoch(self, row: dict[str, Any]) -> None:
         super().on_epoch(row)
         self.time_left.finished_epoch(time.perf_counter())
-        self._update(row["step"], min(row["epoch"] + 1, self.plan.epochs))
+        self._update(row["step"], min(row["epoch"] + 1, self.overview.epochs))
 
     def _update(self, step: int, epoch: int | None = None, **more: Any) -> None:
         """Shows the number of finished steps."""
-        current = epoch or min(max(step - 1, 0) // self.plan.steps_per_epoch + 1, self.plan.epochs)
+        current = epoch or min(max(step - 1, 0) // self.overview.steps_per_epoch + 1, self.overview.epochs)
         self.progress.update(self.task, completed=step, epoch=current, **more)
 
     def _time_left(self) -> str:

@@ -1,4 +1,4 @@
-"""Which photos to label next: those that would teach the model most, each unlike the others."""
+"""Active learning: which photos to label next, so that the model learns most from few labels."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pellucid.inference.pictures import as_split
 from pellucid.records import Model, Predictions, atomic
 
 COLUMNS = ("path", "label", "suggestion", "probability")
-MOST_IN_TURN = 1000
-"""So many are chosen with an eye on each other; those behind them come in the order of how unsure the model is."""
+MAX_DIVERSE = 1000
+"""Number of photos that are chosen to differ from each other; further ones are ordered by uncertainty alone."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Suggestions:
     """Photos to label.
 
     Attributes:
-        predictions: of all photos that can be read.
-        order: the places of those to be labelled, the most rank_by_usefulness first: int64 (M,).
+        predictions: predictions for all readable photos.
+        order: indices of the photos to label, the most useful first: int64 (M,).
     """
 
     predictions: Predictions
@@ -34,82 +34,86 @@ class Suggestions:
 
 
 def suggest(model: Model, pictures: Any, *, count: int | None = None, **settings: Any) -> Suggestions:
-    """Puts photos without labels into the order in which labelling them teaches the model most.
+    """Ranks photos without labels by how much the model would learn from their labels.
 
     Args:
-        model: what has learned from the labels that there are.
-        pictures: what `predict` takes: paths, or a split.
-        count: how many are wanted; None for all.
-        **settings: `network`, for a model of your own.
+        model: trained on the labels so far.
+        pictures: paths, or a split, as for `predict`.
+        count: number of photos to suggest; None for all.
+        **settings: `network`, for a network of your own.
 
     Raises:
-        DataError: not one picture can be read.
+        DataError: none of the pictures can be read.
+        UsageError: `count` is below 1.
     """
     if count is not None and count < 1:
         raise UsageError(f"The number of photos to label is at least 1; given: {count}.")
     described = describe(model, as_split(pictures, model.specification), **settings)
     if not len(described.predictions):
-        raise DataError("Not one of these pictures can be read, so there is nothing to label.")
+        raise DataError("None of these pictures can be read, so there is nothing to label.")
     return Suggestions(described.predictions, rank_by_usefulness(described, count or len(described.predictions)))
 
 
 def rank_by_usefulness(described: Described, count: int) -> np.ndarray:
-    """The places of `count` pictures, the most rank_by_usefulness first: int64 (M,).
+    """Indices of `count` pictures, the most useful first: int64 (M,).
 
-    A picture would move the last layer by the gradient (p − e) ⊗ f, with its probabilities p, the predicted class e as
-    one-hot vector, and its features f (centred, of length one): long where the model is unsure. First comes the longest
-    gradient; then, again and again, the one of which most is left when all that came before is taken out of it. So they
-    are unsure, and unlike each other. The gradients are those of Ash et al., "Deep batch active learning by diverse,
-    uncertain gradient lower bounds", 2020; the order is that in which a pivoted Cholesky factorisation of their
-    products meets them (the greedy choice of Chen et al., "Fast greedy MAP inference for determinantal point process",
-    2018).
+    The gradient of a picture with respect to the last layer is (p − e) ⊗ f, with its probabilities p, its predicted
+    class e as one-hot vector, and its features f (centred, of norm 1). It is long if the model is unsure. The picture
+    with the longest gradient comes first. Each next picture has the longest gradient after projecting out the gradients
+    chosen so far. So the chosen pictures are uncertain and differ from each other. The gradients are those of Ash et
+    al., "Deep batch active learning by diverse, uncertain gradient lower bounds", 2020. The order is that of a pivoted
+    Cholesky factorisation of their inner products, the greedy algorithm of Chen et al., "Fast greedy MAP inference for
+    determinantal point process", 2018.
     """
-    said = described.predictions.probabilities.astype(np.float64)
-    steps = said.copy()
-    steps[np.arange(len(said)), said.argmax(axis=1)] -= 1
-    seen = described.features.astype(np.float64)
-    seen -= seen.mean(axis=0)
-    seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-12)
-    # (a⊗f)·(b⊗g) = (a·b)(f·g): no outer product is ever made.
-    rest = (steps**2).sum(axis=1) * (seen**2).sum(axis=1)
-    least = 1e-9 * float(rest.max(initial=0.0))
-    factor = np.zeros((len(said), min(count, len(said), MOST_IN_TURN)))
+    probabilities = described.predictions.probabilities.astype(np.float64)
+    n = len(probabilities)
+    errors = probabilities.copy()
+    errors[np.arange(n), probabilities.argmax(axis=1)] -= 1
+    features = described.features.astype(np.float64)
+    features -= features.mean(axis=0)
+    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    # (a⊗f)·(b⊗g) = (a·b)(f·g), so the outer products are never computed.
+    residual = (errors**2).sum(axis=1) * (features**2).sum(axis=1)
+    tolerance = 1e-9 * float(residual.max(initial=0.0))
+    factor = np.zeros((n, min(count, n, MAX_DIVERSE)))
     order: list[int] = []
-    left = np.ones(len(said), dtype=bool)
-    for turn in range(factor.shape[1]):
-        place = int(np.where(left, rest, -1.0).argmax())
-        if rest[place] <= least:
+    is_left = np.ones(n, dtype=bool)
+    for column in range(factor.shape[1]):
+        index = int(np.where(is_left, residual, -1.0).argmax())
+        if residual[index] <= tolerance:
             break
-        products = (steps @ steps[place]) * (seen @ seen[place]) - factor[:, :turn] @ factor[place, :turn]
-        factor[:, turn] = products / np.sqrt(rest[place])
-        rest = np.maximum(rest - factor[:, turn] ** 2, 0.0)
-        order.append(place)
-        left[place] = False
-    unsure = np.flatnonzero(left)[np.argsort(said.max(axis=1)[left], kind="stable")]
-    return np.array([*order, *unsure[: count - len(order)]], dtype=np.int64)
+        products = (errors @ errors[index]) * (features @ features[index])
+        products = products - factor[:, :column] @ factor[index, :column]
+        factor[:, column] = products / np.sqrt(residual[index])
+        residual = np.maximum(residual - factor[:, column] ** 2, 0.0)
+        order.append(index)
+        is_left[index] = False
+    uncertain = np.flatnonzero(is_left)[np.argsort(probabilities.max(axis=1)[is_left], kind="stable")]
+    return np.array([*order, *uncertain[: count - len(order)]], dtype=np.int64)
 
 
-def write(suggestions: Suggestions, path: Path) -> None:
+def write_table(suggestions: Suggestions, path: Path) -> None:
     """Writes a table to fill in: path, label (empty), suggestion, probability. `pellucid train` reads it.
 
-    Paths are relative to the table where they lie below its folder, so that both can be moved together.
+    Paths below the folder of the table are relative to it, so that both can be moved together.
 
     Raises:
-        StorageError: the file is there already: it may hold labels that somebody gave.
+        StorageError: the file exists; it may contain labels.
     """
     if path.exists():
-        raise StorageError(f"{path} is there already, perhaps with labels in it. Choose another name with --out.")
-    found = suggestions.predictions
+        raise StorageError(f"{path} exists already, and may contain labels. Choose another name with --out.")
+    predictions = suggestions.predictions
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
-    for place in suggestions.order.tolist():
-        label = found.classes[found.predicted[place]]
-        rows.writerow([_as_seen_from(path, str(found.ids[place])), "", label, f"{found.confidence[place]:.4f}"])
+    for index in suggestions.order.tolist():
+        label = predictions.classes[predictions.predicted[index]]
+        photo = _relative_to_table(path, str(predictions.ids[index]))
+        rows.writerow([photo, "", label, f"{predictions.confidence[index]:.4f}"])
     atomic.write_text(path, text.getvalue())
 
 
-def _as_seen_from(table: Path, picture: str) -> str:
-    whole = Path(picture).absolute()
+def _relative_to_table(table: Path, photo: str) -> str:
+    path = Path(photo).absolute()
     folder = table.absolute().parent
-    return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else whole.as_posix()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()

@@ -1,7 +1,7 @@
-"""What optuna proposes next, from the trials so far, and what it says mattered. The only module that imports it.
+"""Proposes trials and ranks settings by importance, with optuna. The only module that imports optuna.
 
-optuna (https://optuna.org) is an extra: `pip install "pellucid[tune]"`. A proposal is a function of the plan, of its
-number and of the trials before it, and of nothing else: optuna keeps no state of its own between two of them.
+optuna (https://optuna.org) is an extra: `pip install "pellucid[tune]"`. A proposal is a function of the plan, its
+number and the earlier trials only: optuna keeps no state between proposals.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pellucid.workflows.search_space import Choices, Space
 
 PRUNERS = ("median", "hyperband", "none")
 STARTUP = 6
-"""Trials that are drawn at random, before there is enough to learn from."""
+"""Number of random trials at the start, before the sampler models them."""
 
 
 def propose(plan: TunePlan, space: Space, done: Sequence[Trial]) -> Any:
-    """The next trial, as optuna has it: `params`, `report(accuracy, epoch)`, `should_prune()`."""
+    """The next trial, as an optuna trial: `params`, `report(accuracy, epoch)`, `should_prune()`."""
     with _quiet():
         return _study(plan, space, done).ask(_distributions(space))
 
 
 def importance(plan: TunePlan, space: Space, done: Sequence[Trial]) -> dict[str, float]:
-    """Which share of the differences between finished trials each setting explains; empty where that cannot be said."""
+    """The share of the variance between finished trials that each setting explains; empty with too few trials."""
     accuracies = {trial.accuracy for trial in done if trial.state == "finished"}
     finished = sum(trial.state == "finished" for trial in done)
     if finished < 4 or len(accuracies) < 2 or len(space) < 2:
@@ -38,12 +38,12 @@ def importance(plan: TunePlan, space: Space, done: Sequence[Trial]) -> dict[str,
     optuna = import_optuna()
     with _quiet():
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=plan.seed)
-        found = optuna.importance.get_param_importances(_study(plan, space, done), evaluator=evaluator)
-    return {name: float(share) for name, share in found.items()}
+        shares = optuna.importance.get_param_importances(_study(plan, space, done), evaluator=evaluator)
+    return {name: float(share) for name, share in shares.items()}
 
 
 def import_optuna() -> ModuleType:
-    """The library.
+    """Imports optuna.
 
     Raises:
         UsageError: it is not installed.
@@ -59,7 +59,7 @@ def import_optuna() -> ModuleType:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without optuna's own lines, and its words on what is experimental in it."""
+    """A block without optuna's log lines and its warnings about experimental features."""
     optuna = import_optuna()
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -72,27 +72,31 @@ def _quiet() -> Iterator[None]:
 
 
 def _distributions(space: Space) -> dict[str, Any]:
-    found = import_optuna().distributions
-    made: dict[str, Any] = {}
+    optuna = import_optuna()
+    distributions: dict[str, Any] = {}
     for name, dimension in space.items():
         if isinstance(dimension, Choices):
-            made[name] = found.CategoricalDistribution(tuple(dimension.values))
-        elif dimension.whole:
-            made[name] = found.IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
+            distributions[name] = optuna.distributions.CategoricalDistribution(tuple(dimension.values))
+        elif dimension.integer:
+            distributions[name] = optuna.distributions.IntDistribution(
+                int(dimension.low), int(dimension.high), log=dimension.log
+            )
         else:
-            made[name] = found.FloatDistribution(dimension.low, dimension.high, log=dimension.log)
-    return made
+            distributions[name] = optuna.distributions.FloatDistribution(
+                dimension.low, dimension.high, log=dimension.log
+            )
+    return distributions
 
 
 def _study(plan: TunePlan, space: Space, done: Sequence[Trial]) -> Any:
-    """A study with the trials so far, whose next proposal depends on nothing but them, the plan and their number."""
+    """A study with the trials so far. Its next proposal depends only on them and on the plan."""
     optuna = import_optuna()
-    # The first epochs say little: most schedules begin with rates near nothing.
-    warm = max(2, plan.recipe["epochs"] // 3)
+    # The first epochs are not comparable: most schedules begin with a rate near zero.
+    warmup = max(2, plan.recipe["epochs"] // 3)
     pruners = {
-        "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=warm),
+        "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=warmup),
         "hyperband": lambda: optuna.pruners.HyperbandPruner(
-            min_resource=warm, max_resource=max(plan.recipe["epochs"], warm)
+            min_resource=warmup, max_resource=max(plan.recipe["epochs"], warmup)
         ),
         "none": optuna.pruners.NopPruner,
     }
@@ -111,12 +115,12 @@ def _study(plan: TunePlan, space: Space, done: Sequence[Trial]) -> Any:
             )
         )
     if not done:
-        study.enqueue_trial(_as_planned(plan, space))
+        study.enqueue_trial(_first_trial(plan, space))
     return study
 
 
-def _as_planned(plan: TunePlan, space: Space) -> dict[str, Any]:
-    """The plan itself, as far as it lies within what is searched."""
+def _first_trial(plan: TunePlan, space: Space) -> dict[str, Any]:
+    """The settings of the plan itself, as far as they are in the search space."""
     recipe = Recipe.model_validate(plan.recipe)
-    nearest = {name: dimension.nearest(getattr(recipe, name)) for name, dimension in space.items()}
-    return {name: value for name, value in nearest.items() if value is not None}
+    values = {name: dimension.find(getattr(recipe, name)) for name, dimension in space.items()}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,9 +1,9 @@
-"""What `pellucid tune` searches, and how a search is written. Imports neither torch nor optuna.
+"""The search space of `pellucid tune`, and its notation. Imports neither torch nor optuna.
 
-learning_rate=1e-4..1e-1     a range, searched on a logarithmic scale where it spans a factor of 100 or more
-label_smoothing=0..0.2       a range, searched evenly
+learning_rate=1e-4..1e-1     a range; logarithmic if it spans a factor of 100 or more
+label_smoothing=0..0.2       a range, linear
 batch_size=32,64,128         choices
-augmentation=none,flip,flip+shift:2     choices, each of several augmentations
+augmentation=none,flip,flip+shift:2     choices, each a list of augmentations
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from pellucid.errors import UnknownNameError, UsageError
 from pellucid.training.recipes import Recipe
 
 NOT_SEARCHED = {
-    "keep": "it says which epoch counts",
+    "keep": "it decides which epoch counts",
     "scaling": "it belongs to the data",
     "fit": "it belongs to the data",
-    "validation_fraction": "the trials have to be compared on the same pictures",
-    "split_seed": "the trials have to be compared on the same pictures",
+    "validation_fraction": "all trials must be compared on the same pictures",
+    "split_seed": "all trials must be compared on the same pictures",
 }
 LOGARITHMIC = 100
 DIGITS = 3
-"""A number is tried as it can be typed: with so many digits."""
+"""Number of significant digits of a value that is tried, so that it can be typed."""
 
 
 def default_space(recipe: Recipe, loss: str) -> dict[str, str]:
-    """What is searched where nothing else is said: around a plan, whose own values are among it.
+    """The default search space: around a recipe, and including its values.
 
     Args:
-        recipe: the plan.
-        loss: the loss that it is trained with.
+        recipe: the recipe.
+        loss: the loss of the training.
     """
     rate = recipe.learning_rate
     space = {
@@ -44,32 +44,32 @@ def default_space(recipe: Recipe, loss: str) -> dict[str, str]:
         "warmup": f"0..{max(0.4, recipe.warmup):g}",
         "augmentation": "none,shift:1,shift:2,flip,shift:2+flip",
     }
-    if loss == "cross-entropy":  # other losses have no label smoothing
+    if loss == "cross-entropy":  # the only loss with label smoothing
         space["label_smoothing"] = f"0..{max(0.2, recipe.label_smoothing):g}"
     for name in ("weight_decay", "batch_size", "augmentation"):
-        own = as_text(getattr(recipe, name))
-        if own not in space[name].split(","):
-            space[name] += f",{own}"
+        value = as_text(getattr(recipe, name))
+        if value not in space[name].split(","):
+            space[name] += f",{value}"
     return space
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included."""
+    """Numbers from `low` to `high`, both included; logarithmic or linear, integers or not."""
 
     low: float
     high: float
     log: bool
-    whole: bool
+    integer: bool
 
     def rounded(self, value: float) -> float:
-        """The value as it is tried: a whole number, or one of few digits; still within the range."""
-        if self.whole:
+        """The value to try: an integer, or rounded to few digits, within the range."""
+        if self.integer:
             return round(value)
         return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
 
-    def nearest(self, value: Any) -> float | None:
-        """The value where it lies within the range, else None."""
+    def find(self, value: Any) -> float | None:
+        """The value if it is within the range, else None."""
         return value if isinstance(value, (int, float)) and self.low <= value <= self.high else None
 
     def setting(self, value: float) -> Any:
@@ -78,15 +78,15 @@ class Range:
 
 @dataclass(frozen=True)
 class Choices:
-    """Some values: the texts that they were given as, and what the recipe takes for each."""
+    """A set of values: the text of each → its value in the recipe."""
 
     values: Mapping[str, Any]
 
     def rounded(self, value: str) -> str:
         return value
 
-    def nearest(self, value: Any) -> str | None:
-        """The text of the value where it is among the choices, else None."""
+    def find(self, value: Any) -> str | None:
+        """The text of a value if it is among the choices, else None."""
         return next((text for text, known in self.values.items() if known == value), None)
 
     def setting(self, text: str) -> Any:
@@ -97,33 +97,33 @@ Dimension = Range | Choices
 Space = dict[str, Dimension]
 
 
-def parse(given: Iterable[str], defaults: Mapping[str, str]) -> dict[str, str]:
+def parse(arguments: Iterable[str], defaults: Mapping[str, str]) -> dict[str, str]:
     """Splits `NAME=LOW..HIGH`, `NAME=A,B,C`, or `NAME` alone for its default range; without arguments, all defaults.
 
     Raises:
-        UsageError: one makes no sense, or is given twice.
+        UsageError: an argument is invalid, or is given twice.
     """
-    found: dict[str, str] = {}
-    for one in given:
-        name, separator, text = one.partition("=")
+    texts: dict[str, str] = {}
+    for argument in arguments:
+        name, separator, text = argument.partition("=")
         name = name.strip().replace("-", "_")
-        if name in found:
+        if name in texts:
             raise UsageError(f"The search of {name} was given twice. Give it once.")
         if not separator:
             if name not in defaults:
                 raise UnknownNameError(
-                    "default_space search", name, defaults, f"For others say where: {name}=LOW..HIGH."
+                    "default search", name, defaults, f"For other settings give a range: {name}=LOW..HIGH."
                 )
             text = defaults[name]
-        found[name] = text.strip()
-    return found or dict(defaults)
+        texts[name] = text.strip()
+    return texts or dict(defaults)
 
 
 def space(texts: Mapping[str, str], recipe: Recipe) -> Space:
-    """The dimensions that the texts describe, each of whose values the recipe takes.
+    """The search space that the texts describe. The recipe accepts all of its values.
 
     Raises:
-        UsageError: a setting that does not exist or is not searched, an empty range, a value that it cannot have.
+        UsageError: a setting is unknown or not searched, a range is empty, or a value is invalid.
     """
     return {name: _dimension(name, text, recipe) for name, text in texts.items()}
 
@@ -140,7 +140,7 @@ def _dimension(name: str, text: str, recipe: Recipe) -> Dimension:
         values[word] = getattr(recipe.but(**{name: _value(name, word)}), name)
     if len(values) < 2:
         raise UsageError(
-            f"The search of {name} was given as '{text}', but takes two values at least: {name}=LOW..HIGH, or A,B."
+            f"The search of {name} was given as '{text}', but needs at least two values: {name}=LOW..HIGH, or A,B."
         )
     return Choices(values)
 
@@ -156,14 +156,14 @@ def _range(name: str, text: str, recipe: Recipe) -> Range:
             f"The search of {name} was given as '{text}', but a range is LOW..HIGH, two numbers, the lower one first."
         )
     kind = str(Recipe.model_fields[name].annotation)
-    whole = "int" in kind and "float" not in kind
+    integer = "int" in kind and "float" not in kind
     for end in (low, high):
-        recipe.but(**{name: int(end) if whole and end.is_integer() else end})
-    return Range(low, high, log=low > 0 and high / low >= LOGARITHMIC, whole=whole)
+        recipe.but(**{name: int(end) if integer and end.is_integer() else end})
+    return Range(low, high, log=low > 0 and high / low >= LOGARITHMIC, integer=integer)
 
 
 def _value(name: str, word: str) -> Any:
-    """A choice as the recipe takes it."""
+    """The value of a choice in the recipe."""
     if name == "augmentation":
         return () if word == "none" else tuple(word.split("+"))
     if word == "none":
@@ -175,7 +175,7 @@ def _value(name: str, word: str) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A value of a recipe as it is written in a search and shown in a table."""
+    """Formats a value of a recipe for a search argument or a table."""
     if value is None or value in ((), []):
         return "none"
     if isinstance(value, tuple | list):

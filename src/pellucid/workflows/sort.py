@@ -1,4 +1,4 @@
-"""Photos into class folders: copied and never overwritten, the unsure ones apart, with a table of what went where."""
+"""Sorts photos into class folders: copies them, overwrites nothing, and writes a table of what went where."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ from pellucid.errors import FormatError, StorageError, UsageError
 from pellucid.inference.features import describe
 from pellucid.inference.pictures import as_split
 from pellucid.records import Model, atomic
+from pellucid.records.predictions import valid_text
 
 UNSURE = "unsure"
 THRESHOLD = 0.8
-"""Photos whose class is less probable than this go apart, where the model itself names no threshold."""
+"""Default threshold; photos with a lower probability go to the folder `unsure`."""
 LOG = "sorted.csv"
 COLUMNS = ("photo", "size", "changed", "went_to", "class", "probability")
 
-_AT_ONCE = 256
+_BATCH_SIZE = 256
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{i}" for name in ("com", "lpt") for i in range(1, 10))}
 
 
 @dataclass
-class Sorted:
-    """What was done.
+class SortResult:
+    """The result of sorting.
 
     Attributes:
-        counts: how many photos went into each folder, in this call.
-        before: how many had been sorted by an earlier call.
-        unreadable: what could not be read, and stayed where it is: {photo: reason}.
-        threshold: below which a photo went to `unsure`.
+        threshold: photos with a lower probability went to `unsure`.
+        counts: number of photos that this call put into each folder.
+        already_sorted: number of photos that an earlier call sorted.
+        unreadable: photos that could not be read, and were left alone: {photo: reason}.
     """
 
     threshold: float
     counts: Counter[str] = field(default_factory=Counter)
-    before: int = 0
+    already_sorted: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
@@ -55,24 +56,23 @@ def sort(
     threshold: float | None = None,
     move: bool = False,
     **settings: Any,
-) -> Sorted:
+) -> SortResult:
     """Copies photos into one folder per class within `into`.
 
-    It can be interrupted at any moment, and called again: what the table `sorted.csv` says to be done is not done
-    again. A file that is there is never overwritten: a photo of the same name gets a number, and one of the same
-    content as well is not copied twice.
+    It can be interrupted at any moment and called again: photos that the table `sorted.csv` lists are skipped. Existing
+    files are never overwritten: another photo of the same name gets a number, and an identical photo is not copied.
 
     Args:
-        model: what names the classes.
-        photos: files.
-        into: a folder, made where it is not there.
-        threshold: a photo whose class is less probable goes to the folder `unsure`; None takes the model's own, or 0.8.
-        move: whether photos are taken away from where they are, once their copy is safe.
-        **settings: `network`, for a model of your own.
+        model: predicts the class of each photo.
+        photos: paths of the photos.
+        into: target folder; it is made if it does not exist.
+        threshold: photos with a lower probability go to the folder `unsure`; None takes the model's threshold, or 0.8.
+        move: whether to delete each original after it is copied.
+        **settings: `network`, for a network of your own.
 
     Raises:
-        UsageError: the threshold is no probability, or a photo lies within `into`.
-        StorageError: nothing can be written, or another process sorts into the same folder.
+        UsageError: the threshold is not a probability, or a photo is within `into`.
+        StorageError: a file cannot be written, or another process is sorting into the folder.
     """
     into = Path(into)
     threshold = model.specification.abstain_below if threshold is None else threshold
@@ -82,65 +82,62 @@ def sort(
     _require_outside(photos, into)
     folders = class_folders(model.classes)
     atomic.make_folder(into)
-    done = Sorted(threshold)
-    with _alone(into):
+    result = SortResult(threshold)
+    with _locked(into):
         log = _read(into / LOG)
-        open_ = [str(photo) for photo in photos if not _is_done(str(photo), log, into)]
-        done.before = len(photos) - len(open_)
+        remaining = [str(photo) for photo in photos if not _is_done(str(photo), log, into)]
+        result.already_sorted = len(photos) - len(remaining)
 
         def work() -> Iterator[None]:
-            for start in range(0, len(open_), _AT_ONCE):
-                some = open_[start : start + _AT_ONCE]
-                found = describe(model, as_split(some, model.specification), **settings).predictions
-                done.unreadable.update(found.unreadable)
-                # Ids are names as text can hold them; the files are found by their place.
-                readable = [photo for photo in some if _text(photo) not in found.unreadable]
+            for start in range(0, len(remaining), _BATCH_SIZE):
+                batch = remaining[start : start + _BATCH_SIZE]
+                predictions = describe(model, as_split(batch, model.specification), **settings).predictions
+                result.unreadable.update(predictions.unreadable)
+                # Ids are names in valid UTF-8, so photos are matched by position.
+                readable = [photo for photo in batch if valid_text(photo) not in predictions.unreadable]
                 try:
-                    for photo, index, sure in zip(readable, found.predicted, found.confidence, strict=True):
-                        folder = folders[index] if sure >= threshold else UNSURE
-                        log[_text(photo)] = _place(
-                            Path(photo), into, folder, model.classes[index], float(sure), move=move
+                    for photo, index, confidence in zip(
+                        readable, predictions.predicted, predictions.confidence, strict=True
+                    ):
+                        folder = folders[index] if confidence >= threshold else UNSURE
+                        log[valid_text(photo)] = _sort_photo(
+                            Path(photo), into, folder, model.classes[index], float(confidence), move=move
                         )
-                        done.counts[folder] += 1
+                        result.counts[folder] += 1
                         yield None
                 finally:
                     _write(into / LOG, log)
-                yield from [None] * (len(some) - len(readable))
+                yield from [None] * (len(batch) - len(readable))
 
-        for _ in watched(work(), len(open_), "Sorting photos"):
+        for _ in watched(work(), len(remaining), "Sorting photos"):
             pass
-    return done
+    return result
 
 
 def class_folders(classes: Sequence[str]) -> list[str]:
-    """A folder's name for each class: its own, where every system can have a folder of that name."""
+    """Folder names for the classes: their own, with characters replaced that some system does not allow."""
     names: list[str] = []
     taken = {UNSURE, LOG}
     for label in classes:
-        plain = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", label).strip(" .") or "_"
-        plain = f"{plain}_" if plain.lower() in _RESERVED else plain
-        name, number = plain, 2
+        base = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", label).strip(" .") or "_"
+        base = f"{base}_" if base.lower() in _RESERVED else base
+        name, number = base, 2
         while name.lower() in taken:
-            name, number = f"{plain} ({number})", number + 1
+            name, number = f"{base} ({number})", number + 1
         taken.add(name.lower())
         names.append(name)
     return names
 
 
-def _text(name: str) -> str:
-    """A file's name as text can hold it: bytes that are no text become escapes."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
 def _require_outside(photos: Sequence[str | Path], into: Path) -> None:
-    whole = into.resolve()
-    inside = next((photo for photo in photos if Path(photo).resolve().is_relative_to(whole)), None)
+    target = into.resolve()
+    inside = next((photo for photo in photos if Path(photo).resolve().is_relative_to(target)), None)
     if inside is not None:
-        raise UsageError(f"{inside} lies within {into}, where the sorted photos go. Choose a folder elsewhere.")
+        raise UsageError(f"{inside} is within {into}, the folder for the sorted photos. Choose another folder.")
 
 
 @contextmanager
-def _alone(into: Path) -> Iterator[None]:
+def _locked(into: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(into / ".sorting.lock")
@@ -163,18 +160,18 @@ def _state(photo: Path) -> tuple[str, str]:
 
 
 def _is_done(photo: str, log: dict[str, tuple[str, ...]], into: Path) -> bool:
-    """Whether the log says so, and the copy is there; a photo that has changed since is a new one."""
-    row = log.get(_text(photo))
+    """Whether the log lists the photo and its copy exists. A photo that has changed since counts as new."""
+    row = log.get(valid_text(photo))
     if row is None or not (into / row[3]).is_file():
         return False
     try:
         return _state(Path(photo)) == (row[1], row[2])
-    except OSError:  # it was moved: gone from there, and here
+    except OSError:  # the original was moved
         return True
 
 
-def _place(photo: Path, into: Path, folder: str, label: str, sure: float, *, move: bool) -> tuple[str, ...]:
-    """Copies (or moves) one photo, and gives its row of the log."""
+def _sort_photo(photo: Path, into: Path, folder: str, label: str, confidence: float, *, move: bool) -> tuple[str, ...]:
+    """Copies or moves one photo, and returns its row of the log."""
     with atomic.storage_errors(photo):
         state = _state(photo)
     atomic.make_folder(into / folder)
@@ -187,14 +184,14 @@ def _place(photo: Path, into: Path, folder: str, label: str, sure: float, *, mov
     if move:
         with atomic.storage_errors(photo):
             photo.unlink()
-    return (_text(str(photo)), *state, _text(target.relative_to(into).as_posix()), label, f"{sure:.4f}")
+    return (valid_text(str(photo)), *state, valid_text(target.relative_to(into).as_posix()), label, f"{confidence:.4f}")
 
 
 def _read(path: Path) -> dict[str, tuple[str, ...]]:
     """The rows of the log, by photo.
 
     Raises:
-        FormatError: it is something else.
+        FormatError: the file is something else.
     """
     if not path.exists():
         return {}
