@@ -51,7 +51,7 @@ def test_a_run_with_it_is_resumed_with_the_same_network(tmp_path):
 @pytest.mark.parametrize("network", ["perceptron", Perceptron])
 def test_what_the_rule_of_a_network_has_no_use_for_is_refused(network, change):
     (name,) = change
-    with pytest.raises(UsageError, match=f"The setting {name.replace('_', ' ')} means nothing for [pP]erceptron"):
+    with pytest.raises(UsageError, match=f"The setting {name.replace('_', ' ')} has no effect on [pP]erceptron"):
         make_plan(few(), network, epochs=1, **change)
     assert getattr(make_plan(few(), "mlp", **change).recipe, name) == change[name]
 
