@@ -22,6 +22,7 @@ from torch import nn
 
 import pellucid
 from pellucid.networks.whitened_convnet import WhitenedConvNet
+from pellucid.training.plan import make_plan
 from pellucid.training.training import learn
 
 RESULTS = Path(__file__).parent / "results" / "ablations.jsonl"
@@ -89,12 +90,15 @@ def measure(name: str, seed: int) -> dict[str, Any]:
     started = time.perf_counter()
     training = learn(
         pellucid.load("cifar10"),
-        network or "whitened-convnet",
-        recipe="record",
-        settings=None if network else SMALL,
-        seed=seed,
+        make_plan(
+            pellucid.load("cifar10"),
+            network or "whitened-convnet",
+            recipe="record",
+            settings=None if network else SMALL,
+            seed=seed,
+            **{"epochs": 2, "validation_fraction": 0.1} | changes,
+        ),
         progress=False,
-        **({"epochs": 2, "validation_fraction": 0.1} | changes),
     )
     row = training.history.rows[-1]
     looks: Callable[[tuple[str, ...]], float] = lambda views: _accuracy(training, views)  # noqa: E731

@@ -26,6 +26,7 @@ from pellucid.inference.features import describe
 from pellucid.records import Dataset
 from pellucid.statistics.metrics import log_loss
 from pellucid.training.methods import finetune
+from pellucid.training.plan import make_plan
 from pellucid.training.recipes import named_recipe
 from pellucid.training.training import learn
 
@@ -58,9 +59,10 @@ def measure(name: str, seed: int, size: int) -> dict[str, Any]:
     )
     data = with_validation(photos(), recipe.validation_fraction, recipe.split_seed)
     held = data.validation
-    frozen = describe(finetune.begin(data, recipe, seed, size), held).predictions
+    plan = make_plan(data, recipe=recipe, seed=seed, size=size)
+    frozen = describe(finetune.with_new_head(data, plan), held).predictions
     started = time.perf_counter()
-    done = learn(data, recipe=recipe, seed=seed, size=size, progress=False)
+    done = learn(data, plan, progress=False)
     rows = done.history.rows
     return {
         "variant": name,

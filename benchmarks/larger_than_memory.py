@@ -151,6 +151,7 @@ def child(folder: Path, network: str, seconds: float, epochs: int) -> dict[str, 
     """Loads, decodes and trains in this process."""
     watch = Watch()
     from pellucid.data import load
+    from pellucid.training.plan import make_plan
     from pellucid.training.training import learn
 
     started = time.perf_counter()
@@ -162,7 +163,10 @@ def child(folder: Path, network: str, seconds: float, epochs: int) -> dict[str, 
     accuracy = None
     try:
         done = learn(
-            data, network, size=SIDE, epochs=epochs, batch_size=32, augmentation=(), callbacks=[steps], progress=False
+            data,
+            make_plan(data, network, size=SIDE, epochs=epochs, batch_size=32, augmentation=()),
+            callbacks=[steps],
+            progress=False,
         )
         accuracy = done.history.rows[-1]["validation_accuracy"]
     except StopIteration:
@@ -186,7 +190,8 @@ def side_by_side(folder: Path, network: str, seconds: float) -> dict[str, Any]:
     Two processes differ by more than that, by what the system does for their memory on a busy machine.
     """
     from pellucid.data import load
-    from pellucid.training.dry_run import rehearsal
+    from pellucid.training.dry_run import dry_run
+    from pellucid.training.plan import make_plan
 
     data = load(folder, test_fraction=0)
     changes = {"batch_size": 32, "augmentation": ()}
@@ -195,7 +200,9 @@ def side_by_side(folder: Path, network: str, seconds: float) -> dict[str, Any]:
         trainings = []
         for memory in ("1kB", "100GB"):
             os.environ["PELLUCID_MEMORY"] = memory
-            trainings.append(stack.enter_context(rehearsal(data, network, size=SIDE, device="cpu", changes=changes)))
+            trainings.append(
+                stack.enter_context(dry_run(data, make_plan(data, network, size=SIDE, device="cpu", **changes)))
+            )
         until = time.perf_counter() + seconds
         while time.perf_counter() < until or len(took["mapped"]) < 2 * WARM:
             for times, training in zip(took.values(), trainings, strict=True):

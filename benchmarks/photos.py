@@ -92,8 +92,8 @@ def folds(work: Path) -> dict[str, Any]:
     from pellucid.inference.features import features
     from pellucid.networks import backbones
     from pellucid.records import PictureFiles, Split
+    from pellucid.training.methods.features import fit_head
     from pellucid.training.methods.features import folds as drawn
-    from pellucid.training.methods.features import last_layer
     from pellucid.training.recipes import named_recipe
 
     data = pellucid.load(photos())
@@ -109,7 +109,7 @@ def folds(work: Path) -> dict[str, Any]:
         right = 0
         for fold in range(5):
             out = held == fold
-            learned = last_layer(described[~out], everything.take(np.flatnonzero(~out)), named_recipe("features"), seed=0)
+            learned = fit_head(described[~out], everything.take(np.flatnonzero(~out)), named_recipe("features"), seed=0)
             right += int((learned.head(described[out]).argmax(axis=1) == labels[out]).sum())
         accuracies.append(right / len(labels))
     return {

@@ -10,7 +10,7 @@ import pytest
 
 from pellucid.cli.runs import COLUMNS
 from pellucid.records import Findings, Metric, RunFolder
-from pellucid.records.run import held
+from pellucid.records.run import locked
 from pellucid.training.recipes import Recipe
 
 HEAVY = {"torch", "scipy", "sklearn", "pyarrow", "PIL", "matplotlib", "jinja2"}
@@ -146,6 +146,6 @@ def test_a_run_that_is_at_work_is_said_to_be_running(pellucid):
     run = RunFolder(Path("runs/b"))
     run.path.mkdir(parents=True)
     run.history.write_text("epoch\n1\n", encoding="utf-8")
-    with held(run):
+    with locked(run):
         assert " running " in pellucid("runs").out
     assert " unfinished " in pellucid("runs").out

@@ -160,7 +160,7 @@ def test_find_lr_prints_a_suggestion_and_the_curve_and_trains_nothing(pellucid):
     assert done.code == 0, done.err
     assert done.err == ""
     lines = done.out.splitlines()
-    assert lines[0] == "Which learning rates mlp bears on digits (training pictures alone)"
+    assert lines[0] == "Which learning rates suit mlp on digits (training pictures alone)"
     drawn = lines[1:9]
     assert all(set(line[9:]) <= set(" ▁▂▃▄▅▆▇█") for line in drawn)
     assert any("█" in line for line in drawn)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pellucid.errors import MissingDataError
 from pellucid.records import Findings, Metric, RunFolder, runs
-from pellucid.records.run import held
+from pellucid.records.run import locked
 
 ABOUT = {
     "version": 1,
@@ -221,7 +221,7 @@ def test_a_run_that_a_process_is_at_work_on(tmp_path, how):
         run = make(tmp_path / "run")
         run.findings.unlink()
         run.write_json(ABOUT | {"interrupted": True})
-    with held(run):
+    with locked(run):
         run.history.write_text("epoch,step\n1,10\n", encoding="utf-8")
         assert [found.state for found in runs.find(tmp_path)] == ["running"]
         lock = run.lock.exists()

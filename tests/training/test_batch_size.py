@@ -21,10 +21,18 @@ from hypothesis import strategies as st
 
 import pellucid
 from pellucid.errors import TrainingError, UsageError
-from pellucid.records import MappedPictures
+from pellucid.records import Dataset, MappedPictures
 from pellucid.records.quantities import format_size
 from pellucid.training import batch_size, memory, memory_trial
-from pellucid.training.batch_size import FEWEST_STEPS, Child, find_batch_size, is_auto, search, settle
+from pellucid.training.batch_size import (
+    FEWEST_STEPS,
+    ProcessTrials,
+    choose_batch_size,
+    find_batch_size,
+    is_auto,
+    search,
+)
+from pellucid.training.plan import ResolvedPlan, make_plan
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 64))
@@ -52,16 +60,16 @@ def linear(batch: int) -> int:
 
 
 def test_the_choice_is_explained():
-    found = settle(linear, 200_000_000, 1000, 32_000)
+    found = choose_batch_size(linear, 200_000_000, 1000, 32_000)
     assert 90 <= found.chosen <= 100
     above = min(batch for batch in found.tried if batch > found.chosen)
     assert found.reason == (
         f"it takes {100 + found.chosen} MB of 200 MB, and {above} would take {format_size(10**8 + 10**6 * above)}"
     )
-    assert settle(linear, 10**12, 1000, 32_000).reason == (
+    assert choose_batch_size(linear, 10**12, 1000, 32_000).reason == (
         "it takes 1.1 GB of 1 TB, and a larger one would leave an epoch of 32,000 pictures too few steps"
     )
-    killed = settle(lambda batch: linear(batch) if batch <= 32 else None, 10**12, 1000, 32_000)
+    killed = choose_batch_size(lambda batch: linear(batch) if batch <= 32 else None, 10**12, 1000, 32_000)
     assert killed.chosen == 32
     assert killed.reason.endswith("would take more than there is")
 
@@ -69,7 +77,7 @@ def test_the_choice_is_explained():
 @pytest.mark.parametrize(("takes", "said"), [(linear, "101 MB"), (lambda _: None, "more than there is")])
 def test_not_even_one_picture(takes, said):
     with pytest.raises(UsageError) as error:
-        settle(takes, 50_000_000, 100, 3200)
+        choose_batch_size(takes, 50_000_000, 100, 3200)
     assert str(error.value) == (
         f"A batch of one picture takes {said}, and the limit is 50 MB. Give a higher memory limit (--memory-limit), "
         f"smaller pictures or a smaller network."
@@ -135,7 +143,7 @@ WIDE = {"widths": [40_000, 10]}
 
 def test_real_steps_in_a_process_of_its_own():
     """An MLP of 64 × 40,000 weights: what a batch adds is known from below, as its activations are kept to go back."""
-    found = find_batch_size(few(), "mlp", settings=WIDE, batch_size=450)
+    found = find_batch_size(few(), make_plan(few(), "mlp", settings=WIDE, batch_size=450))
     assert found.chosen == 450, "all that there is to learn from, since the plan says so"
     sizes = {batch: taken for batch, taken in found.tried.items() if taken is not None}
     assert list(sizes) == [16, 32, 64, 128, 256, 450]
@@ -145,14 +153,18 @@ def test_real_steps_in_a_process_of_its_own():
 
     # Nearer to 64: what a process takes at its most may differ by a hundred megabytes from one to the next.
     between = sizes[64] + (sizes[450] - sizes[64]) // 4
-    less = find_batch_size(few(), "mlp", settings=WIDE, batch_size=450, memory_limit=between)
+    less = find_batch_size(
+        few(), make_plan(few(), "mlp", settings=WIDE, batch_size=450).with_record(memory_limit=between)
+    )
     assert 32 <= less.chosen < 450
     assert less.tried[less.chosen] <= between == less.limit
 
 
 def test_the_checkpoint_is_counted():
     """A network of 15 million weights and hardly any activations: its checkpoint is the most that it ever takes."""
-    found = find_batch_size(few(), "mlp", settings={"widths": [200_000]}, batch_size=1, optimizer="sgd", momentum=0)
+    found = find_batch_size(
+        few(), make_plan(few(), "mlp", settings={"widths": [200_000]}, batch_size=1, optimizer="sgd", momentum=0)
+    )
     weights = 4 * (64 * 200_000 + 200_000 * 10)
     taken = max(size for size in found.tried.values() if size is not None)
     # Itself and its gradients, three copies, their checkpoint, and what is between.
@@ -161,18 +173,21 @@ def test_the_checkpoint_is_counted():
 
 def test_what_the_process_answers(capsys):
     request = {
-        "network": "mlp", "settings": {}, "shape": [1, 8, 8], "classes": 10, "pictures": 300, "validation": 30,
-        "threads": torch.get_num_threads(), "recipe": pellucid.Recipe().model_dump(mode="json"),
+        "plan": {
+            "network": "mlp", "settings": {}, "threads": torch.get_num_threads(), "device": "cpu",
+            "recipe": pellucid.Recipe().model_dump(mode="json"),
+        },
+        "shape": [1, 8, 8], "classes": 10, "pictures": 300, "validation": 30,
     }  # fmt: skip
     answers = io.StringIO()
     lines = [json.dumps(request), '{"batch_size": 8}', '{"batch_size": 16}']
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory_trial, "_offer_to_be_killed", lambda: None)  # these tests are not to be killed first
+        patch.setattr(memory_trial, "_let_be_killed_first", lambda: None)  # these tests are not to be killed first
         memory_trial.serve(io.StringIO("\n".join(lines) + "\n"), answers)
         assert [set(json.loads(line)) for line in answers.getvalue().splitlines()] == [{"bytes"}, {"bytes"}]
 
         answers = io.StringIO()
-        wrong = json.dumps(request | {"network": "no-such-network"})
+        wrong = json.dumps(request | {"plan": request["plan"] | {"network": "no-such-network"}})
         memory_trial.serve(io.StringIO(f"{wrong}\n{lines[1]}\n"), answers)
         assert "error" in json.loads(answers.getvalue())
 
@@ -206,36 +221,36 @@ def child(monkeypatch):
 
     monkeypatch.setattr(batch_size.subprocess, "Popen", begin)
     monkeypatch.setattr(memory, "used", lambda: 0)
-    with Child({"pictures_bytes": 5}) as found:
+    with ProcessTrials({"pictures_bytes": 5}) as found:
         yield found, begun
     assert all(process.poll() is not None for process in begun)
 
 
 def test_a_process_that_is_killed_is_an_answer(child):
     trials, begun = child
-    assert trials.takes(16) == 16_000_005
-    assert trials.takes(32) == 32_000_005
+    assert trials.measure(16) == 16_000_005
+    assert trials.measure(32) == 32_000_005
     assert len(begun) == 1, "rising sizes share a process"
-    assert trials.takes(128) is None
-    assert trials.takes(64) == 64_000_005
-    assert trials.takes(48) == 48_000_005
+    assert trials.measure(128) is None
+    assert trials.measure(64) == 64_000_005
+    assert trials.measure(48) == 48_000_005
     assert len(begun) == 3, "a peak that is to go down needs a new one"
     with pytest.raises(TrainingError) as error:
-        trials.takes(7)
+        trials.measure(7)
     assert str(error.value) == "It failed."
 
 
 def test_a_process_that_is_gone_before_it_is_asked(child):
     trials, begun = child
-    trials.takes(16)
+    trials.measure(16)
     begun[0].kill()
     begun[0].wait()
-    assert trials.takes(32) is None
+    assert trials.measure(32) is None
 
 
 def test_a_network_that_cannot_be_named():
     with pytest.raises(UsageError) as error:
-        find_batch_size(few(), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)))
+        find_batch_size(few(), make_plan(few(), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))))
     assert str(error.value).startswith(
         "On a CPU a batch size is found in a process of its own, which needs the network"
     )
@@ -244,49 +259,54 @@ def test_a_network_that_cannot_be_named():
 def test_apples_processor_does_not_say(monkeypatch):
     monkeypatch.setattr("pellucid.inference.device.choose", lambda _: torch.device("mps"))
     with pytest.raises(UsageError) as error:
-        find_batch_size(few(), "mlp")
+        find_batch_size(few(), make_plan(few(), "mlp"))
     assert str(error.value) == (
-        "How much memory a batch takes cannot be told on mps. Give the batch size as a number, for example 100."
+        "How much memory a batch takes cannot be measured on mps. Give the batch size as a number, for example 100."
     )
 
 
 def test_the_bound_leaves_an_epoch_some_steps(monkeypatch):
-    monkeypatch.setattr(Child, "takes", lambda self, batch: 1)
-    monkeypatch.setattr(Child, "available", lambda self: 100)
+    monkeypatch.setattr(ProcessTrials, "measure", lambda self, batch: 1)
+    monkeypatch.setattr(ProcessTrials, "available", lambda self: 100)
     data = pellucid.load("digits")
-    found = find_batch_size(data, "mlp", batch_size=8)
+    found = find_batch_size(data, make_plan(data, "mlp", batch_size=8))
     assert found.chosen == 1293 // FEWEST_STEPS == 40
     assert found.limit == 100
 
 
 def test_a_model_to_start_from_says_its_network_and_shape(monkeypatch):
     asked: list[dict] = []
-    monkeypatch.setattr(Child, "takes", lambda self, batch: asked.append(self.request) or 1)
+    monkeypatch.setattr(ProcessTrials, "measure", lambda self, batch: asked.append(self.request) or 1)
     model = pellucid.train(few(), "mlp", settings={"widths": [20]}, epochs=1, progress=False)
-    find_batch_size(few(), start=model, memory_limit="1GB")
-    assert (asked[0]["network"], asked[0]["settings"], asked[0]["shape"]) == ("mlp", {"widths": [20]}, [1, 8, 8])
+    find_batch_size(few(), make_plan(few(), start=model).with_record(memory_limit=10**9))
+    assert (asked[0]["plan"]["network"], asked[0]["plan"]["settings"], asked[0]["shape"]) == (
+        "mlp",
+        {"widths": [20]},
+        [1, 8, 8],
+    )
 
 
 def test_pictures_that_stay_mapped_take_no_memory(tmp_path, monkeypatch):
     """A set larger than memory may be trained on with a limit far below its size."""
     asked: list[dict] = []
-    monkeypatch.setattr(Child, "takes", lambda self, batch: asked.append(self.request) or 1)
+    monkeypatch.setattr(ProcessTrials, "measure", lambda self, batch: asked.append(self.request) or 1)
     whole = few()
     mapped = MappedPictures([whole.train.pictures])
-    find_batch_size(whole, "mlp", memory_limit="1GB")
-    find_batch_size(replace(whole, splits={"train": replace(whole.train, pictures=mapped)}), "mlp", memory_limit="1GB")
+    find_batch_size(whole, make_plan(whole, "mlp").with_record(memory_limit=10**9))
+    larger = replace(whole, splits={"train": replace(whole.train, pictures=mapped)})
+    find_batch_size(larger, make_plan(larger, "mlp").with_record(memory_limit=10**9))
     assert [one["pictures_bytes"] for one in asked[:: len(asked) // 2]] == [500 * 64, 0]
 
 
 def test_files_take_memory_unless_they_are_too_many(photos, monkeypatch):
     asked: list[dict] = []
-    monkeypatch.setattr(Child, "takes", lambda self, batch: asked.append(self.request) or 1)
+    monkeypatch.setattr(ProcessTrials, "measure", lambda self, batch: asked.append(self.request) or 1)
     data = pellucid.load(photos)
     n = len(data.train)
     for memory_held in ("1GB", "1KB"):
         monkeypatch.setenv("PELLUCID_MEMORY", memory_held)
         asked.clear()
-        find_batch_size(data, "lenet5", size=32, memory_limit="1GB")
+        find_batch_size(data, make_plan(data, "lenet5", size=32).with_record(memory_limit=10**9))
         assert asked[0]["pictures_bytes"] == (n * 3 * 32 * 32 if memory_held == "1GB" else 0)
 
 
@@ -295,21 +315,21 @@ def test_on_a_card(monkeypatch):
     monkeypatch.setattr("pellucid.inference.device.choose", lambda _: torch.device("cuda"))
     monkeypatch.setattr("pellucid.training.dry_run.choose", lambda _: torch.device("cpu"))
     sizes: list[int] = []
-    original = memory_trial.rehearsal
+    original = memory_trial.dry_run
 
-    def trying(*arguments: Any, **more: Any):
-        sizes.append(more["changes"]["batch_size"])
+    def trying(data: Dataset, plan: ResolvedPlan):
+        sizes.append(plan.recipe.batch_size)
         if sizes[-1] > 200:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(*arguments, **more)
+        return original(data, plan)
 
-    monkeypatch.setattr(memory_trial, "rehearsal", trying)
+    monkeypatch.setattr(memory_trial, "dry_run", trying)
     for name, value in {
         "empty_cache": None, "reset_peak_memory_stats": None, "mem_get_info": (10**6, 10**9),
     }.items():  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 1000 * sizes[-1])
-    found = find_batch_size(few(), "mlp", batch_size=450)
+    found = find_batch_size(few(), make_plan(few(), "mlp", batch_size=450))
     assert found.limit == 900_000
     assert 160 <= found.chosen <= 200
     assert found.reason.endswith("would take more than there is")

@@ -13,9 +13,10 @@ import pellucid
 from pellucid.errors import UsageError
 from pellucid.records.quantities import parse_time
 from pellucid.training.budget import RESERVE, Cost, epochs_within, measure_cost
-from pellucid.training.dry_run import rehearsal
+from pellucid.training.dry_run import dry_run
+from pellucid.training.plan import make_plan
 
-COST = Cost(spent=3, preparation=1, step=0.1, steps=100, validation=1.5, keeping=0.5, ending=6)
+COST = Cost(spent=3, preparation=1, step=0.1, steps=100, validation=1.5, saving=0.5, ending=6)
 
 
 def test_the_plan_is_said_in_a_line():
@@ -46,8 +47,8 @@ def test_less_than_an_epoch_is_refused_with_what_would_do():
     st.floats(0, 1000),
     st.floats(1, 1e5),
 )
-def test_what_is_planned_fits(step, steps, validation, keeping, ending, budget):
-    cost = Cost(1, 1, step, steps, validation, keeping, ending)
+def test_what_is_planned_fits(step, steps, validation, saving, ending, budget):
+    cost = Cost(1, 1, step, steps, validation, saving, ending)
     try:
         epochs, _ = epochs_within(budget, cost)
     except UsageError as error:
@@ -73,13 +74,13 @@ class Clock:
 def test_what_is_measured(tmp_path):
     digits = pellucid.load("digits")
     few = replace(digits, splits={"train": digits.train.take(np.arange(200)), "test": digits.test})
-    with rehearsal(few, "logistic-regression", changes={"batch_size": 50}) as training:
+    with dry_run(few, make_plan(few, "logistic-regression", batch_size=50)) as training:
         weights = [one.clone() for one in training.prepared.module.parameters()]
         cost = measure_cost(
             training, 100, spent=5, preparation=2, folder=tmp_path, scored=360, report=True, clock=Clock()
         )
     n, pictures = len(training.prepared.validation), len(training.prepared.train)
-    assert (cost.step, cost.steps, cost.preparation, cost.keeping) == (1, training.batches.per_epoch, 2, 2)
+    assert (cost.step, cost.steps, cost.preparation, cost.saving) == (1, training.batches.per_epoch, 2, 2)
     assert cost.validation == pytest.approx(1)
     assert cost.ending == pytest.approx(360 * (1 / n + 2 / (n + pictures)) + 4)
     assert cost.spent > 5, "measuring takes time too"

@@ -12,6 +12,7 @@ import pellucid
 from pellucid.errors import FormatError, StorageError
 from pellucid.training.callbacks import Snapshots
 from pellucid.training.checkpoint import Checkpoints, Position, State
+from pellucid.training.plan import make_plan
 from pellucid.training.processes import ProcessGroup
 from pellucid.training.training import learn
 
@@ -62,19 +63,30 @@ RECIPES = {
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_crash_anywhere_changes_no_byte(digits, tmp_path, name):
     network, changes = RECIPES[name]
-    plan = {"epochs": 3, "batch_size": 32, "progress": False, **changes}
-    whole = learn(digits, network, **plan)
+    plan = {"epochs": 3, "batch_size": 32, **changes}
+    whole = learn(digits, make_plan(digits, network, **plan), progress=False)
     for step in (1, 4, 6, 7, 11):  # six steps an epoch: first, amid, last of an epoch, first of the next
         folder = tmp_path / str(step)
         with pytest.raises(Crash):
-            learn(digits, network, callbacks=[CrashAt(step)], checkpoints=Checkpoints(folder, every=0), **plan)
-        resumed = learn(digits, network, checkpoints=Checkpoints(folder, every=0, resume=True), **plan)
+            learn(
+                digits,
+                make_plan(digits, network, **plan),
+                progress=False,
+                callbacks=[CrashAt(step)],
+                checkpoints=Checkpoints(folder, every=0),
+            )
+        resumed = learn(
+            digits,
+            make_plan(digits, network, **plan),
+            progress=False,
+            checkpoints=Checkpoints(folder, every=0, resume=True),
+        )
         assert resumed.history == whole.history
         assert resumed.model.sha256 == whole.model.sha256
 
 
 def test_at_most_one_interval_is_repeated(digits, tmp_path):
-    plan = {"epochs": 3, "batch_size": 32, "progress": False}
+    plan = {"epochs": 3, "batch_size": 32}
     for every, most in ((0, 1), (1e9, 6)):  # after every batch; at the end of each epoch of six steps
         made = []
         folder = tmp_path / str(every)
@@ -83,10 +95,10 @@ def test_at_most_one_interval_is_repeated(digits, tmp_path):
             with contextlib.suppress(Crash):
                 learn(
                     digits,
-                    "mlp",
+                    make_plan(digits, "mlp", **plan),
+                    progress=False,
                     callbacks=[watch],
                     checkpoints=Checkpoints(folder, every=every, resume=bool(made)),
-                    **plan,
                 )
             if made:
                 again = made[-1] - watch.made[0] + 1
@@ -101,11 +113,23 @@ def test_no_epoch_is_missing_from_the_snapshots_of_a_training_that_was_killed(di
             if row["epoch"] == 2:
                 raise Crash
 
-    plan = {"epochs": 3, "batch_size": 32, "progress": False}
+    plan = {"epochs": 3, "batch_size": 32}
     snapshots, folder = Snapshots(tmp_path / "snapshots"), tmp_path / "checkpoint"
     with pytest.raises(Crash):
-        learn(digits, "mlp", callbacks=[CrashAfterTheCheckpoint(), snapshots], checkpoints=Checkpoints(folder), **plan)
-    learn(digits, "mlp", callbacks=[snapshots], checkpoints=Checkpoints(folder, resume=True), **plan)
+        learn(
+            digits,
+            make_plan(digits, "mlp", **plan),
+            progress=False,
+            callbacks=[CrashAfterTheCheckpoint(), snapshots],
+            checkpoints=Checkpoints(folder),
+        )
+    learn(
+        digits,
+        make_plan(digits, "mlp", **plan),
+        progress=False,
+        callbacks=[snapshots],
+        checkpoints=Checkpoints(folder, resume=True),
+    )
     assert sorted(path.name for path in snapshots.folder.iterdir()) == [
         f"epoch-{epoch:04d}.safetensors" for epoch in (0, 1, 2, 3)
     ]
@@ -190,10 +214,15 @@ def test_only_the_first_of_several_processes_copies_the_state(tmp_path, monkeypa
 
 
 def test_a_checkpoint_of_another_training_is_refused(digits, tmp_path):
-    plan = {"epochs": 2, "batch_size": 64, "progress": False}
-    learn(digits, "mlp", checkpoints=Checkpoints(tmp_path), **plan)
+    plan = {"epochs": 2, "batch_size": 64}
+    learn(digits, make_plan(digits, "mlp", **plan), progress=False, checkpoints=Checkpoints(tmp_path))
     with pytest.raises(FormatError, match="is of another training"):
-        learn(digits, "mlp", seed=1, checkpoints=Checkpoints(tmp_path, resume=True), **plan)
+        learn(
+            digits,
+            make_plan(digits, "mlp", seed=1, **plan),
+            progress=False,
+            checkpoints=Checkpoints(tmp_path, resume=True),
+        )
 
 
 def test_a_full_disk_leaves_the_previous_checkpoint_and_explains_how_to_resume(tmp_path, monkeypatch):

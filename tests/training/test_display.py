@@ -21,6 +21,7 @@ import pellucid
 from pellucid.records import display as views
 from pellucid.training.callbacks import TrainingOverview
 from pellucid.training.display import LineDisplay, LiveDisplay, default_display, epoch_line
+from pellucid.training.plan import make_plan
 from pellucid.training.training import learn
 
 PLAN = TrainingOverview("mlp", "digits", epochs=2, steps_per_epoch=3, pictures=1293, validation_pictures=144)
@@ -39,8 +40,7 @@ def test_lines_are_plain():
     stream = io.StringIO()
     training = learn(
         pellucid.load("digits"),
-        "mlp",
-        epochs=2,
+        make_plan(pellucid.load("digits"), "mlp", epochs=2),
         progress=False,
         callbacks=[LineDisplay(Console(file=stream, soft_wrap=True))],
     )

@@ -13,9 +13,10 @@ from pellucid.errors import TrainingError
 from pellucid.training import loop
 from pellucid.training.callbacks import Callback
 from pellucid.training.checkpoint import Checkpoints
+from pellucid.training.plan import make_plan
 from pellucid.training.training import learn
 
-SMALL: dict[str, Any] = {"progress": False, "batch_size": 2, "epochs": 2, "optimizer": "sgd", "momentum": 0.0}
+SMALL: dict[str, Any] = {"batch_size": 2, "epochs": 2, "optimizer": "sgd", "momentum": 0.0}
 
 
 class Steps(Callback):
@@ -31,7 +32,12 @@ class Steps(Callback):
 def test_divergence_ends_within_the_epoch_and_suggests_a_rate():
     watch = Steps()
     with pytest.raises(TrainingError) as error:
-        learn(pellucid.load("digits"), "mlp", learning_rate=1e6, callbacks=[watch], **SMALL)
+        learn(
+            pellucid.load("digits"),
+            make_plan(pellucid.load("digits"), "mlp", learning_rate=1e6, **SMALL),
+            progress=False,
+            callbacks=[watch],
+        )
     assert str(error.value) == (
         "The loss became infinite or NaN in epoch 1, before one was finished. Try a lower learning rate, for example "
         "0.1, or a gradient clip of 1; the range test (--find-lr) shows which rates work."
@@ -43,7 +49,12 @@ def test_divergence_ends_within_the_epoch_and_suggests_a_rate():
 def test_no_checkpoint_contains_nan(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoint", every=0)  # due after every step
     with pytest.raises(TrainingError, match="became infinite or NaN"):
-        learn(pellucid.load("digits"), "mlp", learning_rate=1e6, checkpoints=checkpoints, **SMALL)
+        learn(
+            pellucid.load("digits"),
+            make_plan(pellucid.load("digits"), "mlp", learning_rate=1e6, **SMALL),
+            progress=False,
+            checkpoints=checkpoints,
+        )
     again = Checkpoints(tmp_path / "checkpoint", resume=True)
     again.plan = checkpoints.plan
     state = again.latest()
@@ -70,8 +81,13 @@ def test_the_last_good_epoch_is_chosen():
         return original(learner, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pellucid.training.training.fit", fit)
-        done = learn(pellucid.load("digits"), "mlp", epochs=3, progress=False, callbacks=[Spoil()])
+        patch.setattr("pellucid.training.methods.scratch.fit", fit)
+        done = learn(
+            pellucid.load("digits"),
+            make_plan(pellucid.load("digits"), "mlp", epochs=3),
+            progress=False,
+            callbacks=[Spoil()],
+        )
     assert done.chosen_epoch == 1
-    assert done.stopped.startswith("The loss became infinite or NaN in epoch 2, so the training ended;")
+    assert done.stop_reason.startswith("The loss became infinite or NaN in epoch 2, so the training ended;")
     assert all(np.isfinite(array).all() for array in done.model.weights.values())

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import pellucid
+from pellucid.training.plan import make_plan
 from pellucid.training.rules import WeightAverage
 from pellucid.training.training import learn
 
@@ -40,7 +41,7 @@ def test_the_network_has_its_own_weights_again_afterwards():
 def test_the_average_is_validated_and_saved():
     data = pellucid.load("digits")
     plain, averaged = (
-        learn(data, "logistic-regression", epochs=2, keep="last", progress=False, ema_decay=decay)
+        learn(data, make_plan(data, "logistic-regression", epochs=2, keep="last", ema_decay=decay), progress=False)
         for decay in (None, 0.9)
     )
     weights = [training.model.weights[next(iter(plain.model.weights))] for training in (plain, averaged)]

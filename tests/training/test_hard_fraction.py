@@ -8,6 +8,7 @@ from torch import nn
 
 import pellucid
 from pellucid.training.losses import LOSSES, loss_function
+from pellucid.training.plan import make_plan
 from pellucid.training.recipes import Recipe
 from pellucid.training.rules import GradientDescent
 from pellucid.training.training import learn
@@ -45,6 +46,6 @@ def test_two_pictures_at_least(n):
 
 def test_it_learns():
     data = pellucid.load("digits")
-    found = learn(data, "mlp", epochs=4, hard_fraction=0.5, progress=False)
+    found = learn(data, make_plan(data, "mlp", epochs=4, hard_fraction=0.5), progress=False)
     assert found.history.best()["validation_accuracy"] > 0.9
     assert all(0 <= row["train_accuracy"] <= 1 for row in found.history.rows)

@@ -16,6 +16,7 @@ from pellucid.data import preprocessing as preparing
 from pellucid.data import write_parquet
 from pellucid.inference import predict
 from pellucid.records import Dataset, MappedPictures, Split
+from pellucid.training.plan import make_plan
 from pellucid.training.training import learn
 
 MEGABYTES = 120
@@ -46,10 +47,10 @@ class Watch:
 
 # A few pictures first: what torch itself takes for its first training is none of ours.
 few = Dataset("few", {"train": train.take(np.arange(200))})
-learn(few, "logistic-regression", epochs=1, batch_size=100, progress=False)
+learn(few, make_plan(few, "logistic-regression", epochs=1, batch_size=100), progress=False)
 before = own() - (pictures.nbytes if sys.argv[2] != "mapped" else 0)
 many = Dataset("many", {"train": train})
-learn(many, "logistic-regression", epochs=1, batch_size=100, progress=False, callbacks=[Watch()])
+learn(many, make_plan(many, "logistic-regression", epochs=1, batch_size=100), progress=False, callbacks=[Watch()])
 print(json.dumps(peak - before))
 """
 
@@ -81,9 +82,17 @@ def test_the_same_model_from_mapped_pictures(tmp_path):
         "train", np.load(tmp_path / "a.npy", mmap_mode="r"), few.train.labels, few.classes, few.train.ids, {}, "digits"
     )
     assert isinstance(mapped.pictures, MappedPictures)
-    settings = {"epochs": 2, "augmentation": ("shift:1",), "progress": False}
-    ours = learn(Dataset("few", {"train": mapped}), "convnet", **settings)
-    plain = learn(Dataset("few", {"train": few.train}), "convnet", **settings)
+    settings = {"epochs": 2, "augmentation": ("shift:1",)}
+    ours = learn(
+        Dataset("few", {"train": mapped}),
+        make_plan(Dataset("few", {"train": mapped}), "convnet", **settings),
+        progress=False,
+    )
+    plain = learn(
+        Dataset("few", {"train": few.train}),
+        make_plan(Dataset("few", {"train": few.train}), "convnet", **settings),
+        progress=False,
+    )
     assert isinstance(ours.data.train.pictures, MappedPictures)
     assert ours.history.rows == plain.history.rows
     assert ours.model.specification == plain.model.specification, "also the fingerprint of the data"
@@ -99,14 +108,26 @@ def test_from_parquet_through_the_cache_to_a_model(tmp_path, monkeypatch):
     digits = pellucid.load("digits")
     few = Dataset("few", {"train": digits.train.take(np.arange(300)), "test": digits.test.take(np.arange(50))})
     write_parquet(few, tmp_path / "few", per_shard=100)
-    settings = {"epochs": 1, "size": 8, "progress": False}
-    held = learn(pellucid.load(tmp_path / "few"), "logistic-regression", **settings)
+    settings = {"epochs": 1, "size": 8}
+    held = learn(
+        pellucid.load(tmp_path / "few"),
+        make_plan(pellucid.load(tmp_path / "few"), "logistic-regression", **settings),
+        progress=False,
+    )
     monkeypatch.setenv("PELLUCID_MEMORY", "1kB")
     decoded = []
     real = preparing.prepare_one
     monkeypatch.setattr(preparing, "prepare_one", lambda *a, **b: decoded.append(1) or real(*a, **b))
-    mapped = learn(pellucid.load(tmp_path / "few"), "logistic-regression", **settings)
+    mapped = learn(
+        pellucid.load(tmp_path / "few"),
+        make_plan(pellucid.load(tmp_path / "few"), "logistic-regression", **settings),
+        progress=False,
+    )
     assert len(decoded) == 300
     np.testing.assert_equal(mapped.model.weights, held.model.weights)
-    learn(pellucid.load(tmp_path / "few"), "logistic-regression", **settings | {"seed": 1})
+    learn(
+        pellucid.load(tmp_path / "few"),
+        make_plan(pellucid.load(tmp_path / "few"), "logistic-regression", **settings | {"seed": 1}),
+        progress=False,
+    )
     assert len(decoded) == 300, "whatever is carved for validation, each is decoded once"

@@ -20,6 +20,7 @@ from pellucid.records import PictureFiles, Split
 from pellucid.training.callbacks import Callback, Callbacks
 from pellucid.training.history import COLUMNS, History, save_times
 from pellucid.training.initialisation import INITIALISATIONS, initialise
+from pellucid.training.plan import make_plan
 from pellucid.training.randomness import epoch_order, generator, named_seed
 from pellucid.training.recipes import RECIPES, Recipe, named_recipe
 from pellucid.training.rules import find_rule
@@ -178,8 +179,10 @@ def test_an_untested_device_is_noted(monkeypatch):
     for kind in ("cuda", "mps"):
         (said,) = notes(torch.device(kind))
         assert said == f"This was computed on the device {kind}, on which Pellucid has never been tested."
-    monkeypatch.setattr("pellucid.training.training.device_notes", lambda _: notes(torch.device("mps")))
-    done = learn(pellucid.load("digits"), "logistic-regression", epochs=1, progress=False)
+    monkeypatch.setattr("pellucid.training.methods.scratch.device_notes", lambda _: notes(torch.device("mps")))
+    done = learn(
+        pellucid.load("digits"), make_plan(pellucid.load("digits"), "logistic-regression", epochs=1), progress=False
+    )
     assert said in done.notes
 
 

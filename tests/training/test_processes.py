@@ -20,6 +20,7 @@ from torch import nn
 from pellucid.cli import main
 from pellucid.errors import TrainingError, UsageError
 from pellucid.training import processes
+from pellucid.training.plan import make_plan
 from pellucid.training.processes import ProcessGroup
 from pellucid.training.randomness import epoch_order
 from pellucid.training.training import learn
@@ -66,7 +67,7 @@ def launched(rank, size=2, port=29500):
 @pytest.mark.parametrize("name", DRIVER["PLANS"])
 def test_two_processes_learn_what_one_learns(two, name):
     network, changes = DRIVER["PLANS"][name]
-    alone = learn(DRIVER["few"](), network, **DRIVER["SETTINGS"], **changes)
+    alone = learn(DRIVER["few"](), make_plan(DRIVER["few"](), network, **DRIVER["SETTINGS"], **changes), progress=False)
     for told, arrays in two:
         for key, value in alone.model.weights.items():
             np.testing.assert_allclose(arrays[f"{name}/{key}"], value, rtol=1e-3, atol=1e-5, err_msg=key)

@@ -14,8 +14,9 @@ import torch
 import pellucid
 from pellucid.errors import TrainingError, UsageError
 from pellucid.records import Dataset, Findings
-from pellucid.training.dry_run import rehearsal
-from pellucid.training.range_test import climb, find_learning_rate, judge, smooth
+from pellucid.training.dry_run import dry_run
+from pellucid.training.plan import make_plan
+from pellucid.training.range_test import find_learning_rate, interpret, smooth, sweep
 
 
 class Noisy:
@@ -33,8 +34,8 @@ class Noisy:
 @pytest.mark.parametrize("curvature", [0.5, 4.0, 300.0, 20_000.0])
 def test_a_quadratic_bears_rates_below_two_over_its_curvature(curvature):
     rates = np.geomspace(1e-7, 10, 300).tolist()
-    taken = list(climb(Noisy(curvature).step, rates))
-    found = judge([rate for rate, _ in taken], [loss for _, loss in taken])
+    taken = list(sweep(Noisy(curvature).step, rates))
+    found = interpret([rate for rate, _ in taken], [loss for _, loss in taken])
     stable = 2 / curvature
     assert found.suggestion is not None
     assert stable / 50 < found.suggestion < stable
@@ -53,17 +54,17 @@ def least_squares() -> tuple[Dataset, dict[str, Any]]:
 
 def test_a_real_training_whose_answer_is_known():
     data, plan = least_squares()
-    with rehearsal(data, "logistic-regression", changes=plan) as training:
-        inputs, _ = next(training._supply)
+    with dry_run(data, make_plan(data, "logistic-regression", **plan)) as training:
+        inputs, _ = next(training._stream)
         x = torch.cat([inputs.flatten(1), torch.ones(len(inputs), 1)], dim=1).double()
     largest = torch.linalg.eigvalsh(x.T @ x / len(x))[-1].item()  # of the Hessian of Σₖ (zₖ − tₖ)² / 2
     stable = 2 / largest
-    found = find_learning_rate(data, "logistic-regression", **plan)
+    found = find_learning_rate(data, make_plan(data, "logistic-regression", **plan))
     assert found.suggestion < stable < found.diverged < 8 * stable
     assert stable / 50 < found.suggestion
 
     def last_loss(rate: float) -> float:
-        with rehearsal(data, "logistic-regression", changes=plan) as training:
+        with dry_run(data, make_plan(data, "logistic-regression", **plan)) as training:
             return [training.step(rate) for _ in range(150)][-1]
 
     first = found.losses[0]
@@ -79,10 +80,10 @@ def test_it_changes_nothing():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    first = find_learning_rate(data, network, steps=20, **plan)
+    first = find_learning_rate(data, make_plan(data, network, **plan), steps=20)
     assert torch.equal(torch.rand(3), expected), "the caller's own generator"
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
-    assert find_learning_rate(data, network, steps=20, **plan) == first, "it repeats itself"
+    assert find_learning_rate(data, make_plan(data, network, **plan), steps=20) == first, "it repeats itself"
 
 
 def test_only_training_pictures_are_looked_at():
@@ -90,7 +91,9 @@ def test_only_training_pictures_are_looked_at():
     test = pellucid.load("digits").test
     spoilt = replace(test, pictures=255 - test.pictures)
     with_test = replace(data, splits={**data.splits, "test": spoilt})
-    found = (find_learning_rate(one, "logistic-regression", steps=20, **plan) for one in (data, with_test))
+    found = (
+        find_learning_rate(one, make_plan(one, "logistic-regression", **plan), steps=20) for one in (data, with_test)
+    )
     assert next(found) == next(found)
 
 
@@ -98,7 +101,10 @@ def test_progress_is_told_and_the_findings_can_be_said():
     data, plan = least_squares()
     told: list[tuple[int, int]] = []
     found = find_learning_rate(
-        data, "logistic-regression", steps=12, progress=lambda *now: told.append(now), start=None, **plan
+        data,
+        make_plan(data, "logistic-regression", start=None, **plan),
+        steps=12,
+        progress=lambda *now: told.append(now),
     )
     assert told == [(number, 12) for number in range(1, len(found.rates) + 1)]
     again = Findings.from_json(found.findings("here").to_json())
@@ -107,7 +113,7 @@ def test_progress_is_told_and_the_findings_can_be_said():
 
 
 def test_a_loss_that_falls_nowhere_suggests_nothing():
-    found = judge([1e-3, 1e-2, 1e-1, 1.0, 10.0], [2.3, 2.31, 2.29, 2.3, 2.32], name="mlp")
+    found = interpret([1e-3, 1e-2, 1e-1, 1.0, 10.0], [2.3, 2.31, 2.29, 2.3, 2.32], name="mlp")
     assert found.suggestion is None
     assert found.reason == "The loss of mlp fell at no rate from 1e-03 to 10, so none can be suggested."
     assert [item.name for item in found.findings()] == ["learning_rate_range"]
@@ -115,8 +121,8 @@ def test_a_loss_that_falls_nowhere_suggests_nothing():
 
 def test_a_loss_that_is_no_number_ends_it():
     losses = iter([1.0, 0.9, math.nan, 0.1])
-    assert len(list(climb(lambda _: next(losses), [1, 2, 3, 4]))) == 3
-    found = judge([1, 2, 3, 4, 5, 6], [2.0, 2.0, 1.0, 0.5, 0.4, math.inf])
+    assert len(list(sweep(lambda _: next(losses), [1, 2, 3, 4]))) == 3
+    found = interpret([1, 2, 3, 4, 5, 6], [2.0, 2.0, 1.0, 0.5, 0.4, math.inf])
     assert found.diverged == 6
     assert found.findings().dumps(), "what is no number is left out of the JSON"
 
@@ -124,7 +130,7 @@ def test_a_loss_that_is_no_number_ends_it():
 def test_a_loss_that_is_small_may_grow_a_little():
     losses = [1.0] * 5 + [1e-6] * 30 + [1e-4] * 10
     rest = iter(losses)
-    assert len(list(climb(lambda _: next(rest), range(1, 46)))) == 45
+    assert len(list(sweep(lambda _: next(rest), range(1, 46)))) == 45
 
 
 def test_smoothing_is_a_mean_of_neighbours():
@@ -140,7 +146,7 @@ def test_smoothing_is_a_mean_of_neighbours():
 def test_what_is_no_range(wrong):
     data, _ = least_squares()
     with pytest.raises(UsageError) as error:
-        find_learning_rate(data, "mlp", **wrong)
+        find_learning_rate(data, make_plan(data, "mlp"), **wrong)
     assert str(error.value).startswith(
         "A range test takes at least 10 steps, from a rate above 0 to a higher one; given:"
     )
@@ -149,7 +155,7 @@ def test_what_is_no_range(wrong):
 def test_a_plan_without_steps_has_no_rate():
     data, _ = least_squares()
     with pytest.raises(UsageError) as error:
-        find_learning_rate(data, recipe="features", backbone="lite0")
+        find_learning_rate(data, make_plan(data, recipe="features", backbone="lite0"))
     assert str(error.value).startswith("This plan solves for the last layer at once: it has no steps,")
 
 
@@ -157,17 +163,17 @@ def test_a_network_that_fails_is_a_sentence():
     data, plan = least_squares()
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(64), torch.nn.Linear(64, 10))
     with pytest.raises(TrainingError) as error:
-        find_learning_rate(data, network, **plan | {"batch_size": 1})
+        find_learning_rate(data, make_plan(data, network, **plan | {"batch_size": 1}))
     assert str(error.value) == (
         "Batch normalisation needs more than one picture in a batch, and this batch has one. Give a larger batch size "
         "(--batch-size), or more pictures."
     )
 
 
-def test_the_supply_of_batches_has_no_end():
+def test_the_stream_of_batches_has_no_end():
     data, plan = least_squares()
-    with rehearsal(data, "logistic-regression", changes=plan) as training:
+    with dry_run(data, make_plan(data, "logistic-regression", **plan)) as training:
         assert training.batches.per_epoch == 1
-        assert len(list(itertools.islice(training._supply, 3))) == 3
+        assert len(list(itertools.islice(training._stream, 3))) == 3
         assert training.validate(10) == 10
         assert training.validate() == len(training.prepared.validation)

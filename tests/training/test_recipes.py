@@ -8,8 +8,8 @@ import pellucid
 from pellucid.errors import UsageError
 from pellucid.networks.perceptron import Perceptron
 from pellucid.records import Dataset, RunFolder
-from pellucid.training.choice import choose_network, plan_for
-from pellucid.training.methods.choice import settle
+from pellucid.training.network_choice import choose_network
+from pellucid.training.plan import make_plan
 from pellucid.training.recipes import RECIPE_NETWORKS, RECIPES, named_recipe
 from pellucid.workflows.train import run
 
@@ -22,15 +22,14 @@ def few() -> Dataset:
 @pytest.mark.parametrize("name", RECIPE_NETWORKS)
 def test_a_recipe_brings_its_network_and_settings(name):
     network, fitting = RECIPE_NETWORKS[name]
-    settled, recipe, changes = settle(few(), None, name, started=False, changes={})
-    assert settled == network
-    choice = choose_network(settled, None, None, recipe)
-    assert choice.settings == fitting
-    assert plan_for(choice, recipe, changes) == named_recipe(name, choice.own_recipe())
-    changed = choose_network(network, {"widths": [16, 16, 16]}, None, name)
-    assert changed.settings == fitting | {"widths": [16, 16, 16]}
-    assert choose_network(network).settings == {}
-    assert settle(few(), "mlp", name, started=False, changes={})[0] == "mlp", "any other network may be named"
+    plan = make_plan(few(), recipe=name)
+    assert plan.network.network == plan.record.network == network
+    assert plan.network.settings == plan.record.settings == fitting
+    assert plan.recipe == named_recipe(name, plan.network.own_recipe())
+    changed = make_plan(few(), network, settings={"widths": [16, 16, 16]}, recipe=name)
+    assert changed.network.settings == fitting | {"widths": [16, 16, 16]}
+    assert make_plan(few(), network).network.settings == {}
+    assert make_plan(few(), "mlp", recipe=name).network.network == "mlp", "any other network may be named"
 
 
 def test_a_run_with_a_recipe_resumes_with_the_same_network(tmp_path):
@@ -52,18 +51,17 @@ def test_a_run_with_a_recipe_resumes_with_the_same_network(tmp_path):
 @pytest.mark.parametrize("network", ["perceptron", Perceptron])
 def test_settings_that_the_rule_ignores_are_refused(network, change):
     (name,) = change
-    choice = choose_network(network)
     with pytest.raises(UsageError, match=f"The setting {name.replace('_', ' ')} means nothing for [pP]erceptron"):
-        plan_for(choice, "default", {"epochs": 1} | change)
-    assert getattr(plan_for(choose_network("mlp"), "default", change), name) == change[name]
+        make_plan(few(), network, epochs=1, **change)
+    assert getattr(make_plan(few(), "mlp", **change).recipe, name) == change[name]
 
 
 def test_a_recipe_with_unused_settings_is_accepted():
-    choice = choose_network("perceptron")
-    idle = dict(choice.unused_settings())
-    assert plan_for(choice, "default", idle | {"learning_rate": 0.5}).optimizer == "sgd", "which is what it does"
-    assert plan_for(choice, "plain", {"learning_rate": 0.5}).optimizer == "adam"
-    assert plan_for(choice, named_recipe("best"), {"epochs": 2}).ema_decay == 0.998
+    unused = dict(choose_network("perceptron").unused_settings())
+    plan = make_plan(few(), "perceptron", **unused | {"learning_rate": 0.5})
+    assert plan.recipe.optimizer == "sgd", "which is what it does"
+    assert make_plan(few(), "perceptron", recipe="plain", learning_rate=0.5).recipe.optimizer == "adam"
+    assert make_plan(few(), "perceptron", recipe=named_recipe("best"), epochs=2).recipe.ema_decay == 0.998
 
 
 @pytest.mark.parametrize("name", ["record", "best"])

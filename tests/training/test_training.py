@@ -27,6 +27,7 @@ from pellucid.records import Dataset, Model, Split
 from pellucid.training import loop
 from pellucid.training.batches import batch_bounds
 from pellucid.training.losses import balanced_weights, loss_function
+from pellucid.training.plan import make_plan
 from pellucid.training.training import Training, learn, train
 
 
@@ -40,8 +41,8 @@ def few(digits) -> Dataset:
     return Dataset("few", {"train": digits.train.take(np.arange(300)), "test": digits.test.take(np.arange(60))})
 
 
-def quick(data: Dataset, network: Any = "mlp", **more: Any) -> Training:
-    return learn(data, network, **({"epochs": 2, "progress": False} | more))
+def quick(data: Dataset, network: Any = "mlp", *, callbacks: Any = (), **more: Any) -> Training:
+    return learn(data, make_plan(data, network, **{"epochs": 2} | more), callbacks=callbacks, progress=False)
 
 
 # Batches
@@ -59,7 +60,7 @@ def test_batches_cover_everything_once_and_are_of_nearly_one_size(n, batch_size)
 
 # It learns, and says what it did
 def test_it_learns(digits):
-    training = learn(digits, "convnet", epochs=3, progress=False)
+    training = learn(digits, make_plan(digits, "convnet", epochs=3), progress=False)
     found = pellucid.predict(training.model, digits.test)
     assert (found.predicted == digits.test.labels).mean() > 0.9
     rows = training.history.rows
@@ -437,7 +438,7 @@ def test_after_divergence_the_last_good_epoch_is_chosen_and_noted(few, monkeypat
     assert training.chosen_epoch >= 1
     assert not training.interrupted
     assert f"in epoch {spoilt_in}, so the training ended; the model is that of epoch" in training.stopped
-    assert training.stopped in training.notes
+    assert training.stop_reason in training.notes
     assert all(np.isfinite(array).all() for array in training.model.weights.values())
     with pytest.warns(UserWarning, match="became infinite or NaN"):
         train(few, Spoilt(), epochs=5, batch_size=50, progress=False)
@@ -553,6 +554,6 @@ def test_steps_leave_no_notes_for_devices_that_are_not_there():
     """`torch.manual_seed` keeps a stack trace for each kind of device at every call, where there is none."""
     data = pellucid.load("digits")
     before = len(torch.cuda._queued_calls)
-    training = learn(data, "logistic-regression", epochs=1, batch_size=64, progress=False)
+    training = learn(data, make_plan(data, "logistic-regression", epochs=1, batch_size=64), progress=False)
     assert len(training.history) == 1
     assert len(torch.cuda._queued_calls) - before < 5

@@ -13,6 +13,7 @@ from pellucid.errors import PellucidError
 from pellucid.records import Dataset
 from pellucid.training import batches, processes
 from pellucid.training.checkpoint import Checkpoints
+from pellucid.training.plan import make_plan
 from pellucid.training.training import learn
 from pellucid.workflows.train import run
 
@@ -25,7 +26,7 @@ PLANS = {
     ),
     "perceptron": ("perceptron", {}),
 }
-SETTINGS = {"epochs": 2, "batch_size": 40, "progress": False}
+SETTINGS = {"epochs": 2, "batch_size": 40}
 RUN = {
     "network": "convnet", "epochs": 2, "batch_size": 128, "source": "digits", "report": False, "check": False,
 }  # fmt: skip
@@ -59,14 +60,14 @@ def main(folder):
         log = Log()
         for name, (network, changes) in PLANS.items():
             log.seen.clear()
-            done = learn(data, network, **SETTINGS, **changes)
+            done = learn(data, make_plan(data, network, **SETTINGS, **changes), progress=False)
             told[name] = {"history": done.history.rows, "seen": list(log.seen), "notes": done.notes}
             arrays |= {f"{name}/{key}": value for key, value in done.model.weights.items()}
         told["errors"] = []
         other = data if rank == 0 else Dataset("few", {"train": data.train.take(np.arange(199)), "test": data.test})
         for given, changes in ((other, {}), (data, {"batch_size": 1})):
             try:
-                learn(given, "mlp", **(SETTINGS | changes))
+                learn(given, make_plan(given, "mlp", **SETTINGS | changes), progress=False)
             except PellucidError as error:
                 told["errors"].append(str(error))
         told["stopped"] = stopped(data, folder, rank)
@@ -77,7 +78,7 @@ def main(folder):
             write(folder, rank, told, arrays)
             os._exit(0)  # without a word to the other
         try:
-            learn(data, "mlp", **SETTINGS)
+            learn(data, make_plan(data, "mlp", **SETTINGS), progress=False)
         except PellucidError as error:
             told["lost"] = str(error)
     write(folder, rank, told, arrays)
@@ -98,9 +99,9 @@ def stopped(data, folder, rank):
     ask = Ask()
     place = folder / "checkpoint" if rank == 0 else folder / "not-there"
     plan = {"settings": {"dropout": 0.3}, **SETTINGS}
-    first = learn(data, "mlp", callbacks=[ask], checkpoints=Checkpoints(place), **plan)
-    then = learn(data, "mlp", checkpoints=Checkpoints(place, resume=True), **plan)
-    whole = learn(data, "mlp", **plan)
+    first = learn(data, make_plan(data, "mlp", **plan), progress=False, callbacks=[ask], checkpoints=Checkpoints(place))
+    then = learn(data, make_plan(data, "mlp", **plan), progress=False, checkpoints=Checkpoints(place, resume=True))
+    whole = learn(data, make_plan(data, "mlp", **plan), progress=False)
     return {
         "interrupted": first.interrupted,
         "steps": ask.steps,

@@ -14,7 +14,7 @@ from pellucid.data import load
 from pellucid.errors import DataError, FormatError
 from pellucid.records import Findings, RunFolder
 from pellucid.training.callbacks import Callbacks
-from pellucid.workflows.looking import looked_at, obeyed
+from pellucid.workflows.looking import check_data, without_quarantined
 from pellucid.workflows.train import resume, run
 
 
@@ -46,7 +46,7 @@ class Heard:
 def test_what_cannot_be_read_is_left_out_by_name_and_stays_so(folder, tmp_path):
     out, heard = RunFolder.create("", "", tmp_path / "run"), Heard()
     data = load(folder)
-    left = looked_at(data, out, Callbacks([heard]))
+    left = check_data(data, out, Callbacks([heard]))
     assert (len(data.train), len(left.train)) == (41, 40)
     assert "train/a/cut.png" not in left.train.ids
     assert left.test is data.test
@@ -57,16 +57,16 @@ def test_what_cannot_be_read_is_left_out_by_name_and_stays_so(folder, tmp_path):
     assert Findings.from_json(content)["copies_of_test"].n == 1
     # Obeyed from then on, whatever has become of the file.
     Image.new("RGB", (24, 24), "red").save(folder / "train/a/cut.png")
-    assert obeyed(data, out).train.ids.tolist() == left.train.ids.tolist()
+    assert without_quarantined(data, out).train.ids.tolist() == left.train.ids.tolist()
     out.quarantine.write_text("{}", encoding="utf-8")
     with pytest.raises(FormatError, match=r"quarantine\.json is damaged: it is no list of pictures"):
-        obeyed(data, out)
+        without_quarantined(data, out)
 
 
 def test_the_quarantine_names_what_reading_the_folder_left_out_too(folder, tmp_path):
     (folder / "train/b/empty.png").write_bytes(b"")
     out = RunFolder.create("", "", tmp_path / "run")
-    left = looked_at(load(folder), out, Callbacks([]))
+    left = check_data(load(folder), out, Callbacks([]))
     listed = json.loads(out.quarantine.read_text(encoding="utf-8"))["pictures"]
     assert [(one["split"], one["id"]) for one in listed] == [
         ("train", "train/b/empty.png"),
@@ -80,7 +80,7 @@ def test_nothing_is_left(folder, tmp_path):
     for path in (folder / "test").rglob("*.png"):
         path.write_bytes(path.read_bytes()[:90])
     with pytest.raises(DataError) as error:
-        looked_at(load(folder), RunFolder.create("", "", tmp_path / "run"), Callbacks([]))
+        check_data(load(folder), RunFolder.create("", "", tmp_path / "run"), Callbacks([]))
     assert str(error.value).startswith("None of the 21 pictures of the test split can be read. The first: ")
 
 

@@ -108,7 +108,7 @@ def test_ctrl_c_while_it_is_measured_leaves_nothing_behind(few, monkeypatch):
         (folder / "trial" / "step").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(budget, "_keeping", impatient)
+    monkeypatch.setattr(budget, "_saving_seconds", impatient)
     with pytest.raises(KeyboardInterrupt):
         workflow.run(few, "mlp", budget="5m", **QUICK)
     assert not any(Path("runs").iterdir())
@@ -121,7 +121,7 @@ def test_a_budget_in_which_nothing_fits_leaves_nothing_behind(few):
 
 
 def test_a_batch_that_fills_memory(few, monkeypatch):
-    monkeypatch.setattr(batch_size.Child, "takes", lambda self, batch: 1_000_000 * batch)
+    monkeypatch.setattr(batch_size.ProcessTrials, "measure", lambda self, batch: 1_000_000 * batch)
     watch = Watch()
     done = workflow.run(
         few, "mlp", epochs=1, batch_size="auto", memory_limit="9MB", threads=1, callbacks=[watch], **QUICK
@@ -129,16 +129,17 @@ def test_a_batch_that_fills_memory(few, monkeypatch):
     assert done.training.recipe.batch_size == 9
     sentence = (
         "batch size 9: it takes 9 MB of 9 MB, and 10 would take 10 MB. The learning rate 0.002 was meant for batches "
-        "of 100, and may want to change: --find-lr tells, or try 0.0006 (as the square root of the batch size)"
+        "of 100, and may want to change: measure it with --find-lr, or try 0.0006 (as the square root of the batch "
+        "size)"
     )
     assert watch.planned == [sentence]
     assert done.folder.read_json()["planned"]["batch_size"] == watch.planned[0]
 
 
-def test_a_batch_that_is_nearly_the_plans_own_says_nothing_of_the_rate():
+def test_a_batch_that_is_nearly_the_plans_own_gives_no_advice_on_the_rate():
     recipe = pellucid.Recipe(batch_size=100)
-    assert planning._of_the_rate(80, recipe) == ""
-    assert "0.004" in planning._of_the_rate(25, recipe)
+    assert planning._learning_rate_advice(80, recipe) == ""
+    assert "0.004" in planning._learning_rate_advice(25, recipe)
 
 
 @pytest.mark.parametrize(

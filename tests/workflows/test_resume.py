@@ -12,7 +12,7 @@ import pellucid
 from pellucid.cli import main
 from pellucid.errors import MissingDataError, StorageError, UsageError
 from pellucid.records import RunFolder, runs
-from pellucid.records.run import held
+from pellucid.records.run import locked
 from pellucid.workflows.train import resume, run
 
 
@@ -61,8 +61,8 @@ def test_a_folder_in_use_is_refused(interrupted):
         [
             sys.executable, "-c",
             ("import sys, time; from pathlib import Path; from pellucid.records import RunFolder;"
-            "from pellucid.records.run import held\n"
-            f"with held(RunFolder(Path({str(interrupted)!r}))): print('held', flush=True); time.sleep(60)"),
+            "from pellucid.records.run import locked\n"
+            f"with locked(RunFolder(Path({str(interrupted)!r}))): print('held', flush=True); time.sleep(60)"),
         ],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -75,7 +75,7 @@ def test_a_folder_in_use_is_refused(interrupted):
         holder.wait()
         holder.stdout.close()
     # The lock of a process that was killed is no lock.
-    with held(RunFolder(interrupted)):
+    with locked(RunFolder(interrupted)):
         pass
     assert not resume(interrupted, progress=False).interrupted
 

@@ -138,7 +138,9 @@ def test_two_at_the_same_time_have_folders_of_their_own(few):
 @pytest.mark.parametrize("what", ["source", "out", "data"])
 def test_a_name_that_is_no_text_is_refused_before_anything_is_done(few, what):
     data = replace(few, name="caf\udce9") if what == "data" else few
-    with pytest.raises(UsageError, match=r"^The name .*caf\\x.* is not UTF-8, in which all that is"):
+    with pytest.raises(
+        UsageError, match=r"^The name .*caf\\x.* is not UTF-8, and the files of a training are written in UTF-8"
+    ):
         quick(data, **({} if what == "data" else {what: "/photos/caf\udce9"}))
     assert not Path("runs").exists()
 

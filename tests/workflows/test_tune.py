@@ -22,11 +22,12 @@ from pellucid.cli import main
 from pellucid.errors import MissingDataError, StorageError, TrainingError, UsageError
 from pellucid.records import Findings
 from pellucid.records.tune import Trial, TuneFolder
-from pellucid.training import choice, loop
+from pellucid.training import loop
+from pellucid.training.plan import ResolvedPlan, make_plan
 from pellucid.workflows import proposing, search_space, tune_findings
 from pellucid.workflows import train as trainings
 from pellucid.workflows import tune as workflow
-from pellucid.workflows.tune import Watcher, resume, tune
+from pellucid.workflows.tune import Search, Watcher, resume, tune
 
 RATES = ["learning_rate=1e-5..1e-1"]
 
@@ -42,8 +43,17 @@ def few():
     return replace(digits, splits={"train": digits.train.take(np.arange(300)), "test": digits.test.take(np.arange(60))})
 
 
+SEARCH = {"trials": 20, "budget": None, "pruner": "median"}
+
+
 def quick(data: Any, network: Any = "logistic-regression", **more: Any) -> workflow.Tuning:
-    return tune(data, network, **({"trials": 3, "epochs": 2, "search": RATES} | more))
+    """A search with fields of `Search` and of the plan's record, arguments of `make_plan`, `out` and `watcher`."""
+    more = {"trials": 3, "epochs": 2, "search": RATES} | more
+    space = Search(more.pop("search"), *(more.pop(name, usual) for name, usual in SEARCH.items()))
+    options = {name: more.pop(name) for name in ("out", "watcher") if name in more}
+    record = {name: more.pop(name) for name in ("source", "command", "threads") if name in more}
+    fixed = [name for name in more if name in pellucid.Recipe.model_fields]
+    return tune(data, make_plan(data, network, **more).with_record(**record), space, fixed=fixed, **options)
 
 
 def without_times(trials: list[Trial]) -> list[Trial]:
@@ -170,7 +180,7 @@ def test_ctrl_c_while_the_last_trial_is_validated_leaves_nothing_to_do(few):
 def test_no_trial_is_ended_early_after_its_last_epoch(few):
     assert {trial.state for trial in quick(few, trials=12).trials} == {"finished"}, "a second epoch is the last"
     plan = pellucid.Recipe(epochs=3)
-    found = tune(few, "logistic-regression", recipe=plan, trials=12, search=[*RATES, "epochs=2,3"])
+    found = tune(few, make_plan(few, "logistic-regression", recipe=plan), Search([*RATES, "epochs=2,3"], trials=12))
     fallen = [trial for trial in found.trials if trial.state == "pruned"]
     assert fallen
     assert all(len(trial.accuracies) < int(trial.chosen["epochs"]) for trial in fallen)
@@ -178,7 +188,7 @@ def test_no_trial_is_ended_early_after_its_last_epoch(few):
 
 def test_a_second_process_is_kept_out(few):
     found = quick(few, trials=1)
-    with found.folder.held(), pytest.raises(StorageError) as error:
+    with found.folder.locked(), pytest.raises(StorageError) as error:
         resume(found.folder.path, data=few, trials=2)
     assert str(error.value) == f"{found.folder.path} is in use by another process. Wait for it, or start a new search."
 
@@ -298,15 +308,14 @@ def test_the_command_says_a_plan_that_was_handed_over(few, monkeypatch):
     found = quick(few, "mlp", recipe=recipe, trials=1, search=["loss=none,hinge"], source="digits", epochs=1)
     words = shlex.split(found.command)
     assert words[:3] == ["pellucid", "train", "digits"]
-    given: dict[str, Any] = {}
-    monkeypatch.setattr(trainings, "run", lambda _data, network, **more: given.update(more, network=network))
+    plans: list[ResolvedPlan] = []
+    monkeypatch.setattr(trainings, "run_plan", lambda _data, plan, **_: plans.append(plan))
     monkeypatch.setattr("pellucid.cli.train._finish", lambda *_, **__: None)
     with pytest.raises(SystemExit) as ended:
         main(words[1:])
     assert ended.value.code == 0
-    changes = {name: value for name, value in given.items() if name in pellucid.Recipe.model_fields}
-    assert given["network"] == "mlp"
-    assert choice.plan_for(choice.choose_network("mlp"), given["recipe"], changes) == recipe
+    assert plans[0].network.network == "mlp"
+    assert plans[0].recipe == recipe
 
 
 def test_the_command_says_nothing_that_train_refuses(few):

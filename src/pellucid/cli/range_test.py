@@ -1,4 +1,4 @@
-"""What `pellucid train --find-lr` prints and writes: the suggestion, the curve in the terminal, and as a PNG."""
+"""Output of `pellucid train --find-lr`: the suggestion, and the curve in the terminal and as a PNG."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
-    from pellucid.records import Dataset
+    from pellucid.records import Dataset, Findings
+    from pellucid.training.plan import ResolvedPlan
     from pellucid.training.range_test import RangeTest
 
 PNG = "learning-rates.png"
@@ -19,48 +20,44 @@ WIDTH, HEIGHT = 64, 8
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
-def run(
-    dataset: Dataset, network: str | None, *, out: Path | None, as_json: bool, quiet: bool, threads: int | None,
-    **arguments: Any,
-) -> None:  # fmt: skip
-    """Makes the test, prints what it found, and writes the curve: into `out`, or into the next folder in `runs/`."""
+def run(dataset: Dataset, plan: ResolvedPlan, *, out: Path | None, as_json: bool, quiet: bool) -> None:
+    """Runs the test, prints its result, and writes the curve: into `out`, or into the next folder in `runs/`."""
     from pellucid.cli import console
     from pellucid.records import RunFolder
-    from pellucid.training.choice import network_name
     from pellucid.training.range_test import find_learning_rate
 
     if out is not None and out.suffix.lower() != ".png" and out.exists():
-        RunFolder.create(dataset.name, "", out)  # which refuses it, before anything has taken its time
-    if threads is not None:
+        RunFolder.create(dataset.name, "", out)  # raises the error before the test takes its time
+    if plan.record.threads is not None:
         import torch
 
-        torch.set_num_threads(threads)
+        torch.set_num_threads(plan.record.threads)
     with console.progress("learning rates", quiet=quiet) as advance:
-        found = find_learning_rate(dataset, network, progress=advance, **arguments)
-    name = network_name(network, arguments.get("start"))
-    findings = found.findings(f"which learning rates {name} bears on {dataset.name}")
+        result = find_learning_rate(dataset, plan, progress=advance)
+    name = plan.network.name
+    findings = result.findings(f"which learning rates suit {name} on {dataset.name}")
     if as_json:
         console.emit(findings, as_json=True)
     else:
         typer.echo(f"{findings['learning_rate_range'].title} (training pictures alone)")
-        typer.echo("\n".join(curve(found)))
-        typer.echo(conclusion(found))
+        typer.echo("\n".join(curve(result)))
+        typer.echo(conclusion(result))
     path = _write(findings, dataset.name, name, out)
     if path is not None:
         (console.say if as_json else typer.echo)(console.plain(f"Curve   {path}"))
 
 
-def conclusion(found: RangeTest) -> str:
-    """What follows from it, in a line."""
-    if found.suggestion is None:
-        return found.reason
-    return f"Suggested: --learning-rate {found.suggestion:g}, {found.reason}."
+def conclusion(result: RangeTest) -> str:
+    """The suggestion, in one line."""
+    if result.suggestion is None:
+        return result.reason
+    return f"Suggested: --learning-rate {result.suggestion:g}, {result.reason}."
 
 
-def curve(found: RangeTest, width: int = WIDTH, height: int = HEIGHT) -> list[str]:
-    """The smoothed loss over the rate, drawn with block characters; what lies far above where it began is cut off."""
-    values = [value for value in found.smoothed if math.isfinite(value)]
-    rates = found.rates[: len(values)]
+def curve(result: RangeTest, width: int = WIDTH, height: int = HEIGHT) -> list[str]:
+    """The smoothed loss over the rate, drawn with block characters; values far above the first are cut off."""
+    values = [value for value in result.smoothed if math.isfinite(value)]
+    rates = result.rates[: len(values)]
     columns = _columns(values, min(width, len(values)))
     low, top = min(columns), values[0] + 0.3 * (values[0] - min(values))
     high = min(max(columns), top) if top > low else max(columns)
@@ -71,8 +68,8 @@ def curve(found: RangeTest, width: int = WIDTH, height: int = HEIGHT) -> list[st
         label = {height: f"{high:8.3g} ", 1: f"{low:8.3g} "}.get(row, " " * 9)
         lines.append(label + "".join(_BLOCKS[max(0, min(8, n - 8 * (row - 1)))] for n in eighths).rstrip())
     marks = [" "] * len(columns)
-    if found.suggestion is not None:
-        marks[_place(found.suggestion, rates, len(columns))] = "▲"
+    if result.suggestion is not None:
+        marks[_column(result.suggestion, rates, len(columns))] = "▲"
     lines.append("    loss " + "".join(marks).rstrip())
     ends = f"{rates[0]:.0e}", f"{rates[-1]:.2g}"
     lines.append(" " * 9 + ends[0] + " learning rate ".center(max(15, len(columns) - sum(map(len, ends)))) + ends[1])
@@ -80,19 +77,19 @@ def curve(found: RangeTest, width: int = WIDTH, height: int = HEIGHT) -> list[st
 
 
 def _columns(values: Sequence[float], width: int) -> list[float]:
-    """The values, averaged into so many columns."""
+    """The values, averaged into `width` columns."""
     bounds = [i * len(values) // width for i in range(width + 1)]
     return [sum(values[a:b]) / (b - a) for a, b in pairwise(bounds)]
 
 
-def _place(rate: float, rates: Sequence[float], width: int) -> int:
-    """The column in which a rate lies."""
-    below = sum(one < rate for one in rates)
+def _column(rate: float, rates: Sequence[float], width: int) -> int:
+    """The column of a rate."""
+    below = sum(other < rate for other in rates)
     return min(width - 1, below * width // len(rates))
 
 
-def _write(findings: Any, data: str, network: str, out: Path | None) -> Path | None:
-    """Writes the curve, and beside it what was found; None where nothing here draws pictures."""
+def _write(findings: Findings, data: str, network: str, out: Path | None) -> Path | None:
+    """Writes the curve and the findings: the path of the curve, or None if this installation draws no pictures."""
     from pellucid.records import RunFolder, display
 
     draw = display.view("figure")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -157,27 +158,17 @@ def train(
     cleanly and keeps the best model; --resume goes on from there, as it does after a crash.
     """
     since = time.perf_counter()
-    from pellucid.cli import console
     from pellucid.errors import UsageError
     from pellucid.records.paths import require_utf8
-    from pellucid.training import processes
 
     if resume is not None:
         arguments.require_nothing_else(context, "a run", ("log", "snapshots", "quiet", "as_json"))
-        from pellucid.workflows.train import resume as go_on
-
-        loggers = [_logger(name) for name in dict.fromkeys((*(log or ()), *_logged(resume)))]
-        watching = [
-            *([] if quiet else [_display(as_json=as_json)]),
-            *loggers,
-            *_snapshots(wanted=_kept(resume) or snapshots),
-        ]
-        _finish(go_on(resume, progress=False, callbacks=watching), as_json=as_json)
+        _resume(resume, log or (), snapshots=snapshots, quiet=quiet, as_json=as_json)
         return
     if data is None:
         raise UsageError("Which data? Give a name (`pellucid datasets` lists them) or a folder of class folders.")
     changes: dict[str, Any] = arguments.parse(recipe_settings or (), "--recipe-set")
-    given = {
+    options = {
         "epochs": epochs,
         "batch_size": arguments.batch_size(batch_size),
         "learning_rate": learning_rate,
@@ -189,68 +180,57 @@ def train(
         "backbone": backbone,
         "best_within": _seconds(best_within),
     }
-    changes |= {key: value for key, value in given.items() if value is not None}
+    changes |= {key: value for key, value in options.items() if value is not None}
 
-    # What makes no sense is said at once, before torch takes its seconds to load.
+    # Wrong arguments are refused before torch takes its seconds to load.
     require_utf8(*context.find_root().obj)
-    _check(network, recipe, changes, budget, memory_limit)
-    if find_lr and (budget is not None or best_within is not None):
-        raise UsageError("--find-lr trains nothing, so that it needs no --budget and no --best-within. Leave it out.")
-    if find_lr and (log or snapshots):
-        raise UsageError("--find-lr trains nothing that could be followed. Leave --log and --snapshots out.")
-    if find_lr and processes.world_size() > 1:
-        raise UsageError("--find-lr tries learning rates in one process. Start it without torchrun.")
-    if find_lr and changes.get("batch_size") == "auto":
-        raise UsageError(
-            "--find-lr takes the batch size as a number. Find it first: --batch-size auto without --find-lr."
-        )
+    limits, changes = _check(network, recipe, changes, budget, memory_limit)
+    if find_lr:
+        _require_range_test(changes, limits, follows=bool(log) or snapshots)
     loggers = [_logger(name) for name in dict.fromkeys(log or ())]
     network_changes = arguments.parse(network_settings or (), "--set")
 
+    from pellucid.cli import console
     from pellucid.data import load
     from pellucid.data.catalogue import DATASETS
-    from pellucid.records import Model
 
     if network is None and start is None and recipe == "default" and backbone is None and data in DATASETS:
         from pellucid.training.recipes import NO_NETWORK
 
         raise UsageError(NO_NETWORK)
-    model = None if start is None else Model.load(start)
     dataset = load(data)
     console.notes(dataset.notes)
 
-    from pellucid.training.methods import choice
+    from pellucid.training.plan import make_plan
 
-    network, plan, changes = choice.settle(dataset, network, recipe, started=start is not None, changes=changes)
-    if choice.is_frozen(plan, changes) and (find_lr or budget is not None):
+    plan = make_plan(
+        dataset, network, recipe=recipe, settings=network_changes or None, start=start, size=size, seed=seed,
+        device=device, **changes,
+    ).with_record(
+        source=data if data in DATASETS else str(arguments.expand(Path(data)).resolve()),
+        threads=threads,
+        command=shlex.join(["pellucid", *context.find_root().obj]),
+        **limits,
+    )  # fmt: skip
+    if plan.recipe.freeze_backbone and (find_lr or budget is not None):
         raise UsageError(
             "Where only the last layer learns there are no learning rates and no epochs, and it takes seconds. Leave "
             "--find-lr and --budget out, or train the whole network with --recipe finetune."
         )
     if download:
-        _download(network)
+        _download(plan.recipe.backbone)
     if find_lr:
         from pellucid.cli import range_test
 
-        range_test.run(
-            dataset, network, out=out, as_json=as_json, quiet=quiet, threads=threads, recipe=plan, seed=seed,
-            settings=network_changes or None, start=model, size=size, device=device, **changes,
-        )  # fmt: skip
+        range_test.run(dataset, plan, out=out, as_json=as_json, quiet=quiet)
         return
 
-    from pellucid.workflows.train import run
+    from pellucid.workflows.train import run_plan
 
-    done = run(
+    finished = run_plan(
         dataset,
-        network,
-        recipe=plan,
+        plan,
         out=out,
-        settings=network_changes or None,
-        start=model,
-        size=size,
-        seed=seed,
-        threads=threads,
-        device=device,
         report=report,
         check=check,
         progress=False,
@@ -260,14 +240,39 @@ def train(
             *loggers,
             *_snapshots(wanted=snapshots),
         ],
-        source=data if data in DATASETS else str(arguments.expand(Path(data)).resolve()),
-        command=shlex.join(["pellucid", *context.find_root().obj]),
-        budget=budget,
-        memory_limit=memory_limit,
         since=since,
-        **changes,
     )
-    _finish(done, as_json=as_json)
+    _finish(finished, as_json=as_json)
+
+
+def _resume(run: Path, log: Sequence[str], *, snapshots: bool, quiet: bool, as_json: bool) -> None:
+    """Resumes a run, with the loggers and snapshots that it had before."""
+    from pellucid.workflows.train import resume
+
+    logged = ["tensorboard"] if (run / "tensorboard").is_dir() else []
+    callbacks = [
+        *([] if quiet else [_display(as_json=as_json)]),
+        *(_logger(name) for name in dict.fromkeys((*log, *logged))),
+        *_snapshots(wanted=snapshots or (run / "snapshots").is_dir()),
+    ]
+    _finish(resume(run, progress=False, callbacks=callbacks), as_json=as_json)
+
+
+def _require_range_test(changes: Mapping[str, Any], limits: Mapping[str, Any], *, follows: bool) -> None:
+    """Raises UsageError if --find-lr was given with options of a training."""
+    from pellucid.errors import UsageError
+    from pellucid.training import processes
+
+    if limits["budget"] is not None or changes.get("best_within") is not None:
+        raise UsageError("--find-lr trains nothing, so that it needs no --budget and no --best-within. Leave it out.")
+    if follows:
+        raise UsageError("--find-lr trains nothing that could be followed. Leave --log and --snapshots out.")
+    if processes.world_size() > 1:
+        raise UsageError("--find-lr tries learning rates in one process. Start it without torchrun.")
+    if limits["fill_memory"]:
+        raise UsageError(
+            "--find-lr takes the batch size as a number. Find it first: --batch-size auto without --find-lr."
+        )
 
 
 class _Remarks:
@@ -310,11 +315,6 @@ def _logger(name: str) -> Any:
     return TensorBoard()
 
 
-def _logged(run: Path) -> list[str]:
-    """What a run that goes on has written its curves for so far."""
-    return ["tensorboard"] if (run / "tensorboard").is_dir() else []
-
-
 def _snapshots(*, wanted: bool) -> list[Any]:
     """What keeps the model of every epoch, where that is wanted."""
     from pellucid.training.callbacks import Snapshots
@@ -322,45 +322,46 @@ def _snapshots(*, wanted: bool) -> list[Any]:
     return [Snapshots()] if wanted else []
 
 
-def _kept(run: Path) -> bool:
-    """Whether a run that goes on has kept snapshots so far."""
-    return (run / "snapshots").is_dir()
-
-
-def _finish(done: Run, *, as_json: bool) -> None:
-    """Prints what was found, on which pictures, and where everything lies."""
+def _finish(run: Run, *, as_json: bool) -> None:
+    """Prints the findings, the split that they are of, and where everything lies."""
     from pellucid.cli import console
-    from pellucid.records.paths import command_line
     from pellucid.training import processes
 
-    if not processes.is_main():  # the first of several says it all
-        if done.interrupted:
+    if not processes.is_main():  # the first process prints for all
+        if run.interrupted:
             raise typer.Exit(130)
         return
-    notes = [note for note in done.training.notes if note not in done.training.data.notes]
-    console.notes(notes)
-    if done.interrupted:
-        if done.unscored:
-            kept = "the model, whose training was over"
-        elif done.training.chosen_epoch:
-            kept = f"the model of epoch {done.training.chosen_epoch}"
-        else:
-            kept = "the weights of that moment, before the end of the first epoch"
-        go_on = f"pellucid train --resume {command_line(done.folder.path)}"
-        console.say(f"Interrupted. Kept {kept}: {done.folder.model}. Go on with: {go_on}")
+    training = run.training
+    console.notes([note for note in training.notes if note not in training.data.notes])
+    if run.interrupted:
+        console.say(_interrupted(run))
         raise typer.Exit(130)
     say = console.say if as_json else typer.echo
-    if done.scored != "test":
-        chose = "nothing was chosen by it" if done.training.recipe.freeze_backbone else "it chose the epoch"
-        console.notes([f"there is no test split; these findings are of the {done.scored} split; {chose}."])
-    console.emit(done.findings, as_json=as_json)
-    say(console.plain(f"Model   {done.folder.model}"))
-    if done.report is not None:
-        say(console.plain(f"Report  {done.report}"))
+    if run.scored != "test":
+        use = "nothing was chosen by it" if training.recipe.freeze_backbone else "it chose the epoch"
+        console.notes([f"there is no test split; these findings are of the {run.scored} split; {use}."])
+    console.emit(run.findings, as_json=as_json)
+    say(console.plain(f"Model   {run.folder.model}"))
+    if run.report is not None:
+        say(console.plain(f"Report  {run.report}"))
+
+
+def _interrupted(run: Run) -> str:
+    """What an interrupted run has kept, and how to resume it."""
+    from pellucid.records.paths import command_line
+
+    if run.unscored:
+        kept = "the model, whose training was over"
+    elif run.training.chosen_epoch:
+        kept = f"the model of epoch {run.training.chosen_epoch}"
+    else:
+        kept = "the weights of that moment, before the end of the first epoch"
+    resume = f"pellucid train --resume {command_line(run.folder.path)}"
+    return f"Interrupted. Kept {kept}: {run.folder.model}. Go on with: {resume}"
 
 
 def _download(backbone: str | None) -> None:
-    """Brings the weights of a backbone here, for the training to find."""
+    """Downloads the weights of a backbone if they are missing."""
     from pellucid.networks import backbones
 
     if backbone is not None:
@@ -375,17 +376,16 @@ def _seconds(given: str | None) -> float | None:
 
 def _check(
     network: str | None, recipe: str, changes: dict[str, Any], budget: str | None, memory_limit: str | None
-) -> None:
-    """Refuses names that do not exist and values that cannot be."""
-    from pellucid.networks.catalogue import check_name
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Refuses unknown names and wrong values: (limits, changes), as of `split_limits`."""
+    from pellucid.networks.catalogue import check_backbone, check_name
     from pellucid.training.recipes import named_recipe
-    from pellucid.workflows.planning import wish
+    from pellucid.workflows.planning import split_limits
 
     if network is not None:
         check_name(network)
     if changes.get("backbone") is not None:
-        from pellucid.networks.catalogue import check_backbone
-
         check_backbone(changes["backbone"])
-    wish(changes, budget, memory_limit)
-    named_recipe(recipe).but(**{key: value for key, value in changes.items() if value != "auto"})
+    limits, changes = split_limits(changes, budget, memory_limit)
+    named_recipe(recipe).but(**changes)
+    return limits, changes

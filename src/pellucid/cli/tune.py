@@ -110,10 +110,10 @@ def tune(
 
     if resume is not None:
         arguments.require_nothing_else(context, "a search", ("trials", "budget", "quiet", "as_json"))
-        from pellucid.workflows.tune import resume as go_on
+        from pellucid.workflows.tune import resume as resume_search
 
-        found = go_on(resume, trials=trials, budget=budget, watcher=_display(quiet=quiet, as_json=as_json))
-        _finish(found, as_json=as_json)
+        tuning = resume_search(resume, trials=trials, budget=budget, watcher=_display(quiet=quiet, as_json=as_json))
+        _finish(tuning, as_json=as_json)
         return
     if data is None:
         raise UsageError("Which data? Give a name (`pellucid datasets` lists them) or a folder of class folders.")
@@ -130,36 +130,33 @@ def tune(
     from pellucid.cli import console
     from pellucid.data import load
     from pellucid.data.catalogue import DATASETS
-    from pellucid.workflows.tune import TRIALS
-    from pellucid.workflows.tune import tune as search_for
+    from pellucid.training.plan import make_plan
+    from pellucid.workflows.tune import TRIALS, Search
+    from pellucid.workflows.tune import tune as run_search
 
     dataset = load(data)
     console.notes(dataset.notes)
-    found = search_for(
-        dataset,
-        network,
-        recipe=recipe,
-        search=search or (),
-        trials=TRIALS if trials is None else trials,
-        budget=budget,
-        pruner=pruner,
-        out=out,
-        settings=network_changes or None,
-        start=start,
-        size=size,
-        seed=seed,
-        threads=threads,
-        device=device,
-        watcher=_display(quiet=quiet, as_json=as_json),
+    plan = make_plan(
+        dataset, network, recipe=recipe, settings=network_changes or None, start=start, size=size, seed=seed,
+        device=device, **changes,
+    ).with_record(
         source=data if data in DATASETS else str(arguments.expand(Path(data)).resolve()),
+        threads=threads,
         command=shlex.join(["pellucid", *context.find_root().obj]),
-        **changes,
+    )  # fmt: skip
+    tuning = run_search(
+        dataset,
+        plan,
+        Search(search or (), TRIALS if trials is None else trials, budget, pruner),
+        fixed=list(changes),
+        out=out,
+        watcher=_display(quiet=quiet, as_json=as_json),
     )
-    _finish(found, as_json=as_json)
+    _finish(tuning, as_json=as_json)
 
 
 def _check(network: str | None, recipe: str, changes: dict[str, Any], budget: str | None) -> None:
-    """Refuses names that do not exist and values that cannot be, before torch takes its seconds to load."""
+    """Refuses unknown names and wrong values, before torch takes its seconds to load."""
     from pellucid.networks.catalogue import check_name
     from pellucid.records.quantities import parse_time
     from pellucid.training.recipes import named_recipe
@@ -171,26 +168,26 @@ def _check(network: str | None, recipe: str, changes: dict[str, Any], budget: st
     named_recipe(recipe).but(**changes)
 
 
-def _finish(found: Tuning, *, as_json: bool) -> None:
-    """Prints what was found, and how to train so."""
+def _finish(tuning: Tuning, *, as_json: bool) -> None:
+    """Prints the findings, and the command that trains with the best settings."""
     from pellucid.cli import console
     from pellucid.records.paths import command_line
 
     say = console.say if as_json else typer.echo
-    console.notes(found.notes)
+    console.notes(tuning.notes)
     with console.while_read():
-        if found.trials:
-            shown = found.findings
+        if tuning.trials:
+            shown = tuning.findings
             if not as_json:  # the command stands on a line of its own, below, where it can be copied
                 shown = replace(shown, items=tuple(item for item in shown if item.name != "command"))
             console.emit(shown, as_json=as_json)
-        if found.command:
-            say(console.plain(f"Train so  {found.command}"))
-        say(console.plain(f"Search    {found.folder.path}"))
-    if found.interrupted:
+        if tuning.command:
+            say(console.plain(f"Train so  {tuning.command}"))
+        say(console.plain(f"Search    {tuning.folder.path}"))
+    if tuning.interrupted:
         console.say(
-            f"Interrupted after {len(found.trials)} of {found.plan.trials} trials. Go on with: pellucid tune --resume "
-            f"{command_line(found.folder.path)}"
+            f"Interrupted after {len(tuning.trials)} of {tuning.plan.trials} trials. Go on with: pellucid tune "
+            f"--resume {command_line(tuning.folder.path)}"
         )
         raise typer.Exit(130)
 

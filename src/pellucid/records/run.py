@@ -24,40 +24,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from pellucid.errors import FormatError, MissingDataError, StorageError
 from pellucid.records import atomic
 from pellucid.records.finding import Findings
 from pellucid.records.paths import expand_user
+from pellucid.records.plan import TrainingPlan
 
 
-class RunPlan(BaseModel):
-    """What a training was asked to do: everything that is needed to go on with it, beside its last state.
+class RunPlan(TrainingPlan):
+    """The plan of a run: everything that is needed to resume it, beside its last state.
 
     Attributes:
-        source: what the data were loaded from: a name, or a path in full; empty where they were not.
-        network: a name of the catalogue, `timm:NAME`, or `file.py:Class` in full; None where it was handed over built.
-        settings: of the network.
-        recipe: the whole training plan.
-        size, seed, threads, device, report, command: as they were given.
-        planned: what was measured before the training began, and settled by that: {setting of the recipe: sentence}.
+        report: whether to draw the pictures and write the page.
+        planned: settings of the recipe that were measured before the training: {setting: sentence that explains it}.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    source: str
-    network: str | None
-    settings: dict[str, Any] | None
-    recipe: dict[str, Any]
-    size: int | tuple[int, int] | None
-    seed: int
-    threads: int | None
-    device: str
+    version: Literal[2] = 2
     report: bool
-    command: str
-    planned: dict[str, str] = {}
+    planned: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -229,31 +215,45 @@ def next_folder(within: str, data: str, network: str, out: str | Path | None = N
 
 
 @contextlib.contextmanager
-def held(run: RunFolder) -> Iterator[None]:
-    """Holds a run folder, so that no other process trains in it. A process that ends, however it does, lets go of it.
+def locked(run: RunFolder) -> Iterator[None]:
+    """Locks a run folder within the block, so that no other process trains in it. The lock ends with the process.
 
-    A folder in which nothing is left by then is removed.
+    Removes the folder if it is empty at the end.
 
     Raises:
-        StorageError: another process holds it.
+        StorageError: another process has the lock.
+    """
+    atomic.make_folder(run.checkpoint)
+    try:
+        with lock_file(run.lock, f"{run.path} is in use by another process. Wait for it, or start a new run."):
+            yield
+    finally:
+        with contextlib.suppress(OSError):
+            run.checkpoint.rmdir()  # fails if anything is left in it
+            run.path.rmdir()
+
+
+@contextlib.contextmanager
+def lock_file(path: Path, message: str) -> Iterator[None]:
+    """Locks a file within the block, and deletes it at the end.
+
+    Raises:
+        StorageError: another process has the lock; its text is `message`.
     """
     from filelock import FileLock, Timeout
 
-    atomic.make_folder(run.checkpoint)
-    lock = FileLock(run.lock)
-    with atomic.storage_errors(run.lock):
+    lock = FileLock(path)
+    with atomic.storage_errors(path):
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise StorageError(f"{run.path} is in use by another process. Wait for it, or start a new run.") from error
+            raise StorageError(message) from error
     try:
         yield
     finally:
         lock.release()
         with contextlib.suppress(OSError):
-            run.lock.unlink(missing_ok=True)
-            run.checkpoint.rmdir()  # only where nothing else is left in it
-            run.path.rmdir()
+            path.unlink(missing_ok=True)
 
 
 def _slug(name: str) -> str:

@@ -9,61 +9,43 @@ tunes/mnist-lenet5-001/
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from pellucid.errors import FormatError, MissingDataError, StorageError
+from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import atomic
 from pellucid.records.finding import Findings
-from pellucid.records.run import next_folder
+from pellucid.records.plan import TrainingPlan
+from pellucid.records.run import lock_file, next_folder
 
 FINISHED, PRUNED, DIVERGED = "finished", "pruned", "diverged"
 
 
-class TunePlan(BaseModel):
-    """What a search was asked to do: everything that is needed to go on with it.
+class TunePlan(TrainingPlan):
+    """The plan of a search: everything that is needed to resume it. Its recipe is where the search starts.
+
+    The trials start from the folder's own copy of the start model: the file named by `start` may change meanwhile.
 
     Attributes:
-        source: what the data were loaded from: a name, or a path in full; empty where they were not.
-        fingerprint: of the pictures that are learned from and validated on.
-        network: a name of the catalogue, `timm:NAME`, or `file.py:Class` in full; None where it was handed over built.
-        settings: of the network.
-        recipe: the plan that the search starts from.
-        recipe_name: a named plan that it is made from.
-        changes: the settings of the recipe that were given, or differ from that named plan.
+        fingerprint: of the training and validation pictures.
+        changes: settings of the recipe that the user gave, or that differ from the recipe called `recipe_name`.
         space: what is searched: {setting: text}, as in `pellucid.workflows.search_space`.
-        pruner: how a trial that falls behind is ended early.
-        trials: how many there are to be.
-        start: the file of the model to start from, in full, as the command names it; empty where there is none. The
-            trials start from the folder's own copy: what was given may be trained anew in the meantime.
-        size, seed, threads, device, command: as they were given.
+        pruner: rule that ends a trial early if it falls behind.
+        trials: number of trials.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    source: str
+    version: Literal[2] = 2
     fingerprint: str
-    network: str | None
-    settings: dict[str, Any] | None
-    recipe: dict[str, Any]
-    recipe_name: str
     changes: dict[str, Any]
     space: dict[str, str]
     pruner: str
     trials: int
-    size: int | tuple[int, int] | None
-    seed: int
-    threads: int | None
-    device: str
-    start: str
-    command: str
 
 
 class Trial(BaseModel):
@@ -164,27 +146,11 @@ class TuneFolder:
         """Writes `findings.json`."""
         atomic.write_text(self.findings, findings.dumps() + "\n")
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Holds the folder, so that no other process searches in it; however a process ends, it lets go of it.
+    def locked(self) -> AbstractContextManager[None]:
+        """Locks the folder within the block, so that no other process searches in it. The lock ends with the process.
 
         Raises:
-            StorageError: another process holds it.
+            StorageError: another process has the lock.
         """
-        from filelock import FileLock, Timeout
-
-        place = self.path / "lock"
-        lock = FileLock(place)
-        with atomic.storage_errors(place):
-            try:
-                lock.acquire(timeout=0)
-            except Timeout as error:
-                raise StorageError(
-                    f"{self.path} is in use by another process. Wait for it, or start a new search."
-                ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-            with contextlib.suppress(OSError):
-                place.unlink(missing_ok=True)
+        message = f"{self.path} is in use by another process. Wait for it, or start a new search."
+        return lock_file(self.path / "lock", message)

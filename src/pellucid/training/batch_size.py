@@ -1,8 +1,8 @@
-"""The largest batch that memory holds, found by real steps: `--batch-size auto`. Imports no torch by itself.
+"""The largest batch that fits into memory, found by real steps: `--batch-size auto`. Imports torch only when called.
 
-It is doubled until memory is full, and then refined downwards. On a CPU each is tried in a process of its own, whose
-memory is read afterwards: a CPU has no clean way to run out of memory, and a process that is killed for it takes nobody
-with it. On a graphics card it is tried here, where torch says how much it took, and how much was too much.
+The batch is doubled until memory is full, and then refined. On a CPU, another process tries it, and its memory is read
+afterwards: a CPU has no clean way to run out of memory, so the system may kill that process, and no other. On a
+graphics card, this process tries it, and torch reports the memory.
 """
 
 from __future__ import annotations
@@ -20,29 +20,28 @@ from pellucid.records.quantities import format_size
 from pellucid.training import memory
 
 if TYPE_CHECKING:
-    from pellucid.records import Dataset, Model
-    from pellucid.training.choice import NetworkLike
-    from pellucid.training.recipes import Recipe
+    from pellucid.records import Dataset
+    from pellucid.training.plan import ResolvedPlan
 
 AUTO = "auto"
 FIRST = 16
 REFINEMENTS = 3
-"""How often the gap between what fits and what does not is halved."""
+"""How often the gap between a batch that fits and one that does not is halved."""
 FEWEST_STEPS = 32
-"""An epoch of fewer steps than this learns too little from its pictures, however much memory there is."""
+"""An epoch of fewer steps learns too little from its pictures, however much memory there is."""
 WASTE = 0.05
-"""What is said not to be worth another trial: this share of the batch."""
+"""A gap below this share of the batch is not worth another trial."""
 
 
 @dataclass(frozen=True)
 class BatchSize:
-    """The batch size that was chosen.
+    """A batch size, and the reason for it.
 
     Attributes:
-        chosen: how many pictures.
+        chosen: number of pictures.
         reason: why, in a sentence.
-        tried: what each size that was tried takes in bytes; None where it could not even be tried to its end.
-        limit: how many bytes it was to stay below.
+        tried: bytes that each size takes; None if it ran out of memory.
+        limit: bytes that it may take.
     """
 
     chosen: int
@@ -52,113 +51,91 @@ class BatchSize:
 
 
 def is_auto(value: object) -> bool:
-    """Whether a batch size is to be found."""
+    """Whether a batch size is `auto`."""
     return isinstance(value, str) and value.strip().lower() == AUTO
 
 
-def find_batch_size(
-    data: Dataset,
-    network: NetworkLike | None = None,
-    *,
-    recipe: str | Recipe = "default",
-    settings: Mapping[str, Any] | None = None,
-    start: Model | None = None,
-    size: int | tuple[int, int] | None = None,
-    device: str = "auto",
-    memory_limit: str | int | None = None,
-    **changes: Any,
-) -> BatchSize:
-    """The largest batch size of a training that memory holds, and that still leaves an epoch some steps.
+def find_batch_size(data: Dataset, plan: ResolvedPlan) -> BatchSize:
+    """The largest batch size that fits into memory, and that leaves an epoch enough steps.
 
     Args:
         data: labelled pictures.
-        network: as for `pellucid.train`, like recipe, settings, start, size, device and changes. To be tried in a
-            process of its own, as it is on a CPU, it has to be a name or file.py:Class.
-        recipe: the plan, or its name.
-        settings: of the network.
-        start: a model to start from.
-        size: height and width to bring the pictures to.
-        device: auto, cpu, cuda or mps.
-        memory_limit: how much the training may take in all: bytes, or `2GB`; None takes what is free, less a tenth.
-        **changes: settings of the recipe that are to differ.
+        plan: the plan of the training. On a CPU, which tries batches in another process, its network must have a name.
 
     Raises:
-        UsageError: the limit is no size, or not even one picture stays below it.
+        UsageError: not even one picture fits below the memory limit.
         TrainingError: the network fails for another reason.
     """
-    limit = None if memory_limit is None else memory.parse_limit(memory_limit)
     from pellucid.data.splitting import with_validation
     from pellucid.inference.device import choose
-    from pellucid.training.choice import choose_network, plan_for
-    from pellucid.training.methods.choice import settle as settle_network
 
-    network, recipe, changes = settle_network(data, network, recipe, started=start is not None, changes=changes)
-    choice = choose_network(network, settings, start, recipe)
-    plan = plan_for(choice, recipe, changes)
-    pictures = len(with_validation(data, plan.validation_fraction, plan.split_seed).train)
-    place = choose(device)
-    bound = max(pictures // FEWEST_STEPS, min(plan.batch_size, pictures))
-    if place.type == "cuda":
+    plan.require_steps()
+    pictures = len(with_validation(data, plan.recipe.validation_fraction, plan.recipe.split_seed).train)
+    device = choose(plan.record.device)
+    bound = max(pictures // FEWEST_STEPS, min(plan.recipe.batch_size, pictures))
+    if device.type == "cuda":
         from pellucid.training import memory_trial
 
-        trials: Any = memory_trial.OnCard(
-            data, network, recipe=plan, settings=settings, start=start, size=size, device=device
-        )
-    elif place.type == "cpu":
-        trials = Child(_request(data, choice.given, network, plan, choice.settings, start, size, pictures))
+        trials: Any = memory_trial.CudaTrials(data, plan)
+    elif device.type == "cpu":
+        trials = ProcessTrials(_request(data, plan, pictures))
     else:
         raise UsageError(
-            f"How much memory a batch takes cannot be told on {place.type}. Give the batch size as a number, for "
-            f"example {plan.batch_size}."
+            f"How much memory a batch takes cannot be measured on {device.type}. Give the batch size as a number, for "
+            f"example {plan.recipe.batch_size}."
         )
+    limit = plan.record.memory_limit
     with trials:
-        limit = limit if limit is not None else trials.available()
-        return settle(trials.takes, limit, bound, pictures)
+        return choose_batch_size(trials.measure, trials.available() if limit is None else limit, bound, pictures)
 
 
-def settle(takes: Callable[[int], int | None], limit: int, bound: int, pictures: int) -> BatchSize:
-    """Searches, and says what was chosen and why.
+def choose_batch_size(measure: Callable[[int], int | None], limit: int, bound: int, pictures: int) -> BatchSize:
+    """Searches the batch size, and gives the reason for it.
 
     Args:
-        takes: how many bytes a training with that batch size takes; None where it does not run for want of memory.
-        limit: how many bytes there are.
+        measure: bytes that a training with a batch size takes; None if it runs out of memory.
+        limit: bytes that it may take.
         bound: the largest batch that makes sense.
-        pictures: how many there are to learn from.
+        pictures: number of training pictures.
+
+    Raises:
+        UsageError: not even one picture fits.
     """
     tried: dict[int, int | None] = {}
 
     def fits(batch: int) -> bool:
         if batch not in tried:
-            tried[batch] = takes(batch)
-        found = tried[batch]
-        return found is not None and found <= limit
+            tried[batch] = measure(batch)
+        size = tried[batch]
+        return size is not None and size <= limit
 
     chosen = search(fits, min(FIRST, bound), bound)
     if chosen == 0:
-        least = tried.get(1)
-        said = "more than there is" if least is None else format_size(least)
         raise UsageError(
-            f"A batch of one picture takes {said}, and the limit is {format_size(limit)}. Give a higher memory limit "
-            f"(--memory-limit), smaller pictures or a smaller network."
+            f"A batch of one picture takes {_size_or_more(tried.get(1))}, and the limit is {format_size(limit)}. Give "
+            f"a higher memory limit (--memory-limit), smaller pictures or a smaller network."
         )
-    full = f"it takes {format_size(tried[chosen] or 0)} of {format_size(limit)}"
+    reason = f"it takes {format_size(tried[chosen] or 0)} of {format_size(limit)}"
     if chosen == bound:
-        why = f"{full}, and a larger one would leave an epoch of {pictures:,} pictures too few steps"
+        reason += f", and a larger one would leave an epoch of {pictures:,} pictures too few steps"
     else:
-        above = min(batch for batch in tried if batch > chosen)
-        more = tried[above]
-        why = f"{full}, and {above:,} would take {'more than there is' if more is None else format_size(more)}"
-    return BatchSize(chosen, why, tried, limit)
+        next_larger = min(batch for batch in tried if batch > chosen)
+        reason += f", and {next_larger:,} would take {_size_or_more(tried[next_larger])}"
+    return BatchSize(chosen, reason, tried, limit)
+
+
+def _size_or_more(size: int | None) -> str:
+    return "more than there is" if size is None else format_size(size)
 
 
 def search(fits: Callable[[int], bool], first: int, bound: int) -> int:
-    """The largest number up to `bound` that fits, nearly: doubled from `first`, then refined; 0 where not even 1 fits.
+    """Nearly the largest number up to `bound` that fits; 0 if not even 1 fits. The result itself has been tried.
 
-    Only numbers that did fit are given, never one that merely should.
+    Doubles from `first`, then refines.
     """
     low, high = 0, bound + 1
     batch = first
-    while low == 0 and batch >= 1:  # downwards, where even the first one is too large
+    while low == 0 and batch >= 1:  # the first is too large
         if fits(batch):
             low = batch
         else:
@@ -183,11 +160,11 @@ def search(fits: Callable[[int], bool], first: int, bound: int) -> int:
     return low
 
 
-class Child:
-    """Tries batch sizes in a process of its own, one after the other; a new one where the peak has to go down again.
+class ProcessTrials:
+    """Tries batch sizes in another process. A smaller batch needs a new process, since a peak never goes down.
 
     Args:
-        request: the training, as JSON can say it.
+        request: the training, as JSON.
     """
 
     def __init__(self, request: Mapping[str, Any]) -> None:
@@ -204,11 +181,15 @@ class Child:
         self._end()
 
     def available(self) -> int:
-        """What a training may take in all: what is free, and what this process has already, less a tenth."""
+        """Bytes that a training may take: those free and those of this process, less a tenth."""
         return round((memory.free() + memory.used()) * (1 - memory.RESERVE))
 
-    def takes(self, batch: int) -> int | None:
-        """How many bytes a training with that batch size takes here: this process as it is, pictures, and its steps."""
+    def measure(self, batch: int) -> int | None:
+        """Bytes that a training with that batch takes: this process as it is, pictures and steps; None if too many.
+
+        Raises:
+            TrainingError: the network fails.
+        """
         if self.process is not None and batch < self.largest:
             self._end()
         if self.process is None:
@@ -236,7 +217,7 @@ class Child:
         self.process.stdin.flush()
 
     def _ask(self, batch: int) -> dict[str, Any] | None:
-        """What the process answers; None where it has ended instead."""
+        """The answer of the process; None if it has ended."""
         assert self.process is not None and self.process.stdout is not None
         try:
             self._write({"batch_size": batch})
@@ -252,47 +233,48 @@ class Child:
             process.communicate()
 
 
-def _request(
-    data: Dataset, given: Any, network: NetworkLike | None, plan: Recipe, settings: Mapping[str, Any] | None,
-    start: Model | None, size: int | tuple[int, int] | None, pictures: int,
-) -> dict[str, Any]:  # fmt: skip
-    """The training as JSON."""
+def _request(data: Dataset, plan: ResolvedPlan, pictures: int) -> dict[str, Any]:
+    """The training as JSON, for `pellucid.training.memory_trial`. Raises UsageError if its network has no name."""
     import torch
 
     from pellucid.data.preprocessing import bytes_held
-    from pellucid.networks.custom import full_reference
     from pellucid.training.shape import input_shape
 
-    if isinstance(network, str):
-        name: str = full_reference(network)
-    elif isinstance(given, str):
-        name = given
-    else:
+    record, recipe, settings = plan.record, plan.recipe, dict(plan.network.settings)
+    name = record.network if record.network is not None else plan.network.network
+    if not isinstance(name, str):
         raise UsageError(
             "On a CPU a batch size is found in a process of its own, which needs the network by name or as "
             "file.py:Class. Give it so, or give the batch size as a number."
         )
-    if plan.backbone is not None:
+    if recipe.backbone is not None:
         from pellucid.networks import backbones
         from pellucid.training.methods import features
 
-        # What its weights say takes the same memory as any others, so that the trial needs no pictures to begin with.
-        backbone = features.resized(backbones.load(plan.backbone), size)
-        shape, settings, plan = backbone.preprocessing.shape, backbone.settings, plan.but(backbone=None)
-    elif start is not None:
-        shape = start.specification.preprocessing.shape
-        settings = settings if settings is not None else start.specification.network.settings
+        # Memory does not depend on the values of weights, so the trial begins with random ones.
+        backbone = features.resized(backbones.load(recipe.backbone), record.size)
+        shape, settings, recipe = backbone.preprocessing.shape, dict(backbone.settings), recipe.but(backbone=None)
+    elif plan.start is not None:
+        shape = plan.start.specification.preprocessing.shape
     else:
-        shape = input_shape(data.train, size)
+        shape = input_shape(data.train, record.size)
     validation = len(data.validation) if "validation" in data.splits else len(data.train) - pictures
+    trial = record.model_copy(
+        update={
+            "network": name,
+            "settings": settings,
+            "recipe": recipe.model_dump(mode="json"),
+            "start": "",
+            "size": None,
+            "device": "cpu",
+            "threads": torch.get_num_threads(),
+        }
+    )
     return {
-        "network": name,
-        "settings": dict(settings or {}),
-        "recipe": plan.model_dump(mode="json"),
+        "plan": trial.model_dump(mode="json"),
         "shape": list(shape),
         "classes": len(data.classes),
         "pictures": pictures,
         "validation": validation,
         "pictures_bytes": sum(bytes_held(data.train.pictures, n, shape) for n in (pictures, validation)),
-        "threads": torch.get_num_threads(),
     }

@@ -1,7 +1,7 @@
-"""A training that fits into a time: how many epochs that is, measured before it begins. Imports no torch by itself.
+"""A training within a time: how many epochs fit, measured before it begins. Imports torch only when called.
 
-The number of epochs is settled once, so that the schedule ends where the time does, and a training that is resumed
-obeys the plan and not the clock: the same plan gives the same weights, however often it was stopped.
+The number of epochs is fixed once, so that the schedule ends when the time does. A resumed training follows the plan,
+not the clock: the same plan gives the same weights, however often it was stopped.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from pellucid.errors import UsageError
 from pellucid.records.quantities import format_time, time_argument
 
 if TYPE_CHECKING:
-    from pellucid.training.dry_run import Rehearsal
+    from pellucid.training.dry_run import DryRun
 
 RESERVE = 0.05
-"""The share of the time that is left over: other programs want the machine too."""
-PAGE_SECONDS = 4.0
-"""What drawing the report is taken to cost, which cannot be measured before there is anything to draw."""
-WARM, FEWEST, MOST = 3, 5, 400
-"""Steps that are not counted, and steps that are: at least and at most."""
+"""Share of the time that is left for other programs."""
+REPORT_SECONDS = 4.0
+"""Assumed time for drawing the report, which cannot be measured before."""
+WARM_UP, FEWEST, MOST = 3, 5, 400
+"""Steps before the measurement, and fewest and most steps in it."""
 SHARE = 0.03
-"""The share of the time that may go into measuring."""
+"""Share of the time that measuring may take."""
 _VALIDATED = 1000
-"""How many validation pictures are measured, at most: those of one batch."""
+"""Most validation pictures in the measurement: those of one batch."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What the parts of a training cost here, in seconds.
+    """The time that each part of a training takes here, in seconds.
 
     Attributes:
-        spent: what has gone by before the plan is made.
-        preparation: until the first step.
+        spent: time since the start of the command.
+        preparation: of decoding and building the network, before the first step.
         step: of one step, the median.
-        steps: how many an epoch has.
+        steps: number of steps in an epoch.
         validation: of all validation pictures, once an epoch.
-        keeping: of the checkpoint and the best model, once an epoch.
-        ending: of scoring, and of the report.
+        saving: of the checkpoint and the best model, once an epoch.
+        ending: of scoring and the report.
     """
 
     spent: float
@@ -51,16 +51,16 @@ class Cost:
     step: float
     steps: int
     validation: float
-    keeping: float
+    saving: float
     ending: float
 
     @property
     def epoch(self) -> float:
-        return self.steps * self.step + self.validation + self.keeping
+        return self.steps * self.step + self.validation + self.saving
 
     @property
     def around(self) -> float:
-        """What is spent beside the epochs."""
+        """Time beside the epochs."""
         return self.spent + self.preparation + self.ending
 
 
@@ -68,7 +68,7 @@ def epochs_within(budget: float, cost: Cost) -> tuple[int, str]:
     """How many epochs fit, and the whole plan in one sentence.
 
     Raises:
-        UsageError: not even one fits; says what would.
+        UsageError: not even one epoch fits; the text gives a budget that is enough.
     """
     epochs = math.floor((budget * (1 - RESERVE) - cost.around) / cost.epoch)
     if epochs < 1:
@@ -82,13 +82,13 @@ def epochs_within(budget: float, cost: Cost) -> tuple[int, str]:
     counted = "1 step" if cost.steps == 1 else f"{cost.steps:,} steps"
     return epochs, (
         f"{fit} into {format_time(budget)}: {format_time(cost.epoch)} each ({counted} of {format_time(cost.step)}, "
-        f"{format_time(cost.validation + cost.keeping)} to validate and keep), {format_time(cost.around)} to load, "
+        f"{format_time(cost.validation + cost.saving)} to validate and keep), {format_time(cost.around)} to load, "
         f"score and report, and {RESERVE:.0%} in reserve"
     )
 
 
 def measure_cost(
-    training: Rehearsal,
+    training: DryRun,
     budget: float,
     *,
     spent: float,
@@ -98,48 +98,48 @@ def measure_cost(
     report: bool,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Cost:
-    """Takes a few real steps, validates on a batch, and writes a checkpoint, each with the clock in hand.
+    """Measures a few real steps, validation on a batch, and a checkpoint.
 
     Args:
-        training: the very training, to be tried.
-        budget: the time in seconds, of which a small share goes into this.
-        spent: the seconds that have gone by so far.
-        preparation: how long preparing took, which comes once more when the training itself begins.
+        training: a dry run of the training.
+        budget: the time in seconds; a small share of it goes into measuring.
+        spent: seconds since the start of the command.
+        preparation: seconds that the preparation of the dry run took; the training itself takes them again.
         folder: where a checkpoint may be written for a moment.
-        scored: how many pictures are scored at the end; 0 where they are those of validation.
-        report: whether there is to be one.
+        scored: number of pictures that are scored at the end; 0 for those of validation.
+        report: whether a report is drawn.
         clock: in seconds.
     """
     began = clock()
-    rate = training.prepared.recipe.learning_rate / 1000  # so that nothing grows without bound while it is measured
+    rate = training.prepared.recipe.learning_rate / 1000  # too low to diverge
     times: list[float] = []
-    for number in range(WARM + MOST):
+    for number in range(WARM_UP + MOST):
         before = clock()
         training.step(rate)
-        if number >= WARM:
+        if number >= WARM_UP:
             times.append(clock() - before)
         if len(times) >= FEWEST and clock() - began > SHARE * budget:
             break
     before = clock()
     pictures = training.validate(_VALIDATED)
     each = (clock() - before) / pictures
-    keeping = _keeping(training, folder, clock)
+    saving = _saving_seconds(training, folder, clock)
     prepared = training.prepared
-    learned_from = len(prepared.train) + len(prepared.validation)
-    to_score = scored or len(prepared.validation)
+    decoded = len(prepared.train) + len(prepared.validation)
+    scored = scored or len(prepared.validation)
     return Cost(
         spent=spent + clock() - began,
         preparation=preparation,
         step=statistics.median(times),
         steps=training.batches.per_epoch,
         validation=each * len(prepared.validation),
-        keeping=keeping,
-        ending=to_score * (each + preparation / learned_from) + (PAGE_SECONDS if report else 0.0),
+        saving=saving,
+        ending=scored * (each + preparation / decoded) + (REPORT_SECONDS if report else 0.0),
     )
 
 
-def _keeping(training: Rehearsal, folder: Path, clock: Callable[[], float]) -> float:
-    """How long it takes to write a checkpoint and, about the same, the best model."""
+def _saving_seconds(training: DryRun, folder: Path, clock: Callable[[], float]) -> float:
+    """Seconds to write a checkpoint and, about as long, the best model."""
     from pellucid.training.checkpoint import Checkpoints
 
     state = training.state()

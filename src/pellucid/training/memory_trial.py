@@ -1,8 +1,8 @@
-"""A process that tries batch sizes, and says how much memory each took: `python -m pellucid.training.memory_trial`.
+"""A process that tries batch sizes, and measures the memory of each: `python -m pellucid.training.memory_trial`.
 
-It reads lines of JSON from standard input: first the training, then `{"batch_size": 64}` and so on, rising; and
-answers each with a line: `{"bytes": ...}`, or `{"error": ...}`. Its steps are those of the training, on pictures drawn
-at random: memory does not depend on what they show.
+It reads lines of JSON from standard input: first the training, then `{"batch_size": 64}` and so on, rising. It answers
+each with a line: `{"bytes": ...}`, or `{"error": ...}`. It takes the steps of the training on random pictures: memory
+does not depend on their content.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ import torch
 
 from pellucid.errors import PellucidError, TrainingError
 from pellucid.records import Dataset, Split
+from pellucid.records.plan import TrainingPlan
 from pellucid.training import memory
 from pellucid.training.checkpoint import pack
-from pellucid.training.dry_run import rehearsal
-from pellucid.training.recipes import Recipe
+from pellucid.training.dry_run import dry_run
+from pellucid.training.plan import ResolvedPlan, restore_plan
 
 STEPS = 2
-"""The optimiser makes its averages in the first step, so the second is what every later one takes."""
+"""The optimiser allocates its averages in the first step; the second takes as much memory as all later ones."""
 _VALIDATED = 1000
 
 
 def serve(lines: TextIO, answers: TextIO) -> None:
-    """Answers until there is nothing more to read."""
+    """Answers line by line until the input ends, or memory runs out."""
     request = json.loads(lines.readline())
-    torch.set_num_threads(request["threads"])
-    _offer_to_be_killed()
-    torch.zeros(1).sum()  # what torch sets up once belongs to every program that uses it
+    torch.set_num_threads(request["plan"]["threads"])
+    _let_be_killed_first()
+    torch.zeros(1).sum()  # torch's own memory, which every program that uses it has
     before = memory.used()
     for line in lines:
         batch = json.loads(line)["batch_size"]
@@ -44,7 +45,7 @@ def serve(lines: TextIO, answers: TextIO) -> None:
         except MemoryError:
             return
         except (PellucidError, RuntimeError) as error:
-            if "allocate memory" in str(error):  # as torch says that the system gave it none
+            if "allocate memory" in str(error):  # torch's message if the system gives it none
                 return
             answer = {"error": str(error)}
         answers.write(json.dumps(answer) + "\n")
@@ -52,16 +53,14 @@ def serve(lines: TextIO, answers: TextIO) -> None:
 
 
 def _train(request: dict[str, Any], batch: int) -> None:
-    """Some steps with that batch size, and validation and a checkpoint as the end of an epoch has them."""
+    """Takes steps with that batch size, and then validates and packs a checkpoint, as the end of an epoch does."""
     data = _random_pictures(
         request["shape"], request["classes"], min(STEPS * batch, request["pictures"]), request["validation"]
     )
-    recipe = Recipe.model_validate(request["recipe"]).but(batch_size=batch)
-    with rehearsal(
-        data, request["network"], recipe=recipe, settings=request["settings"] or None, device="cpu"
-    ) as training:
+    plan = restore_plan(TrainingPlan.model_validate(request["plan"])).with_recipe(batch_size=batch)
+    with dry_run(data, plan) as training:
         for _ in range(STEPS):
-            training.step(recipe.learning_rate / 1000)
+            training.step(plan.recipe.learning_rate / 1000)
         training.validate(_VALIDATED)
         pack(training.state(), "")  # a checkpoint holds the weights several times over, for a moment
 
@@ -76,17 +75,17 @@ def _random_pictures(shape: list[int], classes: int, pictures: int, validation: 
     return Dataset("trial", splits)
 
 
-def _offer_to_be_killed() -> None:
-    """Where memory runs out after all, Linux is to end this process and no other."""
+def _let_be_killed_first() -> None:
+    """If memory runs out, Linux kills this process first."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-class OnCard:
+class CudaTrials:
     """Tries batch sizes in this process, on a graphics card."""
 
-    def __init__(self, data: Dataset, network: Any, **arguments: Any) -> None:
-        self.data, self.network, self.arguments = data, network, arguments
+    def __init__(self, data: Dataset, plan: ResolvedPlan) -> None:
+        self.data, self.plan = data, plan
 
     def __enter__(self) -> Self:
         return self
@@ -97,15 +96,19 @@ class OnCard:
         torch.cuda.empty_cache()
 
     def available(self) -> int:
-        """What is free on the card, less a tenth."""
+        """Free bytes of the card, less a tenth."""
         return round(torch.cuda.mem_get_info()[0] * (1 - memory.RESERVE))
 
-    def takes(self, batch: int) -> int | None:
-        """How many bytes of the card a training with that batch size takes, at most at once."""
+    def measure(self, batch: int) -> int | None:
+        """Bytes of the card that a training with that batch size takes, at most at once; None if it runs out of them.
+
+        Raises:
+            TrainingError: the network fails for another reason.
+        """
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         try:
-            with rehearsal(self.data, self.network, **self.arguments, changes={"batch_size": batch}) as training:
+            with dry_run(self.data, self.plan.with_recipe(batch_size=batch)) as training:
                 for _ in range(STEPS):
                     training.step(training.prepared.recipe.learning_rate / 1000)
                 training.validate(_VALIDATED)

@@ -1,4 +1,4 @@
-"""Everything that a training needs before its first step: the split, the pictures, the network, the loss."""
+"""Prepares a training for its first step: splits, pictures, network, learning rule and loss."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from torch import nn
 
 from pellucid.data import preprocessing as preparing
 from pellucid.data.splitting import with_validation
-from pellucid.errors import DataError, UsageError
+from pellucid.errors import UsageError
 from pellucid.inference.building import load_weights, quick_order, try_out
 from pellucid.inference.forward import as_tensor
 from pellucid.networks.network import Declaration, Network, declaration
 from pellucid.records import Dataset, Model, NetworkSpecification, Preprocessing, Specification
 from pellucid.training.batches import Examples, batch_bounds
 from pellucid.training.callbacks import TrainingOverview
-from pellucid.training.choice import Choice
 from pellucid.training.initialisation import initialise
 from pellucid.training.losses import LossFunction, balanced_weights, find_loss, loss_function
+from pellucid.training.plan import ResolvedPlan, require_classes
 from pellucid.training.randomness import named_seed
 from pellucid.training.recipes import Recipe
 from pellucid.training.rules import Rule, find_rule
 from pellucid.training.shape import input_shape
 from pellucid.version import __version__
 
-_LOOKED_AT, _MOST_VALUES = 5000, 20_000_000
-"""How many training pictures a network may look at before its first step, and how many values of them."""
+_MOST_SAMPLES, _MOST_VALUES = 5000, 20_000_000
+"""At most this many training pictures, and values of them, are shown to a network before its first step."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training that can begin.
+    """A training that is ready to begin.
 
     Attributes:
-        data: the dataset with the validation split that is used.
-        recipe: the whole plan.
+        data: the dataset, with its validation split.
+        plan: the plan, with the scaling and fit of the start model.
         module: the network, on its device.
-        rule: how it learns from a batch.
-        train, validation: the pictures and labels, on the device.
-        loss: what validation loss is measured with: without class weights and smoothing.
-        specification: everything that the model file will say of it, but what is only known at the end.
-        notes: what a person should know of it.
+        rule: learns from a batch.
+        train, validation: pictures and labels, on the device.
+        loss: measures validation loss, without class weights and label smoothing.
+        specification: of the model file, except for what only the end of the training shows.
+        notes: sentences for the user.
     """
 
     data: Dataset
-    recipe: Recipe
+    plan: ResolvedPlan
     module: nn.Module
     rule: Rule
     train: Examples
@@ -59,10 +59,14 @@ class Prepared:
     specification: Specification
     notes: tuple[str, ...]
 
-    def announcement(self, network: str) -> TrainingOverview:
-        """What it is about to do, for those who watch."""
+    @property
+    def recipe(self) -> Recipe:
+        return self.plan.recipe
+
+    def overview(self) -> TrainingOverview:
+        """The size of the training, for callbacks."""
         return TrainingOverview(
-            network=network,
+            network=self.plan.network.name,
             data=self.data.name,
             epochs=self.recipe.epochs,
             steps_per_epoch=len(batch_bounds(len(self.train), self.recipe.batch_size)) - 1,
@@ -71,140 +75,116 @@ class Prepared:
         )
 
 
-def prepare(
-    data: Dataset,
-    choice: Choice,
-    recipe: Recipe,
-    *,
-    seed: int,
-    start: Model | None,
-    size: int | tuple[int, int] | None,
-    device: torch.device,
-) -> Prepared:
-    """Prepares a training. Torch's generator is set from `seed`.
+def prepare(data: Dataset, plan: ResolvedPlan, device: torch.device) -> Prepared:
+    """Prepares a training. Sets torch's generator from the seed of the plan.
 
     Raises:
-        PellucidError: something that the user can mend; its text says how.
+        PellucidError: the user can mend it; the text says how.
     """
     require_classes(data)
     notes: tuple[str, ...] = ()
+    start = plan.start
     if start is not None:
-        recipe, notes = _as_the_model(start, data, recipe, size)
+        plan, notes = _with_preprocessing_of(start, data, plan)
+    recipe = plan.recipe
     data = with_validation(data, recipe.validation_fraction, recipe.split_seed)
-    pictures, preprocessing = _pictures(data, recipe, size, start)
-    module, specified = _network(choice, preprocessing.shape, len(data.classes), recipe, seed, start)
+    pictures, preprocessing = _pictures(data, plan)
+    module, network = _network(plan, preprocessing.shape, len(data.classes))
     declared = declaration(module)
     examples = {name: _examples(data, name, pictures[name], device) for name in ("train", "validation")}
     if start is None and isinstance(module, Network):
         module.look_at(_sample(pictures["train"], preprocessing))
     loss = recipe.loss or declared.loss
-    module = quick_order(module.to(device), specified.name)
+    module = quick_order(module.to(device), network.name)
     return Prepared(
         data=data,
-        recipe=recipe,
+        plan=plan,
         module=module,
         rule=_rule(module, declared, recipe, loss, examples["train"].labels, len(data.classes)),
         train=examples["train"],
         validation=examples["validation"],
         loss=loss_function(loss),
         specification=Specification(
-            network=specified,
+            network=network,
             classes=data.classes,
             preprocessing=preprocessing,
             loss=loss,
             probabilities=find_loss(loss).probabilities if recipe.loss else declared.probabilities,
             tta=recipe.tta,
             tta_below=recipe.tta_below,
-            training=provenance(data, recipe, seed, start),
+            training=provenance(data, plan),
         ),
         notes=(*data.notes, *declared.notes, *notes),
     )
 
 
-def require_classes(data: Dataset) -> None:
-    """Refuses what is no labelled data of two classes.
+def _with_preprocessing_of(start: Model, data: Dataset, plan: ResolvedPlan) -> tuple[ResolvedPlan, tuple[str, ...]]:
+    """The plan with the preprocessing of the start model, and a note on each difference.
 
     Raises:
-        DataError: there is one class.
-        UsageError: it is no dataset.
-    """
-    if not isinstance(data, Dataset):
-        raise UsageError(f"Data are given as a Dataset, for example pellucid.load('digits'); given: {data!r}.")
-    if len(data.classes) < 2:
-        raise DataError(f"'{data.name}' has only the class {data.classes[0]!r}; a classifier needs at least two.")
-
-
-def _as_the_model(
-    start: Model, data: Dataset, recipe: Recipe, size: int | tuple[int, int] | None
-) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with the preprocessing of the model to start from, which is said where it differs.
-
-    Raises:
-        UsageError: its classes are others, or another size was asked for.
+        UsageError: the classes differ, or the plan has another size.
     """
     if start.classes != data.classes:
         raise UsageError(
             f"The model to start from has the classes {', '.join(start.classes[:5])} ..., but the data have "
             f"{', '.join(data.classes[:5])} ...; they must be the same, in the same order."
         )
-    preprocessing = start.specification.preprocessing
+    preprocessing, size, recipe = start.specification.preprocessing, plan.record.size, plan.recipe
     height, width = preprocessing.shape[1:]
     if size is not None and (size, size) != (height, width) and size != (height, width):
         raise UsageError(
             f"The model to start from takes pictures of {height}×{width} pixels, so the size cannot be {size}. "
             f"Leave the size out."
         )
-    kept = {"scaling": preprocessing.scaling, "fit": preprocessing.fit}
+    settings = {"scaling": preprocessing.scaling, "fit": preprocessing.fit}
+    settings = {name: value for name, value in settings.items() if value != "given"}
     notes = tuple(
-        f"The {key} is '{value}', as in the model to start from, and not the plan's '{getattr(recipe, key)}'."
-        for key, value in kept.items()
-        if value != getattr(recipe, key) and value != "given"
+        f"The {name} is '{value}', as in the model to start from, and not the plan's '{getattr(recipe, name)}'."
+        for name, value in settings.items()
+        if value != getattr(recipe, name)
     )
-    return recipe.but(**{key: value for key, value in kept.items() if value != "given"}), notes
+    return plan.with_recipe(**settings), notes
 
 
-def _pictures(
-    data: Dataset, recipe: Recipe, size: int | tuple[int, int] | None, start: Model | None
-) -> tuple[dict[str, preparing.Decoded], Preprocessing]:
+def _pictures(data: Dataset, plan: ResolvedPlan) -> tuple[dict[str, preparing.Decoded], Preprocessing]:
     """The pictures of train and validation as uint8 (N, C, H, W), and the preprocessing, measured on train alone."""
-    if start is not None:
-        preprocessing = start.specification.preprocessing
+    recipe = plan.recipe
+    if plan.start is not None:
+        preprocessing = plan.start.specification.preprocessing
     else:
-        channels, height, width = input_shape(data.train, size)
+        channels, height, width = input_shape(data.train, plan.record.size)
         preprocessing = Preprocessing(
             channels=1 if channels == 1 else 3, height=height, width=width, fit=recipe.fit, scaling="unit"
         )
     pictures = {name: preparing.prepare(data.split(name), preprocessing) for name in ("train", "validation")}
-    if start is None:
+    if plan.start is None:
         preprocessing = preparing.measure(pictures["train"], fit=recipe.fit, scaling=recipe.scaling)
     return pictures, preprocessing
 
 
 def _examples(data: Dataset, split: str, pictures: preparing.Decoded, device: torch.device) -> Examples:
     labels = as_tensor(data.split(split).known_labels()).long()
-    held = as_tensor(pictures).to(device) if isinstance(pictures, np.ndarray) else pictures
-    return Examples(held, labels.to(device))
+    in_memory = isinstance(pictures, np.ndarray)
+    return Examples(as_tensor(pictures).to(device) if in_memory else pictures, labels.to(device))
 
 
 def _sample(pictures: preparing.Decoded, preprocessing: Preprocessing) -> torch.Tensor:
-    """Some training inputs from everywhere in the split, which may be sorted by class."""
-    most = max(1, min(len(pictures), _LOOKED_AT, _MOST_VALUES // math.prod(pictures.shape[1:])))
-    which = np.linspace(0, len(pictures) - 1, most).astype(np.int64)
-    return preparing.normalise(as_tensor(pictures[which]), preprocessing)
+    """Training inputs, spread over the whole split, which may be sorted by class."""
+    count = max(1, min(len(pictures), _MOST_SAMPLES, _MOST_VALUES // math.prod(pictures.shape[1:])))
+    indices = np.linspace(0, len(pictures) - 1, count).astype(np.int64)
+    return preparing.normalise(as_tensor(pictures[indices]), preprocessing)
 
 
-def _network(
-    choice: Choice, shape: tuple[int, int, int], classes: int, recipe: Recipe, seed: int, start: Model | None
-) -> tuple[nn.Module, NetworkSpecification]:
-    """The network that fits the pictures, with the weights that it begins with."""
-    torch.manual_seed(named_seed(seed, "weights"))
-    module, specified = choice.make(shape, classes)
+def _network(plan: ResolvedPlan, shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, NetworkSpecification]:
+    """The network for pictures of that shape, with its initial weights."""
+    torch.manual_seed(named_seed(plan.record.seed, "weights"))
+    module, specification = plan.network.make(shape, classes)
     try_out(module, shape, classes)
-    if recipe.initialisation is not None:
-        initialise(module, recipe.initialisation)
-    if start is not None:
-        load_weights(module, start.weights)
-    return module, specified
+    if plan.recipe.initialisation is not None:
+        initialise(module, plan.recipe.initialisation)
+    if plan.start is not None:
+        load_weights(module, plan.start.weights)
+    return module, specification
 
 
 def _rule(
@@ -215,22 +195,18 @@ def _rule(
     return find_rule(declared.learning_rule)(module, recipe, training_loss, weights)
 
 
-def provenance(
-    data: Dataset,
-    recipe: Recipe,
-    seed: int,
-    start: Model | None,
-    names: tuple[str, ...] = ("train", "validation"),
-) -> dict[str, Any]:
-    """How a model was trained: what goes into its file, and nothing that differs between equal runs.
+def provenance(data: Dataset, plan: ResolvedPlan, splits: tuple[str, ...] = ("train", "validation")) -> dict[str, Any]:
+    """How a model was trained, for its file. Equal runs give equal values.
 
-    The data are those that were learned from and validated on, the splits of these names: nothing of the test split is
-    looked at.
+    Args:
+        data: the dataset.
+        plan: the plan.
+        splits: names of the splits that were learned from or validated on; never the test split.
     """
-    used: Mapping[str, Any] = {name: data.split(name) for name in names}
-    told: dict[str, Any] = {
-        "recipe": recipe.model_dump(mode="json"),
-        "seed": seed,
+    used: Mapping[str, Any] = {name: data.split(name) for name in splits}
+    content: dict[str, Any] = {
+        "recipe": plan.record.recipe,
+        "seed": plan.record.seed,
         "data": {
             "name": data.name,
             "fingerprint": replace(data, splits=used).fingerprint,
@@ -243,4 +219,4 @@ def provenance(
             "numpy": np.__version__,
         },
     }
-    return told if start is None else told | {"started_from": start.sha256}
+    return content if plan.start is None else content | {"started_from": plan.start.sha256}

@@ -1,4 +1,4 @@
-"""What a run says of itself when it has ended: `run.json`, and the metrics in the model file."""
+"""The description of a finished run: the content of `run.json`, and the metrics in the model file."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import torch
 from pellucid.records import Findings, Metric, Model
 from pellucid.records.run import RunPlan
 from pellucid.training import processes
-from pellucid.training.training import Training
+from pellucid.training.result import Training
 
-_MEASURED = ("value", "low", "high", "n")
+_METRIC_FIELDS = ("value", "low", "high", "n")
 
 
 def with_metrics(model: Model, findings: Findings, split: str) -> Model:
-    """The model with what was measured on the split that was scored."""
-    measured = {
-        f"{split}_{item.name}": {key: value for key, value in item.to_json().items() if key in _MEASURED}
+    """The model with the metrics of the scored split in its specification."""
+    metrics = {
+        f"{split}_{item.name}": {key: value for key, value in item.to_json().items() if key in _METRIC_FIELDS}
         for item in findings
         if isinstance(item, Metric)
     }
     specification = model.specification
-    return replace(model, specification=specification.model_copy(update={"metrics": specification.metrics | measured}))
+    return replace(model, specification=specification.model_copy(update={"metrics": specification.metrics | metrics}))
 
 
-def description(training: Training, plan: RunPlan, scored: str) -> dict[str, Any]:
-    """Everything needed to repeat a run."""
+def run_description(training: Training, plan: RunPlan, scored: str) -> dict[str, Any]:
+    """The content of `run.json`: everything needed to repeat a run."""
     specification = training.model.specification
     data = training.data
     return {
@@ -62,6 +62,6 @@ def description(training: Training, plan: RunPlan, scored: str) -> dict[str, Any
         "platform": platform.platform(),
         "chosen_epoch": training.chosen_epoch,
         "interrupted": training.interrupted,
-        "stopped": training.stopped,
+        "stopped": training.stop_reason,
         "scored": scored,
     }

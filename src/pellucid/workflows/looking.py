@@ -1,4 +1,4 @@
-"""Before a training its data are looked at: what cannot be read is left out by name, and what is wrong is said."""
+"""Checks the data before a training: unreadable pictures are named and left out, and copies are counted."""
 
 from __future__ import annotations
 
@@ -14,78 +14,82 @@ from pellucid.evaluation.scoring import accuracy_without
 from pellucid.records import Dataset, Findings, Metric, Predictions, RunFolder, atomic
 from pellucid.training.callbacks import Callbacks
 
-__all__ = ["beside", "looked_at", "obeyed"]
+__all__ = ["check_data", "with_accuracy_without_copies", "without_quarantined"]
 
 _ALL_COPIES = "each of these pictures is also in what the model learned from, so this says nothing of new ones"
 
 
-def looked_at(data: Dataset, folder: RunFolder, told: Callbacks) -> Dataset:
-    """Looks at the data, writes `check.json` and, where pictures cannot be read, `quarantine.json` into the run folder.
+def check_data(data: Dataset, folder: RunFolder, callbacks: Callbacks) -> Dataset:
+    """Checks the data. Writes `check.json` into the run folder, and `quarantine.json` if pictures cannot be read.
 
     Returns:
-        The data without what cannot be read; in the test split it stays, to be named again where it is scored.
+        The data without unreadable pictures. The test split keeps them; scoring names them again.
 
     Raises:
-        DataError: nothing is left of a split.
+        DataError: no picture of a split can be read.
     """
     outlook = look_ahead(data)
-    told.notify("checked", outlook.findings)
+    callbacks.notify("checked", outlook.findings)
     content = outlook.findings.to_json() | {"leaked": outlook.leaked}
     atomic.write_text(folder.check, json.dumps(content, ensure_ascii=False) + "\n")
-    seen = [(split, name, why) for split, named in outlook.unreadable.items() for name, why in named.items()]
-    if listed := [{"split": split, "id": name, "reason": reason} for split, name, reason in (*data.left_out, *seen)]:
-        text = json.dumps({"version": 1, "pictures": listed}, ensure_ascii=False, indent=1)
+    unreadable = [(split, id_, why) for split, reasons in outlook.unreadable.items() for id_, why in reasons.items()]
+    pictures = [{"split": split, "id": id_, "reason": why} for split, id_, why in (*data.left_out, *unreadable)]
+    if pictures:
+        text = json.dumps({"version": 1, "pictures": pictures}, ensure_ascii=False, indent=1)
         atomic.write_text(folder.quarantine, text + "\n")
-    return obeyed(data, folder)
+    return without_quarantined(data, folder)
 
 
-def obeyed(data: Dataset, folder: RunFolder) -> Dataset:
-    """The data without the pictures of the folder's `quarantine.json`, which the test split keeps.
+def without_quarantined(data: Dataset, folder: RunFolder) -> Dataset:
+    """The data without the pictures in the folder's `quarantine.json`. The test split keeps them.
 
     Raises:
-        FormatError: it is damaged.
-        DataError: nothing is left of a split.
+        FormatError: the file is damaged.
+        DataError: no picture of a split is left.
     """
     if not folder.quarantine.is_file():
         return data
     try:
-        listed = json.loads(folder.quarantine.read_text(encoding="utf-8"))["pictures"]
-        out: dict[str, set[str]] = {}
-        for picture in listed:
-            out.setdefault(picture["split"], set()).add(picture["id"])
+        pictures = json.loads(folder.quarantine.read_text(encoding="utf-8"))["pictures"]
+        quarantined: dict[str, set[str]] = {}
+        for picture in pictures:
+            quarantined.setdefault(picture["split"], set()).add(picture["id"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{folder.quarantine} is damaged: it is no list of pictures ({error}).") from error
     splits = {}
     for name, split in data.splits.items():
-        kept = [i for i, one in enumerate(split.ids.tolist()) if one not in out.get(name, ())]
-        if not kept:
-            first = next(one["reason"] for one in listed if one["split"] == name and one["id"] in split.ids)
+        indices = [index for index, id_ in enumerate(split.ids.tolist()) if id_ not in quarantined.get(name, ())]
+        if not indices:
+            first = next(item["reason"] for item in pictures if item["split"] == name and item["id"] in split.ids)
             raise DataError(f"None of the {len(split):,} pictures of the {name} split can be read. The first: {first}")
-        # What is scored at the end keeps them: they are named there, and counted as not counted.
-        whole = len(kept) == len(split) or name == "test"
-        splits[name] = split if whole else split.take(np.array(kept))
-    n = len(listed)
+        # Scoring names and counts the unreadable pictures of the test split.
+        is_whole = len(indices) == len(split) or name == "test"
+        splits[name] = split if is_whole else split.take(np.array(indices))
+    n = len(pictures)
     note = f"{n:,} picture{'s' if n > 1 else ''} that cannot be read left out, each named in {folder.quarantine.name}"
     return replace(data, splits=splits, notes=(*data.notes, note))
 
 
-def beside(findings: Findings, found: Predictions, scored: str, folder: RunFolder) -> Findings:
-    """The findings with the accuracy without copies behind the accuracy, where pictures that were scored have such."""
+def with_accuracy_without_copies(
+    findings: Findings, predictions: Predictions, scored: str, folder: RunFolder
+) -> Findings:
+    """The findings with the accuracy without copies of training pictures behind the accuracy, if there are copies."""
     leaked = _leaked(folder).get(scored, ())
-    metric = accuracy_without(found, leaked) if leaked else None
-    place = next((i for i, item in enumerate(findings) if item.name == "accuracy"), -1) + 1
-    if metric is None:
-        accuracy = findings[place - 1] if place else None
-        if not isinstance(accuracy, Metric) or not np.isin(found.ids.astype(str), list(leaked)).all():
-            return findings
-        # None is left to score without: the number stays, and says what it is worth.
-        said = replace(accuracy, note="; ".join(filter(None, (accuracy.note, _ALL_COPIES))))
-        return Findings((*findings.items[: place - 1], said, *findings.items[place:]), findings.title)
-    return Findings((*findings.items[:place], metric, *findings.items[place:]), findings.title)
+    metric = accuracy_without(predictions, leaked) if leaked else None
+    position = next((index for index, item in enumerate(findings) if item.name == "accuracy"), -1) + 1
+    if metric is not None:
+        return Findings((*findings.items[:position], metric, *findings.items[position:]), findings.title)
+    accuracy = findings[position - 1] if position else None
+    if not isinstance(accuracy, Metric) or not np.isin(predictions.ids.astype(str), list(leaked)).all():
+        return findings
+    # All pictures are copies: the number stays, with a note on what it is worth.
+    accuracy = replace(accuracy, note="; ".join(filter(None, (accuracy.note, _ALL_COPIES))))
+    return Findings((*findings.items[: position - 1], accuracy, *findings.items[position:]), findings.title)
 
 
 def _leaked(folder: RunFolder) -> Mapping[str, Iterable[str]]:
+    """Ids of the pictures of each split that are copies of training pictures."""
     try:
         return json.loads(folder.check.read_text(encoding="utf-8")).get("leaked", {})
-    except (OSError, ValueError, AttributeError):  # it was not looked at, or long ago
+    except (OSError, ValueError, AttributeError):  # the data were not checked, or by an old version
         return {}

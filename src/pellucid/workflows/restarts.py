@@ -1,7 +1,7 @@
-"""A launcher that starts a command again after one of its processes was killed: the command finds its own run.
+"""Restarts by a launcher: a command that is started again after a crash finds its own run.
 
-`torchrun --max-restarts 3` starts all processes again, with the same arguments and nothing else. What tells a restart
-from a new start is the launch: torchrun's run id, or where it has none, its own process. The run folder notes it.
+`torchrun --max-restarts 3` starts all processes again with the same arguments. The run folder notes the id of the
+launch (torchrun's run id, or else its process id), which tells a restart from a new start.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pellucid.training import processes
 
 
 def launch() -> str:
-    """What is the same in all starts by one launcher, and differs in others; empty where no launcher starts again."""
+    """An id that all starts by one launcher share, and no others; empty without a launcher."""
     run_id = os.environ.get("TORCHELASTIC_RUN_ID", "")
     return f"{platform.node()}/{os.getppid()}" if run_id == "none" else run_id
 
 
 def note(folder: RunFolder) -> None:
-    """Writes down which launch a run is of, and how many processes share it."""
+    """Writes the id of the launch, and the number of processes, into the run folder."""
     content = {"version": 1, "launch": launch(), "processes": processes.world_size()}
     atomic.write_text(folder.launch, json.dumps(content) + "\n")
 
 
 def same_processes(folder: RunFolder) -> str:
-    """A sentence where a run goes on with another number of processes than it began with; else nothing."""
+    """A sentence if a run is resumed with another number of processes; else empty."""
     before, now = _noted(folder).get("processes", 1), processes.world_size()
     if before == now:
         return ""
@@ -42,51 +42,50 @@ def same_processes(folder: RunFolder) -> str:
 
 
 def begun_or_new(plan: RunPlan, data: str, network: str, out: str | Path | None) -> tuple[RunFolder, bool]:
-    """The run folder, and whether the launcher has begun it before, so that it goes on; else it is a new one.
+    """(run folder, whether this launcher has begun it before); otherwise the folder is new.
 
     Raises:
         StorageError: it cannot be made.
     """
-    this = launch()
-    if this and (os.environ["TORCHELASTIC_RUN_ID"] != "none" or _restarts()):
-        places = [expand_user(out)] if out is not None else sorted(Path("runs").glob("*"), reverse=True)
-        for path in places:
+    launch_id = launch()
+    if launch_id and (os.environ["TORCHELASTIC_RUN_ID"] != "none" or _restarts()):
+        paths = [expand_user(out)] if out is not None else sorted(Path("runs").glob("*"), reverse=True)
+        for path in paths:
             folder = RunFolder(path)
-            if _noted(folder).get("launch") == this and _is_of(folder, plan):
+            if _noted(folder).get("launch") == launch_id and _has_plan(folder, plan):
                 return folder, True
     try:
         return RunFolder.create(data, network, out), False
     except StorageError:
-        # Killed between making the folder and writing its first file, it has nothing that could be lost.
+        # A run that was killed before it wrote its first file has nothing to lose.
         if out is None or not _restarts() or any(path.is_file() for path in expand_user(out).rglob("*")):
             raise
         return RunFolder(expand_user(out)), False
 
 
-def _is_of(folder: RunFolder, plan: RunPlan) -> bool:
-    """Whether a training was asked for the same; what was measured before it began may differ."""
+def _has_plan(folder: RunFolder, plan: RunPlan) -> bool:
+    """Whether a run has that plan, apart from settings that were measured before it began."""
     try:
-        found = folder.read_plan()
+        begun = folder.read_plan()
     except PellucidError:
         return False
-    measured = set(found.planned)
-    plans = [one.model_dump(mode="json", exclude={"planned"}) for one in (found, plan)]
-    for one in plans:
-        one["recipe"] = {key: value for key, value in one["recipe"].items() if key not in measured}
-    return json.dumps(plans[0], sort_keys=True) == json.dumps(plans[1], sort_keys=True)
+    contents = [record.model_dump(mode="json", exclude={"planned"}) for record in (begun, plan)]
+    for content in contents:
+        content["recipe"] = {key: value for key, value in content["recipe"].items() if key not in begun.planned}
+    return json.dumps(contents[0], sort_keys=True) == json.dumps(contents[1], sort_keys=True)
 
 
 def _restarts() -> int:
-    """How often the launcher has started this again."""
+    """How often the launcher has restarted this command."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def _noted(folder: RunFolder) -> dict[str, object]:
     try:
-        found = json.loads(folder.launch.read_text(encoding="utf-8"))
+        content = json.loads(folder.launch.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _processes(count: object) -> str:

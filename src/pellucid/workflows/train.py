@@ -1,10 +1,11 @@
-"""Train; then predict the test split once, score it, and write everything into a run folder."""
+"""Trains; then predicts and scores the test split once, and writes everything into a run folder."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,38 +19,36 @@ from pellucid.evaluation.scoring import counted
 from pellucid.inference import predict
 from pellucid.inference.features import describe
 from pellucid.networks import backbones
-from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model, RunFolder, atomic, display
 from pellucid.records.paths import expand_user, require_utf8
-from pellucid.records.run import RunPlan, held
+from pellucid.records.run import RunPlan, locked
 from pellucid.training import processes
 from pellucid.training.callbacks import Callback, Callbacks
 from pellucid.training.checkpoint import Checkpoints
-from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for
 from pellucid.training.history import History, save_times
-from pellucid.training.methods.choice import settle as settle_transfer
-from pellucid.training.preparation import require_classes
+from pellucid.training.network_choice import NetworkLike
+from pellucid.training.plan import ResolvedPlan, make_plan, require_classes, restore_plan
 from pellucid.training.recipes import Recipe
-from pellucid.training.training import Training, learn
+from pellucid.training.result import Training
+from pellucid.training.training import learn
 from pellucid.workflows import restarts
-from pellucid.workflows.describing import description, with_metrics
-from pellucid.workflows.looking import beside, looked_at, obeyed
-from pellucid.workflows.planning import Wish, settle, wish
+from pellucid.workflows.describing import run_description, with_metrics
+from pellucid.workflows.looking import check_data, with_accuracy_without_copies, without_quarantined
+from pellucid.workflows.planning import measure_settings, split_limits
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training with all that came of it.
+    """A finished or interrupted run.
 
     Attributes:
-        folder: where it lies.
-        model: what was learned.
-        training: how.
-        findings: what was found on `scored`; empty where the training was interrupted, and in all processes but the
-            first, where several train together.
-        scored: the name of the split that was scored: `test`, or `validation` where there is no test split.
-        report: the page, where one was written.
-        unscored: whether it was stopped from outside after the training was over, while that was scored and drawn.
+        folder: the run folder.
+        model: the trained model.
+        training: how it was trained.
+        findings: the scores on `scored`; empty if the training was interrupted, and in all processes but the first.
+        scored: name of the split that was scored: `test`, or `validation` if there is no test split.
+        report: the page, if one was written.
+        unscored: whether the user stopped it after the training, during scoring or drawing.
     """
 
     folder: RunFolder
@@ -85,129 +84,97 @@ def run(
     budget: str | float | None = None,
     memory_limit: str | int | None = None,
     check: bool = True,
-    since: float | None = None,
     **changes: Any,
 ) -> Run:
     """Trains a network, scores it once on the test split, and writes a run folder.
 
     Args:
         data: labelled pictures.
-        network: as for `learn`, like recipe, settings, start, size, seed, device, progress, callbacks and changes.
-        recipe: the training plan, or its name.
+        network: as for `pellucid.training.plan.make_plan`, like recipe, settings, start, size, seed and device.
+        recipe: a recipe, or the name of one.
         settings: settings of the network.
         start: a model to start from, or its file.
-        size: height and width to bring the pictures to.
-        seed: what everything random is drawn from.
+        size: height and width to resize pictures to.
+        seed: seed of everything random.
         device: auto, cpu, cuda or mps.
-        progress: whether to show how it goes.
-        callbacks: told of the training while it runs.
-        **changes: settings of the recipe that are to differ; the batch size may be "auto".
-        out: the run folder, which must not be there; None takes the next number in `runs/`.
-        threads: how many threads do the arithmetic, in each process; None takes all cores, or the process's share.
+        progress: whether to show progress.
+        callbacks: called while it trains.
+        **changes: settings of the recipe to change; the batch size may be "auto".
+        out: the run folder, which must not exist; None takes the next number in `runs/`.
+        threads: number of threads of each process; None uses all cores, or the process's share of them.
         report: whether to draw the pictures and write the page.
-        command: what the user typed, for the page and for `run.json`.
-        source: what the data were loaded from, a name or a path, so that the training can be resumed by itself.
-        budget: the time that all of it may take, `5m` or seconds: as many epochs are trained as fit.
-        memory_limit: what the batch size "auto" may fill, `2GB` or bytes; None takes what is free, less a tenth.
-        check: whether the data are looked at first: pictures that cannot be read are left out and named.
-        since: the moment from which the budget counts, of `time.perf_counter`; None for now.
+        command: the command line, for the page and `run.json`.
+        source: name or path that the data were loaded from, so that the run can be resumed without them.
+        budget: time that the whole run may take, `5m` or seconds; as many epochs are trained as fit.
+        memory_limit: memory that the batch size "auto" may fill, `2GB` or bytes; None for what is free, less a tenth.
+        check: whether to check the data first: unreadable pictures are named and left out.
 
     Raises:
-        PellucidError: something that the user can mend; its text says how.
+        PellucidError: the user can mend it; the text says how.
     """
-    start = Model.load(start) if isinstance(start, (str, Path)) else start
-    # Everything is checked before a folder is made.
-    network, recipe, changes = settle_transfer(data, network, recipe, started=start is not None, changes=changes)
-    name = network_name(network, start)
-    wished, changes = wish(changes, budget, memory_limit, since)
-    choice = choose_network(network, settings, start, recipe)
-    plan = RunPlan(
-        source=source,
-        network=full_reference(network) if isinstance(network, str) else None,
-        settings=dict(choice.settings) or settings,
-        recipe=plan_for(choice, recipe, changes).model_dump(mode="json"),
-        size=size,
-        seed=seed,
-        threads=threads,
-        device=device,
-        report=report,
-        command=command,
+    since = time.perf_counter()
+    limits, changes = split_limits(changes, budget, memory_limit)
+    plan = make_plan(
+        data, network, recipe=recipe, settings=settings, start=start, size=size, seed=seed, device=device, **changes
+    ).with_record(source=source, threads=threads, command=command, **limits)
+    return run_plan(
+        data, plan, out=out, report=report, check=check, progress=progress, callbacks=callbacks, since=since
     )
-    require_utf8(plan.source, plan.network or "", data.name, str(out or ""))
+
+
+def run_plan(
+    data: Dataset,
+    plan: ResolvedPlan,
+    *,
+    out: str | Path | None = None,
+    report: bool = True,
+    check: bool = True,
+    progress: bool = True,
+    callbacks: Sequence[Any] = (),
+    since: float | None = None,
+) -> Run:
+    """Carries out a plan as `run` does.
+
+    Args:
+        data: labelled pictures.
+        plan: the plan, from `make_plan`.
+        out: the run folder, which must not exist; None takes the next number in `runs/`.
+        report: whether to draw the pictures and write the page.
+        check: whether to check the data first.
+        progress: whether to show progress.
+        callbacks: called while it trains.
+        since: when the budget began, of `time.perf_counter`; None for now.
+
+    Raises:
+        PellucidError: the user can mend it; the text says how.
+    """
+    since = time.perf_counter() if since is None else since
+    # Everything is checked before the folder is made.
+    record = RunPlan.model_validate(dict(plan.record) | {"report": report})
+    require_utf8(record.source, record.network or "", record.start, data.name, str(out or ""))
     _require_scorable(data)
-    if plan.recipe["backbone"] is not None:
-        backbones.require(plan.recipe["backbone"])
-    with processes.process_group(device) as together:
-        if not together.is_main:
-            return _follow(together, plan, data, network, start)
-        folder, again = restarts.begun_or_new(plan, data.name, name, out)
-        with held(folder):
+    if plan.recipe.backbone is not None:
+        backbones.require(plan.recipe.backbone)
+    if record.fill_memory or record.budget is not None:
+        plan.require_steps()
+    job = _Job(data, plan, record, progress=progress, callbacks=callbacks)
+    with processes.process_group(record.device) as group:
+        if not group.is_main:
+            message = json.loads(group.broadcast(None))
+            return job.follow(RunFolder(Path(message["folder"])), is_resumed=message["is_resumed"])
+        folder, is_resumed = restarts.begun_or_new(record, data.name, plan.network.name, out)
+        with locked(folder):
             try:
-                if again:
-                    plan, data = folder.read_plan(), obeyed(data, folder)
+                if is_resumed:
+                    job.take_up(folder)
                 else:
-                    data = looked_at(data, folder, Callbacks(callbacks)) if check and not is_published(data) else data
-                    plan = _settled(plan, wished, folder, data, network, start)
-                    for sentence in plan.planned.values():
-                        Callbacks(callbacks).notify("planned", sentence)
-                    if start is not None:
-                        start.save(folder.start)
-                    restarts.note(folder)
-                    folder.write_plan(plan)
-                told = {"folder": str(folder.path.resolve()), "again": again}
-                together.broadcast(json.dumps(told).encode())
-                return _carry_out(
-                    folder, plan, data, network, start, progress=progress, callbacks=callbacks, again=again
-                )
+                    job.begin(folder, check=check, since=since)
+                message = {"folder": str(folder.path.resolve()), "is_resumed": is_resumed}
+                group.broadcast(json.dumps(message).encode())
+                return job.carry_out(folder, is_resumed=is_resumed)
             except BaseException:
                 _empty_if_nothing_was_learned(folder)
                 raise
-
-
-def _follow(
-    together: processes.ProcessGroup, plan: RunPlan, data: Dataset, network: NetworkLike | None, start: Model | None
-) -> Run:
-    """Trains along with process 0, which has made the run folder and looked at the data."""
-    told = json.loads(together.broadcast(None))
-    folder = RunFolder(Path(told["folder"]))
-    data = obeyed(data, folder)
-    return _carry_out(folder, plan, data, network, start, progress=False, callbacks=(), again=told["again"])
-
-
-def _settled(
-    plan: RunPlan, wished: Wish, folder: RunFolder, data: Dataset, network: NetworkLike | None, start: Model | None
-) -> RunPlan:
-    """The plan with what had to be measured; from here on it stands, in `run.json` too, and the clock is not asked."""
-    processes.set_threads(plan.threads)
-    recipe, planned = settle(
-        wished,
-        data,
-        network,
-        Recipe.model_validate(plan.recipe),
-        folder=folder,
-        seed=plan.seed,
-        settings=plan.settings,
-        start=start,
-        size=plan.size,
-        device=plan.device,
-        report=plan.report,
-        scored=len(data.split("test")) if _scored(data) == "test" else 0,
-    )
-    if not planned:
-        return plan
-    plan = plan.model_copy(update={"recipe": recipe.model_dump(mode="json"), "planned": planned})
-    folder.write_json(
-        {
-            "version": 1,
-            "command": plan.command,
-            "data": {"name": data.name},
-            "network": {"name": network_name(network, start)},
-            "recipe": plan.recipe,
-            "planned": planned,
-            "seed": plan.seed,
-        }
-    )
-    return plan
 
 
 def resume(
@@ -218,107 +185,149 @@ def resume(
     progress: bool = True,
     callbacks: Sequence[Any] = (),
 ) -> Run:
-    """Goes on with a training that was interrupted or killed, and ends it as `run` does.
+    """Resumes a training that was interrupted or killed, and finishes it as `run` does.
 
-    The model and the history end as the same bytes as if it had never stopped, on the same machine with the same number
-    of threads.
+    Model and history end with the same bytes as without the interruption, on the same machine with the same number of
+    threads.
 
     Args:
         path: the run folder.
-        data: the data, where they were not loaded by name or path.
-        network: the network, where it was handed over built.
-        progress: whether to show how it goes.
-        callbacks: told of the training while it runs.
+        data: the data, if they were not loaded by name or path.
+        network: the network, if it has no name to load it by.
+        progress: whether to show progress.
+        callbacks: called while it trains.
 
     Raises:
-        PellucidError: it is finished, in use, or cannot go on; its text says what to do.
+        PellucidError: the run is finished, in use, or cannot be resumed; the text says what to do.
     """
     folder = RunFolder(expand_user(path))
-    plan = folder.read_plan()
+    record = folder.read_plan()
     with (
-        processes.process_group(plan.device) as together,
-        held(folder) if together.is_main else contextlib.nullcontext(),
+        processes.process_group(record.device) as group,
+        locked(folder) if group.is_main else contextlib.nullcontext(),
     ):
         if data is None:
-            if not plan.source:
+            if not record.source:
                 raise UsageError(f"The data of {path} were not loaded by name; give them: resume(path, data=...).")
-            data = load(plan.source)
-        data = obeyed(data, folder)
+            data = load(record.source)
+        data = without_quarantined(data, folder)
         _require_scorable(data)
         start = Model.load(folder.start) if folder.start.is_file() else None
-        chosen = network if network is not None else plan.network
-        if chosen is None and start is None:
+        if network is None and record.network is None and start is None:
             raise UsageError(f"The network of {path} was handed over built; give it: resume(path, network=...).")
-        if together.is_main and (other := restarts.same_processes(folder)):
-            Callbacks(callbacks).notify("planned", other)
-        return _carry_out(folder, plan, data, chosen, start, progress=progress, callbacks=callbacks, again=True)
+        if group.is_main and (sentence := restarts.same_processes(folder)):
+            Callbacks(callbacks).notify("planned", sentence)
+        job = _Job(data, restore_plan(record, network, start), record, progress=progress, callbacks=callbacks)
+        return job.carry_out(folder, is_resumed=True)
 
 
-def _carry_out(
-    folder: RunFolder,
-    plan: RunPlan,
-    data: Dataset,
-    network: NetworkLike | None,
-    start: Model | None,
-    *,
-    progress: bool,
-    callbacks: Sequence[Any],
-    again: bool = False,
-) -> Run:
-    """Trains, from the beginning or from the last checkpoint, then scores and writes everything.
+class _Job:
+    """A run that is being carried out. Of several processes, only the first shows progress, scores and writes."""
 
-    Of several processes, the first speaks, scores and writes; the others are done when all have learned.
-    """
-    first = processes.current_group().is_main
-    processes.set_threads(plan.threads)
-    Callbacks(callbacks if first else ()).notify("folder", folder.path)
-    training = learn(
-        data,
-        network,
-        recipe=Recipe.model_validate(plan.recipe),
-        seed=plan.seed,
-        settings=plan.settings,
-        start=start,
-        size=plan.size,
-        device=plan.device,
-        progress=progress and first,
-        callbacks=[_Keeper(folder), *callbacks] if first else [],
-        checkpoints=Checkpoints(folder.checkpoint, resume=again),
-    )
-    scored = _scored(data)
-    model = training.model
-    if not first:
-        return Run(folder, model, training, Findings(), scored, None)
-    model.save(folder.model)
-    training.history.save(folder.history)
-    save_times(folder.times, training.seconds)
-    folder.write_json(description(training, plan, scored))
-    if training.interrupted:
-        return Run(folder, model, training, Findings(), scored, None)
-    try:
-        findings, page = _score(folder, plan, model, training, scored)
-    except KeyboardInterrupt:
-        folder.write_json(folder.read_json() | {"interrupted": True})
-        return Run(folder, model, training, Findings(), scored, None, unscored=True)
-    folder.remove_checkpoints()
-    return Run(folder, Model.load(folder.model), training, findings, scored, page)
+    def __init__(
+        self, data: Dataset, plan: ResolvedPlan, record: RunPlan, *, progress: bool, callbacks: Sequence[Any]
+    ) -> None:
+        self.data, self.plan, self.record = data, plan, record
+        self.progress, self.callbacks = progress, callbacks
+
+    def begin(self, folder: RunFolder, *, check: bool, since: float) -> None:
+        """Checks the data, measures what the plan leaves open, and writes the plan."""
+        callbacks = Callbacks(self.callbacks)
+        if check and not is_published(self.data):
+            self.data = check_data(self.data, folder, callbacks)
+        self._measure(folder, since)
+        for sentence in self.record.planned.values():
+            callbacks.notify("planned", sentence)
+        if self.plan.start is not None:
+            self.plan.start.save(folder.start)
+        restarts.note(folder)
+        folder.write_plan(self.record)
+
+    def _measure(self, folder: RunFolder, since: float) -> None:
+        """Measures batch size and epochs, if the plan leaves them open. From then on they are fixed."""
+        processes.set_threads(self.record.threads)
+        plan, planned = measure_settings(
+            self.data,
+            self.plan,
+            since=since,
+            folder=folder.checkpoint,
+            scored=len(self.data.split("test")) if _scored(self.data) == "test" else 0,
+            report=self.record.report,
+        )
+        if not planned:
+            return
+        self.plan = plan
+        self.record = self.record.model_copy(update={"recipe": plan.record.recipe, "planned": planned})
+        folder.write_json(
+            {
+                "version": 1,
+                "command": self.record.command,
+                "data": {"name": self.data.name},
+                "network": {"name": plan.network.name},
+                "recipe": self.record.recipe,
+                "planned": planned,
+                "seed": self.record.seed,
+            }
+        )
+
+    def take_up(self, folder: RunFolder) -> None:
+        """Takes the plan of a run that the launcher has started before."""
+        self.record = folder.read_plan()
+        self.plan = replace(self.plan, record=self.record)
+        self.data = without_quarantined(self.data, folder)
+
+    def follow(self, folder: RunFolder, *, is_resumed: bool) -> Run:
+        """Trains along with the first process, which has made the run folder and checked the data."""
+        self.data = without_quarantined(self.data, folder)
+        self.progress, self.callbacks = False, ()
+        return self.carry_out(folder, is_resumed=is_resumed)
+
+    def carry_out(self, folder: RunFolder, *, is_resumed: bool) -> Run:
+        """Trains, from the beginning or the last checkpoint; then scores and writes everything."""
+        is_main = processes.current_group().is_main
+        processes.set_threads(self.record.threads)
+        Callbacks(self.callbacks if is_main else ()).notify("folder", folder.path)
+        training = learn(
+            self.data,
+            self.plan,
+            progress=self.progress and is_main,
+            callbacks=[_EpochWriter(folder), *self.callbacks] if is_main else [],
+            checkpoints=Checkpoints(folder.checkpoint, resume=is_resumed),
+        )
+        scored = _scored(self.data)
+        model = training.model
+        if not is_main:
+            return Run(folder, model, training, Findings(), scored, None)
+        model.save(folder.model)
+        training.history.save(folder.history)
+        save_times(folder.times, training.seconds)
+        folder.write_json(run_description(training, self.record, scored))
+        if training.interrupted:
+            return Run(folder, model, training, Findings(), scored, None)
+        try:
+            findings, page = _score(folder, model, training, scored, report=self.record.report)
+        except KeyboardInterrupt:
+            folder.write_json(folder.read_json() | {"interrupted": True})
+            return Run(folder, model, training, Findings(), scored, None, unscored=True)
+        folder.remove_checkpoints()
+        return Run(folder, Model.load(folder.model), training, findings, scored, page)
 
 
 def _score(
-    folder: RunFolder, plan: RunPlan, model: Model, training: Training, scored: str
+    folder: RunFolder, model: Model, training: Training, scored: str, *, report: bool
 ) -> tuple[Findings, Path | None]:
-    """Predicts and scores once, and writes what comes of it; the findings, and the page where one is written."""
+    """Predicts and scores once, and writes the results: (findings, the page if one is written)."""
     split = training.data.split(scored)
-    # Of a backbone that stayed as it was, the cache has what it says of pictures that were scored before.
-    found = describe(model, split).predictions if training.recipe.freeze_backbone else predict(model, split)
-    findings = beside(evaluate(found, split), found, scored, folder)
+    # The cache has the features of pictures that the same frozen backbone described before.
+    predictions = describe(model, split).predictions if training.recipe.freeze_backbone else predict(model, split)
+    findings = with_accuracy_without_copies(evaluate(predictions, split), predictions, scored, folder)
     model = with_metrics(model, findings, scored)
     model.save(folder.model)
     findings = counted(findings, split, model.sha256) if scored == "test" else findings
-    replace(found, model=model.sha256).save(folder.predictions)
+    replace(predictions, model=model.sha256).save(folder.predictions)
     folder.write_findings(findings)
-    show = display.view("run") if plan.report else None
-    return findings, None if show is None else show(folder, training.data)
+    write_page = display.view("run") if report else None
+    return findings, None if write_page is None else write_page(folder, training.data)
 
 
 def _scored(data: Dataset) -> str:
@@ -327,13 +336,13 @@ def _scored(data: Dataset) -> str:
 
 
 def _require_scorable(data: Dataset) -> None:
-    """What cannot be scored is said before it has taken an hour."""
+    """Raises PellucidError if the data cannot be scored, which an hour of training would not change."""
     require_classes(data)
     if _scored(data) == "test":
         data.test.known_labels()
 
 
-class _Keeper(Callback):
+class _EpochWriter(Callback):
     """Writes the best model so far, and the history, after every epoch."""
 
     def __init__(self, folder: RunFolder) -> None:
@@ -353,9 +362,9 @@ class _Keeper(Callback):
 
 
 def _empty_if_nothing_was_learned(folder: RunFolder) -> None:
-    """A training that failed before its first checkpoint leaves nothing behind; what was learned stays.
+    """Empties the folder of a training that failed before its first checkpoint.
 
-    Only who holds the folder may empty it; empty, it goes when it is let go of.
+    The caller must hold the lock; releasing it deletes an empty folder.
     """
     if folder.history.exists() or any(folder.checkpoint.glob("step-*")):
         return

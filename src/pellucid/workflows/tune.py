@@ -1,11 +1,11 @@
-"""Searches the settings of a training: short trainings, each with other settings, compared on validation.
+"""Searches the settings of a training: short trainings with different settings, compared on validation.
 
-The test split is taken out before anything begins: it cannot choose. The search is optuna's: its tree-structured Parzen
-estimator proposes settings from the trials so far, and a trial that falls behind the others is ended early. optuna
-(https://optuna.org) is an extra: `pip install "pellucid[tune]"`. See `pellucid.workflows.proposing`.
+The test split is removed before the search begins, so it cannot choose. optuna (https://optuna.org) proposes settings
+from the trials so far, by its tree-structured Parzen estimator, and a trial that falls behind the others ends early.
+optuna is an extra: `pip install "pellucid[tune]"`. See `pellucid.workflows.proposing`.
 
 Every trial is a function of the plan, its number and the trials before it, and is written down when it ends. A search
-that was killed goes on where it was, and finds the same as one that never stopped.
+that was killed is resumed where it stopped, and finds the same as one that never stopped.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ from typing import Any
 
 import torch
 
+from pellucid.data import load
+from pellucid.data.splitting import with_validation
 from pellucid.errors import DivergenceError, UnknownNameError, UsageError
-from pellucid.networks.custom import full_reference
 from pellucid.records import Dataset, Findings, Model
 from pellucid.records.paths import command_line, expand_user, require_utf8
 from pellucid.records.quantities import parse_time
 from pellucid.records.tune import Trial, TuneFolder, TunePlan
 from pellucid.training.callbacks import Callback, TrainingOverview
-from pellucid.training.choice import NetworkLike, choose_network, network_name, plan_for, require_use
-from pellucid.training.dry_run import rehearsal
+from pellucid.training.dry_run import dry_run
 from pellucid.training.history import History
 from pellucid.training.interruption import Interruption
-from pellucid.training.methods.choice import settle
-from pellucid.training.preparation import require_classes
-from pellucid.training.recipes import Recipe
+from pellucid.training.network_choice import NetworkLike
+from pellucid.training.plan import ResolvedPlan, require_used, resolve_recipe, restore_plan
 from pellucid.training.training import learn
 from pellucid.workflows import proposing, search_space, tune_findings
 from pellucid.workflows.search_space import Space
@@ -41,18 +40,36 @@ TRIALS = 20
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """A search, and what it found so far.
+class Search:
+    """What is searched, and how.
 
     Attributes:
-        folder: where it lies.
+        space: each setting to search, as `learning_rate=1e-4..1e-1`, `batch_size=32,64` or `weight_decay`; empty
+            searches the usual settings (`pellucid.workflows.search_space.default_space`).
+        trials: number of trainings.
+        budget: time after which no trial begins, `10m` or seconds; None for any.
+        pruner: rule that ends a trial early if it falls behind: median, hyperband or none.
+    """
+
+    space: Sequence[str] = ()
+    trials: int = TRIALS
+    budget: str | float | None = None
+    pruner: str = "median"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A search, and its result so far.
+
+    Attributes:
+        folder: the folder of the search.
         plan: what is searched.
-        trials: all that have ended.
-        findings: what was learned from them.
-        interrupted: whether it was stopped from outside.
-        best: the settings of the recipe that were best; empty where no trial was finished.
-        command: the command that trains with them; empty where no trial was finished.
-        notes: what a person should know.
+        trials: all trials that have ended.
+        findings: the result.
+        interrupted: whether the user stopped it.
+        best: the best settings of the recipe; empty if no trial has finished.
+        command: the command that trains with them; empty if no trial has finished.
+        notes: sentences for the user.
     """
 
     folder: TuneFolder
@@ -66,128 +83,100 @@ class Tuning:
 
 
 class Watcher:
-    """What is told of a search while it runs. Every method may do nothing."""
+    """Follows a search. Every method may do nothing."""
 
     def on_search(self, folder: Path, trials: int, epochs: int, done: int) -> None:
-        """Before the first trial: where it lies, how many trials there are to be, of so many epochs, how many are."""
+        """Before the first trial: the folder, the number of trials and of their epochs, and of trials that are done."""
 
     def on_epoch(self, trial: int, row: Mapping[str, Any]) -> None:
         """After each epoch of a trial: its number, and the row of its history."""
 
     def on_trial(self, trial: Trial, settings: Mapping[str, Any]) -> None:
-        """After each trial, with the settings of the recipe that it had."""
+        """After each trial, with its settings of the recipe."""
 
     def on_end(self) -> None:
-        """After the last trial, however the search ended."""
+        """After the last trial, also after an error."""
 
 
 def tune(
     data: Dataset,
-    network: NetworkLike | None = None,
+    plan: ResolvedPlan,
+    search: Search | None = None,
     *,
-    recipe: str | Recipe = "default",
-    search: Sequence[str] = (),
-    trials: int = TRIALS,
-    budget: str | float | None = None,
-    pruner: str = "median",
+    fixed: Sequence[str] = (),
     out: str | Path | None = None,
-    settings: Mapping[str, Any] | None = None,
-    start: Model | str | Path | None = None,
-    size: int | tuple[int, int] | None = None,
-    seed: int = 0,
-    threads: int | None = None,
-    device: str = "auto",
     watcher: Watcher | None = None,
-    command: str = "",
-    source: str = "",
-    **changes: Any,
 ) -> Tuning:
-    """Searches settings of a training, and gives the best on validation. The test split is not looked at.
+    """Searches settings of a training, and gives the best on validation. The test split is not used.
 
     Args:
         data: labelled pictures.
-        network: as for `pellucid.train`, like recipe, settings, start, size, seed, device and changes.
-        recipe: the plan that the search starts from; it is itself the first trial.
-        search: what is searched, each as `learning_rate=1e-4..1e-1`, `batch_size=32,64` or `weight_decay`; nothing
-            searches the usual settings (`pellucid.workflows.search_space.default_space`).
-        trials: how many trainings.
-        budget: the time after which no further one begins: `10m`, or seconds.
-        pruner: how a trial that falls behind is ended early: median, hyperband or none.
-        out: the folder, which must not be there; None takes the next number in `tunes/`.
-        settings: of the network.
-        start: a model to start from, or its file.
-        size: height and width to bring the pictures to.
-        seed: what everything random is drawn from; all trials have the same.
-        threads: how many threads do the arithmetic; None takes all cores.
-        device: auto, cpu, cuda or mps.
-        watcher: told of the search while it runs.
-        command: what the user typed.
-        source: what the data were loaded from, so that the search can be resumed by itself.
-        **changes: settings of the recipe that are to differ, and are not searched.
+        plan: the plan where the search starts, from `pellucid.training.plan.make_plan`; it is the first trial.
+        search: what is searched, and how; None searches the usual settings.
+        fixed: settings of the recipe that the user gave, and that are not searched.
+        out: the folder, which must not exist; None takes the next number in `tunes/`.
+        watcher: follows the search.
 
     Raises:
-        PellucidError: something that the user can mend; its text says how.
+        PellucidError: the user can mend it; the text says how.
     """
+    search = search or Search()
     proposing.import_optuna()
-    _check(trials, pruner)
-    seconds = None if budget is None else parse_time(budget)
-    require_classes(data)
-    from_file = str(expand_user(start).resolve()) if isinstance(start, (str, Path)) else ""
-    start = Model.load(start) if isinstance(start, (str, Path)) else start
-    network, recipe, settled = settle(data, network, recipe, started=start is not None, changes=changes)
-    choice = choose_network(network, settings, start, recipe)
-    base = plan_for(choice, recipe, settled)
-    reference = full_reference(network) if isinstance(network, str) else None
-    require_utf8(source, reference or "", data.name, str(out or ""), from_file)
-    if start is None:
-        settings = dict(choice.settings) or settings  # a recipe may bring some of its own
-    if threads is not None:
-        torch.set_num_threads(threads)
-    with rehearsal(
-        data, network, recipe=base, seed=seed, settings=settings, start=start, size=size, device=device
-    ) as it:
-        seen, loss = _seen(it.prepared.data), it.prepared.specification.loss
-    usual = search_space.default_space(base, loss)
-    texts = search_space.parse(
-        search, {name: text for name, text in usual.items() if name not in choice.unused_settings()}
+    _check(search.trials, search.pruner)
+    seconds = None if search.budget is None else parse_time(search.budget)
+    require_utf8(plan.record.source, plan.record.network or "", data.name, str(out or ""), plan.record.start)
+    if plan.record.threads is not None:
+        torch.set_num_threads(plan.record.threads)
+    with dry_run(data, plan) as training:
+        data, loss = _without_test(training.prepared.data), training.prepared.specification.loss
+    texts = _texts(plan, search, fixed, loss)
+    space = search_space.space(texts, plan.recipe)
+    folder = TuneFolder.create(data.name, plan.network.name, out)
+    start = plan.record.start or (str(folder.start.resolve()) if plan.start is not None else "")
+    record = TunePlan.model_validate(
+        dict(plan.record)
+        | {
+            "fingerprint": data.fingerprint,
+            "changes": _changes(plan, fixed),
+            "space": texts,
+            "pruner": search.pruner,
+            "trials": search.trials,
+            "start": start,
+        }
     )
-    require_use(choice, texts)
-    for name in changes:
-        if name in texts and search:
+    with folder.locked():
+        if plan.start is not None:
+            plan.start.save(folder.start)
+        folder.write_plan(record)
+        return _Trials(folder, record, plan, data, space, watcher or Watcher(), seconds).run([])
+
+
+def _texts(plan: ResolvedPlan, search: Search, fixed: Sequence[str], loss: str) -> dict[str, str]:
+    """What is searched: {setting: text}.
+
+    Raises:
+        UsageError: a setting is unknown, not used by the network, or given as fixed too.
+    """
+    unused = plan.network.unused_settings()
+    default_space = search_space.default_space(plan.recipe, loss)
+    texts = search_space.parse(search.space, {name: text for name, text in default_space.items() if name not in unused})
+    require_used(plan.network, texts)
+    for name in fixed:
+        if name in texts and search.space:
             raise UsageError(f"{name} was given, and is to be searched too. Give one of the two.")
         texts.pop(name, None)
-    space = search_space.space(texts, base)
-    # A plan that was handed over has no name: the command says it as its difference from one that has.
-    named = recipe if isinstance(recipe, str) else "default" if recipe.backbone is None else "finetune"
-    own, asked = plan_for(choice, named, {}).model_dump(mode="json"), base.model_dump(mode="json")
-    folder = TuneFolder.create(data.name, network_name(network, start), out)
-    plan = TunePlan(
-        source=source,
-        fingerprint=seen.fingerprint,
-        network=reference,
-        settings=dict(settings) if settings is not None else None,
-        recipe=asked,
-        recipe_name=named,
-        changes={
-            name: value
-            for name, value in asked.items()
-            if name not in choice.unused_settings() and (name in changes or value != own[name])
-        },
-        space=texts,
-        pruner=pruner,
-        trials=trials,
-        size=size,
-        seed=seed,
-        threads=threads,
-        device=device,
-        start=from_file or (str(folder.start.resolve()) if start is not None else ""),
-        command=command,
-    )
-    with folder.held():
-        if start is not None:
-            start.save(folder.start)
-        folder.write_plan(plan)
-        return _Search(folder, plan, seen, network, start, space, watcher or Watcher(), seconds).run([])
+    return texts
+
+
+def _changes(plan: ResolvedPlan, fixed: Sequence[str]) -> dict[str, Any]:
+    """The settings that the command has to name: those that the user gave, or that differ from the named recipe."""
+    named = resolve_recipe(plan.network, plan.record.recipe_name, {}).model_dump(mode="json")
+    unused = plan.network.unused_settings()
+    return {
+        name: value
+        for name, value in plan.record.recipe.items()
+        if name not in unused and (name in fixed or value != named[name])
+    }
 
 
 def resume(
@@ -199,51 +188,46 @@ def resume(
     budget: str | float | None = None,
     watcher: Watcher | None = None,
 ) -> Tuning:
-    """Goes on with a search that was stopped, or that is to have more trials.
+    """Resumes a search that was stopped, or adds trials.
 
     Args:
-        path: its folder.
-        data: the data, where they were not loaded by name or path.
-        network: the network, where it was handed over built.
-        trials: how many there are to be in all; None for as many as were planned.
-        budget: the time after which no further one begins, from now on.
-        watcher: told of the search while it runs.
+        path: the folder of the search.
+        data: the data, if they were not loaded by name or path.
+        network: the network, if it has no name to load it by.
+        trials: number of all trials; None for as many as were planned.
+        budget: time after which no trial begins, from now.
+        watcher: follows the search.
 
     Raises:
-        PellucidError: it is in use, or cannot go on; its text says what to do.
+        PellucidError: it is in use, or cannot be resumed; the text says what to do.
     """
     proposing.import_optuna()
     folder = TuneFolder(expand_user(path))
-    plan = folder.read_plan()
+    record = folder.read_plan()
     seconds = None if budget is None else parse_time(budget)
     if trials is not None:
-        _check(trials, plan.pruner)
-        plan = plan.model_copy(update={"trials": trials})
+        _check(trials, record.pruner)
+        record = record.model_copy(update={"trials": trials})
     if data is None:
-        if not plan.source:
+        if not record.source:
             raise UsageError(f"The data of {path} were not loaded by name; give them: resume(path, data=...).")
-        from pellucid.data import load
-
-        data = load(plan.source)
-    network = network if network is not None else plan.network
-    start = Model.load(folder.start) if plan.start else None
-    if network is None and start is None:
+        data = load(record.source)
+    start = Model.load(folder.start) if record.start else None
+    if network is None and record.network is None and start is None:
         raise UsageError(f"The network of {path} was handed over built; give it: resume(path, network=...).")
-    if plan.threads is not None:
-        torch.set_num_threads(plan.threads)
-    base = Recipe.model_validate(plan.recipe)
-    from pellucid.data.splitting import with_validation
-
-    seen = _seen(with_validation(data, base.validation_fraction, base.split_seed))
-    if seen.fingerprint != plan.fingerprint:
+    if record.threads is not None:
+        torch.set_num_threads(record.threads)
+    plan = restore_plan(record, network, start)
+    data = _without_test(with_validation(data, plan.recipe.validation_fraction, plan.recipe.split_seed))
+    if data.fingerprint != record.fingerprint:
         raise UsageError(
             f"The data of {path} have changed since, so its trials cannot be compared. Start a new search."
         )
-    space = search_space.space(plan.space, base)
-    with folder.held():
+    space = search_space.space(record.space, plan.recipe)
+    with folder.locked():
         done = folder.read_trials()
-        folder.write_plan(plan)
-        return _Search(folder, plan, seen, network, start, space, watcher or Watcher(), seconds).run(done)
+        folder.write_plan(record)
+        return _Trials(folder, record, plan, data, space, watcher or Watcher(), seconds).run(done)
 
 
 def _check(trials: int, pruner: str) -> None:
@@ -253,20 +237,20 @@ def _check(trials: int, pruner: str) -> None:
         raise UnknownNameError("pruner", pruner, proposing.PRUNERS)
 
 
-def _seen(data: Dataset) -> Dataset:
-    """The data without what a search must not look at."""
+def _without_test(data: Dataset) -> Dataset:
+    """The training and validation splits of the data."""
     return replace(data, splits={name: data.split(name) for name in ("train", "validation")})
 
 
-class _Fallen(Exception):  # noqa: N818 (not an error: the word from within a training that it may stop)
-    """The trial has fallen behind the others."""
+class PrunedError(Exception):
+    """Ends the training of a trial that has fallen behind the others."""
 
 
-class _Trial(Callback):
-    """Listens to the training of a trial, and ends it where it falls behind."""
+class _TrialCallback(Callback):
+    """Reports the epochs of a trial to optuna, and ends the trial if it falls behind."""
 
-    def __init__(self, number: int, asked: Any, watcher: Watcher) -> None:
-        self.number, self.asked, self.watcher = number, asked, watcher
+    def __init__(self, number: int, proposal: Any, watcher: Watcher) -> None:
+        self.number, self.proposal, self.watcher = number, proposal, watcher
         self.history = History()
 
     def on_start(self, overview: TrainingOverview) -> None:
@@ -275,44 +259,43 @@ class _Trial(Callback):
     def on_epoch(self, row: dict[str, Any]) -> None:
         self.history.rows.append(row)
         self.watcher.on_epoch(self.number, row)
-        self.asked.report(row["validation_accuracy"], row["epoch"])
-        if row["epoch"] < self.epochs and self.asked.should_prune():
-            raise _Fallen
+        self.proposal.report(row["validation_accuracy"], row["epoch"])
+        if row["epoch"] < self.epochs and self.proposal.should_prune():
+            raise PrunedError
 
 
 @dataclass
-class _Search:
-    """The trials, one after the other."""
+class _Trials:
+    """The trials of a search, one after the other."""
 
     folder: TuneFolder
-    plan: TunePlan
+    record: TunePlan
+    plan: ResolvedPlan
     data: Dataset
-    network: NetworkLike | None
-    start: Model | None
     space: Space
     watcher: Watcher
     budget: float | None
     since: float = field(default_factory=time.monotonic)
 
     def run(self, done: list[Trial]) -> Tuning:
-        """All trials that are still to be made; those that ended stay, however it ends."""
-        self.watcher.on_search(self.folder.path, self.plan.trials, self.plan.recipe["epochs"], len(done))
+        """Makes all trials that are missing; those that end are kept, however the search ends."""
+        self.watcher.on_search(self.folder.path, self.record.trials, self.plan.recipe.epochs, len(done))
         try:
             done, notes = self._all(done)
         finally:
             self.watcher.on_end()
-        return self._found(done, notes, interrupted=len(done) < self.plan.trials and not notes)
+        return self._result(done, notes, interrupted=len(done) < self.record.trials and not notes)
 
     def _all(self, done: list[Trial]) -> tuple[list[Trial], list[str]]:
-        """(all trials that ended, what a person should know)."""
+        """(all trials that ended, sentences for the user)."""
         with contextlib.suppress(KeyboardInterrupt), Interruption() as interruption:
-            while len(done) < self.plan.trials and not interruption.requested:
+            while len(done) < self.record.trials and not interruption.requested:
                 if self._is_over(done):
-                    over = (
-                        f"The time is over after {len(done)} of {self.plan.trials} trials. `pellucid tune --resume "
+                    note = (
+                        f"The time is over after {len(done)} of {self.record.trials} trials. `pellucid tune --resume "
                         f"{command_line(self.folder.path)}` makes the others."
                     )
-                    return done, [over]
+                    return done, [note]
                 trial = self._try(done)
                 if trial is None:
                     break
@@ -322,71 +305,58 @@ class _Search:
         return done, []
 
     def _is_over(self, done: list[Trial]) -> bool:
-        """Whether another trial, if it takes as long as the others at most, would end after the time."""
+        """Whether the next trial would end after the time, if it takes as long as the longest so far."""
         if self.budget is None:
             return False
-        gone = time.monotonic() - self.since
+        elapsed = time.monotonic() - self.since
         longest = max((trial.seconds for trial in done), default=0.0)
-        return bool(done) and gone + longest > self.budget
+        return bool(done) and elapsed + longest > self.budget
 
     def _try(self, done: list[Trial]) -> Trial | None:
-        """The next trial; None where it was interrupted."""
-        asked = proposing.propose(self.plan, self.space, done)
-        chosen = {name: self.space[name].rounded(value) for name, value in asked.params.items()}  # type: ignore[arg-type]
-        listener = _Trial(len(done) + 1, asked, self.watcher)
+        """Makes the next trial; None if it was interrupted."""
+        proposal = proposing.propose(self.record, self.space, done)
+        chosen = {name: self.space[name].rounded(value) for name, value in proposal.params.items()}  # type: ignore[arg-type]
+        callback = _TrialCallback(len(done) + 1, proposal, self.watcher)
         began = time.perf_counter()
+        plan = self.plan.with_recipe(**self._settings(chosen))
         state = "finished"
         try:
-            training = learn(
-                self.data,
-                self.network,
-                recipe=Recipe.model_validate(self.plan.recipe).but(**self._settings(chosen)),
-                seed=self.plan.seed,
-                settings=self.plan.settings,
-                start=self.start,
-                size=self.plan.size,
-                device=self.plan.device,
-                progress=False,
-                callbacks=[listener],
-            )
+            training = learn(self.data, plan, progress=False, callbacks=[callback])
             if training.interrupted:
                 return None
-            state = "diverged" if training.stopped else "finished"
-        except _Fallen:
+            state = "diverged" if training.stop_reason else "finished"
+        except PrunedError:
             state = "pruned"
         except DivergenceError:
             state = "diverged"
-        rows = listener.history.rows
-        kept = None if not rows else listener.history.best() if self._keeps_best() else rows[-1]
+        rows = callback.history.rows
+        best = None if not rows else callback.history.best() if self.plan.recipe.keep == "best" else rows[-1]
         return Trial(
             number=len(done) + 1,
             chosen=chosen,
             state=state,
             accuracies=[row["validation_accuracy"] for row in rows],
-            epoch=kept["epoch"] if kept else 0,
-            accuracy=kept["validation_accuracy"] if kept else None,
+            epoch=best["epoch"] if best else 0,
+            accuracy=best["validation_accuracy"] if best else None,
             seconds=time.perf_counter() - began,
         )
-
-    def _keeps_best(self) -> bool:
-        return self.plan.recipe["keep"] == "best"
 
     def _settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self.space[name].setting(value) for name, value in chosen.items()}
 
-    def _found(self, done: list[Trial], notes: list[str], *, interrupted: bool) -> Tuning:
-        importance = proposing.importance(self.plan, self.space, done)
+    def _result(self, done: list[Trial], notes: list[str], *, interrupted: bool) -> Tuning:
+        importance = proposing.importance(self.record, self.space, done)
         pictures = len(self.data.validation)
-        findings = tune_findings.findings(self.plan, done, self.space, importance, pictures, self.data.name)
+        findings = tune_findings.findings(self.record, done, self.space, importance, pictures, self.data.name)
         self.folder.write_findings(findings)
         best = tune_findings.best(done)
         return Tuning(
             self.folder,
-            self.plan,
+            self.record,
             done,
             findings,
             interrupted,
             best=self._settings(best.chosen) if best else {},
-            command=tune_findings.command(self.plan, best, self.space) if best else "",
+            command=tune_findings.command(self.record, best, self.space) if best else "",
             notes=tuple(notes),
         )

@@ -8,6 +8,7 @@ import pellucid
 from pellucid.errors import UsageError
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.methods import best_within
+from pellucid.training.plan import make_plan
 from pellucid.training.training import learn
 
 
@@ -17,7 +18,7 @@ def data(photos):
 
 
 def test_where_no_epoch_fits_the_last_layer_alone_is_the_model(data, photo_model):
-    training = learn(data, best_within=0.001, size=32, progress=False)
+    training = learn(data, make_plan(data, best_within=0.001, size=32), progress=False)
     assert any("does not fit into the time; only the last layer was tried" in note for note in training.notes)
     assert training.model == photo_model, "it has learned from all training pictures"
 
@@ -25,8 +26,8 @@ def test_where_no_epoch_fits_the_last_layer_alone_is_the_model(data, photo_model
 @pytest.mark.parametrize(("rate", "kept"), [(5.0, "none was better"), (1e-4, "")])
 def test_where_some_fit_validation_chooses(data, photo_model, monkeypatch, rate, kept):
     monkeypatch.setattr(best_within, "MOST_EPOCHS", 1)
-    settings = {"size": 32, "batch_size": 8, "learning_rate": rate, "validation_fraction": 0.3, "progress": False}
-    training = learn(data, best_within=600, **settings)
+    settings = {"size": 32, "batch_size": 8, "learning_rate": rate, "validation_fraction": 0.3}
+    training = learn(data, make_plan(data, best_within=600, **settings), progress=False)
     if kept:
         assert any(kept in note for note in training.notes)
         assert training.model == photo_model
@@ -54,14 +55,26 @@ class Kill:
 
 
 def test_killed_it_goes_on_and_makes_as_many_epochs_as_it_planned(data, tmp_path, monkeypatch):
-    settings = {"size": 32, "batch_size": 8, "validation_fraction": 0.3, "progress": False, "best_within": 600}
+    settings = {"size": 32, "batch_size": 8, "validation_fraction": 0.3, "best_within": 600}
     monkeypatch.setattr(best_within, "MOST_EPOCHS", 2)
     watch, again = Kill(), Kill()
-    whole = learn(data, **settings, callbacks=[watch])
+    whole = learn(data, make_plan(data, **settings), progress=False, callbacks=[watch])
     with pytest.raises(Killed):
-        learn(data, **settings, checkpoints=Checkpoints(tmp_path), callbacks=[Kill(after=1)])
+        learn(
+            data,
+            make_plan(data, **settings),
+            progress=False,
+            checkpoints=Checkpoints(tmp_path),
+            callbacks=[Kill(after=1)],
+        )
     monkeypatch.setattr(best_within, "MOST_EPOCHS", 1)  # a machine that has become slower
-    resumed = learn(data, **settings, checkpoints=Checkpoints(tmp_path, resume=True), callbacks=[again])
+    resumed = learn(
+        data,
+        make_plan(data, **settings),
+        progress=False,
+        checkpoints=Checkpoints(tmp_path, resume=True),
+        callbacks=[again],
+    )
     assert resumed.model.sha256 == whole.model.sha256
     assert again.made == watch.made / 2
 
@@ -80,9 +93,9 @@ def test_what_it_would_ignore_is_refused(data, photo_model, given, sentence):
     if "start" in given:
         given = {"start": photo_model}
     with pytest.raises(UsageError, match=sentence):
-        learn(data, **given, best_within=60, progress=False)
+        learn(data, make_plan(data, **given, best_within=60), progress=False)
 
 
 def test_it_is_for_photos():
     with pytest.raises(UsageError, match="Which network"):
-        learn(pellucid.load("digits"), best_within=60, progress=False)
+        learn(pellucid.load("digits"), make_plan(pellucid.load("digits"), best_within=60), progress=False)

@@ -12,7 +12,7 @@ from pellucid.errors import DataError, UnknownNameError, UsageError
 from pellucid.inference import build
 from pellucid.records import Model, PictureFiles, Split
 from pellucid.training.methods import features
-from pellucid.training.methods.choice import are_photos, settle
+from pellucid.training.plan import are_photos, make_plan
 from pellucid.training.recipes import named_recipe
 from pellucid.training.training import learn
 
@@ -43,7 +43,7 @@ def test_it_is_the_same_again(data, photo_model):
 
 
 def test_what_was_chosen_is_said(data):
-    training = learn(data, size=32, progress=False)
+    training = learn(data, make_plan(data, size=32), progress=False)
     (note,) = [note for note in training.notes if note.startswith("cross-validation")]
     assert f"on {len(data.train)} training pictures" in note
     assert "accuracy 100.0 %" in note
@@ -56,7 +56,7 @@ def test_what_cannot_be_read_is_left_out_and_named(photos, tmp_path):
     shutil.copytree(photos, tmp_path / "fruit")
     data = pellucid.load(tmp_path / "fruit", test_fraction=0)
     data.train.pictures.paths[3].write_bytes(b"spoilt")
-    training = learn(data, size=32, progress=False)
+    training = learn(data, make_plan(data, size=32), progress=False)
     assert len(training.data.train) == len(data.train) - 1
     assert any("1 training picture could not be read" in note for note in training.notes)
     assert any(str(data.train.pictures.paths[3]) in note for note in training.notes)
@@ -70,11 +70,11 @@ def uneven(data: pellucid.Dataset) -> pellucid.Dataset:
 
 
 def test_rare_classes_count_as_much_where_they_are_rare(data):
-    balanced = learn(uneven(data), size=32, progress=False)
-    (note,) = [note for note in balanced.notes if "counts alike" in note]
+    balanced = learn(uneven(data), make_plan(uneven(data), size=32), progress=False)
+    (note,) = [note for note in balanced.notes if "the same weight" in note]
     assert note.startswith("'apple' has 8 training pictures and 'cherry' 2")
-    plain = learn(uneven(data), size=32, progress=False, balance_above_ratio=None)
-    assert not any("counts alike" in note for note in plain.notes)
+    plain = learn(uneven(data), make_plan(uneven(data), size=32, balance_above_ratio=None), progress=False)
+    assert not any("the same weight" in note for note in plain.notes)
     rare = [pellucid.predict(one.model, data.test).probabilities[:, 1].mean() for one in (balanced, plain)]
     assert rare[0] > rare[1]
 
@@ -89,7 +89,11 @@ def test_weights_are_the_inverse_of_the_frequencies():
 def test_two_pictures_are_too_few_to_choose_by(data):
     labels = data.train.known_labels()
     two = data.train.take([int(np.flatnonzero(labels == 0)[0]), int(np.flatnonzero(labels == 1)[0])])
-    training = learn(pellucid.Dataset("two", {"train": two}), size=32, progress=False)
+    training = learn(
+        pellucid.Dataset("two", {"train": two}),
+        make_plan(pellucid.Dataset("two", {"train": two}), size=32),
+        progress=False,
+    )
     assert any("too few training pictures for cross-validation" in note for note in training.notes)
     assert training.model.specification.metrics == {}
 
@@ -97,15 +101,19 @@ def test_two_pictures_are_too_few_to_choose_by(data):
 def test_one_readable_class_is_none(data):
     some = data.train.take(np.flatnonzero(data.train.known_labels() == 0))
     with pytest.raises(DataError, match="has readable training pictures of 1 class; a classifier needs two"):
-        learn(pellucid.Dataset("one", {"train": some}), size=32, progress=False)
+        learn(
+            pellucid.Dataset("one", {"train": some}),
+            make_plan(pellucid.Dataset("one", {"train": some}), size=32),
+            progress=False,
+        )
 
 
 def test_many_pictures_are_sampled_to_choose_by(monkeypatch):
-    monkeypatch.setattr(features, "MOST_TO_CHOOSE_BY", 10)
+    monkeypatch.setattr(features, "MOST_IN_CROSS_VALIDATION", 10)
     generator = np.random.default_rng(0)
     labels = np.arange(40) % 2
     train = Split("train", np.zeros((40, 3, 2, 2), np.uint8), labels, ("a", "b"))
-    learned = features.last_layer(generator.normal(size=(40, 6)) + labels[:, None], train, named_recipe("features"), 0)
+    learned = features.fit_head(generator.normal(size=(40, 6)) + labels[:, None], train, named_recipe("features"), 0)
     assert learned.held_out == 10
 
 
@@ -124,13 +132,13 @@ def test_many_pictures_are_sampled_to_choose_by(monkeypatch):
 )
 def test_what_does_not_go_together_is_refused(data, arguments, sentence):
     with pytest.raises((UsageError, UnknownNameError)) as caught:
-        learn(data, **arguments, progress=False)
+        learn(data, make_plan(data, **arguments), progress=False)
     assert sentence in str(caught.value)
 
 
 def test_a_model_to_start_from_goes_with_other_recipes(data, photo_model):
     with pytest.raises(UsageError, match="A model to start from goes with other recipes, not with 'features'"):
-        learn(data, recipe="features", start=photo_model, progress=False)
+        learn(data, make_plan(data, recipe="features", start=photo_model), progress=False)
 
 
 def test_small_or_grey_pictures_are_no_photos(data, photos, tmp_path):
@@ -145,8 +153,8 @@ def test_small_or_grey_pictures_are_no_photos(data, photos, tmp_path):
         assert not are_photos(pellucid.load(tmp_path / name, test_fraction=0))
     gone = Split("train", PictureFiles((tmp_path / "gone.png",)), np.array([0]), ("a", "b"))
     assert not are_photos(pellucid.Dataset("gone", {"train": gone}))
-    with pytest.raises(UsageError, match=r"Only photos \(files in colour of more than 64 pixels\)"):
-        settle(pellucid.load("digits"), None, "default", started=False, changes={})
+    with pytest.raises(UsageError, match=r"Only photos \(files in colour of more than 64 pixels\) need none"):
+        make_plan(pellucid.load("digits"))
 
 
 def test_photos_within_larger_files_are_photos_too(photos, tmp_path):

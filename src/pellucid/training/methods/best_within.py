@@ -1,17 +1,15 @@
-"""`--best-within 10m`: what fits into a time is tried, and validation chooses.
+"""The method `best-within`: `--best-within 10m` tries what fits into a time, and validation chooses.
 
-First the last layer on frozen features, which takes seconds. Then, where at least one epoch fits into the rest,
-fine-tuning from there, as many epochs as fit. The one that is better on validation pictures, which taught neither, is
-the model; where that is the last layer alone, it learns once more, from all training pictures.
+A linear head on frozen features comes first; it takes seconds. If at least one epoch fits into the rest of the time,
+fine-tuning follows, with as many epochs as fit. The better one on validation pictures, which neither was trained on, is
+the model. If it is the head alone, it is fitted again on all training pictures.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,84 +22,72 @@ from pellucid.records.quantities import format_time
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.methods import features, finetune
-from pellucid.training.recipes import Recipe, named_recipe
+from pellucid.training.plan import ResolvedPlan
+from pellucid.training.recipes import named_recipe
+from pellucid.training.result import Training
 
 MOST_EPOCHS = 10
-"""More epochs than this of a few hundred photos are more of the same."""
-_SPARE = 0.2
-"""The share of the time that is not planned with: scoring and the report come on top, and machines are busy."""
+"""More epochs do not help on a few hundred photos."""
+_RESERVE = 0.2
+"""Share of the time that is left for scoring, the report, and a busy machine."""
 
 
-def learn(
-    data: Dataset,
-    recipe: Recipe,
-    *,
-    seed: int,
-    callbacks: Sequence[Any],
-    progress: bool,
-    size: int | tuple[int, int] | None,
-    device: str,
-    checkpoints: Checkpoints | None,
-) -> features.Training:
-    """Trains what fits into the recipe's time, and gives what validation prefers.
+def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: Checkpoints | None = None) -> Training:
+    """Trains what fits into the time of the recipe, and gives the model that is best on validation.
 
-    How many epochs that is is measured once: a training that goes on obeys what was found then, and not the clock.
+    The number of epochs is measured once. A resumed training uses that number, whatever the clock says.
 
     Raises:
-        PellucidError: something that the user can mend; its text says how.
+        PellucidError: the user can mend it; the text says how.
     """
-    assert recipe.best_within is not None
-    until = time.perf_counter() + (1 - _SPARE) * recipe.best_within
-    told = Callbacks(callbacks)
-    plan = recipe.but(best_within=None)
-    held = with_validation(data, plan.validation_fraction, plan.split_seed)
+    assert plan.recipe.best_within is not None
+    deadline = time.perf_counter() + (1 - _RESERVE) * plan.recipe.best_within
+    plan = plan.with_recipe(best_within=None)
+    with_held_out = with_validation(data, plan.recipe.validation_fraction, plan.recipe.split_seed)
 
-    def fitting() -> int:
-        """How many epochs fit. A last time on all training pictures costs a moment too, most of it in the cache."""
-        start = finetune.begin(held, plan, seed, size)
-        epoch = seconds_an_epoch(start, held, plan)
-        epochs = min(MOST_EPOCHS, max(0, math.floor((until - time.perf_counter()) / epoch)))
-        told.notify("planned", f"an epoch of fine-tuning takes about {format_time(epoch)} here, and {epochs} fit")
+    def measure_epochs() -> int:
+        """How many epochs fit. Fitting the head again at the end costs little: its features are in the cache."""
+        start = finetune.with_new_head(with_held_out, plan)
+        seconds = epoch_seconds(start, with_held_out, plan.recipe.batch_size)
+        epochs = min(MOST_EPOCHS, max(0, math.floor((deadline - time.perf_counter()) / seconds)))
+        callbacks.notify(
+            "planned", f"an epoch of fine-tuning takes about {format_time(seconds)} here, and {epochs} fit"
+        )
         return epochs
 
-    epochs = fitting() if checkpoints is None else checkpoints.measured_epochs(fitting)
+    epochs = measure_epochs() if checkpoints is None else checkpoints.measured_epochs(measure_epochs)
     if epochs < 1:
         note = "an epoch of fine-tuning does not fit into the time; only the last layer was tried"
-        return _last_layer(data, plan, seed, told, size, note)
-    done = finetune.learn(
-        held, plan.but(epochs=epochs), seed=seed, callbacks=callbacks, progress=progress, size=size, device=device,
-        checkpoints=checkpoints,
-    )  # fmt: skip
-    if done.interrupted or done.chosen_epoch:
-        return done
-    n = len(held.validation)
+        return _head_alone(data, plan, callbacks, note)
+    training = finetune.learn(with_held_out, plan.with_recipe(epochs=epochs), callbacks, checkpoints)
+    if training.interrupted or training.chosen_epoch:
+        return training
+    n = len(with_held_out.validation)
     note = f"{epochs} epochs of fine-tuning were tried, and none was better on {n:,} validation pictures"
-    return _last_layer(data, plan, seed, told, size, note)
+    return _head_alone(data, plan, callbacks, note)
 
 
-def _last_layer(
-    data: Dataset, plan: Recipe, seed: int, told: Callbacks, size: int | tuple[int, int] | None, note: str
-) -> features.Training:
-    assert plan.backbone is not None
-    alone = named_recipe("features").but(
-        backbone=plan.backbone,
-        split_seed=plan.split_seed,
-        balance_above_ratio=plan.balance_above_ratio,
-        class_weights=plan.class_weights,
+def _head_alone(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, note: str) -> Training:
+    """A linear head on the frozen backbone, fitted on all training pictures."""
+    recipe = named_recipe("features").but(
+        backbone=plan.recipe.backbone,
+        split_seed=plan.recipe.split_seed,
+        balance_above_ratio=plan.recipe.balance_above_ratio,
+        class_weights=plan.recipe.class_weights,
     )
-    done = features.learn(data, alone, seed=seed, callbacks=told, size=size)
-    return replace(done, notes=(*done.notes, note))
+    training = features.learn(data, plan.with_record(recipe=recipe.model_dump(mode="json")), callbacks)
+    return replace(training, notes=(*training.notes, note))
 
 
-def seconds_an_epoch(model: Model, data: Dataset, plan: Recipe) -> float:
-    """How long an epoch of fine-tuning takes here, from one step of it that is thrown away, validation included."""
-    n = min(plan.batch_size, len(data.train))
+def epoch_seconds(model: Model, data: Dataset, batch_size: int) -> float:
+    """How long an epoch of fine-tuning takes, validation included. Measures one step, which changes nothing."""
+    n = min(batch_size, len(data.train))
     preprocessing = model.specification.preprocessing
     pictures = np.asarray(prepare(data.train.take(np.arange(n)), preprocessing))
     network = build(model)
     with torch.enable_grad():
         inputs = normalise(torch.from_numpy(pictures), preprocessing)
-        network(inputs[:1]).sum().backward()  # what only the first step pays for
+        network(inputs[:1]).sum().backward()  # the first step is slower than all others
         started = time.perf_counter()
         network(inputs).sum().backward()
     step = time.perf_counter() - started

@@ -1,7 +1,7 @@
-"""The recipe `features`: a backbone describes every picture once, and a last layer learns from that.
+"""The method `features`: a linear head on the embeddings of a frozen backbone.
 
-Nothing is chosen by looking at validation or test pictures: the last layer's penalty and the temperature of its
-probabilities come from cross-validation within the training pictures, all of which then teach the final one.
+Validation and test pictures are not used. Cross-validation within the training pictures chooses the penalty of the head
+and its temperature; the final head is fitted on all training pictures.
 """
 
 from __future__ import annotations
@@ -20,30 +20,32 @@ from pellucid.networks.backbones import Backbone
 from pellucid.records import Dataset, Model, NetworkSpecification, Preprocessing, Specification, Split
 from pellucid.statistics.calibration import fit_temperature
 from pellucid.training.callbacks import Callbacks
+from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.history import History
 from pellucid.training.methods import head
+from pellucid.training.plan import ResolvedPlan
 from pellucid.training.preparation import provenance
 from pellucid.training.recipes import Recipe
+from pellucid.training.result import Training
 from pellucid.training.shape import height_and_width
-from pellucid.training.training import Training
 
 FOLDS = 5
-MOST_TO_CHOOSE_BY = 5000
-"""Of more training pictures than this, so many are drawn to choose the penalty by; all teach the final layer."""
+MOST_IN_CROSS_VALIDATION = 5000
+"""Of more training pictures than this, a random sample chooses the penalty. The final head is fitted on all."""
 
 
 @dataclass(frozen=True)
-class Learned:
-    """A last layer with what is known of it.
+class LinearHead:
+    """A linear head, and how it was chosen.
 
     Attributes:
-        head: the layer.
-        penalty: the one that was chosen.
-        temperature: what its logits are divided by.
-        tried: (penalty, loss, accuracy) of each that was tried, on held-out pictures; empty with too few.
-        accuracy, loss: of the chosen one on held-out pictures, the loss after the temperature; NaN with too few.
-        held_out: on how many.
-        balanced: whether each class counts alike.
+        head: its weights.
+        penalty: of its weights, chosen by cross-validation.
+        temperature: divides its logits.
+        tried: (penalty, loss, accuracy) of each penalty, in cross-validation; empty if there are too few pictures.
+        accuracy, loss: of the chosen penalty, in cross-validation, the loss after calibration; NaN if too few.
+        held_out: number of pictures in cross-validation.
+        balanced: whether all classes have the same weight.
     """
 
     head: head.Head
@@ -56,184 +58,183 @@ class Learned:
     balanced: bool
 
 
-def learn(
-    data: Dataset,
-    recipe: Recipe,
-    *,
-    seed: int,
-    callbacks: Callbacks,
-    size: int | tuple[int, int] | None = None,
-) -> Training:
-    """Trains the last layer of the recipe's backbone on the training split.
+def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: Checkpoints | None = None) -> Training:
+    """Trains a linear head on the frozen backbone of the plan. It takes seconds, so nothing is saved in `checkpoints`.
 
     Raises:
-        PellucidError: something that the user can mend; its text says how.
+        PellucidError: the user can mend it; the text says how.
     """
+    del checkpoints
     started = time.perf_counter()
+    recipe = plan.recipe
     assert recipe.backbone is not None
-    backbone = resized(backbones.load(recipe.backbone), size)
+    backbone = resized(backbones.load(recipe.backbone), plan.record.size)
     callbacks.notify("planned", f"{backbone.name} describes the {len(data.train):,} training pictures of {data.name}")
-    described, reasons = backbone_features(data.train.pictures, backbone)
-    kept = np.array([place for place in range(len(described)) if place not in reasons], dtype=np.int64)
-    train = data.train.take(kept) if reasons else data.train
+    embeddings, errors = backbone_features(data.train.pictures, backbone)
+    readable = np.array([index for index in range(len(embeddings)) if index not in errors], dtype=np.int64)
+    train = data.train.take(readable) if errors else data.train
     _require_classes(train, data.name)
-    learned = last_layer(described[kept], train, recipe, seed)
-    used = replace(data, splits={**data.splits, "train": train})
-    notes = (*data.notes, *_left_out(reasons), *said(learned, train))
-    training = provenance(used, recipe, seed, None, names=("train",))
-    training |= {"backbone": backbone.provenance, "penalty": learned.penalty}
+    linear = fit_head(embeddings[readable], train, recipe, plan.record.seed)
+    data = replace(data, splits={**data.splits, "train": train})
+    training = provenance(data, plan, splits=("train",))
+    training |= {"backbone": backbone.provenance, "penalty": linear.penalty}
     return Training(
-        model=model_of(backbone, learned, data.classes, training),
+        model=model_of(backbone, linear, data.classes, training),
         history=History(),
         seconds=[time.perf_counter() - started],
         chosen_epoch=0,
         interrupted=False,
-        data=used,
+        data=data,
         recipe=recipe,
-        notes=notes,
-        parameters=learned.head.weights.size + learned.head.bias.size,
+        notes=(*data.notes, *_unreadable(errors), *describe(linear, train)),
+        parameters=linear.head.weights.size + linear.head.bias.size,
     )
 
 
 def resized(backbone: Backbone, size: int | tuple[int, int] | None) -> Backbone:
-    """The backbone, looking at pictures of another size."""
+    """The backbone for pictures of another size (height and width, or one number for both); None changes nothing."""
     if size is None:
         return backbone
     height, width = height_and_width(size)
-    said = backbone.preprocessing.model_dump() | {"height": height, "width": width}
-    return replace(backbone, preprocessing=Preprocessing.model_validate(said))
+    fields = backbone.preprocessing.model_dump() | {"height": height, "width": width}
+    return replace(backbone, preprocessing=Preprocessing.model_validate(fields))
 
 
-def last_layer(described: np.ndarray, train: Split, recipe: Recipe, seed: int) -> Learned:
-    """Chooses, calibrates and learns a last layer, from features (N, D) of labelled pictures."""
+def fit_head(embeddings: np.ndarray, train: Split, recipe: Recipe, seed: int) -> LinearHead:
+    """Chooses the penalty of a linear head, fits it on embeddings (N, D) of labelled pictures, and calibrates it."""
     labels, classes = train.known_labels(), len(train.classes)
     weights = _weights(labels, classes, recipe)
-    some = _some(len(labels), seed)
+    sample = _sample(len(labels), seed)
     groups = train.columns.get(GROUPS)
-    where = folds(labels[some], None if groups is None else groups[some], FOLDS, recipe.split_seed)
-    chosen = head.choose(described[some], labels[some], classes, where, None if weights is None else weights[some])
-    held = where >= 0
-    logits, given = chosen.logits[held], labels[some][held]
-    smoothing = 1 / (len(given) / classes + 2)
-    temperature = fit_temperature(logits, given, smoothing=smoothing) if len(given) else 1.0
-    loss = float(head.losses(logits / temperature, given).mean()) if len(given) else float("nan")
-    accuracy = float((logits.argmax(axis=1) == given).mean()) if len(given) else float("nan")
-    return Learned(
-        head=head.fit(described, labels, classes, chosen.penalty, weights),
-        penalty=chosen.penalty,
+    fold_of = folds(labels[sample], None if groups is None else groups[sample], FOLDS, recipe.split_seed)
+    choice = head.choose(
+        embeddings[sample], labels[sample], classes, fold_of, None if weights is None else weights[sample]
+    )
+    held_out = fold_of >= 0
+    logits, held_out_labels = choice.logits[held_out], labels[sample][held_out]
+    n = len(held_out_labels)
+    smoothing = 1 / (n / classes + 2)
+    temperature = fit_temperature(logits, held_out_labels, smoothing=smoothing) if n else 1.0
+    loss = float(head.losses(logits / temperature, held_out_labels).mean()) if n else float("nan")
+    accuracy = float((logits.argmax(axis=1) == held_out_labels).mean()) if n else float("nan")
+    return LinearHead(
+        head=head.fit(embeddings, labels, classes, choice.penalty, weights),
+        penalty=choice.penalty,
         temperature=temperature,
-        tried=chosen.tried,
+        tried=choice.tried,
         accuracy=accuracy,
         loss=loss,
-        held_out=len(given),
+        held_out=n,
         balanced=weights is not None,
     )
 
 
-def model_of(backbone: Backbone, learned: Learned, classes: tuple[str, ...], training: dict[str, Any]) -> Model:
-    """The backbone with its new last layer, as a model that needs nothing else."""
-    last = {
-        f"{backbone.classifier}.weight": learned.head.weights.astype(np.float32),
-        f"{backbone.classifier}.bias": learned.head.bias.astype(np.float32),
+def model_of(backbone: Backbone, linear: LinearHead, classes: tuple[str, ...], training: dict[str, Any]) -> Model:
+    """The backbone with its new head, as a complete model."""
+    head_weights = {
+        f"{backbone.classifier}.weight": linear.head.weights.astype(np.float32),
+        f"{backbone.classifier}.bias": linear.head.bias.astype(np.float32),
     }
-    measured = {"cross_validation_accuracy": learned.accuracy, "cross_validation_loss": learned.loss}
+    measured = {"cross_validation_accuracy": linear.accuracy, "cross_validation_loss": linear.loss}
     specification = Specification(
         network=NetworkSpecification(name=backbone.name, settings=dict(backbone.settings)),
         classes=classes,
         preprocessing=backbone.preprocessing,
-        temperature=learned.temperature,
+        temperature=linear.temperature,
         training=training,
-        metrics={name: {"value": value, "n": learned.held_out} for name, value in measured.items() if learned.held_out},
+        metrics={name: {"value": value, "n": linear.held_out} for name, value in measured.items() if linear.held_out},
     )
-    return Model(specification, {**backbone.weights, **last})
+    return Model(specification, {**backbone.weights, **head_weights})
 
 
-def said(learned: Learned, train: Split) -> tuple[str, ...]:
-    """What a person should know of a last layer."""
+def describe(linear: LinearHead, train: Split) -> tuple[str, ...]:
+    """Sentences for the user on how a head was chosen."""
     notes = []
-    if learned.held_out:
+    if linear.held_out:
         notes.append(
-            f"cross-validation on {learned.held_out:,} training pictures, each told by a last layer that had not seen "
-            f"it: accuracy {100 * learned.accuracy:.1f} %. It chose the penalty {learned.penalty:g}, and nothing else "
-            f"did."
+            f"cross-validation on {linear.held_out:,} training pictures, each predicted by a head trained without it: "
+            f"accuracy {100 * linear.accuracy:.1f} %. It was used only to choose the penalty, {linear.penalty:g}."
         )
     else:
         notes.append(
-            f"there are too few training pictures for cross-validation, so that the penalty is the usual one, "
-            f"{learned.penalty:g}, and the probabilities are not calibrated"
+            f"there are too few training pictures for cross-validation: the penalty is the default, "
+            f"{linear.penalty:g}, and the probabilities are not calibrated"
         )
-    if learned.balanced:
+    if linear.balanced:
         counts = {name: n for name, n in train.counts().items() if n}
         most, fewest = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
         notes.append(
-            f"'{most}' has {counts[most]:,} training pictures and '{fewest}' {counts[fewest]:,}: each class counts "
-            f"alike, so that the rare one is not overlooked. Look at the balanced accuracy; --recipe-set "
+            f"'{most}' has {counts[most]:,} training pictures and '{fewest}' {counts[fewest]:,}: all classes get the "
+            f"same weight, so that the rare one is not overlooked. Look at the balanced accuracy; --recipe-set "
             f"balance_above_ratio=none turns it off."
         )
     return tuple(notes)
 
 
 def _weights(labels: np.ndarray, classes: int, recipe: Recipe) -> np.ndarray | None:
-    """N / (K nₖ) for a picture of class k, of which there are nₖ; None where all count alike."""
+    """N / (K nₖ) for each picture, where its class k has nₖ pictures: (N,); None if all have the same weight."""
     counts = np.bincount(labels, minlength=classes)
-    there = counts[counts > 0]
-    beyond = recipe.balance_above_ratio is not None and there.max() >= recipe.balance_above_ratio * there.min()
-    if recipe.class_weights != "balanced" and not beyond:
+    present = counts[counts > 0]
+    ratio = recipe.balance_above_ratio
+    unbalanced = ratio is not None and present.max() >= ratio * present.min()
+    if recipe.class_weights != "balanced" and not unbalanced:
         return None
-    return len(labels) / (len(there) * counts[labels])
+    return len(labels) / (len(present) * counts[labels])
 
 
-def _some(n: int, seed: int) -> np.ndarray:
-    if n <= MOST_TO_CHOOSE_BY:
+def _sample(n: int, seed: int) -> np.ndarray:
+    """Indices of the pictures in cross-validation."""
+    if n <= MOST_IN_CROSS_VALIDATION:
         return np.arange(n)
-    return np.sort(np.random.default_rng(seed).permutation(n)[:MOST_TO_CHOOSE_BY])
+    return np.sort(np.random.default_rng(seed).permutation(n)[:MOST_IN_CROSS_VALIDATION])
 
 
 def _require_classes(train: Split, name: str) -> None:
-    there = [label for label, n in train.counts().items() if n]
-    if len(there) < 2:
+    """Raises DataError if fewer than two classes have readable pictures."""
+    n = sum(count > 0 for count in train.counts().values())
+    if n < 2:
         raise DataError(
-            f"'{name}' has readable training pictures of {len(there)} class{'es' * (len(there) != 1)}; a classifier "
-            f"needs two or more."
+            f"'{name}' has readable training pictures of {n} class{'es' * (n != 1)}; a classifier needs two or more."
         )
 
 
-def _left_out(reasons: dict[int, str]) -> tuple[str, ...]:
-    if not reasons:
+def _unreadable(errors: dict[int, str]) -> tuple[str, ...]:
+    """Sentences for the user on pictures that were left out."""
+    if not errors:
         return ()
-    n = len(reasons)
+    n = len(errors)
     count = f"{n:,} training picture{'s' * (n > 1)} could not be read and left out, each named below"
-    return (count, *(f"left out: {reason}" for reason in reasons.values()))
+    return (count, *(f"left out: {error}" for error in errors.values()))
 
 
 def folds(labels: np.ndarray, groups: np.ndarray | None, count: int, seed: int) -> np.ndarray:
-    """Which fold each picture is held out in: int64 (N,), 0 to `count` − 1.
+    """The fold in which each picture is held out: int64 (N,), from 0 to `count` − 1, or −1 for never.
 
-    −1, never held out, are pictures of classes that have one picture (or one group) alone: without it there would be
-    nothing to learn the class from.
+    A picture is never held out if its class has no other picture (or no other group): nothing would be left to learn
+    the class from.
 
     Args:
         labels: int (N,).
-        groups: what belongs together (N,), for example copies of one photo; None where nothing does.
-        count: how many folds.
-        seed: which ones.
+        groups: group of each picture (N,), for example copies of one photo, which stay together; None for no groups.
+        count: number of folds.
+        seed: seed of the random assignment.
     """
-    names, members = (
+    names, group_of = (
         (np.arange(len(labels)), np.arange(len(labels))) if groups is None else np.unique(groups, return_inverse=True)
     )
     classes = int(labels.max(initial=-1)) + 1
-    held = np.zeros((len(names), classes), dtype=np.int64)
-    np.add.at(held, (members, labels), 1)
-    lonely = (held > 0).sum(axis=0) == 1
-    placed = np.full(len(names), -1, dtype=np.int64)
+    counts = np.zeros((len(names), classes), dtype=np.int64)  # pictures of each group and class
+    np.add.at(counts, (group_of, labels), 1)
+    in_one_group = (counts > 0).sum(axis=0) == 1
+    fold_of = np.full(len(names), -1, dtype=np.int64)
     filled = np.zeros((count, classes), dtype=np.int64)
     order = np.random.default_rng(seed).permutation(len(names))
-    # Large groups first, while every fold still has room; among equals as the seed says.
-    for group in order[np.argsort(-held[order].sum(axis=1), kind="stable")].tolist():
-        mine = held[group]
-        if lonely[mine > 0].any():
+    # Large groups first, while every fold has room; equal ones in random order.
+    for group in order[np.argsort(-counts[order].sum(axis=1), kind="stable")].tolist():
+        own = counts[group]
+        if in_one_group[own > 0].any():
             continue
-        # Where its own classes are rarest; among equals where there are the fewest pictures.
-        placed[group] = min(range(count), key=lambda one: (int(filled[one][mine > 0].sum()), int(filled[one].sum())))
-        filled[placed[group]] += mine
-    return placed[members]
+        # The fold with the fewest pictures of its classes; among equals, the one with the fewest pictures.
+        fold_of[group] = min(range(count), key=lambda fold: (int(filled[fold][own > 0].sum()), int(filled[fold].sum())))
+        filled[fold_of[group]] += own
+    return fold_of[group_of]
