@@ -69,7 +69,7 @@ def test_it_learns(digits):
     assert len(training.seconds) == 3
     assert training.chosen_epoch in (1, 2, 3)
     assert not training.interrupted
-    assert not training.stopped
+    assert not training.stop_reason
 
 
 def test_the_model_records_its_training(few):
@@ -437,7 +437,7 @@ def test_after_divergence_the_last_good_epoch_is_chosen_and_noted(few, monkeypat
     assert len(training.history) == spoilt_in - 1 >= 1
     assert training.chosen_epoch >= 1
     assert not training.interrupted
-    assert f"in epoch {spoilt_in}, so the training ended; the model is that of epoch" in training.stopped
+    assert f"in epoch {spoilt_in}, so the training ended; the model is that of epoch" in training.stop_reason
     assert training.stop_reason in training.notes
     assert all(np.isfinite(array).all() for array in training.model.weights.values())
     with pytest.warns(UserWarning, match="became infinite or NaN"):
