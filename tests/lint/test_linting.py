@@ -72,7 +72,7 @@ def test_every_rule_is_said_in_full_and_tested(name):
     assert (rule.load().__doc__ or "").endswith(("\n    ", "."))
     tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     assert f'"{name}"' in tests
-    assert f"| `{name}` |" in (Path(__file__).parents[3] / "docs" / "lint.md").read_text(encoding="utf-8")
+    assert f"| `{name}` |" in (Path(__file__).parents[2] / "docs" / "lint.md").read_text(encoding="utf-8")
 
 
 def test_the_rules_are_listed_without_torch():

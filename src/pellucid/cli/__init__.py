@@ -23,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # OpenMP; what the user has set stays.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    root().main(args=given, prog_name="pellucid", obj=given)  # the object of the context: a run notes what was typed
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    root().main(args=words, prog_name="pellucid", obj=words)  # the object of the context: a run notes what was typed
 
 
 def _speak_utf8() -> None:

@@ -160,8 +160,8 @@ def _load(name: str) -> Any:
     return typer.main.get_command(app)
 
 
-def _print_version(*, wanted: bool) -> None:
-    if wanted:
+def _print_version(*, requested: bool) -> None:
+    if requested:
         typer.echo(f"pellucid {__version__}")
         raise typer.Exit
 
@@ -174,7 +174,10 @@ def _options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version.", callback=lambda value: _print_version(wanted=value), is_eager=True
+            "--version",
+            help="Print the version.",
+            callback=lambda value: _print_version(requested=value),
+            is_eager=True,
         ),
     ] = False,
 ) -> None:

@@ -14,7 +14,7 @@ from typer.core import TyperCommand
 from pellucid.errors import UsageError
 
 
-def parse(given: Iterable[str], option: str) -> dict[str, Any]:
+def parse(pairs: Iterable[str], option: str) -> dict[str, Any]:
     """Settings given as `KEY=VALUE`: numbers, true and false, null and JSON lists as such, everything else as text.
 
     >>> parse(["widths=[300,100]", "activation=tanh"], "--set")
@@ -23,18 +23,18 @@ def parse(given: Iterable[str], option: str) -> dict[str, Any]:
     Raises:
         UsageError: one is not of that form, or a key is given twice.
     """
-    found: dict[str, Any] = {}
-    for one in given:
+    values: dict[str, Any] = {}
+    for one in pairs:
         key, separator, value = one.partition("=")
         key = key.strip().replace("-", "_")
         if not separator or not key.isidentifier():
             raise UsageError(
                 f"{option} was given '{one}', but expects KEY=VALUE, for example {option} activation=tanh."
             )
-        if key in found:
+        if key in values:
             raise UsageError(f"{option} {key} was given twice. Give it once.")
-        found[key] = _value(value.strip())
-    return found
+        values[key] = _value(value.strip())
+    return values
 
 
 def _value(text: str) -> Any:
@@ -47,19 +47,19 @@ def _value(text: str) -> Any:
         return text
 
 
-def batch_size(given: str | None) -> int | str | None:
+def batch_size(text: str | None) -> int | str | None:
     """A number, or `auto`.
 
     Raises:
         UsageError: it is neither.
     """
-    if given is None or given.strip().lower() == "auto":
-        return given and "auto"
+    if text is None or text.strip().lower() == "auto":
+        return text and "auto"
     try:
-        return int(given)
+        return int(text)
     except ValueError:
         raise UsageError(
-            f"--batch-size was given '{given}', but should be a whole number of pictures, for example 64, or auto."
+            f"--batch-size was given '{text}', but should be a whole number of pictures, for example 64, or auto."
         ) from None
 
 
@@ -106,8 +106,8 @@ def expanding(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command, given every path from the person's own folder where it begins with `~`."""
 
     @functools.wraps(command)
-    def call(**given: Any) -> Any:
-        return command(**{name: expand(value) if isinstance(value, Path) else value for name, value in given.items()})
+    def call(**options: Any) -> Any:
+        return command(**{name: expand(value) if isinstance(value, Path) else value for name, value in options.items()})
 
     return call
 

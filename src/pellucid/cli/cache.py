@@ -49,14 +49,14 @@ def table(kind: str | None, *, numbers: bool) -> Table:
 
     rows, total = [], 0
     for name in kept.KINDS if kind is None else [kind]:
-        found = kept.entries(name)
-        size = sum(entry.size for entry in found)
+        entries = kept.entries(name)
+        size = sum(entry.size for entry in entries)
         total += size
-        used = dt.datetime.fromtimestamp(found[-1].used, dt.UTC) if found else None
+        used = dt.datetime.fromtimestamp(entries[-1].used, dt.UTC) if entries else None
         rows.append(
-            (name, kept.KINDS[name].summary, len(found), size, used and used.isoformat(timespec="seconds"))
+            (name, kept.KINDS[name].summary, len(entries), size, used and used.isoformat(timespec="seconds"))
             if numbers
-            else (name, kept.KINDS[name].summary, len(found), format_size(size), _when(used))
+            else (name, kept.KINDS[name].summary, len(entries), format_size(size), _when(used))
         )
     columns = ("kind", "what", "files", "bytes" if numbers else "size", "last used")
     note = f"{format_size(total)} of at most {format_size(kept.limit())}, in {kept.cache_root()}"

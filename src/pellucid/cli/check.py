@@ -87,8 +87,8 @@ def _print(findings: Findings, data: str) -> None:
         if len(counted.rows) <= _MOST_CLASSES:
             console.table(counted, as_json=False)
         else:
-            for place, split in enumerate(counted.columns[1:], start=1):
-                numbers = [row[place] for row in counted.rows]
+            for column, split in enumerate(counted.columns[1:], start=1):
+                numbers = [row[column] for row in counted.rows]
                 typer.echo(f"{split}: {min(numbers):,} to {max(numbers):,} pictures in each class")
     remarks = [item for item in findings if isinstance(item, Remark)]
     for level in _MARKS:
@@ -98,8 +98,8 @@ def _print(findings: Findings, data: str) -> None:
                 _remark(item)
     typer.echo()
     counts = {level: sum(item.level == level for item in remarks) for level in _MARKS}
-    said = [f"{n:,} {_MARKS[level].split()[1].lower()}{'s' * (n > 1)}" for level, n in counts.items() if n]
-    typer.echo(f"{', '.join(said) or 'Nothing was found'}. {_next(data, counts)}")
+    counts_text = [f"{n:,} {_MARKS[level].split()[1].lower()}{'s' * (n > 1)}" for level, n in counts.items() if n]
+    typer.echo(f"{', '.join(counts_text) or 'Nothing was found'}. {_next(data, counts)}")
 
 
 def _remark(item: Remark) -> None:
@@ -125,8 +125,8 @@ def _next(data: str, counts: dict[str, int]) -> str:
     from pellucid.cli import console
     from pellucid.records.paths import command_line
 
-    shown = console.plain(command_line(data))
+    command = console.plain(command_line(data))
     if counts["error"]:
-        return f"Mend the errors first; then look again: pellucid check {shown}"
+        return f"Mend the errors first; then look again: pellucid check {command}"
     first = "Look at what is warned of; then" if counts["warning"] else "Next"
-    return f"{first}: pellucid train {shown}"
+    return f"{first}: pellucid train {command}"

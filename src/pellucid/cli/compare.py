@@ -22,18 +22,18 @@ def compare(
     from pellucid.cli import console
     from pellucid.records import Predictions
 
-    places = (_predictions_of(a), _predictions_of(b))
+    paths = (_predictions_of(a), _predictions_of(b))
 
     from pellucid.evaluation.comparing import compare as compare_predictions
 
-    said = (_fingerprint(a), _fingerprint(b))
+    fingerprints = (_fingerprint(a), _fingerprint(b))
     findings = compare_predictions(
-        Predictions.load(places[0]),
-        Predictions.load(places[1]),
+        Predictions.load(paths[0]),
+        Predictions.load(paths[1]),
         names=(str(a), str(b)),
-        same_data=bool(said[0]) and said[0] == said[1],
+        same_data=bool(fingerprints[0]) and fingerprints[0] == fingerprints[1],
     )
-    if all(said) and said[0] != said[1]:
+    if all(fingerprints) and fingerprints[0] != fingerprints[1]:
         console.notes([_OTHER_DATA])
     console.emit(findings, as_json=as_json)
 
@@ -66,18 +66,18 @@ def _predictions_of(path: Path) -> Path:
                 f"Try: pellucid evaluate MODEL DATA --out FOLDER, and compare that folder."
             )
         return path
-    place = RunFolder(path).predictions
-    if not place.is_file() and not RunFolder(path).model.is_file():
+    path_in_run = RunFolder(path).predictions
+    if not path_in_run.is_file() and not RunFolder(path).model.is_file():
         raise MissingDataError(
-            f"{path} has neither a model nor {place.name}: it is no run folder, or its training is not over. "
+            f"{path} has neither a model nor {path_in_run.name}: it is no run folder, or its training is not over. "
             f"`pellucid runs FOLDER` lists runs."
         )
-    if not place.is_file():
+    if not path_in_run.is_file():
         raise MissingDataError(
-            f"{path} has no {place.name}: it is no run folder, or its training is not over or was interrupted. "
+            f"{path} has no {path_in_run.name}: it is no run folder, or its training is not over or was interrupted. "
             f"Score its model on the data first: pellucid evaluate {path} DATA --out FOLDER."
         )
-    return place
+    return path_in_run
 
 
 def _fingerprint(path: Path) -> str:
@@ -86,8 +86,8 @@ def _fingerprint(path: Path) -> str:
     from pellucid.records import RunFolder
 
     try:
-        said = RunFolder(path).read_json()
+        description = RunFolder(path).read_json()
     except FormatError:
         return ""
-    data = said.get("data") if isinstance(said, dict) else None
+    data = description.get("data") if isinstance(description, dict) else None
     return str(data.get("fingerprint", "")) if isinstance(data, dict) else ""

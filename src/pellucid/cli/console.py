@@ -39,23 +39,26 @@ _ENDLESS = 100_000
 """Columns, for what is not read on a screen."""
 
 
-def table(found: Table, *, as_json: bool) -> None:
+def table(rows_table: Table, *, as_json: bool) -> None:
     """Prints one table: as a JSON document of findings, or as columns that line up."""
     if as_json:
-        typer.echo(Findings((found,)).dumps())
+        typer.echo(Findings((rows_table,)).dumps())
         return
-    rows = [list(found.columns)]
-    rows += [[plain(_text(value, name)) for name, value in zip(found.columns, row, strict=True)] for row in found.rows]
-    numbers = [all(isinstance(row[i], (int, float)) for row in found.rows) for i in range(len(found.columns))]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(found.columns))]
+    rows = [list(rows_table.columns)]
+    rows += [
+        [plain(_text(value, name)) for name, value in zip(rows_table.columns, row, strict=True)]
+        for row in rows_table.rows
+    ]
+    numbers = [all(isinstance(row[i], (int, float)) for row in rows_table.rows) for i in range(len(rows_table.columns))]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows_table.columns))]
     for row in rows:
         cells = [
             text.rjust(width) if number else text.ljust(width)
             for text, width, number in zip(row, widths, numbers, strict=True)
         ]
         typer.echo("  ".join(cells).rstrip())
-    if found.note:
-        typer.echo(f"\n{found.note}")
+    if rows_table.note:
+        typer.echo(f"\n{rows_table.note}")
 
 
 @contextlib.contextmanager

@@ -109,14 +109,15 @@ def _readable(dataset: Dataset, model: Model) -> Dataset:
     from pellucid.data.checking.checking import look_ahead
 
     unreadable = look_ahead(dataset).unreadable  # as before the training, which remembers it
-    kept = {
+    readable = {
         name: np.flatnonzero(~np.isin(dataset.split(name).ids.astype(str), list(unreadable.get(name, ()))))
         for name in names
     }
-    if not all(map(len, kept.values())):
+    if not all(map(len, readable.values())):
         return dataset
     return replace(
-        dataset, splits={**dataset.splits, **{name: dataset.split(name).take(places) for name, places in kept.items()}}
+        dataset,
+        splits={**dataset.splits, **{name: dataset.split(name).take(indices) for name, indices in readable.items()}},
     )
 
 

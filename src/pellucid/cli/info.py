@@ -32,22 +32,22 @@ def describe(model: Model) -> Table:
     """What a model says of itself, as rows of (what, value)."""
     from pellucid.records import Table
 
-    said = model.specification
+    specification = model.specification
     rows = [
-        ("format version", said.version),
+        ("format version", specification.version),
         ("sha256", model.sha256),
-        ("network", said.network.name),
-        *([("needs the class", said.network.source)] if said.network.source else []),
-        *_nested("setting", said.network.settings),
+        ("network", specification.network.name),
+        *([("needs the class", specification.network.source)] if specification.network.source else []),
+        *_nested("setting", specification.network.settings),
         ("numbers", model.parameters),
-        ("classes", f"{len(said.classes)}: {', '.join(said.classes)}"),
-        *_nested("preprocessing", said.preprocessing.model_dump(mode="json")),
-        ("loss", said.loss),
-        ("probabilities", said.probabilities),
-        ("temperature", said.temperature),
-        *([] if said.abstain_below is None else [("abstains below", said.abstain_below)]),
-        *_nested("training", said.training),
-        *(row for name, found in sorted(said.metrics.items()) for row in _measured(name, found)),
+        ("classes", f"{len(specification.classes)}: {', '.join(specification.classes)}"),
+        *_nested("preprocessing", specification.preprocessing.model_dump(mode="json")),
+        ("loss", specification.loss),
+        ("probabilities", specification.probabilities),
+        ("temperature", specification.temperature),
+        *([] if specification.abstain_below is None else [("abstains below", specification.abstain_below)]),
+        *_nested("training", specification.training),
+        *(row for name, metric in sorted(specification.metrics.items()) for row in _measured(name, metric)),
     ]
     return Table("model", ("what", "value"), tuple((what, _text(value)) for what, value in rows))
 
@@ -59,15 +59,15 @@ def _nested(title: str, content: Any) -> list[tuple[str, Any]]:
     return [row for key, value in sorted(content.items()) for row in _nested(f"{title} {key.replace('_', ' ')}", value)]
 
 
-def _measured(name: str, found: Any) -> list[tuple[str, Any]]:
+def _measured(name: str, metric: Any) -> list[tuple[str, Any]]:
     """A metric on one row, with its interval and n: `98.1 % (96.0 to 99.1, n = 360)`."""
     from pellucid.records import Metric
 
     title = f"measured {name.replace('_', ' ')}"
-    numbers = found if isinstance(found, dict) else {}
+    numbers = metric if isinstance(metric, dict) else {}
     known = {"value", "n"} <= numbers.keys() <= {"value", "low", "high", "n"}
     if not known or not all(isinstance(one, int | float) for one in numbers.values()):
-        return _nested(title, found)
+        return _nested(title, metric)
     unit = "nats" if name.endswith("_loss") else "fraction" if name.endswith(_FRACTIONS) else ""
     return [(title, str(Metric("", **numbers, unit=unit)).strip())]
 

@@ -189,7 +189,7 @@ def inspect(
     """Look inside a model: its layers and how they are joined, kernels, maps, what excites it, why it answers so."""
     from pellucid.records import Figure, Findings, Model
 
-    asked: dict[str, Any] = {
+    values_by_view: dict[str, Any] = {
         "graph": graph or backward,
         "filters": filters,
         "feature_maps": feature_maps,
@@ -211,8 +211,8 @@ def inspect(
         "method": method,
         "backward": backward or None,
     }
-    wanted = [name for name, value in asked.items() if value not in (None, False)]
-    views.check(wanted, further, picture, data, out)
+    views_to_draw = [name for name, value in values_by_view.items() if value not in (None, False)]
+    views.check(views_to_draw, further, picture, data, out)
     loaded = Model.load(model)
 
     from pellucid import insight
@@ -221,7 +221,7 @@ def inspect(
     tables = Findings()
     figures: list[Figure] = []
     source = None if data is None else _load(data)
-    for name in wanted:
+    for name in views_to_draw:
         arguments = {key: value for key, value in further.items() if key in views.VIEWS[name].takes}
         if "unit" in arguments:
             arguments["units"] = arguments.pop("unit")
@@ -233,13 +233,13 @@ def inspect(
         with console.progress(views.VIEWS[name].option.strip("-"), quiet=as_json) as advance:
             if name in ("activations", "top_activations", "why", "linear_probe", "embedding", "film"):
                 arguments["progress"] = advance
-            found = views.look(name, loaded, asked[name], arguments, model)
-        tables += [item for item in found if not isinstance(item, Figure)]
-        for figure in [item for item in found if isinstance(item, Figure)]:
+            findings = views.look(name, loaded, values_by_view[name], arguments, model)
+        tables += [item for item in findings if not isinstance(item, Figure)]
+        for figure in [item for item in findings if isinstance(item, Figure)]:
             figures.append(figure)
             for path in views.files(name, figure, model, out):
                 (console.say if as_json else typer.echo)(console.plain(str(_draw(figure, path))))
-    if not wanted:
+    if not views_to_draw:
         tables = insight.summary(loaded, network)
     if sizes:
         tables += insight.sizes(loaded, network)

@@ -44,7 +44,7 @@ def label(
     from pellucid.records import Findings, Model
 
     if out.exists():  # said before the work, not after
-        raise StorageError(f"{out} is there already, perhaps with labels in it. Choose another name with --out.")
+        raise StorageError(f"{out} exists already, and may contain labels. Choose another name with --out.")
     loaded = Model.load(model)
     with tempfile.TemporaryDirectory() as folder:
         gathered = picture_paths.gather([path for path in paths if path != "-"], spool=Path(folder))
@@ -57,29 +57,34 @@ def label(
     from pellucid.records.paths import command_line
     from pellucid.workflows import label as workflow
 
-    found = workflow.suggest(loaded, list(gathered.pictures), count=count, network=network)
-    workflow.write_table(found, out)
-    for name, reason in found.predictions.unreadable.items():
+    suggestions = workflow.suggest(loaded, list(gathered.pictures), count=count, network=network)
+    workflow.write_table(suggestions, out)
+    for name, reason in suggestions.predictions.unreadable.items():
         console.say(reason if name in reason else f"{name}: {reason}")
-    console.emit(Findings((_table(found),)), as_json=as_json)
+    console.emit(Findings((_table(suggestions),)), as_json=as_json)
     say = console.say if as_json else typer.echo
     then = f"pellucid train {command_line(out)}"
     say(console.plain(f"Table  {out}: fill in the column label, from the top, and train with: {then}"))
-    if found.predictions.unreadable or gathered.problems:
+    if suggestions.predictions.unreadable or gathered.problems:
         raise typer.Exit(1)
 
 
 _SHOWN = 20
 
 
-def _table(found: Suggestions) -> Table:
+def _table(suggestions: Suggestions) -> Table:
     from pellucid.records import Table
 
-    said = found.predictions
+    predictions = suggestions.predictions
     rows = tuple(
-        (rank, str(said.ids[place]), said.classes[said.predicted[place]], float(said.confidence[place]))
-        for rank, place in enumerate(found.order[:_SHOWN].tolist(), start=1)
+        (
+            rank,
+            str(predictions.ids[index]),
+            predictions.classes[predictions.predicted[index]],
+            float(predictions.confidence[index]),
+        )
+        for rank, index in enumerate(suggestions.order[:_SHOWN].tolist(), start=1)
     )
-    more = len(found.order) - len(rows)
+    more = len(suggestions.order) - len(rows)
     note = f"And {more:,} more in the table." if more else ""
     return Table("to_label", ("rank", "photo", "suggestion", "probability %"), rows, note)

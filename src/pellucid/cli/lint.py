@@ -79,12 +79,14 @@ def lint(
     from pellucid.lint import lint as look
 
     with _progress() as progress:
-        found = look(target, shape=sides, classes=classes, object_size=object_size, network=network, progress=progress)
+        findings = look(
+            target, shape=sides, classes=classes, object_size=object_size, network=network, progress=progress
+        )
     if as_json:
-        console.emit(found, as_json=True)
+        console.emit(findings, as_json=True)
     else:
-        typer.echo(_page(found))
-    if found["warnings"].value:
+        typer.echo(_page(findings))
+    if findings["warnings"].value:
         raise typer.Exit(1)
 
 
@@ -120,18 +122,18 @@ def _progress() -> Iterator[Any]:
         yield lambda number, of, what: bar.update(task, completed=number, total=of, description=f"finding out {what}")
 
 
-def _page(found: Findings) -> str:
+def _page(findings: Findings) -> str:
     """What was found, for a person: one paragraph each, as wide as the terminal; whole lines in a pipe."""
     from pellucid.cli import console
 
-    rows = found["flaws"].rows
-    warnings, infos = int(found["warnings"].value), int(found["infos"].value)
-    said = ", ".join(
+    rows = findings["flaws"].rows
+    warnings, infos = int(findings["warnings"].value), int(findings["infos"].value)
+    counts_text = ", ".join(
         f"{count} {name}{'s' if count != 1 else ''}"
         for count, name in ((warnings, "warning"), (infos, "info"))
         if count
     )
-    lines = [console.plain(f"{found.title}: {said or 'nothing found'}. {found['flaws'].note}")]
+    lines = [console.plain(f"{findings.title}: {counts_text or 'nothing found'}. {findings['flaws'].note}")]
     together: dict[tuple[str, ...], list[str]] = {}
     for level, rule, place, reason, mend in rows:
         together.setdefault((level, rule, reason, mend), []).append(place)

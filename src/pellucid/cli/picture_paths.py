@@ -67,11 +67,11 @@ class Gathered:
         from pellucid.data.decoding import SUFFIXES
 
         hidden, linked, inside = 0, [], []
-        for place, folders, files in os.walk(folder, onerror=self._note_unread):
+        for directory, folders, files in os.walk(folder, onerror=self._note_unread):
             named = [name for name in files if Path(name).suffix.lower() in SUFFIXES]
             hidden += sum(name.startswith(".") for name in named)
-            inside += [Path(place, name) for name in named if not name.startswith(".")]
-            linked += [str(Path(place, name)) for name in folders if Path(place, name).is_symlink()]
+            inside += [Path(directory, name) for name in named if not name.startswith(".")]
+            linked += [str(Path(directory, name)) for name in folders if Path(directory, name).is_symlink()]
             hidden += sum(name.startswith(".") for name in folders)
             folders[:] = [name for name in folders if not name.startswith(".")]
         for file in sorted(inside):
@@ -86,8 +86,8 @@ class Gathered:
                 f"{folder}: {_count(hidden, 'hidden file or folder', 'hidden files and folders')} left out."
             )
         if linked:
-            shown = ", ".join(sorted(linked)[:5]) + (f" and {len(linked) - 5} more" if len(linked) > 5 else "")
-            self.notes.append(f"{folder}: links to folders are not followed: {shown}.")
+            names = ", ".join(sorted(linked)[:5]) + (f" and {len(linked) - 5} more" if len(linked) > 5 else "")
+            self.notes.append(f"{folder}: links to folders are not followed: {names}.")
 
     def _note_unread(self, error: OSError) -> None:
         self.problems[str(error.filename)] = f"{error.filename} cannot be read: {error.strerror}."
@@ -105,29 +105,29 @@ def gather(paths: Sequence[str], *, spool: Path) -> Gathered:
         MissingDataError: there is one path, and it has no picture; or standard input is empty.
         DataError: standard input is neither a picture nor a list.
     """
-    found = Gathered()
+    gathered = Gathered()
     for path in paths:
         if path == "-":
-            _add_standard_input(found, spool)
+            _add_standard_input(gathered, spool)
         else:
-            found.add(path)
-    if not found.pictures and len(found.problems) == 1:
-        raise MissingDataError(next(iter(found.problems.values())))
-    return found
+            gathered.add(path)
+    if not gathered.pictures and len(gathered.problems) == 1:
+        raise MissingDataError(next(iter(gathered.problems.values())))
+    return gathered
 
 
-def _add_standard_input(found: Gathered, spool: Path) -> None:
+def _add_standard_input(gathered: Gathered, spool: Path) -> None:
     content = sys.stdin.buffer.read()
     lines = _as_lines(content)
     if lines is None:
         file = spool / "standard-input"
         file.write_bytes(content)
-        found.pictures[str(file)] = "-"
+        gathered.pictures[str(file)] = "-"
         return
     if not lines:
         raise MissingDataError("Standard input is empty. Give a picture's bytes, or a list of paths, one a line.")
     for line in lines:
-        found.add(line)
+        gathered.add(line)
 
 
 def _as_lines(content: bytes) -> list[str] | None:

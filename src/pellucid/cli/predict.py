@@ -70,18 +70,19 @@ def predict(
             raise typer.Exit(1)
         from pellucid.inference import predict as run
 
-        found = run(loaded, list(gathered.pictures), batch_size=batch_size, network=network)
-    found = _renamed(found, gathered.pictures, gathered.problems)
+        predictions = run(loaded, list(gathered.pictures), batch_size=batch_size, network=network)
+    predictions = _renamed(predictions, gathered.pictures, gathered.problems)
     if as_json:
-        console.emit(_findings(found, top), as_json=True)
+        console.emit(_findings(predictions, top), as_json=True)
     else:
-        _print(found, top)
-    for name, reason in found.unreadable.items():
+        _print(predictions, top)
+    for name, reason in predictions.unreadable.items():
         console.say(reason if name == "-" or name in reason else f"{name}: {reason}")
     if out is not None:
-        prediction_files.write(found, out, top)
-    if found.unreadable:
-        console.say(f"{len(found.unreadable)} of {len(found) + len(found.unreadable)} pictures could not be read.")
+        prediction_files.write(predictions, out, top)
+    if predictions.unreadable:
+        unreadable = len(predictions.unreadable)
+        console.say(f"{unreadable} of {len(predictions) + unreadable} pictures could not be read.")
         raise typer.Exit(1)
 
 
@@ -105,7 +106,7 @@ def backbone_or_model(name: Path) -> Model:
     return pretrained(str(name))
 
 
-def _renamed(found: Predictions, names: Mapping[str, str], problems: Mapping[str, str]) -> Predictions:
+def _renamed(predictions: Predictions, names: Mapping[str, str], problems: Mapping[str, str]) -> Predictions:
     """The predictions with each picture called as the person called it, and with what could not even be opened.
 
     Names are as text can hold them: what is no valid text in a file's name becomes escapes.
@@ -114,41 +115,41 @@ def _renamed(found: Predictions, names: Mapping[str, str], problems: Mapping[str
 
     from pellucid.records.predictions import valid_text
 
-    ids = np.array([valid_text(names.get(name, name)) for name in found.ids.tolist()], dtype=str)
+    ids = np.array([valid_text(names.get(name, name)) for name in predictions.ids.tolist()], dtype=str)
     unreadable = {
         names.get(name, name): reason.replace(name, "standard input" if names.get(name) == "-" else name)
-        for name, reason in found.unreadable.items()
+        for name, reason in predictions.unreadable.items()
     }
-    said = {valid_text(name): valid_text(reason) for name, reason in {**unreadable, **problems}.items()}
-    return replace(found, ids=ids, unreadable=said)
+    reasons_by_name = {valid_text(name): valid_text(reason) for name, reason in {**unreadable, **problems}.items()}
+    return replace(predictions, ids=ids, unreadable=reasons_by_name)
 
 
 _WIDEST_NAME, _WIDEST_CLASS = 80, 24
 """Longer names stand out of their column, so that one of them does not push all the others apart."""
 
 
-def _print(found: Predictions, top: int) -> None:
+def _print(predictions: Predictions, top: int) -> None:
     from pellucid.cli.console import plain
     from pellucid.cli.prediction_files import ranked
 
-    names = [plain(name) for name in found.ids.tolist()]
+    names = [plain(name) for name in predictions.ids.tolist()]
     width = max((len(name) for name in names if len(name) <= _WIDEST_NAME), default=0)
-    label = max((len(one) for one in map(plain, found.classes) if len(one) <= _WIDEST_CLASS), default=0)
-    for name, classes in zip(names, ranked(found, top), strict=True):
-        said = "  ".join(f"{plain(one):<{label}} {100 * probability:5.1f} %" for one, probability in classes)
-        typer.echo(f"{name:<{width}}  {said}")
+    label = max((len(one) for one in map(plain, predictions.classes) if len(one) <= _WIDEST_CLASS), default=0)
+    for name, classes in zip(names, ranked(predictions, top), strict=True):
+        ranked_text = "  ".join(f"{plain(one):<{label}} {100 * probability:5.1f} %" for one, probability in classes)
+        typer.echo(f"{name:<{width}}  {ranked_text}")
 
 
-def _findings(found: Predictions, top: int) -> Findings:
+def _findings(predictions: Predictions, top: int) -> Findings:
     from pellucid.cli.prediction_files import ranked
     from pellucid.records import Findings, Table
 
     rows = tuple(
         (name, rank, one, probability)
-        for name, classes in zip(found.ids.tolist(), ranked(found, top), strict=True)
+        for name, classes in zip(predictions.ids.tolist(), ranked(predictions, top), strict=True)
         for rank, (one, probability) in enumerate(classes, start=1)
     )
-    unreadable = tuple(found.unreadable.items())
+    unreadable = tuple(predictions.unreadable.items())
     return Findings(
         (
             Table("predictions", ("id", "rank", "class", "probability %"), rows),

@@ -12,15 +12,15 @@ from pellucid.errors import UsageError
 from pellucid.records import Predictions, atomic
 
 
-def ranked(found: Predictions, k: int) -> list[list[tuple[str, float]]]:
+def ranked(predictions: Predictions, k: int) -> list[list[tuple[str, float]]]:
     """For each picture its k most probable classes with their probabilities, the most probable first."""
     return [
-        [(found.classes[i], float(row[i])) for i in order]
-        for row, order in zip(found.probabilities, found.top(k), strict=True)
+        [(predictions.classes[i], float(row[i])) for i in order]
+        for row, order in zip(predictions.probabilities, predictions.top(k), strict=True)
     ]
 
 
-def write(found: Predictions, path: Path, k: int) -> None:
+def write(predictions: Predictions, path: Path, k: int) -> None:
     """Writes predictions in the form that the file's name asks for.
 
     CSV has the columns id, class, probability (and class_2, probability_2 ... with `k` above 1) and error; JSON lines
@@ -31,7 +31,7 @@ def write(found: Predictions, path: Path, k: int) -> None:
         UsageError: the name asks for no known form.
         StorageError: it cannot be written.
     """
-    writer(path)(found, path, k)
+    writer(path)(predictions, path, k)
 
 
 def writer(path: Path) -> Callable[[Predictions, Path, int], None]:
@@ -48,30 +48,30 @@ def writer(path: Path) -> Callable[[Predictions, Path, int], None]:
     return _WRITERS[path.suffix.lower()]
 
 
-def _write_csv(found: Predictions, path: Path, k: int) -> None:
+def _write_csv(predictions: Predictions, path: Path, k: int) -> None:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    k = min(k, len(found.classes))
+    k = min(k, len(predictions.classes))
     further = [f"{name}_{rank}" for rank in range(2, k + 1) for name in ("class", "probability")]
     rows.writerow(["id", "class", "probability", *further, "error"])
-    for name, classes in zip(found.ids.tolist(), ranked(found, k), strict=True):
+    for name, classes in zip(predictions.ids.tolist(), ranked(predictions, k), strict=True):
         rows.writerow([name, *(value for pair in classes for value in pair), ""])
-    for name, reason in found.unreadable.items():
+    for name, reason in predictions.unreadable.items():
         rows.writerow([name, *[""] * (2 * k), reason])
     atomic.write_text(path, text.getvalue())
 
 
-def _write_json_lines(found: Predictions, path: Path, k: int) -> None:
+def _write_json_lines(predictions: Predictions, path: Path, k: int) -> None:
     lines = []
-    for name, classes in zip(found.ids.tolist(), ranked(found, k), strict=True):
+    for name, classes in zip(predictions.ids.tolist(), ranked(predictions, k), strict=True):
         top = [{"class": one, "probability": probability} for one, probability in classes]
         lines.append({"id": name, **top[0], **({"top": top} if k > 1 else {})})
-    lines += [{"id": name, "error": reason} for name, reason in found.unreadable.items()]
+    lines += [{"id": name, "error": reason} for name, reason in predictions.unreadable.items()]
     atomic.write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
-def _write_parquet(found: Predictions, path: Path, k: int) -> None:  # noqa: ARG001 (it holds all classes)
-    found.save(path)
+def _write_parquet(predictions: Predictions, path: Path, k: int) -> None:  # noqa: ARG001 (it holds all classes)
+    predictions.save(path)
 
 
 _WRITERS: dict[str, Callable[[Predictions, Path, int], None]] = {

@@ -31,15 +31,15 @@ def runs(
     from pellucid.cli import console
     from pellucid.records import runs as records
 
-    found = records.find(folder)
+    summaries = records.find(folder)
     if as_json:
-        console.table(table(found), as_json=True)
+        console.table(table(summaries), as_json=True)
         return
-    if not found:
+    if not summaries:
         typer.echo(console.plain(f"There are no runs in {folder}."))
     else:
-        console.table(_for_people(found), as_json=False)
-    for summary in found:
+        console.table(_for_people(summaries), as_json=False)
+    for summary in summaries:
         if summary.problem:
             console.say(f"Damaged: {summary.problem}")
 
@@ -50,7 +50,7 @@ COLUMNS = (
 )
 
 
-def table(found: list[RunSummary]) -> Table:
+def table(summaries: list[RunSummary]) -> Table:
     """The runs as one table; what is not known of a run is None."""
     from pellucid.records import Table
 
@@ -70,7 +70,7 @@ def table(found: list[RunSummary]) -> Table:
             one.seed,
             one.problem or None,
         )
-        for one in found
+        for one in summaries
     )
     return Table("runs", COLUMNS, rows)
 
@@ -92,7 +92,7 @@ def _own_plan(network: str) -> dict[str, Any]:
     return Recipe().but(**recipe_of(network)).model_dump(mode="json")
 
 
-def _for_people(found: list[RunSummary]) -> Table:
+def _for_people(summaries: list[RunSummary]) -> Table:
     """The same in fewer columns, with numbers in words."""
     from pellucid.records import Table
 
@@ -107,7 +107,7 @@ def _for_people(found: list[RunSummary]) -> Table:
             "" if one.seed is None else str(one.seed),
             _listed(differences(one)),
         )
-        for one in found
+        for one in summaries
     )
     return Table("runs", ("run", "data", "network", "accuracy", "epochs", "seconds", "seed", "settings"), rows)
 
@@ -120,8 +120,8 @@ def _result(run: RunSummary) -> str:
         return run.state
     if run.accuracy is None:
         return "not measured"
-    said = str(run.accuracy).removeprefix("accuracy ").split("): ")[0].removesuffix(")") + ")"
-    return said if run.scored == "test" else f"{said}, {run.scored} split"
+    text = str(run.accuracy).removeprefix("accuracy ").split("): ")[0].removesuffix(")") + ")"
+    return text if run.scored == "test" else f"{text}, {run.scored} split"
 
 
 def _epochs(run: RunSummary) -> str:

@@ -57,9 +57,9 @@ def show(
     """Draw some pictures of each class, or a worked example of an operation, as one PNG."""
     from pellucid.errors import UsageError
 
-    given = {"--split": split, "--per-class": per_class}
+    options = {"--split": split, "--per-class": per_class}
     if data == "operation":
-        for option, value in given.items():
+        for option, value in options.items():
             if value is not None:
                 raise UsageError(f"{option} is for data, and an operation has none. Leave it out.")
         if name is None:

@@ -60,25 +60,25 @@ def sort(
 
     from pellucid.workflows import sort as workflow
 
-    found = workflow.sort(loaded, list(gathered.pictures), into, threshold=threshold, move=move, network=network)
-    for name, reason in found.unreadable.items():
+    result = workflow.sort(loaded, list(gathered.pictures), into, threshold=threshold, move=move, network=network)
+    for name, reason in result.unreadable.items():
         console.say(reason if name in reason else f"{name}: {reason}")
-    if found.counts or as_json:
-        rows = tuple(found.counts.most_common())
+    if result.counts or as_json:
+        rows = tuple(result.counts.most_common())
         console.emit(Findings((Table("sorted", ("folder", "photos"), rows),)), as_json=as_json)
     say = console.say if as_json else typer.echo
-    say(_said(found, moved=move))
+    say(_said(result, moved=move))
     say(console.plain(f"Sorted  {into}, and what went where: {into / workflow.LOG}"))
-    if found.unreadable or gathered.problems:
+    if result.unreadable or gathered.problems:
         raise typer.Exit(1)
 
 
-def _said(found: SortResult, *, moved: bool) -> str:
-    done, share = f"{'Moved' if moved else 'Copied'}: {sum(found.counts.values()):,}", 100 * found.threshold
+def _said(result: SortResult, *, moved: bool) -> str:
+    done, share = f"{'Moved' if moved else 'Copied'}: {sum(result.counts.values()):,}", 100 * result.threshold
     notes = [f"{done}. Photos whose class is less probable than {share:g} % are in unsure."]
-    if found.already_sorted:
-        notes.append(f"{found.already_sorted:,} had been sorted before.")
-    if found.unreadable:
-        n = len(found.unreadable)
+    if result.already_sorted:
+        notes.append(f"{result.already_sorted:,} had been sorted before.")
+    if result.unreadable:
+        n = len(result.unreadable)
         notes.append(f"{n:,} could not be read, and stayed where {'they are' if n > 1 else 'it is'}.")
     return " ".join(notes)

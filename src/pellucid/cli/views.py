@@ -127,12 +127,14 @@ SCALES = {"filters": ("layer", "filter"), "feature_maps": ("layer", "map")}
 METHODS = ("tsne", "pca")
 
 
-def check(wanted: list[str], given: Mapping[str, Any], picture: str | None, data: str | None, out: Path | None) -> None:
+def check(
+    views_to_draw: list[str], options: Mapping[str, Any], picture: str | None, data: str | None, out: Path | None
+) -> None:
     """Refuses options that do not go together, before anything heavy is imported.
 
     Args:
-        wanted: the views that are asked for.
-        given: the further options, None where one was not given.
+        views_to_draw: the views that are asked for.
+        options: the further options, None where one was not given.
         picture: --picture.
         data: --data.
         out: --out.
@@ -141,7 +143,7 @@ def check(wanted: list[str], given: Mapping[str, Any], picture: str | None, data
         UsageError: with what to type.
         UnknownNameError: a scale or a method that there is not.
     """
-    for name in wanted:
+    for name in views_to_draw:
         view = VIEWS[name]
         if view.picture == "must" and picture is None:
             raise UsageError(
@@ -156,25 +158,25 @@ def check(wanted: list[str], given: Mapping[str, Any], picture: str | None, data
         ("--data", data, [view for view in VIEWS.values() if view.data != "no"]),
         *(
             (_OPTIONS[key], value, [view for view in VIEWS.values() if key in view.takes])
-            for key, value in given.items()
+            for key, value in options.items()
         ),
     ):
-        if value in (None, False) or any(VIEWS[name] in takers for name in wanted):
+        if value in (None, False) or any(VIEWS[name] in takers for name in views_to_draw):
             continue
         names = [view.option for view in takers]
         listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
         raise UsageError(f"{option} is for {listed}, which {'was' if len(names) == 1 else 'were'} not given.")
-    _check_scale(wanted, given.get("scale"))
-    if (method := given.get("method")) is not None and method not in METHODS:
+    _check_scale(views_to_draw, options.get("scale"))
+    if (method := options.get("method")) is not None and method not in METHODS:
         raise UnknownNameError("method", method, METHODS)
     if out is not None:
-        _check_out(wanted, out)
+        _check_out(views_to_draw, out)
 
 
-def _check_scale(wanted: list[str], scale: str | None) -> None:
+def _check_scale(views_to_draw: list[str], scale: str | None) -> None:
     if scale is None:
         return
-    fits = [SCALES[name] for name in wanted if name in SCALES]
+    fits = [SCALES[name] for name in views_to_draw if name in SCALES]
     known = [one for one in fits[0] if all(one in other for other in fits)]
     if scale in ("filter", "map") and scale not in known:
         what = (
@@ -185,13 +187,13 @@ def _check_scale(wanted: list[str], scale: str | None) -> None:
         raise UnknownNameError("scale", scale, known)
 
 
-def _check_out(wanted: list[str], out: Path) -> None:
-    if not wanted:
+def _check_out(views_to_draw: list[str], out: Path) -> None:
+    if not views_to_draw:
         raise UsageError("--out is for pictures: say which one too, for example --graph or --filters LAYER.")
-    if len(wanted) > 1:
-        options = [VIEWS[name].option for name in wanted]
+    if len(views_to_draw) > 1:
+        options = [VIEWS[name].option for name in views_to_draw]
         raise UsageError(f"{' and '.join(options)} are several pictures, and --out names one. Draw them one by one.")
-    formats = VIEWS[wanted[0]].formats
+    formats = VIEWS[views_to_draw[0]].formats
     if out.suffix.lower() not in formats:
         kinds = " or ".join(one[1:].upper() for one in formats)
         raise UsageError(
@@ -209,43 +211,43 @@ def files(name: str, figure: Figure, model: Path, out: Path | None) -> list[Path
     return [beside / f"{stem}{ending}" for ending in view.formats[: view.usual]]
 
 
-def look(name: str, model: Any, asked: Any, arguments: Mapping[str, Any], folder: Path) -> Findings:
-    """The findings of a view; `asked` is what its option was given, `arguments` what `insight` takes."""
+def look(name: str, model: Any, request: Any, arguments: Mapping[str, Any], folder: Path) -> Findings:
+    """The findings of a view, from the value of its option and the arguments of its function in `insight`."""
     from pellucid import insight
     from pellucid.records import Dataset, Findings, Model
 
     assert isinstance(model, Model)
-    given = {key: value for key, value in arguments.items() if value is not None}
-    picture, data = given.pop("picture", None), given.pop("data", None)
+    options = {key: value for key, value in arguments.items() if value is not None}
+    picture, data = options.pop("picture", None), options.pop("data", None)
     if name == "graph":
-        return Findings((insight.graph(model, picture=picture, **given),))
+        return Findings((insight.graph(model, picture=picture, **options),))
     if name == "filters":
-        return Findings((insight.filters(model, asked, **given),))
+        return Findings((insight.filters(model, request, **options),))
     if name == "feature_maps":
-        return Findings((insight.feature_maps(model, asked, picture, **given),))
+        return Findings((insight.feature_maps(model, request, picture, **options),))
     if name == "activations":
-        return insight.activations(model, data, **given)
+        return insight.activations(model, data, **options)
     if name in ("top_activations", "why") and data is not None:
-        data = data.split(given.pop("split", "train")) if isinstance(data, Dataset) else data
+        data = data.split(options.pop("split", "train")) if isinstance(data, Dataset) else data
     if name == "top_activations":
-        return Findings((insight.top_activations(model, asked, data, **given),))
+        return Findings((insight.top_activations(model, request, data, **options),))
     if name == "why":
-        return insight.explain(model, picture, data=data, **given)
+        return insight.explain(model, picture, data=data, **options)
     if name == "attention":
-        return Findings((insight.attention(model, picture, **given),))
+        return Findings((insight.attention(model, picture, **options),))
     if name == "linear_probe":
-        return insight.linear_probe(model, _two(asked), data, **given)
+        return insight.linear_probe(model, _two(request), data, **options)
     if name == "embedding":
-        return insight.embedding(model, data, **given)
+        return insight.embedding(model, data, **options)
     assert name == "film"
-    return Findings((insight.film(folder, picture, layer=asked, **given),))
+    return Findings((insight.film(folder, picture, layer=request, **options),))
 
 
-def _two(given: str) -> tuple[str, str]:
+def _two(text: str) -> tuple[str, str]:
     """`4,9` as two names."""
-    names = [one.strip() for one in given.split(",")]
+    names = [one.strip() for one in text.split(",")]
     if len(names) != 2 or not all(names) or names[0] == names[1]:
         raise UsageError(
-            f"--linear-probe takes two classes with a comma between them; given: {given}. Try --linear-probe 4,9."
+            f"--linear-probe takes two classes with a comma between them; given: {text}. Try --linear-probe 4,9."
         )
     return names[0], names[1]

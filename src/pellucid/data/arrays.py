@@ -45,18 +45,18 @@ def from_arrays(
         DataError: shapes, values or counts do not fit.
         UsageError: `test_fraction` is not a fraction.
     """
-    given = {"train": (images, labels)} | {
+    arrays = {"train": (images, labels)} | {
         key: value for key, value in {"validation": validation, "test": test}.items() if value is not None
     }
-    for key, pair in given.items():
+    for key, pair in arrays.items():
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise DataError(f"{key} is expected as (images, labels), for example `{key}=(pictures, labels)`.")
     notes: list[str] = []
-    names = _class_names([values for _, values in given.values()], classes)
+    names = _class_names([values for _, values in arrays.values()], classes)
     splits: dict[str, Split] = {}
-    for key, (pictures, values) in given.items():
-        array, found = as_pictures(pictures)
-        notes += [f"{key}: {note}" for note in found]
+    for key, (pictures, values) in arrays.items():
+        array, array_notes = as_pictures(pictures)
+        notes += [f"{key}: {note}" for note in array_notes]
         if not len(array):
             raise DataError(f"The {key} split has no pictures.")
         splits[key] = Split(key, array, as_labels(values, names), names, dataset=name)

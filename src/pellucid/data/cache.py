@@ -95,7 +95,7 @@ def _known(kind: str) -> str:
 
 def entries(kind: str | None = None) -> list[Entry]:
     """The files of the cache (of one kind, where it is given) that may be looked at, those unused for longest first."""
-    found = []
+    files = []
     for name in KINDS if kind is None else [_known(kind)]:
         for path in beneath(cache_root() / name):
             # What begins with a dot is a lock, or is just being written.
@@ -104,14 +104,14 @@ def entries(kind: str | None = None) -> list[Entry]:
             with contextlib.suppress(OSError):  # another process may have removed it just now
                 status = path.stat()
                 if path.is_file():
-                    found.append(Entry(name, path, status.st_size, status.st_mtime))
-    return sorted(found, key=lambda entry: (entry.used, entry.path))
+                    files.append(Entry(name, path, status.st_size, status.st_mtime))
+    return sorted(files, key=lambda entry: (entry.used, entry.path))
 
 
-def beneath(place: Path) -> list[Path]:
+def beneath(folder_path: Path) -> list[Path]:
     """All that lies in a folder; nothing where this user may not look into it."""
     try:
-        return list(place.rglob("*"))
+        return list(folder_path.rglob("*"))
     except PermissionError:
         return []
 
@@ -153,9 +153,9 @@ def limit() -> int:
     Raises:
         UsageError: the variable is no size.
     """
-    given = os.environ.get("PELLUCID_CACHE_LIMIT")
-    if given:
-        return parse_size(given, "PELLUCID_CACHE_LIMIT")
+    setting = os.environ.get("PELLUCID_CACHE_LIMIT")
+    if setting:
+        return parse_size(setting, "PELLUCID_CACHE_LIMIT")
     return min(_USUAL_LIMIT, shutil.disk_usage(_there(cache_root())).total // 10)
 
 
@@ -178,11 +178,11 @@ def make_room(needed: int, what: str, keep: Collection[Path] = ()) -> None:
     """
     most = limit()
     here = entries()
-    kept = sum(entry.size for entry in here if entry.path in keep)
-    if needed + kept > most:
+    in_use = sum(entry.size for entry in here if entry.path in keep)
+    if needed + in_use > most:
         raise DataError(
-            f"{what} need {format_size(needed + kept)}, and the cache is limited to {format_size(most)}. Raise "
-            f"the limit, for example with PELLUCID_CACHE_LIMIT={-(-(needed + kept) // 10**9) + 1}GB, or choose a "
+            f"{what} need {format_size(needed + in_use)}, and the cache is limited to {format_size(most)}. Raise "
+            f"the limit, for example with PELLUCID_CACHE_LIMIT={-(-(needed + in_use) // 10**9) + 1}GB, or choose a "
             f"smaller size."
         )
     total = sum(entry.size for entry in here if KINDS[entry.kind].again)
@@ -205,9 +205,9 @@ def clear(kind: str | None = None) -> tuple[int, int]:
     Returns:
         How many files were removed, and how many bytes these had.
     """
-    wanted = [name for name in KINDS if KINDS[name].again] if kind is None else [_known(kind)]
-    gone = [entry for name in wanted for entry in entries(name) if _removed(entry.path)]
-    for name in wanted:
+    kinds = [name for name in KINDS if KINDS[name].again] if kind is None else [_known(kind)]
+    gone = [entry for name in kinds for entry in entries(name) if _removed(entry.path)]
+    for name in kinds:
         _sweep(cache_root() / name)
     return len(gone), sum(entry.size for entry in gone)
 
@@ -220,7 +220,7 @@ def _sweep(top: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(place: Path, *, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Holds the lock of a folder of the cache, that one process writes to at a time; a kill lets it go.
 
     Raises:
@@ -228,7 +228,7 @@ def locked(place: Path, *, wait: bool = True) -> Iterator[None]:
     """
     import filelock
 
-    with filelock.FileLock(place / ".lock", timeout=-1 if wait else 0):
+    with filelock.FileLock(path / ".lock", timeout=-1 if wait else 0):
         yield
 
 

@@ -193,11 +193,11 @@ def is_published(data: Dataset) -> bool:
 def _rows() -> Iterator[Description]:
     for name, entry in DATASETS.items():
         channels, height, width = entry.shape
-        found = entry.found()
+        on_disk = entry.found()
         if not entry.folder:
             where = "comes with scikit-learn"
-        elif found is not None:
-            where = str(found)
+        elif on_disk is not None:
+            where = str(on_disk)
         else:
             where = f"downloaded on first use ({entry.download} MB)"
         yield Description(

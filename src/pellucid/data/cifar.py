@@ -214,7 +214,7 @@ class _Bounded:
 
 def _read_archive(path: Path) -> dict[str, bytearray]:
     """The files of CIFAR that an archive holds, by their names without folders."""
-    wanted = {file: kind for kind in _KINDS.values() for file in kind.train + kind.test}
+    kind_of_file = {file: kind for kind in _KINDS.values() for file in kind.train + kind.test}
     contents: dict[str, bytearray] = {}
     with read_errors(path), gzip.open(path, "rb") if is_gzip(path) else path.open("rb") as stream:
         bounded = _Bounded(stream, path)  # pyrefly: ignore
@@ -224,11 +224,11 @@ def _read_archive(path: Path) -> dict[str, bytearray]:
                 for number, member in enumerate(archive):
                     _check_member(path, member, number)
                     file = PurePosixPath(member.name).name
-                    if not member.isfile() or file not in wanted:
+                    if not member.isfile() or file not in kind_of_file:
                         continue
                     if file in contents:
                         raise FormatError(f"{path} holds {file} twice; a binary archive of CIFAR has each file once.")
-                    _check_size(f"{path}: {file}", member.size, wanted[file])
+                    _check_size(f"{path}: {file}", member.size, kind_of_file[file])
                     source = archive.extractfile(member)
                     assert source is not None
                     contents[file] = _read_at_most(source, member.size)

@@ -38,36 +38,36 @@ _NEEDED = ("path", "image", "label")
 
 
 def choose(
-    names: Sequence[str], wanted: Sequence[str], given: Mapping[str, str] | None, where: object
+    names: Sequence[str], required: Sequence[str], assigned: Mapping[str, str] | None, where: object
 ) -> dict[str, str]:
     """The column of each role, of those that are there.
 
     Args:
         names: the table's columns.
-        wanted: the roles that this table may have.
-        given: the columns that the user named, {role: column}.
+        required: the roles that this table may have.
+        assigned: the columns that the user named, {role: column}.
         where: the table, for errors.
 
     Raises:
         UsageError: a role or a column that the user named is not there.
         FormatError: a column that is needed cannot be found by its name.
     """
-    given = given or {}
+    assigned = assigned or {}
     shown = ", ".join(f"'{on_one_line(name)}'" for name in names[:30])
-    for role, name in given.items():
-        if role not in wanted:
-            raise UsageError(f"'{role}' is no column of such a table; known are {', '.join(wanted)}.")
+    for role, name in assigned.items():
+        if role not in required:
+            raise UsageError(f"'{role}' is no column of such a table; known are {', '.join(required)}.")
         if name not in names:
             raise UsageError(f"{where} has no column '{name}'; it has {shown}.")
-    found = dict(given)
+    columns = dict(assigned)
     lower = {name.strip().lower(): name for name in reversed(names)}
-    for role in wanted:
-        free = [lower[known] for known in ROLES[role] if known in lower and lower[known] not in found.values()]
-        if role not in found and free:
-            found[role] = free[0]
-        elif role not in found and role in _NEEDED:
+    for role in required:
+        free = [lower[known] for known in ROLES[role] if known in lower and lower[known] not in columns.values()]
+        if role not in columns and free:
+            columns[role] = free[0]
+        elif role not in columns and role in _NEEDED:
             raise FormatError(
                 f"{where} has no column that is named as the {role} of each picture; it has {shown}. Say which one it "
                 f"is: columns={{'{role}': NAME}} in Python, or ?{role}=NAME behind the path."
             )
-    return found
+    return columns

@@ -73,10 +73,10 @@ def stored(
         StorageError: the cache cannot be written to.
     """
     for attempt in range(_TRIES):
-        place = atomic.make_folder(cache.folder("decoded") / _name(how))
-        with atomic.storage_errors(place), cache.locked(place):
-            _sweep(place)
-            segments = _complete(place, digests, how, make, progress)
+        folder = atomic.make_folder(cache.folder("decoded") / _name(how))
+        with atomic.storage_errors(folder), cache.locked(folder):
+            _sweep(folder)
+            segments = _complete(folder, digests, how, make, progress)
         rows, needed = _rows(segments, digests)
         try:
             parts, starts = [], np.zeros(len(segments), dtype=np.int64)
@@ -87,7 +87,7 @@ def stored(
             # Another process made room between our looking and our mapping. Once is bad luck.
             if attempt == _TRIES - 1:
                 raise StorageError(
-                    f"Other programs remove decoded pictures from {place} as fast as this one writes them. Raise "
+                    f"Other programs remove decoded pictures from {folder} as fast as this one writes them. Raise "
                     f"PELLUCID_CACHE_LIMIT, or run one after the other."
                 ) from None
             continue
@@ -105,18 +105,18 @@ def _name(how: Preprocessing) -> str:
     return f"{'x'.join(map(str, how.shape))}-{how.fit}-{VERSION}"
 
 
-def _sweep(place: Path) -> None:
+def _sweep(folder: Path) -> None:
     """Removes what killed programs left half-written; we hold the lock, so nobody is writing."""
-    for part in place.glob(".*.part"):
+    for part in folder.glob(".*.part"):
         with contextlib.suppress(OSError):
             part.unlink()
 
 
 def _complete(
-    place: Path, digests: np.ndarray, how: Preprocessing, make: Make, progress: Progress | None
+    folder: Path, digests: np.ndarray, how: Preprocessing, make: Make, progress: Progress | None
 ) -> list[_Segment]:
     """The segments of the folder, after what they lack of these contents was added. The lock is held."""
-    segments = list(_segments(place, how))
+    segments = list(_segments(folder, how))
     rows, needed = _rows(segments, digests)
     # Each content once, in the order of the pictures: neighbours in the set are neighbours in the file.
     first = np.unique(digests, return_index=True)[1]
@@ -129,41 +129,41 @@ def _complete(
     cache.make_room(len(missing) * (size + 32), what, keep)
     step = max(1, min(_SEGMENT_ROWS, _SEGMENT_BYTES // size))
     chunks = [missing[start : start + step] for start in range(0, len(missing), step)]
-    made = (one for chunk in chunks for one in _write(place, chunk, digests, how, make))
+    made = (one for chunk in chunks for one in _write(folder, chunk, digests, how, make))
     for _ in watched(made, len(missing), "Decoding pictures", progress):
         pass
-    return list(_segments(place, how))
+    return list(_segments(folder, how))
 
 
 class _NothingMadeError(Exception):
     """Not one picture of a segment could be decoded, so there is nothing to keep."""
 
 
-def _write(place: Path, chunk: np.ndarray, digests: np.ndarray, how: Preprocessing, make: Make) -> Iterator[int]:
+def _write(folder: Path, chunk: np.ndarray, digests: np.ndarray, how: Preprocessing, make: Make) -> Iterator[int]:
     """Writes one segment; yields after each picture."""
     shape = (len(chunk), *how.shape)
-    kept = digests[chunk].copy()
-    path = place / f"{uuid.uuid4().hex}.pixels"
+    digests_written = digests[chunk].copy()
+    path = folder / f"{uuid.uuid4().hex}.pixels"
     with contextlib.suppress(_NothingMadeError), atomic.replacing(path) as temporary:
         with temporary.open("wb") as stream:
             stream.truncate(_start(len(chunk)) + math.prod(shape))
         pixels = np.memmap(temporary, dtype=np.uint8, mode="r+", offset=_start(len(chunk)), shape=shape)
-        yield from _fill(pixels, kept, chunk, make)
-        if not kept.any():
+        yield from _fill(pixels, digests_written, chunk, make)
+        if not digests_written.any():
             raise _NothingMadeError
         pixels.flush()
         del pixels  # Windows renames no file that is mapped
         with temporary.open("r+b") as stream:
-            stream.write(_MAGIC + np.array(shape, dtype="<i8").tobytes() + kept.tobytes())
+            stream.write(_MAGIC + np.array(shape, dtype="<i8").tobytes() + digests_written.tobytes())
 
 
-def _fill(pixels: np.ndarray, kept: np.ndarray, chunk: np.ndarray, make: Make) -> Iterator[int]:
+def _fill(pixels: np.ndarray, digests: np.ndarray, chunk: np.ndarray, make: Make) -> Iterator[int]:
     """Makes the pictures of a segment, and strikes out the hashes of those that cannot be made."""
 
     def put(row: int) -> int:
         picture = make(int(chunk[row]))
         if picture is None:
-            kept[row] = b""
+            digests[row] = b""
         else:
             pixels[row] = picture
         return row
@@ -181,9 +181,9 @@ def _start(n: int) -> int:
     return -(-(len(_MAGIC) + 32 + 32 * n) // 4096) * 4096
 
 
-def _segments(place: Path, how: Preprocessing) -> Iterator[_Segment]:
+def _segments(folder: Path, how: Preprocessing) -> Iterator[_Segment]:
     """The whole segments of a folder; a file that is not one is removed."""
-    for path in sorted(place.glob("*.pixels")):
+    for path in sorted(folder.glob("*.pixels")):
         try:
             with path.open("rb") as stream:
                 head = stream.read(len(_MAGIC) + 32)
@@ -205,10 +205,10 @@ def _rows(segments: Sequence[_Segment], digests: np.ndarray) -> tuple[np.ndarray
     rows = np.full(len(digests), -1, dtype=np.int64)
     if not segments:
         return rows, []
-    held = np.concatenate([segment.digests for segment in segments])
-    order = np.argsort(held, kind="stable")
-    found = np.searchsorted(held, digests, sorter=order).clip(max=len(held) - 1)
-    hits = (held[order[found]] == digests) & (digests != b"")
-    rows[hits] = order[found[hits]]
+    stored_digests = np.concatenate([segment.digests for segment in segments])
+    order = np.argsort(stored_digests, kind="stable")
+    positions = np.searchsorted(stored_digests, digests, sorter=order).clip(max=len(stored_digests) - 1)
+    hits = (stored_digests[order[positions]] == digests) & (digests != b"")
+    rows[hits] = order[positions[hits]]
     ends = np.cumsum([len(segment.digests) for segment in segments])
     return rows, sorted(set(np.searchsorted(ends, rows[hits], side="right").tolist()))

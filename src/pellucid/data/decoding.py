@@ -205,12 +205,12 @@ def _limit() -> int:
     Raises:
         UsageError: the variable is no number.
     """
-    given = os.environ.get("PELLUCID_MOST_PIXELS")
-    if given is None:
+    setting = os.environ.get("PELLUCID_MOST_PIXELS")
+    if setting is None:
         return MOST_PIXELS
-    if not given.isdecimal() or int(given) == 0:
-        raise UsageError(f"PELLUCID_MOST_PIXELS is a whole number such as {MOST_PIXELS}; '{given}' was given.")
-    return int(given)
+    if not setting.isdecimal() or int(setting) == 0:
+        raise UsageError(f"PELLUCID_MOST_PIXELS is a whole number such as {MOST_PIXELS}; '{setting}' was given.")
+    return int(setting)
 
 
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}

@@ -19,8 +19,8 @@ def load(name: str = "digits") -> Dataset:
     """Reads the set: 1,437 training and 360 test pictures, uint8 (N, 1, 8, 8)."""
     from sklearn.datasets import load_digits
 
-    given, target = load_digits(return_X_y=True)
-    images = np.asarray(given, dtype=np.float64).reshape(-1, 8, 8)
+    images, target = load_digits(return_X_y=True)
+    images = np.asarray(images, dtype=np.float64).reshape(-1, 8, 8)
     pictures = np.rint(images * (255 / 16)).astype(np.uint8)[:, np.newaxis]
     whole = Split(
         "train",

@@ -114,30 +114,30 @@ def _fetch(remote: Remote, url: str, part: Path) -> None:
     Raises:
         _BrokenError: it is not complete and right.
     """
-    with _Display(remote.file, url) as told:
+    with _Display(remote.file, url) as display:
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(PAUSE * 2 ** (attempt - 1))
             resumed = part.stat().st_size if part.exists() else 0
             broken: _BrokenError | None = None
             try:
-                _receive(remote, url, part, told)
+                _receive(remote, url, part, display)
             except _BrokenError as error:
                 broken = error
-            found = _sum(part, remote)
-            if found == remote.md5:
+            digest = _sum(part, remote)
+            if digest == remote.md5:
                 return
             if broken is None:
                 # All that was promised came, and it is something else: it is of no use for the next try.
                 part.unlink()
                 broken = _BrokenError(
-                    f"{_host(url)} sent other bytes than the published ones (MD5 {found})", again=resumed > 0
+                    f"{_host(url)} sent other bytes than the published ones (MD5 {digest})", again=resumed > 0
                 )
             if not broken.again or attempt == TRIES - 1:
                 raise broken
 
 
-def _receive(remote: Remote, url: str, part: Path, told: Told) -> None:
+def _receive(remote: Remote, url: str, part: Path, display: Told) -> None:
     """Appends what the server sends from where the partial file ends.
 
     Raises:
@@ -165,7 +165,7 @@ def _receive(remote: Remote, url: str, part: Path, told: Told) -> None:
         total = have + int(length) if length.isdecimal() else None
         with atomic.storage_errors(part), part.open("ab") as stream:
             stream.truncate(have)
-            _copy(response, stream.write, have, total, remote, url, told)
+            _copy(response, stream.write, have, total, remote, url, display)
 
 
 def _continues(response: http.client.HTTPResponse, have: int) -> bool:
@@ -181,7 +181,7 @@ def _copy(
     total: int | None,
     remote: Remote,
     url: str,
-    told: Told,
+    display: Told,
 ) -> None:
     while True:
         try:
@@ -194,7 +194,7 @@ def _copy(
         if have > remote.most_bytes:
             raise _BrokenError(f"{_host(url)} sent more than {remote.most_bytes:,} bytes", again=False)
         write(piece)
-        told(have, total)
+        display(have, total)
     if total is not None and have < total:
         raise _BrokenError(f"{_host(url)} broke off after {have:,} of {total:,} bytes", again=True)
 
@@ -207,12 +207,12 @@ def _sum(part: Path, remote: Remote) -> str:
     """The MD5 of the file, or of what it unpacks to; a word for what cannot be unpacked."""
     if not part.exists() or part.stat().st_size == 0:
         return "of nothing"
-    digest, seen = hashlib.md5(usedforsecurity=False), 0
+    digest, total = hashlib.md5(usedforsecurity=False), 0
     try:
         with gzip.open(part, "rb") if remote.of_unpacked else part.open("rb") as stream:
             while piece := stream.read(_PIECE):
-                seen += len(piece)
-                if seen > remote.most_bytes:
+                total += len(piece)
+                if total > remote.most_bytes:
                     return "of too many bytes"
                 digest.update(piece)
     except (gzip.BadGzipFile, zlib.error, EOFError):

@@ -42,17 +42,17 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool 
         MissingDataError: there are no pictures.
         DataError: there is only one class; or a link leads out of the folder, to nothing or in a circle.
     """
-    found = walk(path)
+    walked = walk(path)
     named = [
-        Picture(found.relative(file), file, split, label)
-        for split, classes in found.pictures.items()
-        for label, held in classes.items()
-        for file in held
+        Picture(walked.relative(file), file, split, label)
+        for split, classes in walked.pictures.items()
+        for label, paths in classes.items()
+        for file in paths
     ]
     named.sort(key=lambda picture: picture.identity)
     checked = check(named) if opened else Checked(named, [], [])
     if not checked.readable:
-        raise MissingDataError(_nothing(path, found, [reason for _, _, reason in checked.unreadable]))
+        raise MissingDataError(_nothing(path, walked, [reason for _, _, reason in checked.unreadable]))
     classes = tuple(sorted({picture.label for picture in checked.readable}))
     if len(classes) == 1:
         raise DataError(
@@ -66,8 +66,8 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool 
         classes,
         root=path,
         description=f"Pictures of the folder {on_one_line(name)}, one folder per class.",
-        notes=_notes(found, checked, classes),
-        has_splits=found.has_splits,
+        notes=_notes(walked, checked, classes),
+        has_splits=walked.has_splits,
         test_fraction=test_fraction,
         seed=seed,
         look_for_copies=opened,
@@ -75,33 +75,35 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool 
     )
 
 
-def _notes(found: Found, checked: Checked, classes: tuple[str, ...]) -> list[str]:
+def _notes(walked: Found, checked: Checked, classes: tuple[str, ...]) -> list[str]:
     notes = checked.notes()
     notes += [
         f"the folder '{on_one_line(label)}' was read as a class, as there is no 'train' beside it"
-        for label in found.split_like
+        for label in walked.split_like
     ]
-    if found.unnameable:
-        notes.append(f"{files(len(found.unnameable))} left out, as the name is not Unicode: {listed(found.unnameable)}")
-    if found.astray:
-        notes.append(f"{files(len(found.astray))} outside the class folders left out: {listed(found.astray)}")
-    if found.foreign:
-        notes.append(f"{files(len(found.foreign))} not named as {READABLE} left out: {listed(found.foreign)}")
-    empty = sorted({label for labels in found.pictures.values() for label in labels} - set(classes))
+    if walked.unnameable:
+        notes.append(
+            f"{files(len(walked.unnameable))} left out, as the name is not Unicode: {listed(walked.unnameable)}"
+        )
+    if walked.astray:
+        notes.append(f"{files(len(walked.astray))} outside the class folders left out: {listed(walked.astray)}")
+    if walked.foreign:
+        notes.append(f"{files(len(walked.foreign))} not named as {READABLE} left out: {listed(walked.foreign)}")
+    empty = sorted({label for labels in walked.pictures.values() for label in labels} - set(classes))
     if empty:
         notes.append(f"{len(empty)} class folder{'s' * (len(empty) > 1)} without a picture left out: {listed(empty)}")
-    if found.hidden:
-        kinds = sorted({name.rsplit("/", 1)[-1] for name in found.hidden})
-        count = len(found.hidden)
+    if walked.hidden:
+        kinds = sorted({name.rsplit("/", 1)[-1] for name in walked.hidden})
+        count = len(walked.hidden)
         notes.append(f"{count:,} hidden or system file{'s' * (count > 1)} ignored: {listed(kinds)}")
     return notes + checked.format_notes()
 
 
-def _nothing(root: Path, found: Found, unreadable: list[str]) -> str:
+def _nothing(root: Path, walked: Found, unreadable: list[str]) -> str:
     """Why there is no picture at all."""
     if unreadable:
         return f"{root} has no picture that can be read, of {files(len(unreadable))}. The first: {unreadable[0]}"
-    loose = sum(Path(name).suffix.lower() in SUFFIXES for name in found.astray)
+    loose = sum(Path(name).suffix.lower() in SUFFIXES for name in walked.astray)
     if loose:
         return (
             f"{root} has {loose:,} picture{'s' * (loose > 1)}, but no class folders. Make one folder per class in it, "

@@ -89,15 +89,15 @@ class Checked:
 
     def format_notes(self) -> list[str]:
         """Names what is of an unexpected format: often a web page's placeholder, and no picture of its class."""
-        found = []
+        notes = []
         if self.misnamed:
-            found.append(f"{files(len(self.misnamed))} of another format than the name says: {listed(self.misnamed)}")
+            notes.append(f"{files(len(self.misnamed))} of another format than the name says: {listed(self.misnamed)}")
         if self.strangers:
-            found.append(
+            notes.append(
                 f"{files(len(self.strangers))} of another format than the others ({self.usual}), kept; have a look "
                 f"whether it belongs there: {listed(self.strangers)}"
             )
-        return found
+        return notes
 
 
 def unreadable_notes(unreadable: Sequence[LeftOut]) -> list[str]:
@@ -121,14 +121,14 @@ def check(pictures: Sequence[Picture]) -> Checked:
     with ThreadPoolExecutor(max_workers=threads()) as pool:
         looks = list(watched(pool.map(look, pictures), len(pictures), "Looking at the pictures"))
     readable, unreadable, misnamed, formats = [], [], [], []
-    for picture, seen in zip(pictures, looks, strict=True):
-        if isinstance(seen, DataError):
-            unreadable.append((picture.split, picture.identity, str(seen)))
+    for picture, statistics in zip(pictures, looks, strict=True):
+        if isinstance(statistics, DataError):
+            unreadable.append((picture.split, picture.identity, str(statistics)))
             continue
         readable.append(picture)
-        formats.append(seen)
-        if seen != SUFFIXES.get(picture.path.suffix.lower(), seen):
-            misnamed.append(f"{picture.identity} (is {seen})")
+        formats.append(statistics)
+        if statistics != SUFFIXES.get(picture.path.suffix.lower(), statistics):
+            misnamed.append(f"{picture.identity} (is {statistics})")
     usual = max(set(formats), key=formats.count, default="")
     strangers = [one.identity for one, kind in zip(readable, formats, strict=True) if kind != usual]
     few = len(strangers) <= _FEW * len(readable)
@@ -168,18 +168,20 @@ def as_dataset(
     groups = _joined(pictures, copies)
     splits = {}
     for split in SPLITS:
-        mine = [i for i, picture in enumerate(pictures) if picture.split == split]
-        if mine:
-            splits[split] = _split(split, [pictures[i] for i in mine], classes, root, name, [groups[i] for i in mine])
-    said = [*notes, *_copies_note(copies)]
+        in_split = [i for i, picture in enumerate(pictures) if picture.split == split]
+        if in_split:
+            splits[split] = _split(
+                split, [pictures[i] for i in in_split], classes, root, name, [groups[i] for i in in_split]
+            )
+    all_notes = [*notes, *_copies_note(copies)]
     if not has_splits and test_fraction:
         try:
             splits["train"], splits["test"], note = carve_test(splits["train"], test_fraction, seed)
-            said.append(note)
+            all_notes.append(note)
         except DataError:
-            said.append("no test split was given, and there are too few pictures to set any apart")
-    said += lacking(splits)
-    return Dataset(name, splits, description, tuple(said), tuple(left_out))
+            all_notes.append("no test split was given, and there are too few pictures to set any apart")
+    all_notes += lacking(splits)
+    return Dataset(name, splits, description, tuple(all_notes), tuple(left_out))
 
 
 def _split(
@@ -198,10 +200,10 @@ def _split(
 
 
 def _paths(pictures: Sequence[Picture]) -> tuple[Path, ...] | Members:
-    held = [picture.path for picture in pictures]
-    members = [path for path in held if isinstance(path, Member)]
+    paths = [picture.path for picture in pictures]
+    members = [path for path in paths if isinstance(path, Member)]
     if not members:
-        return tuple(path for path in held if isinstance(path, Path))
+        return tuple(path for path in paths if isinstance(path, Path))
     shards = {id(member.shard): member.shard for member in members}
     number = {key: i for i, key in enumerate(shards)}
     return Members(
@@ -272,8 +274,8 @@ def ordered_classes(labels: Sequence[str], path: Path) -> tuple[str, ...]:
     Raises:
         DataError: there is only one.
     """
-    found = set(labels)
-    classes = sorted(found, key=int) if all(one.isdecimal() for one in found) else sorted(found)
+    names = set(labels)
+    classes = sorted(names, key=int) if all(one.isdecimal() for one in names) else sorted(names)
     if len(classes) == 1:
         raise DataError(
             f"{path} has pictures of one class only, '{on_one_line(classes[0])}'; a classifier needs two or more."
@@ -281,17 +283,17 @@ def ordered_classes(labels: Sequence[str], path: Path) -> tuple[str, ...]:
     return tuple(classes)
 
 
-def named_split(given: str, where: str) -> str:
+def named_split(name: str, where: str) -> str:
     """The split that a name means: `val` is `validation`.
 
     Raises:
         FormatError: it means none.
     """
-    if given.strip().lower() not in SPLIT_NAMES:
+    if name.strip().lower() not in SPLIT_NAMES:
         raise FormatError(
-            f"{where} has the split '{on_one_line(given)}'; expected is train, validation (or val) or test."
+            f"{where} has the split '{on_one_line(name)}'; expected is train, validation (or val) or test."
         )
-    return SPLIT_NAMES[given.strip().lower()]
+    return SPLIT_NAMES[name.strip().lower()]
 
 
 def files(n: int) -> str:

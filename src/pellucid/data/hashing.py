@@ -50,30 +50,30 @@ def _of_files(paths: Sequence[Path], progress: Progress | None) -> np.ndarray:
     # Letters in common, cut at a folder: unlike `commonpath` it bears files on several drives.
     top = os.path.dirname(os.path.commonprefix(names)) if names else ""  # noqa: PTH120, RUF071 (as above, and wanted)
     known = _recalled(top)
-    found = np.zeros(len(paths), dtype="S32")
+    hashes = np.zeros(len(paths), dtype="S32")
     states: list[tuple[int, int]] = []
     unknown: list[int] = []
     for index, name in enumerate(names):
         states.append(_state(name))
         before = known.get(name[len(top) :])
         if before is not None and before[0] == states[index]:
-            found[index] = before[1]
+            hashes[index] = before[1]
         elif states[index] != _NO_FILE:
             unknown.append(index)
 
     def look(index: int) -> None:
         with contextlib.suppress(OSError), open(names[index], "rb") as stream:  # noqa: PTH123 (as above)
-            found[index] = hashlib.file_digest(stream, "sha256").digest()
+            hashes[index] = hashlib.file_digest(stream, "sha256").digest()
 
     with ThreadPoolExecutor(max_workers=threads()) as pool:
         for _ in watched(pool.map(look, unknown), len(unknown), "Looking at the files", progress):
             pass
     if unknown:
         now = time.time_ns()
-        settled = [i for i in range(len(paths)) if found[i] and now - states[i][1] > _SETTLED * 1e9]
-        news = {names[i][len(top) :]: (states[i], bytes(found[i])) for i in settled}
+        settled = [i for i in range(len(paths)) if hashes[i] and now - states[i][1] > _SETTLED * 1e9]
+        news = {names[i][len(top) :]: (states[i], bytes(hashes[i])) for i in settled}
         _remember_files(top, known | news)
-    return found
+    return hashes
 
 
 def threads() -> int:

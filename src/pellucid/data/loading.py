@@ -84,7 +84,7 @@ def load(
     return folder.read(path, test_fraction=test_fraction, seed=seed)
 
 
-def _columns(path: Path, given: Mapping[str, str] | None) -> tuple[Path, dict[str, str]]:
+def _columns(path: Path, assigned: Mapping[str, str] | None) -> tuple[Path, dict[str, str]]:
     """`scans.csv?label=finding&groups=patient` as the path and the columns that it names."""
     name, _, query = path.name.partition("?")
     columns = {}
@@ -95,7 +95,7 @@ def _columns(path: Path, given: Mapping[str, str] | None) -> tuple[Path, dict[st
                 f"Behind the ? stand columns, as in {name}?label=finding&groups=patient; given: '{query}'."
             )
         columns[role] = column
-    return path.with_name(name), columns | dict(given or {})
+    return path.with_name(name), columns | dict(assigned or {})
 
 
 def _looks_like_a_path(source: str) -> bool:

@@ -10,9 +10,9 @@ __all__ = ["cache_root", "data_root"]
 
 def data_root() -> Path:
     """The folder that named sets are looked for in, and downloaded to: `$PELLUCID_DATA`, or the platform's own."""
-    given = os.environ.get("PELLUCID_DATA")
-    if given:
-        return Path(given).expanduser()
+    setting = os.environ.get("PELLUCID_DATA")
+    if setting:
+        return Path(setting).expanduser()
     import platformdirs
 
     return Path(platformdirs.user_data_dir("pellucid", appauthor=False))
@@ -20,9 +20,9 @@ def data_root() -> Path:
 
 def cache_root() -> Path:
     """The folder for what can be made again (decoded pictures, features): `$PELLUCID_CACHE`, or the platform's own."""
-    given = os.environ.get("PELLUCID_CACHE")
-    if given:
-        return Path(given).expanduser()
+    setting = os.environ.get("PELLUCID_CACHE")
+    if setting:
+        return Path(setting).expanduser()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("pellucid", appauthor=False))

@@ -63,41 +63,41 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
     """
     table = _from_parquet(path) if path.suffix.lower() == ".parquet" else _from_csv(path)
     role = choose(table.names, COLUMNS, columns, path)
-    place = {name: table.names.index(column) for name, column in role.items()}
+    column_index = {name: table.names.index(column) for name, column in role.items()}
     pictures: dict[str, Picture] = {}
     unlabelled, twice = [], []
     for number, row in enumerate(table.rows):
         where = f"{path}, {table.where(number)},"
-        given, label = row[place["path"]].strip(), row[place["label"]].strip()
-        if not given or "\0" in given:
+        path_text, label = row[column_index["path"]].strip(), row[column_index["label"]].strip()
+        if not path_text or "\0" in path_text:
             raise FormatError(f"{where} has no path. Remove the line, or fill it in.")
         if not label:
-            unlabelled.append(given)
+            unlabelled.append(path_text)
             continue
-        split = named_split(row[place["split"]], where) if "split" in place else "train"
-        group = row[place["groups"]].strip() if "groups" in place else ""
-        identity = Path(given).as_posix()
-        one = Picture(identity, path.parent / given, split, label, group)
+        split = named_split(row[column_index["split"]], where) if "split" in column_index else "train"
+        group = row[column_index["groups"]].strip() if "groups" in column_index else ""
+        identity = Path(path_text).as_posix()
+        one = Picture(identity, path.parent / path_text, split, label, group)
         if pictures.setdefault(identity, one) != one:
             before = pictures[identity]
             what = ("class", before.label, label) if before.label != label else ("split", before.split, split)
             if what[1] == what[2]:
                 what = ("group", before.group, group)
             raise FormatError(
-                f"{where} names '{on_one_line(given)}' again, with the {what[0]} '{on_one_line(what[2])}' and not "
+                f"{where} names '{on_one_line(path_text)}' again, with the {what[0]} '{on_one_line(what[2])}' and not "
                 f"'{on_one_line(what[1])}' as before. Keep one of them."
             )
         if pictures[identity] is not one:
-            twice.append(given)
+            twice.append(path_text)
     checked = check(list(pictures.values()))
     notes = checked.notes()
     if unlabelled:
         notes.append(f"{files(len(unlabelled))} without a label left out: {listed(unlabelled)}")
     if twice:
         notes.append(f"{files(len(twice))} named twice, and taken once: {listed(twice)}")
-    said = ", ".join(f"{name} from '{column}'" for name, column in role.items() if name != column)
-    if said and columns is None:
-        notes.append(f"columns: {said}")
+    roles = ", ".join(f"{name} from '{column}'" for name, column in role.items() if name != column)
+    if roles and columns is None:
+        notes.append(f"columns: {roles}")
     if not checked.readable:
         first = f" The first: {checked.unreadable[0][2]}" if checked.unreadable else ""
         raise MissingDataError(f"{path} has no picture that can be read, of {files(len(pictures))}.{first}")
@@ -108,7 +108,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
         root=path.parent,
         description=f"Pictures of the table {on_one_line(path.name)}.",
         notes=notes + checked.format_notes(),
-        has_splits="split" in place,
+        has_splits="split" in column_index,
         test_fraction=test_fraction,
         seed=seed,
         left_out=checked.unreadable,
@@ -129,10 +129,10 @@ def _from_csv(path: Path) -> _Table:
     except csv.Error as error:
         raise FormatError(f"{path} is no table that can be read: {error}.") from error
     # Empty lines are usual at the end; `first` counts lines for people, from 1, behind the names.
-    kept = [row for row in rows if row]
-    if not kept:
+    filled = [row for row in rows if row]
+    if not filled:
         raise FormatError(f"{path} is empty. Its first line names the columns, for example path,label.")
-    table = _Table([name.strip() for name in kept[0]], kept[1:], 2, "row")
+    table = _Table([name.strip() for name in filled[0]], filled[1:], 2, "row")
     _check_names(table.names, path)
     for number, row in enumerate(table.rows):
         if len(row) != len(table.names):
@@ -149,16 +149,16 @@ def _from_parquet(path: Path) -> _Table:
 
     try:
         with read_errors(path):
-            found = pq.read_table(path)
+            table = pq.read_table(path)
     except (pa.ArrowException, ValueError) as error:
         raise FormatError(f"{path} is no whole Parquet file ({str(error).splitlines()[0]}). Copy it again.") from error
     plain = [
         name
-        for name, kind in zip(found.column_names, found.schema.types, strict=True)
+        for name, kind in zip(table.column_names, table.schema.types, strict=True)
         if not pa.types.is_nested(kind) and not pa.types.is_binary(kind)
     ]
     _check_names(plain, path)
-    values = [["" if one is None else str(one) for one in found.column(name).to_pylist()] for name in plain]
+    values = [["" if one is None else str(one) for one in table.column(name).to_pylist()] for name in plain]
     return _Table(plain, [list(row) for row in zip(*values, strict=True)], 1, "row")
 
 

@@ -230,6 +230,6 @@ def _read_pair(pair: _Pair, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
             f"{pair.files['labels']} has a label out of range: {wrong}; labels are numbered from 0 to at most "
             f"{_MOST_CLASSES - 1:,}."
         )
-    array, found = as_pictures(images)
-    notes += [f"{pair.files['images'].name}: {note}" for note in found]
+    array, array_notes = as_pictures(images)
+    notes += [f"{pair.files['images'].name}: {note}" for note in array_notes]
     return array, labels.astype(np.int64)

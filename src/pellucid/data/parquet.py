@@ -77,14 +77,14 @@ class ParquetShard:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
-    def read(self, place: int) -> bytes:
-        group = int(np.searchsorted(self.starts, place, side="right")) - 1
-        content = _ROW_GROUPS.get(self, group)[place - int(self.starts[group])].as_py()
+    def read(self, row: int) -> bytes:
+        group = int(np.searchsorted(self.starts, row, side="right")) - 1
+        content = _ROW_GROUPS.get(self, group)[row - int(self.starts[group])].as_py()
         assert content is not None, "it was looked at before"
         return content
 
-    def name(self, place: int) -> str:
-        return self.names[place] if self.names else str(place)
+    def name(self, row: int) -> str:
+        return self.names[row] if self.names else str(row)
 
     def load(self, group: int) -> Any:
         """The bytes of one row group's pictures, an Arrow array."""
@@ -92,8 +92,8 @@ class ParquetShard:
 
         with _parquet_errors(self.path), pq.ParquetFile(self.path) as file:
             name = f"{self.column}.bytes" if self.nested else self.column
-            found = file.read_row_group(group, columns=[name], use_threads=False).column(0).combine_chunks()
-        return found.field("bytes") if self.nested else found
+            column = file.read_row_group(group, columns=[name], use_threads=False).column(0).combine_chunks()
+        return column.field("bytes") if self.nested else column
 
     def contents(self) -> Iterator[bytes | None]:
         """All pictures, in their order; None for a row that has none."""
@@ -125,14 +125,14 @@ def _picture_columns(schema: Any) -> dict[str, bool]:
     """The columns that hold bytes, and whether within a struct."""
     import pyarrow as pa
 
-    found = {}
+    columns = {}
     for column in schema:
         if pa.types.is_struct(column.type):
             if column.type.get_field_index("bytes") >= 0:
-                found[column.name] = True
+                columns[column.name] = True
         elif pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-            found[column.name] = False
-    return found
+            columns[column.name] = False
+    return columns
 
 
 def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapping[str, str] | None = None) -> Dataset:
@@ -149,10 +149,10 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
         MissingDataError: no picture can be read, or a numbered shard is not there.
         DataError: there is only one class.
     """
-    found = find(path, ".parquet")
+    shards = find(path, ".parquet")
     top = path if path.is_dir() else path.parent
-    tables = {split: [_Table(one, columns) for one in paths] for split, paths in found.splits.items()}
-    every = [table for held in tables.values() for table in held]
+    tables = {split: [_Table(one, columns) for one in paths] for split, paths in shards.splits.items()}
+    every = [table for split_tables in tables.values() for table in split_tables]
     for table in every[1:]:
         if (table.role, table.names) != (every[0].role, every[0].names):
             raise FormatError(f"{table.path} has other columns or classes than {every[0].path}. Keep one kind.")
@@ -162,18 +162,18 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
     unlabelled: list[str] = []
     unreadable: list[LeftOut] = []
     for (split, table), why in zip(
-        [(split, table) for split, held in tables.items() for table in held], reasons, strict=True
+        [(split, table) for split, split_tables in tables.items() for table in split_tables], reasons, strict=True
     ):
         labels, groups, prefix = table.labels(), table.groups(), table.path.relative_to(top).as_posix()
-        for place, label in enumerate(labels):
-            identity = table.shard.names[place] if unique else f"{prefix}/{place}"
-            if place in why:
-                unreadable.append((split, identity, why[place]))
+        for row, label in enumerate(labels):
+            identity = table.shard.names[row] if unique else f"{prefix}/{row}"
+            if row in why:
+                unreadable.append((split, identity, why[row]))
             if label is None:
                 unlabelled.append(identity)
-            elif place not in why:
-                pictures.append(Picture(identity, Member(table.shard, place), split, label, groups[place]))
-    notes = [*found.notes, *unreadable_notes(unreadable)]
+            elif row not in why:
+                pictures.append(Picture(identity, Member(table.shard, row), split, label, groups[row]))
+    notes = [*shards.notes, *unreadable_notes(unreadable)]
     if unlabelled:
         notes.append(f"{files(len(unlabelled))} without a label left out: {listed(unlabelled)}")
     if not pictures:
@@ -186,7 +186,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
         root=top,
         description=f"Pictures within Parquet ({files(len(every))}).",
         notes=notes,
-        has_splits=found.has_splits,
+        has_splits=shards.has_splits,
         test_fraction=test_fraction,
         seed=seed,
         left_out=unreadable,

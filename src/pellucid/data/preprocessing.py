@@ -201,15 +201,19 @@ def _prepare(
     *,
     keep_going: bool,
 ) -> tuple[Decoded, np.ndarray, dict[str, str]]:
-    held = pictures.pictures if isinstance(pictures, Split) else pictures
-    if not isinstance(held, PictureFiles):
-        _check(held)
-        if held.shape[1:] == preprocessing.shape:
-            return held if isinstance(held, MappedPictures) else np.ascontiguousarray(held), np.arange(len(held)), {}
-    work = _Work(held, preprocessing, keep_going=keep_going)
-    size, most = len(held) * math.prod(preprocessing.shape), _memory() if memory is None else memory
+    source = pictures.pictures if isinstance(pictures, Split) else pictures
+    if not isinstance(source, PictureFiles):
+        _check(source)
+        if source.shape[1:] == preprocessing.shape:
+            return (
+                source if isinstance(source, MappedPictures) else np.ascontiguousarray(source),
+                np.arange(len(source)),
+                {},
+            )
+    work = _Work(source, preprocessing, keep_going=keep_going)
+    size, most = len(source) * math.prod(preprocessing.shape), _memory() if memory is None else memory
     result = None
-    if size > most or (isinstance(held, PictureFiles) and size >= _WORTHWHILE):
+    if size > most or (isinstance(source, PictureFiles) and size >= _WORTHWHILE):
         try:
             result = work.from_the_store(progress)
         except (StorageError, DataError) as error:
@@ -220,16 +224,16 @@ def _prepare(
             result = result if size > most else result[:]
     if result is None:
         result = work.in_memory(progress)
-    names = pictures.ids if isinstance(pictures, Split) else held.paths if isinstance(held, PictureFiles) else ()
-    kept = np.array([i for i in range(len(held)) if i not in work.reasons], dtype=np.int64)
-    return result, kept, {str(names[i]): work.reasons[i] for i in sorted(work.reasons)}
+    names = pictures.ids if isinstance(pictures, Split) else source.paths if isinstance(source, PictureFiles) else ()
+    readable = np.array([i for i in range(len(source)) if i not in work.reasons], dtype=np.int64)
+    return result, readable, {str(names[i]): work.reasons[i] for i in sorted(work.reasons)}
 
 
 def _memory() -> int:
     from pellucid.records.quantities import parse_size
 
-    given = os.environ.get("PELLUCID_MEMORY")
-    return parse_size(given, "PELLUCID_MEMORY") if given else _USUAL_MEMORY
+    setting = os.environ.get("PELLUCID_MEMORY")
+    return parse_size(setting, "PELLUCID_MEMORY") if setting else _USUAL_MEMORY
 
 
 def _check(pictures: Decoded) -> None:
@@ -243,8 +247,8 @@ def _check(pictures: Decoded) -> None:
 class _Work:
     """Many pictures that are brought to a size, in memory or in the cache's store; `explanation` are of the others."""
 
-    def __init__(self, held: Decoded | PictureFiles, preprocessing: Preprocessing, *, keep_going: bool) -> None:
-        self.held = held
+    def __init__(self, source: Decoded | PictureFiles, preprocessing: Preprocessing, *, keep_going: bool) -> None:
+        self.held = source
         self.preprocessing = preprocessing
         self.keep_going = keep_going
         self.reasons: dict[int, str] = {}
@@ -355,9 +359,9 @@ def _resize(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     if preprocessing.fit == "crop":
         # The part of the picture that will be seen, in its own coordinates: nothing is resized only to be cut off.
         ratio = max(ratios)
-        seen = (target[0] / ratio, target[1] / ratio)
-        left, top = (image.width - seen[0]) / 2, (image.height - seen[1]) / 2
-        box = (max(left, 0), max(top, 0), min(left + seen[0], image.width), min(top + seen[1], image.height))
+        size = (target[0] / ratio, target[1] / ratio)
+        left, top = (image.width - size[0]) / 2, (image.height - size[1]) / 2
+        box = (max(left, 0), max(top, 0), min(left + size[0], image.width), min(top + size[1], image.height))
         return image.resize(target, bilinear, box=box, reducing_gap=None)
     ratio = min(ratios)
     # At least one pixel, however thin the picture is.

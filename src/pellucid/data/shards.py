@@ -70,11 +70,11 @@ def beneath(folder: Path, suffix: str) -> list[Path]:
     """
     with read_errors(folder):
         entries = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
-    found = [one for one in entries if one.name.lower().endswith(suffix) and one.is_file()]
+    shards = [one for one in entries if one.name.lower().endswith(suffix) and one.is_file()]
     for one in entries:
         if one.name.lower() in {*_FOLDERS, *SPLIT_NAMES} and one.is_dir() and not one.is_symlink():
-            found += beneath(one, suffix)
-    return found
+            shards += beneath(one, suffix)
+    return shards
 
 
 def _split(relative: Path) -> str | None:
@@ -113,33 +113,33 @@ def examine(
     Returns:
         For each shard, why the pictures that cannot be read cannot: {place: sentence}.
     """
-    found: list[dict[int, str] | None] = [_recalled(shard, count(shard)) for shard in shards]
-    todo = [i for i, one in enumerate(found) if one is None]
+    by_shard: list[dict[int, str] | None] = [_recalled(shard, count(shard)) for shard in shards]
+    todo = [i for i, one in enumerate(by_shard) if one is None]
 
     def look() -> Iterator[None]:
         for i in todo:
             digests, reasons = np.zeros(count(shards[i]), dtype="S32"), {}
-            for place, content in enumerate(contents(shards[i])):
+            for row, content in enumerate(contents(shards[i])):
                 if content is None:
-                    reasons[place] = f"{_named(shards[i], place)} has no content."
+                    reasons[row] = f"{_named(shards[i], row)} has no content."
                 else:
-                    digests[place] = hashlib.sha256(content).digest()
+                    digests[row] = hashlib.sha256(content).digest()
                     try:
-                        probe(content, name=_named(shards[i], place))
+                        probe(content, name=_named(shards[i], row))
                     except DataError as error:
-                        reasons[place] = str(error)
+                        reasons[row] = str(error)
                 yield
             shards[i].digests = digests
-            found[i] = reasons
+            by_shard[i] = reasons
             _keep(shards[i], reasons)
 
     for _ in watched(look(), sum(count(shards[i]) for i in todo), "Looking at the pictures"):
         pass
-    return [one or {} for one in found]
+    return [one or {} for one in by_shard]
 
 
-def _named(shard: Shard, place: int) -> str:
-    return f"{shard.path.name}/{shard.name(place)}"
+def _named(shard: Shard, row: int) -> str:
+    return f"{shard.path.name}/{shard.name(row)}"
 
 
 def _recalled(shard: Shard, count: int) -> dict[int, str] | None:

@@ -75,10 +75,10 @@ class _Record:
 @contextlib.contextmanager
 def alone(contents: np.ndarray) -> Iterator[None]:
     """Lets no other process record between `recalled` and `remember`, where the cache can be written to."""
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as locks:
         if contents.any():
             with contextlib.suppress(StorageError, OSError, NotImplementedError):
-                held.enter_context(cache.locked(cache.folder("splits")))
+                locks.enter_context(cache.locked(cache.folder("splits")))
         yield
 
 
@@ -96,15 +96,15 @@ def recalled(contents: np.ndarray, settings: str, name: str) -> tuple[np.ndarray
     pictures = _numbers(contents)
     alike: list[tuple[int, int, np.ndarray]] = []
     for _, record in _records(settings) if contents.any() else ():
-        found = np.flatnonzero(record.names == name.encode())
-        if len(found):
-            return record.sides(pictures), Stay(int(record.kept[found[0]]), int(record.entered[found[0]]))
+        matches = np.flatnonzero(record.names == name.encode())
+        if len(matches):
+            return record.sides(pictures), Stay(int(record.kept[matches[0]]), int(record.entered[matches[0]]))
         shared = int(np.isin(record.pictures, pictures).sum())
         if shared > (1 - _MOST_LOST) * len(record.pictures):
             alike.append((shared, int(record.made), record.sides(pictures)))
     sides = np.full(len(contents), UNKNOWN, dtype=np.int8)
-    for _, _, found in sorted(alike, key=lambda one: one[:2]):
-        sides = np.where(found == UNKNOWN, sides, found)
+    for _, _, matches in sorted(alike, key=lambda one: one[:2]):
+        sides = np.where(matches == UNKNOWN, sides, matches)
     return sides, None
 
 
@@ -124,14 +124,14 @@ def remember(contents: np.ndarray, settings: str, name: str, carved: np.ndarray,
     torn = np.bincount(which, carved) % np.bincount(which) != 0
     known = (contents != b"") & ~torn[which]
     first = first[known[first]]
-    kept, entered = (before == carved) & known, (before == REST) & carved & known
+    stayed, entered = (before == carved) & known, (before == REST) & carved & known
     if not len(first):
         return Stay()
     new = _Record(
         pictures[first],
         carved[first],
         np.array([name], dtype="S16"),
-        np.array([kept.sum()]),
+        np.array([stayed.sum()]),
         np.array([entered.sum()]),
         np.array(time.time_ns()),
     )
@@ -143,12 +143,12 @@ def remember(contents: np.ndarray, settings: str, name: str, carved: np.ndarray,
     }
     # Each once: where nothing can be locked, two processes may have replaced the same record.
     once = np.unique(several["names"], return_index=True)[1]
-    place = cache.cache_root() / "splits" / f"{_prefix(settings)}{name}.npz"
-    recorded = cache.write_arrays(place, **vars(new) | {key: values[once] for key, values in several.items()})
-    for path in [path for path, _ in replaced if recorded and path != place]:
+    new_path = cache.cache_root() / "splits" / f"{_prefix(settings)}{name}.npz"
+    recorded = cache.write_arrays(new_path, **vars(new) | {key: values[once] for key, values in several.items()})
+    for path in [path for path, _ in replaced if recorded and path != new_path]:
         with contextlib.suppress(OSError):
             path.unlink()
-    return Stay(int(kept.sum()), int(entered.sum()), recorded)
+    return Stay(int(stayed.sum()), int(entered.sum()), recorded)
 
 
 def _numbers(contents: np.ndarray) -> np.ndarray:

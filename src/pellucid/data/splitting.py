@@ -78,23 +78,23 @@ def carve(split: Split, fraction: float, seed: int, *, name: str, copies: bool =
     Raises:
         DataError: there are too few pictures for two parts.
     """
-    chosen, _ = _carved(split, fraction, seed, name=name, copies=copies)
-    return split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen), name=name)
+    carved, _ = _carved(split, fraction, seed, name=name, copies=copies)
+    return split.take(np.flatnonzero(~carved)), split.take(np.flatnonzero(carved), name=name)
 
 
 def carve_test(split: Split, fraction: float, seed: int) -> tuple[Split, Split, str]:
     """Carves a test split off all there is, as above: (train, test, what a person should know of it)."""
-    chosen, stay = _carved(split, fraction, seed, name="test", copies=True)
-    train, test = split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen), name="test")
+    carved, stay = _carved(split, fraction, seed, name="test", copies=True)
+    train, test = split.take(np.flatnonzero(~carved)), split.take(np.flatnonzero(carved), name="test")
     share = f"{len(test):,} pictures ({100 * fraction:g} % of each class)"
-    said = f"no test split was given: {share} were set apart by seed {seed}"
+    note = f"no test split was given: {share} were set apart by seed {seed}"
     if stay.kept:
-        said += f"; {stay.kept:,} of all {len(split):,} are on the side that they had before"
+        note += f"; {stay.kept:,} of all {len(split):,} are on the side that they had before"
     if stay.entered:
-        said += f"; of those set apart, {stay.entered:,} had been for training"
+        note += f"; of those set apart, {stay.entered:,} had been for training"
     if not stay.recorded:
-        said += f"; {cache_root()} cannot be written to, so some may change sides when others are added or removed"
-    return train, test, said
+        note += f"; {cache_root()} cannot be written to, so some may change sides when others are added or removed"
+    return train, test, note
 
 
 def _carved(split: Split, fraction: float, seed: int, *, name: str, copies: bool) -> tuple[np.ndarray, sides.Stay]:
@@ -107,20 +107,20 @@ def _carved(split: Split, fraction: float, seed: int, *, name: str, copies: bool
     known_as = _known_as(split, contents, groups)
     with sides.alone(contents):
         before, stay = sides.recalled(contents, settings, known_as)
-        held = before if groups is None else _united(before, groups)
+        sides_before = before if groups is None else _united(before, groups)
         if stay is None:
-            held = _released(held, labels)
+            sides_before = _released(sides_before, labels)
         if groups is not None:
-            chosen = _choose_groups(labels, groups, len(split.classes), fraction, keys, held)
+            carved_mask = _choose_groups(labels, groups, len(split.classes), fraction, keys, sides_before)
         else:
-            chosen = _choose(labels, len(split.classes), fraction, keys, held)
-        if not chosen.any() or chosen.all():
+            carved_mask = _choose(labels, len(split.classes), fraction, keys, sides_before)
+        if not carved_mask.any() or carved_mask.all():
             raise DataError(
                 f"The {split.name} split has {len(split):,} pictures, too few to carve a {name} split from it: some "
                 f"class needs at least two"
                 f"{'' if groups is None else ', of different groups and not copies of each other'}."
             )
-        return chosen, stay or sides.remember(contents, settings, known_as, chosen, before)
+        return carved_mask, stay or sides.remember(contents, settings, known_as, carved_mask, before)
 
 
 def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
@@ -171,10 +171,12 @@ def _known_as(split: Split, contents: np.ndarray, groups: np.ndarray | None) -> 
     """A hash of all pictures with their classes and groups, in whatever order; empty for pictures in memory."""
     if not contents.any():
         return ""
-    held, together = contents.tolist(), (np.arange(len(split)) if groups is None else groups).tolist()
-    least = dict(sorted(zip(together, held, strict=True), reverse=True))
+    keys_of_pictures, together = contents.tolist(), (np.arange(len(split)) if groups is None else groups).tolist()
+    least = dict(sorted(zip(together, keys_of_pictures, strict=True), reverse=True))
     names = [split.classes[label].encode("utf-8", "surrogatepass") for label in split.known_labels()]
-    rows = sorted(repr((one, name, least[group])) for one, name, group in zip(held, names, together, strict=True))
+    rows = sorted(
+        repr((one, name, least[group])) for one, name, group in zip(keys_of_pictures, names, together, strict=True)
+    )
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
@@ -227,19 +229,21 @@ def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
     return low
 
 
-def _choose(labels: np.ndarray, classes: int, fraction: float, keys: np.ndarray, held: np.ndarray) -> np.ndarray:
+def _choose(
+    labels: np.ndarray, classes: int, fraction: float, keys: np.ndarray, sides_before: np.ndarray
+) -> np.ndarray:
     """Which pictures are carved: bool (N,). Those held are; what a class then lacks is filled up with unknown ones."""
-    chosen = held == sides.CARVED
-    wanted = _counts(np.bincount(labels, minlength=classes), fraction)
-    wanted -= np.bincount(labels[chosen], minlength=classes)
-    for label in np.flatnonzero(wanted > 0):
-        members = np.flatnonzero((labels == label) & (held == sides.UNKNOWN))
-        chosen[members[np.argsort(keys[members], kind="stable")[: wanted[label]]]] = True
-    return chosen
+    carved = sides_before == sides.CARVED
+    quota = _counts(np.bincount(labels, minlength=classes), fraction)
+    quota -= np.bincount(labels[carved], minlength=classes)
+    for label in np.flatnonzero(quota > 0):
+        members = np.flatnonzero((labels == label) & (sides_before == sides.UNKNOWN))
+        carved[members[np.argsort(keys[members], kind="stable")[: quota[label]]]] = True
+    return carved
 
 
 def _choose_groups(
-    labels: np.ndarray, groups: np.ndarray, classes: int, fraction: float, keys: np.ndarray, held: np.ndarray
+    labels: np.ndarray, groups: np.ndarray, classes: int, fraction: float, keys: np.ndarray, sides_before: np.ndarray
 ) -> np.ndarray:
     """Which pictures are carved when groups stay together: bool (N,).
 
@@ -252,17 +256,17 @@ def _choose_groups(
         owned[group][label] += 1
     first_key = np.full(len(names), np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(first_key, members, keys)
-    taken = np.bincount(members, held == sides.CARVED) > 0
-    settled = np.bincount(members, held != sides.UNKNOWN) > 0
+    taken = np.bincount(members, sides_before == sides.CARVED) > 0
+    settled = np.bincount(members, sides_before != sides.UNKNOWN) > 0
     # How many of each class are still wanted. Only the classes that a group has are looked at: there may be many.
-    wanted = _counts(np.bincount(labels, minlength=classes), fraction)
-    wanted = (wanted - np.bincount(labels[taken[members]], minlength=classes)).tolist()
+    quota = _counts(np.bincount(labels, minlength=classes), fraction)
+    quota = (quota - np.bincount(labels[taken[members]], minlength=classes)).tolist()
     order = np.argsort(first_key, kind="stable").tolist()
     # By squares a class that lacks many is helped, though another one then has one too many.
     for power, group in [(power, group) for power in (1, 2) for group in order if not settled[group]]:
-        gain = sum(abs(wanted[label]) ** power - abs(wanted[label] - n) ** power for label, n in owned[group].items())
+        gain = sum(abs(quota[label]) ** power - abs(quota[label] - n) ** power for label, n in owned[group].items())
         if gain > 0 and not taken[group]:
             taken[group] = True
             for label, n in owned[group].items():
-                wanted[label] -= n
+                quota[label] -= n
     return taken[members]

@@ -54,20 +54,20 @@ class TarShard:
     strangers: list[str] = field(default_factory=list)
     digests: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype="S32"))
 
-    def read(self, place: int) -> bytes:
+    def read(self, row: int) -> bytes:
         with read_errors(self.path), self.path.open("rb") as stream:
-            stream.seek(self.starts[place])
-            content = stream.read(self.sizes[place])
-        if len(content) < self.sizes[place]:
+            stream.seek(self.starts[row])
+            content = stream.read(self.sizes[row])
+        if len(content) < self.sizes[row]:
             raise FormatError(f"{self.path} is cut off. Copy it again.")
         return content
 
-    def name(self, place: int) -> str:
-        return self.names[place]
+    def name(self, row: int) -> str:
+        return self.names[row]
 
     def contents(self) -> Iterator[bytes]:
         """All pictures, in their order."""
-        return (self.read(place) for place in range(len(self.names)))
+        return (self.read(row) for row in range(len(self.names)))
 
 
 def recognises(path: Path) -> bool:
@@ -86,7 +86,7 @@ def _is_shard(path: Path) -> bool:
         for _, member in zip(range(_LOOKED_AT), archive, strict=False):
             key, suffix = _key(member.name)
             kinds.setdefault(key, set()).add(suffix)
-    return any(found & {".cls", ".json"} and found & set(SUFFIXES) for found in kinds.values())
+    return any(suffixes & {".cls", ".json"} and suffixes & set(SUFFIXES) for suffixes in kinds.values())
 
 
 def _key(name: str) -> tuple[str, str]:
@@ -103,9 +103,9 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
         FormatError: an archive is damaged or packed, or a label is none.
         MissingDataError: there are no pictures, or a numbered archive is not there.
     """
-    found = find(path, ".tar")
-    shards = {split: [_index(one) for one in paths] for split, paths in found.splits.items()}
-    every = [shard for held in shards.values() for shard in held]
+    archives = find(path, ".tar")
+    shards = {split: [_index(one) for one in paths] for split, paths in archives.splits.items()}
+    every = [shard for split_shards in shards.values() for shard in split_shards]
     reasons = examine(every, lambda shard: len(shard.names), TarShard.contents)
     why = {id(shard): one for shard, one in zip(every, reasons, strict=True)}
     top = path if path.is_dir() else path.parent
@@ -113,18 +113,18 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     pictures: list[Picture] = []
     unlabelled: list[str] = []
     unreadable: list[LeftOut] = []
-    for split, held in shards.items():
-        for shard in held:
-            for place, label in enumerate(shard.labels):
-                identity = f"{shard.path.relative_to(top).as_posix()}/{shard.names[place]}"
-                if place in why[id(shard)]:
-                    unreadable.append((split, identity, why[id(shard)][place]))
+    for split, split_shards in shards.items():
+        for shard in split_shards:
+            for row, label in enumerate(shard.labels):
+                identity = f"{shard.path.relative_to(top).as_posix()}/{shard.names[row]}"
+                if row in why[id(shard)]:
+                    unreadable.append((split, identity, why[id(shard)][row]))
                 if label is None:
                     unlabelled.append(identity)
-                elif place not in why[id(shard)]:
-                    called = _called(label, names, shard, place)
-                    pictures.append(Picture(identity, Member(shard, place), split, called))
-    notes = [*found.notes, *_notes(every, unlabelled, unreadable)]
+                elif row not in why[id(shard)]:
+                    called = _called(label, names, shard, row)
+                    pictures.append(Picture(identity, Member(shard, row), split, called))
+    notes = [*archives.notes, *_notes(every, unlabelled, unreadable)]
     if not pictures:
         raise MissingDataError(nothing(path, notes))
     classes = names or ordered_classes([picture.label for picture in pictures], path)
@@ -136,7 +136,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
         root=top,
         description=f"Pictures of tar archives ({files(len(every))}).",
         notes=notes,
-        has_splits=found.has_splits,
+        has_splits=archives.has_splits,
         test_fraction=test_fraction,
         seed=seed,
         left_out=unreadable,
@@ -167,9 +167,9 @@ def _index(path: Path) -> TarShard:
     try:
         with read_errors(path), tarfile.open(path, "r:") as archive:
             size = path.stat().st_size
-            kept = vars(archive)["members"]  # it would keep an object for each of a million members
+            members = vars(archive)["members"]  # it would keep an object for each of a million members
             for member in watched(archive, 0, f"Reading {path.name}"):
-                kept.clear()
+                members.clear()
                 key, suffix = _key(member.name)
                 if member.isreg() and member.offset_data + member.size > size:
                     raise FormatError(f"{path} is cut off within '{on_one_line(member.name)}'. Copy it again.")
@@ -224,13 +224,13 @@ def _class_names(path: Path) -> tuple[str, ...]:
             raise FormatError(f"{path} is not text in UTF-8. Save it as such.") from error
 
 
-def _called(label: str, names: tuple[str, ...], shard: TarShard, place: int) -> str:
+def _called(label: str, names: tuple[str, ...], shard: TarShard, row: int) -> str:
     """The class of a label: numbers are places in `classes.txt`, where that is there."""
     if not names or label in names:
         return label
     if label.isdecimal() and int(label) < len(names):
         return names[int(label)]
     raise DataError(
-        f"{shard.path}: the label '{on_one_line(label)}' of '{on_one_line(shard.names[place])}' is none of the "
+        f"{shard.path}: the label '{on_one_line(label)}' of '{on_one_line(shard.names[row])}' is none of the "
         f"{len(names)} classes in classes.txt."
     )

@@ -56,24 +56,24 @@ def walk(root: Path) -> Found:
         DataError: a link leads out of the folder, to nothing, or in a circle; two folders name one split; a folder may
             not be read.
     """
-    found = Found(root)
-    entries = _entries(root, (root.resolve(),), found)
+    result = Found(root)
+    entries = _entries(root, (root.resolve(),), result)
     folders = {entry.name: entry for entry in entries if entry.is_dir()}
     splits = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
     # A class may be called "test", as long as there is no "train" beside it.
-    found.has_splits = "train" in splits.values() or (bool(splits) and len(splits) == len(folders))
-    if not found.has_splits:
-        found.split_like += splits
-        _gather(entries, (root.resolve(),), "train", found)
-        return found
+    result.has_splits = "train" in splits.values() or (bool(splits) and len(splits) == len(folders))
+    if not result.has_splits:
+        result.split_like += splits
+        _gather(entries, (root.resolve(),), "train", result)
+        return result
     if len(set(splits.values())) < len(splits):
         names = " and ".join(f"'{on_one_line(name)}'" for name in splits)
         raise DataError(f"{root} has two folders for one split: {names}. Keep one of them.")
-    found.astray += [found.relative(entry) for entry in entries if entry.name not in splits]
+    result.astray += [result.relative(entry) for entry in entries if entry.name not in splits]
     for name, split in splits.items():
         above = (root.resolve(), folders[name].resolve())
-        _gather(_entries(folders[name], above, found), above, split, found)
-    return found
+        _gather(_entries(folders[name], above, result), above, split, result)
+    return result
 
 
 def on_one_line(name: str) -> str:
@@ -81,47 +81,47 @@ def on_one_line(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
-def _gather(entries: Iterable[Path], above: tuple[Path, ...], split: str, found: Found) -> None:
+def _gather(entries: Iterable[Path], above: tuple[Path, ...], split: str, result: Found) -> None:
     """Takes the class folders of one split, of what lies beside each other there."""
     for entry in entries:
         if entry.is_dir():
-            found.pictures[split][entry.name] = sorted(_files(entry, (*above, _real(entry, above)), found))
+            result.pictures[split][entry.name] = sorted(_files(entry, (*above, _real(entry, above)), result))
         else:
-            found.astray.append(found.relative(entry))
+            result.astray.append(result.relative(entry))
 
 
-def _files(folder: Path, above: tuple[Path, ...], found: Found) -> Iterable[Path]:
+def _files(folder: Path, above: tuple[Path, ...], result: Found) -> Iterable[Path]:
     """The files below a class folder that are named as pictures."""
     # A list of what is still to be visited, as real folders can be nested deeper than Python's calls.
     waiting = [(folder, above)]
     while waiting:
         current, chain = waiting.pop()
-        for entry in _entries(current, chain, found):
+        for entry in _entries(current, chain, result):
             if entry.is_dir():
                 waiting.append((entry, (*chain, _real(entry, chain))))
             elif entry.suffix.lower() in SUFFIXES and entry.is_file():
                 yield entry
             else:
-                found.foreign.append(found.relative(entry))
+                result.foreign.append(result.relative(entry))
 
 
-def _entries(folder: Path, above: tuple[Path, ...], found: Found) -> list[Path]:
+def _entries(folder: Path, above: tuple[Path, ...], result: Found) -> list[Path]:
     """What lies in a folder, sorted by name, without hidden and system files; links are checked.
 
     `above` are the real folders on the way here, this one included.
     """
     with read_errors(folder):
         entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
-    kept = []
+    entries_kept = []
     for entry in entries:
         if entry.name.startswith(".") or entry.name.lower() in _SYSTEM:
-            found.hidden.append(found.relative(entry))
+            result.hidden.append(result.relative(entry))
         elif not _is_unicode(entry.name):
-            found.unnameable.append(found.relative(entry))
+            result.unnameable.append(result.relative(entry))
         else:
             _check_link(entry, above)
-            kept.append(entry)
-    return kept
+            entries_kept.append(entry)
+    return entries_kept
 
 
 def _is_unicode(name: str) -> bool:

@@ -68,15 +68,15 @@ def _write(path: Path, split: Split) -> None:
     labels, ids = split.known_labels().tolist(), split.ids.tolist()
     groups = split.columns[GROUPS].tolist() if GROUPS in split.columns else []
     with atomic.replacing(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-        held: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         size = 0
         for index, content in enumerate(watched(_encoded(split), len(split), f"Writing {path.name}")):
             row = {"image": {"bytes": content, "path": ids[index]}, "label": labels[index]}
-            held.append(row | {GROUPS: str(groups[index])} if groups else row)
+            rows.append(row | {GROUPS: str(groups[index])} if groups else row)
             size += len(content)
             if size >= _ROW_GROUP_BYTES or index == len(split) - 1:
-                writer.write_table(pa.Table.from_pylist(held, schema=schema))
-                held, size = [], 0
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+                rows, size = [], 0
 
 
 def _encoded(split: Split) -> Iterator[bytes]:

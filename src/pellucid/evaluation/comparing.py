@@ -41,19 +41,19 @@ def compare(
         _check(letter, one)
     _check_alike(a, b, same_data=same_data)
     shared = _Shared(a, b)
-    found = cells(shared.right[0], shared.right[1])
-    p = mcnemar(found.only_a, found.only_b)
+    counts = cells(shared.right[0], shared.right[1])
+    p = mcnemar(counts.only_a, counts.only_b)
     items: list[Finding] = [
         _compared(a, b, names, shared),
-        _accuracy("accuracy_a", found.both + found.only_a, found.n),
-        _accuracy("accuracy_b", found.both + found.only_b, found.n),
-        _difference(found, p),
-        Metric("p_value", p, found.only_a + found.only_b, note=_P_VALUE),
-        _who_is_right(found),
+        _accuracy("accuracy_a", counts.both + counts.only_a, counts.n),
+        _accuracy("accuracy_b", counts.both + counts.only_b, counts.n),
+        _difference(counts, p),
+        Metric("p_value", p, counts.only_a + counts.only_b, note=_P_VALUE),
+        _who_is_right(counts),
         _per_class(shared),
         _disagreements(shared),
     ]
-    return Findings(tuple(items), title=verdict(found, p))
+    return Findings(tuple(items), title=verdict(counts, p))
 
 
 _P_VALUE = (
@@ -62,20 +62,20 @@ _P_VALUE = (
 )
 
 
-def verdict(found: Cells, p: float) -> str:
+def verdict(counts: Cells, p: float) -> str:
     """What a comparison comes to, in one sentence.
 
     >>> verdict(Cells(300, 9, 23, 28), 0.02)
     'B is right on 23 pictures that A gets wrong, A on 9 that B gets wrong; B is better (p = 0.02)'
     """
-    if not found.only_a + found.only_b:
-        return f"A and B are right and wrong on the same pictures; no difference can be shown with n = {found.n:,}"
-    noun = "picture" if found.only_b == 1 else "pictures"
-    counts = f"B is right on {found.only_b:,} {noun} that A gets wrong, A on {found.only_a:,} that B gets wrong"
+    if not counts.only_a + counts.only_b:
+        return f"A and B are right and wrong on the same pictures; no difference can be shown with n = {counts.n:,}"
+    noun = "picture" if counts.only_b == 1 else "pictures"
+    who = f"B is right on {counts.only_b:,} {noun} that A gets wrong, A on {counts.only_a:,} that B gets wrong"
     if p >= SIGNIFICANT:
-        return f"{counts}; no difference can be shown with n = {found.n:,} (p = {p:.2g})"
-    better = "B" if found.only_b > found.only_a else "A"
-    return f"{counts}; {better} is better ({f'p = {p:.2g}' if p >= 1e-4 else 'p < 0.0001'})"
+        return f"{who}; no difference can be shown with n = {counts.n:,} (p = {p:.2g})"
+    better = "B" if counts.only_b > counts.only_a else "A"
+    return f"{who}; {better} is better ({f'p = {p:.2g}' if p >= 1e-4 else 'p < 0.0001'})"
 
 
 def _check(letter: str, one: Predictions) -> None:
@@ -137,8 +137,8 @@ class _Shared:
         order = np.argsort(in_a, kind="stable")
         in_a, in_b = in_a[order], in_b[order]
         self.ids, self.classes = a.ids[in_a], a.classes
-        place = {name: index for index, name in enumerate(a.classes)}
-        as_in_a = np.array([place[name] for name in b.classes], dtype=np.int64)
+        class_index = {name: index for index, name in enumerate(a.classes)}
+        as_in_a = np.array([class_index[name] for name in b.classes], dtype=np.int64)
         assert a.labels is not None and b.labels is not None
         self.labels = np.asarray(a.labels, dtype=np.int64)[in_a]
         theirs = as_in_a[b.labels][in_b]
@@ -180,20 +180,20 @@ def _accuracy(name: str, right: int, n: int) -> Metric:
     return Metric(name, right / n, n, *wilson(right, n), unit="fraction")
 
 
-def _difference(found: Cells, p: float) -> Metric:
-    low, high = tango(found.only_a, found.only_b, found.n)
+def _difference(counts: Cells, p: float) -> Metric:
+    low, high = tango(counts.only_a, counts.only_b, counts.n)
     note = f"B − A in percentage points; {_METHOD}"
     if p >= SIGNIFICANT and not low <= 0 <= high:
         note += "; it just leaves out 0, but the exact test, which is more careful, does not"
-    return Metric("difference", found.difference, found.n, low, high, unit="fraction", note=note)
+    return Metric("difference", counts.difference, counts.n, low, high, unit="fraction", note=note)
 
 
-def _who_is_right(found: Cells) -> Table:
+def _who_is_right(counts: Cells) -> Table:
     rows = (
-        ("both", found.both),
-        ("only A", found.only_a),
-        ("only B", found.only_b),
-        ("neither", found.neither),
+        ("both", counts.both),
+        ("only A", counts.only_a),
+        ("only B", counts.only_b),
+        ("neither", counts.neither),
     )
     return Table("who_is_right", ("right", "pictures"), rows)
 
@@ -201,12 +201,12 @@ def _who_is_right(found: Cells) -> Table:
 def _per_class(shared: _Shared) -> Table:
     rows: list[tuple[Any, ...]] = []
     for index, name in enumerate(shared.classes):
-        given = shared.labels == index
-        n = int(given.sum())
+        of_class = shared.labels == index
+        n = int(of_class.sum())
         if not n:
             rows.append((name, None, None, None, None, None, 0))
             continue
-        one = cells(shared.right[0][given], shared.right[1][given])
+        one = cells(shared.right[0][of_class], shared.right[1][of_class])
         low, high = tango(one.only_a, one.only_b, n)
         shares = ((one.both + one.only_a) / n, (one.both + one.only_b) / n)
         rows.append((name, *shares, one.difference, low, high, n))
@@ -227,5 +227,5 @@ def _disagreements(shared: _Shared) -> Table:
 
 
 def _disagreement(shared: _Shared, i: int, right: str) -> tuple[Any, ...]:
-    said = (shared.labels[i], shared.predicted[0, i], shared.predicted[1, i])
-    return (str(shared.ids[i]), *(shared.classes[one] for one in said), right)
+    names = (shared.labels[i], shared.predicted[0, i], shared.predicted[1, i])
+    return (str(shared.ids[i]), *(shared.classes[one] for one in names), right)

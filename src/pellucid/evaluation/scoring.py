@@ -51,7 +51,7 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
     labels = _known(predictions)
     cells = _Cells(predictions, labels, pictures)
     confusion = metrics.confusion_matrix(labels, predictions.predicted, len(predictions.classes))
-    found: list[Finding] = [
+    items: list[Finding] = [
         *_metrics(predictions, labels),
         _per_class(predictions.classes, confusion),
         _confusions(predictions.classes, confusion),
@@ -59,7 +59,7 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
         _mistakes(predictions, labels, cells, mistakes),
         _sample(predictions, labels, cells),
     ]
-    return Findings(tuple(found), title=_title(predictions))
+    return Findings(tuple(items), title=_title(predictions))
 
 
 def _known(predictions: Predictions) -> np.ndarray:
@@ -89,28 +89,28 @@ def _metrics(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
     n, classes = len(predictions), len(predictions.classes)
     left_out = len(predictions.unreadable)
     note = f"{left_out:,} that could not be read {'is' if left_out == 1 else 'are'} not counted" if left_out else ""
-    found = [_share("accuracy", int((predictions.predicted == labels).sum()), n, note)]
-    found += _balanced(predictions, labels)
+    rows = [_share("accuracy", int((predictions.predicted == labels).sum()), n, note)]
+    rows += _balanced(predictions, labels)
     share, most = metrics.base_rate(labels, classes)
-    found.append(Metric("base_rate", share, n, unit="fraction", note=f"always saying '{predictions.classes[most]}'"))
+    rows.append(Metric("base_rate", share, n, unit="fraction", note=f"always saying '{predictions.classes[most]}'"))
     if classes > 5:
-        found.append(_share("top_5_accuracy", int((metrics.ranks(predictions.probabilities, labels) < 5).sum()), n))
+        rows.append(_share("top_5_accuracy", int((metrics.ranks(predictions.probabilities, labels) < 5).sum()), n))
     loss = metrics.log_loss(predictions.probabilities, labels)
     note = "the mean of −log p of the given class; a p below 1.2e-07 counts as that"
-    found.append(Metric("loss", loss, n, unit="nats", note=note))
-    return found
+    rows.append(Metric("loss", loss, n, unit="nats", note=note))
+    return rows
 
 
 def _balanced(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
     """The balanced accuracy, where one class has at least twice as many pictures as another."""
-    given = np.bincount(labels, minlength=len(predictions.classes))
-    right = np.bincount(labels[predictions.predicted == labels], minlength=len(predictions.classes))[given > 0]
-    given = given[given > 0]
-    if len(given) < 2 or given.max() < UNEQUAL * given.min():
+    label_counts = np.bincount(labels, minlength=len(predictions.classes))
+    right = np.bincount(labels[predictions.predicted == labels], minlength=len(predictions.classes))[label_counts > 0]
+    label_counts = label_counts[label_counts > 0]
+    if len(label_counts) < 2 or label_counts.max() < UNEQUAL * label_counts.min():
         return []
-    low, high = mean_of_shares(right, given)
-    note = f"the mean of the recalls of {len(given):,} classes, each of which counts alike"
-    value = float((right / given).mean())
+    low, high = mean_of_shares(right, label_counts)
+    note = f"the mean of the recalls of {len(label_counts):,} classes, each of which counts alike"
+    value = float((right / label_counts).mean())
     return [Metric("balanced_accuracy", value, len(labels), low, high, unit="fraction", note=note)]
 
 
@@ -176,7 +176,7 @@ class _Cells:
         self.predictions, self.labels, self.pictures = predictions, labels, pictures
         self.places: dict[str, int] = {}
         if pictures is not None:
-            self.places = {str(name): place for place, name in enumerate(pictures.ids)}
+            self.places = {str(name): index for index, name in enumerate(pictures.ids)}
             strangers = [name for name in predictions.ids if str(name) not in self.places]
             if strangers:
                 raise DataError(
@@ -236,11 +236,11 @@ def accuracy_without(predictions: Predictions, copied: Iterable[str]) -> Metric 
     """
     if predictions.labels is None:
         return None
-    kept = ~np.isin(predictions.ids.astype(str), list(copied))
-    n, out = int(kept.sum()), int((~kept).sum())
+    remaining = ~np.isin(predictions.ids.astype(str), list(copied))
+    n, out = int(remaining.sum()), int((~remaining).sum())
     if n == 0 or out == 0:
         return None
-    right = int((predictions.predicted == predictions.labels)[kept].sum())
+    right = int((predictions.predicted == predictions.labels)[remaining].sum())
     low, high = wilson(right, n)
     kind = f"{predictions.split} " if predictions.split else ""
     which = f"{out:,} {kind}pictures that are" if out > 1 else f"one {kind}picture that is"
@@ -256,10 +256,10 @@ def counted(findings: Findings, split: Split, model: str) -> Findings:
         split: the test split.
         model: the SHA-256 of the model.
     """
-    said = str(ledger.record_scoring(split.fingerprint(), data=split.dataset, model=model))
+    count = str(ledger.record_scoring(split.fingerprint(), data=split.dataset, model=model))
     return Findings(
         tuple(
-            replace(item, note="; ".join(part for part in (item.note, said) if part))
+            replace(item, note="; ".join(part for part in (item.note, count) if part))
             if isinstance(item, Metric) and item.name == "accuracy"
             else item
             for item in findings

@@ -165,9 +165,9 @@ def try_out(module: nn.Module, shape: tuple[int, int, int], classes: int) -> Non
     finally:
         module.train(mode)
     if not isinstance(output, torch.Tensor) or tuple(output.shape) != (2, classes):
-        given = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        actual = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise NetworkError(
-            f"The network {name} gives outputs of shape {given} for two pictures; with {classes} classes "
+            f"The network {name} gives outputs of shape {actual} for two pictures; with {classes} classes "
             f"(2, {classes}) is expected."
         )
 

@@ -79,8 +79,8 @@ def keep_freed_memory() -> bool:
     the system between two steps, which zeroes them page by page when they are asked for again: a fifth of the time of
     LeNet-5. Only glibc on Linux is told (`mallopt`), and not where the environment says how it is to be.
     """
-    said = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
-    if sys.platform != "linux" or said:
+    configured = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
+    if sys.platform != "linux" or configured:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # another C library

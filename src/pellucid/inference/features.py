@@ -54,21 +54,21 @@ def backbone_features(
     store = Store(backbone)
     known = store.read(set(digests))
     first: dict[bytes, int] = {}
-    for place, digest in enumerate(digests):
+    for index, digest in enumerate(digests):
         if digest not in known:
-            first.setdefault(digest, place)
+            first.setdefault(digest, index)
     reasons = _compute(pictures, backbone, store, known, digests, sorted(first.values()), progress)
     store.tidy()
     nothing = np.full(backbone.features, np.nan, dtype=np.float32)
-    found = np.array([known.get(digest, nothing) for digest in digests]).reshape(-1, backbone.features)
-    for place, digest in enumerate(digests):  # copies of a file that cannot be read cannot be read either
-        if digest not in known and place not in reasons:
-            reasons[place] = reasons[first[digest]].replace(_name(pictures, first[digest]), _name(pictures, place))
-    return found, reasons
+    features = np.array([known.get(digest, nothing) for digest in digests]).reshape(-1, backbone.features)
+    for index, digest in enumerate(digests):  # copies of a file that cannot be read cannot be read either
+        if digest not in known and index not in reasons:
+            reasons[index] = reasons[first[digest]].replace(_name(pictures, first[digest]), _name(pictures, index))
+    return features, reasons
 
 
-def _name(pictures: Pictures, place: int) -> str:
-    return str(pictures.paths[place]) if isinstance(pictures, PictureFiles) else f"picture {place + 1}"
+def _name(pictures: Pictures, index: int) -> str:
+    return str(pictures.paths[index]) if isinstance(pictures, PictureFiles) else f"picture {index + 1}"
 
 
 def _compute(
@@ -77,30 +77,30 @@ def _compute(
     store: Store,
     known: _Found,
     digests: list[bytes],
-    places: list[int],
+    missing: list[int],
     progress: Progress | None,
 ) -> dict[int, str]:
     """Adds to `known`, and to the store, what is missing; gives why some of it cannot be."""
     reasons: dict[int, str] = {}
-    if not places:
+    if not missing:
         return reasons
     new: _Found = {}
 
     def work() -> Iterator[None]:
         extract = FeatureExtractor(backbone.module(), backbone.preprocessing)
-        for chunk in chunks(pictures, backbone.preprocessing, places):
+        for chunk in chunks(pictures, backbone.preprocessing, missing):
             reasons.update(chunk.reasons)
             yield from [None] * len(chunk.reasons)
             for start, values, _ in extract(chunk.pictures):
-                for place, value in zip(chunk.places[start:].tolist(), values, strict=False):
-                    known[digests[place]] = new[digests[place]] = value
+                for index, value in zip(chunk.places[start:].tolist(), values, strict=False):
+                    known[digests[index]] = new[digests[index]] = value
                     yield None
             if len(new) >= _PART_ROWS:
                 store.add(new)
                 new.clear()
 
     try:
-        for _ in watched(work(), len(places), f"Looking at the pictures with {backbone.name}", progress):
+        for _ in watched(work(), len(missing), f"Looking at the pictures with {backbone.name}", progress):
             pass
     finally:
         store.add(new)  # Ctrl-C keeps what was computed
@@ -111,27 +111,27 @@ class Store:
     """The features of one backbone with one preprocessing. A cache that takes nothing costs only time."""
 
     def __init__(self, backbone: Backbone) -> None:
-        said = f"{_VERSION} {backbone.sha256} {backbone.preprocessing.model_dump_json()} float32 {_decoder()}"
+        description = f"{_VERSION} {backbone.sha256} {backbone.preprocessing.model_dump_json()} float32 {_decoder()}"
         self.width = backbone.features
-        self.place = cache.cache_root() / "features" / hashlib.sha256(said.encode()).hexdigest()[:32]
+        self.place = cache.cache_root() / "features" / hashlib.sha256(description.encode()).hexdigest()[:32]
 
     def parts(self) -> list[Path]:
         return sorted(self.place.glob("*.safetensors"))
 
-    def read(self, wanted: set[bytes]) -> _Found:
+    def read(self, digests: set[bytes]) -> _Found:
         """What it has of these contents."""
-        found: _Found = {}
+        features: _Found = {}
         for path in self.parts():
             part = self._part(path)
             if part is None:
                 continue
             keys, values = part
-            held = [bytes(key) for key in keys]
-            mine = [row for row, key in enumerate(held) if key in wanted]
-            found.update((held[row], values[row]) for row in mine)
-            if mine:
+            stored = [bytes(key) for key in keys]
+            rows = [row for row, key in enumerate(stored) if key in digests]
+            features.update((stored[row], values[row]) for row in rows)
+            if rows:
                 cache.used(path)
-        return found
+        return features
 
     def _part(self, path: Path) -> tuple[np.ndarray, np.ndarray] | None:
         """The keys and values of a part; None where it is damaged, or was removed just now."""
@@ -210,8 +210,8 @@ def backbone_of(model: Model) -> Backbone | None:
 
     Where the training left it as it was, its hash is the same as before, and so are the features in the cache.
     """
-    named, told = model.specification.network, model.specification.training.get("backbone")
-    last = _LAST.get(named.name) or (str(told.get("classifier")) if isinstance(told, dict) else "")
+    named, backbone = model.specification.network, model.specification.training.get("backbone")
+    last = _LAST.get(named.name) or (str(backbone.get("classifier")) if isinstance(backbone, dict) else "")
     weight = model.weights.get(f"{last}.weight")
     if weight is None or weight.ndim != 2 or f"{last}.bias" not in model.weights:
         return None
@@ -229,12 +229,12 @@ def describe(model: Model, pictures: Split, **settings: Any) -> Described:
     """
     backbone = backbone_of(model)
     if backbone is None or not len(pictures):
-        found = predict(model, pictures, **settings)
-        return Described(found, found.probabilities)
+        predictions = predict(model, pictures, **settings)
+        return Described(predictions, predictions.probabilities)
     if settings.get("network") is not None:
         raise UsageError(f"The network '{backbone.name}' is known; leave --network out.")
     values, reasons = backbone_features(pictures.pictures, backbone)
-    kept = [place for place in range(len(values)) if place not in reasons]
+    readable = [index for index in range(len(values)) if index not in reasons]
     weight, bias = (torch.from_numpy(model.weights[f"{backbone.classifier}.{name}"]) for name in ("weight", "bias"))
-    outputs = functional.linear(torch.from_numpy(values[kept]), weight, bias)
-    return Described(predictions_of(model, pictures, outputs, reasons), values[kept])
+    outputs = functional.linear(torch.from_numpy(values[readable]), weight, bias)
+    return Described(predictions_of(model, pictures, outputs, reasons), values[readable])

@@ -45,8 +45,8 @@ def can_be_fused(module: nn.Module) -> TypeGuard[Lite0]:
     """Whether it is a Lite0 on the processor, in float32, that nobody listens to (hooks would not be called)."""
     if type(module) is not Lite0:
         return False
-    heard = any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())  # noqa: SLF001 (no other way to ask)
-    return not heard and all(one.device.type == "cpu" and one.dtype == torch.float32 for one in module.parameters())
+    hooked = any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())  # noqa: SLF001 (no other way to ask)
+    return not hooked and all(one.device.type == "cpu" and one.dtype == torch.float32 for one in module.parameters())
 
 
 class FusedLite0:

@@ -44,9 +44,9 @@ def multiply_adds(module: nn.Module, inputs: tuple[Any, ...], output: torch.Tens
     home = type(module).__module__
     if home in (*_NONE, *_NONE_EITHER) and not isinstance(module, nn.MultiheadAttention):
         return 0, False
-    with torch.no_grad(), counter() as seen:
+    with torch.no_grad(), counter() as counted:
         module(*inputs)
-    return seen() or None, True
+    return counted() or None, True
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:

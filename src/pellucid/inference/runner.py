@@ -191,15 +191,15 @@ class FeatureExtractor:
             features = self.run(inputs)
             return features, self._classify(features)
         assert self.last is not None, "a network that is no backbone needs its trace"
-        kept: list[torch.Tensor] = []
+        captured: list[torch.Tensor] = []
 
-        def keep(_: str, __: nn.Module, given: tuple[Any, ...]) -> None:
-            values = given[0].detach().float()
-            kept.append((values.mean(dim=(2, 3)) if values.ndim == 4 else values.flatten(1)).clone())
+        def keep(_: str, __: nn.Module, inputs_of_layer: tuple[Any, ...]) -> None:
+            values = inputs_of_layer[0].detach().float()
+            captured.append((values.mean(dim=(2, 3)) if values.ndim == 4 else values.flatten(1)).clone())
 
         with hooked({self.last.name: self.last.module}, before=keep):
             outputs = self.module(inputs)
-        return kept[-1], outputs
+        return captured[-1], outputs
 
     def _classify(self, features: torch.Tensor) -> torch.Tensor:
         """The outputs that follow from a backbone's features."""

@@ -44,34 +44,34 @@ def chunks(pictures: Pictures, preprocessing: Preprocessing, which: Sequence[int
 
     Nothing that is decoded here is kept: one look is all that it is for.
     """
-    places = np.arange(len(pictures)) if which is None else np.asarray(which, dtype=np.int64)
+    indices = np.arange(len(pictures)) if which is None else np.asarray(which, dtype=np.int64)
     if not isinstance(pictures, PictureFiles):
         size = max(int(np.prod(pictures.shape[1:])), int(np.prod(preprocessing.shape)))
         step = max(1, _MOST_BYTES // max(size, 1))
-        for start in range(0, len(places), step):
-            some = places[start : start + step]
+        for start in range(0, len(indices), step):
+            some = indices[start : start + step]
             yield Chunk(some, preparing.prepare(np.asarray(pictures[some]), preprocessing), {})
         return
     with ThreadPoolExecutor(max_workers=threads()) as pool:
         try:
-            for start in range(0, len(places), AT_ONCE):
-                some = places[start : start + AT_ONCE].tolist()
-                done = list(pool.map(lambda place: _decoded(pictures, place, preprocessing), some))
-                read = [place for place, one in zip(some, done, strict=True) if isinstance(one, np.ndarray)]
+            for start in range(0, len(indices), AT_ONCE):
+                some = indices[start : start + AT_ONCE].tolist()
+                done = list(pool.map(lambda index: _decoded(pictures, index, preprocessing), some))
+                read = [index for index, one in zip(some, done, strict=True) if isinstance(one, np.ndarray)]
                 arrays = [one for one in done if isinstance(one, np.ndarray)]
                 yield Chunk(
                     np.array(read, dtype=np.int64),
                     np.stack(arrays) if arrays else np.zeros((0, *preprocessing.shape), dtype=np.uint8),
-                    {place: one for place, one in zip(some, done, strict=True) if isinstance(one, str)},
+                    {index: one for index, one in zip(some, done, strict=True) if isinstance(one, str)},
                 )
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _decoded(pictures: PictureFiles, place: int, preprocessing: Preprocessing) -> np.ndarray | str:
+def _decoded(pictures: PictureFiles, index: int, preprocessing: Preprocessing) -> np.ndarray | str:
     """The picture, uint8 (C, H, W), or why it cannot be read."""
-    file = pictures.paths[place]
+    file = pictures.paths[index]
     try:
         if isinstance(file, Path):
             return preparing.prepare_one(file, preprocessing)

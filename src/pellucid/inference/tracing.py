@@ -82,13 +82,13 @@ class Trace:
 
 def trace(module: nn.Module, shape: tuple[int, int, int]) -> Trace:
     """Runs one black picture of `shape` (C, H, W) through a network in evaluation mode, and notes its layers."""
-    found = _layers(module)
+    modules = _layers(module)
     runs: list[tuple[str, nn.Module, tuple[Any, ...], Any]] = []
 
     def keep(name: str, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         runs.append((name, layer, inputs, first_tensor(output)))
 
-    with hooked(found, after=keep), torch.no_grad(), counter() as seen:
+    with hooked(modules, after=keep), torch.no_grad(), counter() as counted:
         module(torch.zeros(1, *shape))
     known: set[int] = set()
     times: Counter[str] = Counter()
@@ -118,9 +118,9 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Trace:
             )
         )
     layers = _with_their_neighbours(layers)
-    others = _others(module, found, times, known)
-    unlisted = [name for name in found if name not in times and name not in {other.name for other in others}]
-    return Trace(tuple(layers), tuple(others), max(seen() - by_layers, 0), len(unlisted))
+    others = _others(module, modules, times, known)
+    unlisted = [name for name in modules if name not in times and name not in {other.name for other in others}]
+    return Trace(tuple(layers), tuple(others), max(counted() - by_layers, 0), len(unlisted))
 
 
 def _with_their_neighbours(layers: list[Layer]) -> list[Layer]:
@@ -137,20 +137,20 @@ def _with_their_neighbours(layers: list[Layer]) -> list[Layer]:
 
 def _layers(module: nn.Module) -> dict[str, nn.Module]:
     """The modules that count as one layer, by name; a network that is a single one is called as its class."""
-    found: dict[str, nn.Module] = {}
+    modules: dict[str, nn.Module] = {}
     for name, part in module.named_modules():
-        within = any(name.startswith(f"{above}.") for above in found if above)
+        within = any(name.startswith(f"{above}.") for above in modules if above)
         if layer_kinds.is_layer(part) and not within:
-            found[name or type(part).__name__] = part
-    return found
+            modules[name or type(part).__name__] = part
+    return modules
 
 
-def _others(module: nn.Module, found: dict[str, nn.Module], ran: Counter[str], known: set[int]) -> list[Layer]:
+def _others(module: nn.Module, modules: dict[str, nn.Module], ran: Counter[str], known: set[int]) -> list[Layer]:
     """What has parameters that no layer has that ran."""
     others = []
     for path, part in module.named_modules():
         name = path or type(part).__name__
-        if name in found and name not in ran:
+        if name in modules and name not in ran:
             count, what = _new_parameters(part, known), f"{layer_kinds.kind(part)}, not run"
         else:
             count, what = _new_parameters(part, known, recurse=False), f"{type(part).__name__}, by itself"

@@ -19,14 +19,18 @@ def looks(views: Sequence[str]) -> list[tuple[float, View]]:
     `flip` halves every weight and adds the mirror image; `shift` adds the two pictures that are moved by a pixel, which
     together weigh as much as the one that is not.
     """
-    found: list[tuple[float, View]] = [(1.0, lambda pictures: pictures)]
+    views_with_weights: list[tuple[float, View]] = [(1.0, lambda pictures: pictures)]
     if "shift" in views:
-        found = [(0.5, found[0][1]), (0.25, lambda pictures: _moved(pictures, 1)), (0.25, lambda x: _moved(x, -1))]
-    if "flip" in views:
-        found = [(weight / 2, look) for weight, look in found] + [
-            (weight / 2, lambda pictures, look=look: look(pictures).flip(-1)) for weight, look in found
+        views_with_weights = [
+            (0.5, views_with_weights[0][1]),
+            (0.25, lambda pictures: _moved(pictures, 1)),
+            (0.25, lambda x: _moved(x, -1)),
         ]
-    return found
+    if "flip" in views:
+        views_with_weights = [(weight / 2, look) for weight, look in views_with_weights] + [
+            (weight / 2, lambda pictures, look=look: look(pictures).flip(-1)) for weight, look in views_with_weights
+        ]
+    return views_with_weights
 
 
 def look_again(
@@ -50,13 +54,13 @@ def look_again(
     unsure = torch.nonzero(probabilities(outputs).amax(dim=1) < below)[:, 0]
     if not views or not len(unsure):
         return outputs
-    chosen = pictures[unsure]
+    unsure_pictures = pictures[unsure]
     (first, _), *others = looks(views)
-    seen = first * outputs[unsure]
+    mean_outputs = first * outputs[unsure]
     for weight, look in others:
-        seen = seen + weight * forward(look(chosen))
+        mean_outputs = mean_outputs + weight * forward(look(unsure_pictures))
     outputs = outputs.clone()
-    outputs[unsure] = seen
+    outputs[unsure] = mean_outputs
     return outputs
 
 

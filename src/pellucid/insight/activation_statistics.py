@@ -94,17 +94,17 @@ def activations(
     """
     run = runner(model, network)
     module = run.module
-    said = model.specification.preprocessing
-    chosen, which = sample(data, split, limit or PICTURES, seed=seed)
-    chosen, pixels = prepared(chosen, said)
-    found = run.layers
-    tallies = {layer.name: _Tally(layer) for layer in found.layers if layer.output_shape}
+    preprocessing = model.specification.preprocessing
+    pictures, which = sample(data, split, limit or PICTURES, seed=seed)
+    pictures, pixels = prepared(pictures, preprocessing)
+    layers = run.layers
+    tallies = {layer.name: _Tally(layer) for layer in layers.layers if layer.output_shape}
 
     def take(layer: Layer, output: torch.Tensor, _: int) -> None:
         if output.ndim > 1:
             tallies[layer.name].add(output, len(output) / len(pixels))
 
-    record(module, pixels, said, [tally.layer for tally in tallies.values()], take, progress=progress)
+    record(module, pixels, preprocessing, [tally.layer for tally in tallies.values()], take, progress=progress)
     rows, drawn = [], []
     for name, tally in tallies.items():
         if tally.low is None or tally.high is None:

@@ -39,15 +39,15 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
     """
     run = runner(model, network)
     module = run.module
-    said = model.specification
-    split, name = pick(picture, said)
-    pixels = np.asarray(preparing.prepare(split, said.preprocessing))
+    specification = model.specification
+    split, name = pick(picture, specification)
+    pixels = np.asarray(preparing.prepare(split, specification.preprocessing))
     watching = _AttentionWatcher()
     with torch.no_grad(), watching:
-        outputs = module(preparing.normalise(torch.from_numpy(pixels), said.preprocessing))
-    places = [place for place, one in enumerate(watching.found) if grid_of(one.shape[-1])]
-    found = [watching.found[place] for place in places]
-    if not found:
+        outputs = module(preparing.normalise(torch.from_numpy(pixels), specification.preprocessing))
+    drawn = [index for index, one in enumerate(watching.found) if grid_of(one.shape[-1])]
+    attentions = [watching.found[index] for index in drawn]
+    if not attentions:
         over = "only over parts of the picture" if watching.found else "none"
         raise UsageError(
             f"The network '{name_of(model)}' has no attention that could be drawn: it attends {over}. For a "
@@ -56,31 +56,31 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
             else f"The network '{name_of(model)}' has no attention. For a convolutional network look at --feature-maps "
             f"LAYER, or at --why."
         )
-    rows = sorted({int(i) for i in np.linspace(0, len(found) - 1, min(limit or ROWS, len(found))).round()})
-    grid = grid_of(found[-1].shape[-1])
+    rows = sorted({int(i) for i in np.linspace(0, len(attentions) - 1, min(limit or ROWS, len(attentions))).round()})
+    grid = grid_of(attentions[-1].shape[-1])
     assert grid is not None
     before, side = grid
-    shown = []
+    rows_data = []
     for row in rows:
-        weights = found[row][0]  # (heads, from, to)
+        weights = attentions[row][0]  # (heads, from, to)
         looked = weights[:, 0, before:] if before else weights.mean(dim=1)
         maps = looked.reshape(len(looked), side, side).numpy()
-        shown.append(
+        rows_data.append(
             {
-                "layer": places[row] + 1,
+                "layer": drawn[row] + 1,
                 "mean": rounded(maps.mean(axis=0)),
                 "heads": [rounded(one) for one in maps[:HEADS]],
                 "many": len(maps),
                 "reach": rounded(_reach(weights[:, before:, before:].numpy(), side)),
             }
         )
-    share = probabilities(said.probabilities, outputs, said.temperature).numpy()[0]
+    share = probabilities(specification.probabilities, outputs, specification.temperature).numpy()[0]
     data = {
         "network": name_of(model),
         "layers": len(watching.found),
         "token": bool(before),
         "side": side,
-        "rows": shown,
+        "rows": rows_data,
         "picture": {
             "png": as_png(pixels[0]),
             "id": name,
@@ -91,7 +91,7 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
     }
     many = len(watching.found)
     left = f"{len(rows)} of {many} layers" if len(rows) < many else f"{many} layers"
-    windowed = many - len(found)
+    windowed = many - len(attentions)
     within = (
         f" The other {windowed} layers attend within windows of the picture, and are not drawn." if windowed else ""
     )
@@ -104,8 +104,8 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
 
 def _reach(weights: np.ndarray, side: int) -> float:
     """How far apart a patch and what it looks at are on average, in patches (Dosovitskiy et al. 2020, figure 7)."""
-    places = np.stack(np.divmod(np.arange(side * side), side), axis=1)
-    distances = np.sqrt(np.square(places[:, np.newaxis] - places).sum(axis=2))
+    positions = np.stack(np.divmod(np.arange(side * side), side), axis=1)
+    distances = np.sqrt(np.square(positions[:, np.newaxis] - positions).sum(axis=2))
     total = np.maximum(weights.sum(axis=-1, keepdims=True), 1e-12)
     return float((weights / total * distances).sum(axis=-1).mean())
 

@@ -69,12 +69,12 @@ def require_captum() -> None:
         )
 
 
-def methods(module: nn.Module, found: Trace, blank: torch.Tensor) -> tuple[dict[str, Explain], str]:
+def methods(module: nn.Module, layers: Trace, blank: torch.Tensor) -> tuple[dict[str, Explain], str]:
     """The methods that this network allows, by their names, and a sentence on one that it does not."""
-    last = last_maps(found)
+    last = last_maps(layers)
     if last is not None:
         return {"Grad-CAM": partial(_grad_cam, last.name), **_EITHER}, ""
-    rows = last_rows(found)
+    rows = last_rows(layers)
     if rows is not None:
         return {"Grad-CAM": partial(_grad_cam_of_patches, rows.name), **_EITHER}, ""
     tokens = _last_tokens(module, blank)
@@ -85,33 +85,33 @@ def methods(module: nn.Module, found: Trace, blank: torch.Tensor) -> tuple[dict[
     return dict(_EITHER), "There is no Grad-CAM: no late layer of this network gives maps."
 
 
-def last_maps(found: Trace) -> Layer | None:
+def last_maps(layers: Trace) -> Layer | None:
     """The last layer whose maps have places: after the last convolution, before pooling; None for a transformer.
 
     A layer that runs several times is passed over, for whose gradients would be meant?
     """
-    again = {layer.name.rpartition(":")[0] for layer in found.layers if ":" in layer.name}
+    again = {layer.name.rpartition(":")[0] for layer in layers.layers if ":" in layer.name}
     sized = [
         layer
-        for layer in found.layers
+        for layer in layers.layers
         if layer.spatial
         and min((layer.output_shape or (0, 0, 0))[1:]) > 1
         and not isinstance(layer.module, layer_kinds.POOLING)
         and layer.name.partition(":")[0] not in again
     ]
-    tokens = any(layer.output_shape is not None and len(layer.output_shape) == 2 for layer in found.layers)
-    if any(layer.channels_last for layer in found.layers):
+    tokens = any(layer.output_shape is not None and len(layer.output_shape) == 2 for layer in layers.layers)
+    if any(layer.channels_last for layer in layers.layers):
         # Where some layers have the channels last, only of convolutions it is sure that theirs are first; and only late
         # ones have seen enough.
-        late = found.layers[len(found.layers) // 2 :]
+        late = layers.layers[len(layers.layers) // 2 :]
         sized = [layer for layer in sized if layer_kinds.is_convolution(layer.module) and layer in late]
-    return None if not found.convolutions or not sized or tokens else sized[-1]
+    return None if not layers.convolutions or not sized or tokens else sized[-1]
 
 
-def last_rows(found: Trace) -> Layer | None:
+def last_rows(layers: Trace) -> Layer | None:
     """The last layer, among the late ones, that gives maps with their channels last, as Swin transformers do."""
-    again = {layer.name.rpartition(":")[0] for layer in found.layers if ":" in layer.name}
-    late = found.layers[len(found.layers) // 2 :]
+    again = {layer.name.rpartition(":")[0] for layer in layers.layers if ":" in layer.name}
+    late = layers.layers[len(layers.layers) // 2 :]
     rows = [
         layer
         for layer in late
@@ -148,9 +148,9 @@ def _grad_cam(layer: str, module: nn.Module, inputs: torch.Tensor, blank: torch.
     from captum.attr import LayerAttribution, LayerGradCam
 
     explaining = LayerGradCam(_Scored(module, answer), _part(module, layer))
-    found = explaining.attribute(inputs, relu_attributions=False)
-    assert isinstance(found, torch.Tensor)
-    whole = LayerAttribution.interpolate(found, tuple(inputs.shape[2:]), "bilinear")
+    attributions = explaining.attribute(inputs, relu_attributions=False)
+    assert isinstance(attributions, torch.Tensor)
+    whole = LayerAttribution.interpolate(attributions, tuple(inputs.shape[2:]), "bilinear")
     return whole[0, 0].detach().numpy()
 
 
@@ -161,21 +161,21 @@ def _grad_cam_of_patches(
     blank: torch.Tensor,  # noqa: ARG001 (all methods take the same)
     answer: Answer,
 ) -> np.ndarray:
-    held: list[torch.Tensor] = []
-    hook = _part(module, layer).register_forward_hook(lambda _, __, output: held.append(output))
+    outputs: list[torch.Tensor] = []
+    hook = _part(module, layer).register_forward_hook(lambda _, __, output: outputs.append(output))
     try:
         score = answer.of(module(inputs.clone().requires_grad_()))[0]
-        (gradient,) = torch.autograd.grad(score, [held[-1]])
+        (gradient,) = torch.autograd.grad(score, [outputs[-1]])
     finally:
         hook.remove()
-    if held[-1].ndim == 4:  # (1, H, W, D)
-        before, (height, width) = 0, held[-1].shape[1:3]
+    if outputs[-1].ndim == 4:  # (1, H, W, D)
+        before, (height, width) = 0, outputs[-1].shape[1:3]
     else:
-        grid = grid_of(held[-1].shape[1])
+        grid = grid_of(outputs[-1].shape[1])
         assert grid is not None
         before, height, width = grid[0], grid[1], grid[1]
     weights = gradient[0].flatten(0, -2)[before:].mean(dim=0)
-    patches = (held[-1][0].flatten(0, -2)[before:] @ weights).view(1, 1, height, width)
+    patches = (outputs[-1][0].flatten(0, -2)[before:] @ weights).view(1, 1, height, width)
     whole = nn.functional.interpolate(patches, tuple(inputs.shape[2:]), mode="bilinear", align_corners=False)
     return whole[0, 0].detach().numpy()
 
@@ -184,10 +184,10 @@ def _integrated_gradients(module: nn.Module, inputs: torch.Tensor, blank: torch.
     from captum.attr import IntegratedGradients
 
     steps, batch = (20, 5) if inputs.shape[-1] > LARGE else (64, 64)
-    found = IntegratedGradients(_Scored(module, answer)).attribute(
+    attributions = IntegratedGradients(_Scored(module, answer)).attribute(
         inputs, baselines=blank, n_steps=steps, internal_batch_size=batch
     )
-    return found[0].sum(dim=0).detach().float().numpy()
+    return attributions[0].sum(dim=0).detach().float().numpy()
 
 
 def _occlusion(module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, answer: Answer) -> np.ndarray:
@@ -196,14 +196,14 @@ def _occlusion(module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, ans
     channels, height, width = inputs.shape[1:]
     side, step = window(height, width)
     with torch.no_grad():
-        found = Occlusion(_Scored(module, answer)).attribute(
+        attributions = Occlusion(_Scored(module, answer)).attribute(
             inputs,
             sliding_window_shapes=(channels, side, side),
             strides=(channels, step, step),
             baselines=blank,
             perturbations_per_eval=8 if height > LARGE else 64,
         )
-    return found[0].mean(dim=0).float().numpy()
+    return attributions[0].mean(dim=0).float().numpy()
 
 
 def window(height: int, width: int) -> tuple[int, int]:

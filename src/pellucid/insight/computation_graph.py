@@ -63,15 +63,16 @@ def graph(model: Model, *, backward: bool = False, picture: Any = None, network:
         NetworkError: the gradients are not numbers.
     """
     module = build(model, network)
-    said = model.specification
-    split, name = pick(picture, said) if picture is not None else (None, "")
+    specification = model.specification
+    split, name = pick(picture, specification) if picture is not None else (None, "")
     if split is not None:
         pixels = preparing.normalise(
-            torch.from_numpy(np.asarray(preparing.prepare(split, said.preprocessing))), said.preprocessing
+            torch.from_numpy(np.asarray(preparing.prepare(split, specification.preprocessing))),
+            specification.preprocessing,
         )
     else:
-        pixels = torch.rand(1, *said.preprocessing.shape, generator=torch.Generator().manual_seed(0)) - 0.5
-    found = flow(module, pixels, gradients=backward)
+        pixels = torch.rand(1, *specification.preprocessing.shape, generator=torch.Generator().manual_seed(0)) - 0.5
+    computed = flow(module, pixels, gradients=backward)
     gradients: dict[int, dict[str, Any]] = {}
     loss_of, loss = "", None
     if backward:
@@ -79,11 +80,11 @@ def graph(model: Model, *, backward: bool = False, picture: Any = None, network:
         target = (
             model.classes.index(split.classes[int(split.labels[0])])
             if known and split is not None and split.labels is not None
-            else int(found.output.argmax())
+            else int(computed.output.argmax())
         )
-        gradients, loss = _gradients(found.nodes, found.output, target)
+        gradients, loss = _gradients(computed.nodes, computed.output, target)
         loss_of = model.classes[target]
-    nodes = _without_moves(found.nodes)
+    nodes = _without_moves(computed.nodes)
     boxes = _boxes(nodes, set())
     if len(nodes) > MANY:
         for most in (
@@ -125,15 +126,19 @@ def _note(data: dict[str, Any]) -> str:
 def _gradients(nodes: Sequence[Node], output: torch.Tensor, target: int) -> tuple[dict[int, dict[str, Any]], float]:
     """For each node the size of the gradients of its output and of its parameters; and the loss."""
     loss = torch.nn.functional.cross_entropy(output, torch.tensor([target]))
-    held = [
+    nodes_with_output = [
         (node.index, "output", node.output) for node in nodes if node.output is not None and node.output.requires_grad
     ]
     for node in nodes:
-        held += [(node.index, "parameters", one) for one in node.layer.parameters()] if node.layer is not None else []
-    tensors = [one for *_, one in held if one.requires_grad]
-    found = torch.autograd.grad(loss, tensors, allow_unused=True) if tensors else ()
+        nodes_with_output += (
+            [(node.index, "parameters", one) for one in node.layer.parameters()] if node.layer is not None else []
+        )
+    tensors = [one for *_, one in nodes_with_output if one.requires_grad]
+    gradients = torch.autograd.grad(loss, tensors, allow_unused=True) if tensors else ()
     sums: dict[int, dict[str, list[torch.Tensor]]] = {}
-    for (index, what, _), gradient in zip([one for one in held if one[2].requires_grad], found, strict=True):
+    for (index, what, _), gradient in zip(
+        [one for one in nodes_with_output if one[2].requires_grad], gradients, strict=True
+    ):
         if gradient is not None:
             sums.setdefault(index, {}).setdefault(what, []).append(gradient.flatten())
     result: dict[int, dict[str, Any]] = {}
@@ -223,16 +228,16 @@ def _merged(boxes: Sequence[_Box], alike: Any) -> list[_Box]:
 
 
 def _connect(boxes: Sequence[_Box]) -> None:
-    home = {node.index: place for place, box in enumerate(boxes) for node in box.nodes}
-    for place, box in enumerate(boxes):
-        box.sources = {home[source] for node in box.nodes for source in node.sources} - {place}
+    home = {node.index: index for index, box in enumerate(boxes) for node in box.nodes}
+    for index, box in enumerate(boxes):
+        box.sources = {home[source] for node in box.nodes for source in node.sources} - {index}
 
 
 def _signature(nodes: Sequence[Node]) -> tuple[Any, ...]:
     """What a block does, without its sizes: the kinds of its operations, and which feeds which."""
-    place = {node.index: number for number, node in enumerate(nodes)}
+    numbers = {node.index: number for number, node in enumerate(nodes)}
     return tuple(
-        (re.sub(r"[\d×]+|, stride .*", "", node.kind), tuple(sorted(place.get(one, -1) for one in node.sources)))
+        (re.sub(r"[\d×]+|, stride .*", "", node.kind), tuple(sorted(numbers.get(one, -1) for one in node.sources)))
         for node in nodes
     )
 
@@ -243,7 +248,7 @@ def _sizes(box: _Box) -> tuple[Any, ...]:
 
 
 def _edges(boxes: Iterable[_Box]) -> list[list[int]]:
-    return [[source, place] for place, box in enumerate(boxes) for source in sorted(box.sources)]
+    return [[source, target] for target, box in enumerate(boxes) for source in sorted(box.sources)]
 
 
 def _plain(box: _Box, gradients: dict[int, dict[str, Any]]) -> dict[str, Any]:
@@ -291,7 +296,7 @@ def _details(boxes: Sequence[_Box], gradients: dict[int, dict[str, Any]]) -> lis
     for alike in sorted(common, key=lambda alike: alike[0].nodes[0].index):
         first = alike[0]
         nodes = first.nodes[: len(first.nodes) // first.count]
-        place = {node.index: number + 1 for number, node in enumerate(nodes)}
+        numbers = {node.index: number + 1 for number, node in enumerate(nodes)}
         drawn = [_Box([node], _short(node.name, first.title), node.kind, "") for node in nodes]
         entry = {
             "title": "what came before",
@@ -303,7 +308,7 @@ def _details(boxes: Sequence[_Box], gradients: dict[int, dict[str, Any]]) -> lis
             "field": None,
         }
         count = sum(box.count for box in alike)
-        joined = {(place.get(source, 0), place[node.index]) for node in nodes for source in node.sources}
+        joined = {(numbers.get(source, 0), numbers[node.index]) for node in nodes for source in node.sources}
         details.append(
             {
                 "title": f"{first.kind}, as in {first.title}" + (f" ({count} of this form)" if count > 1 else ""),

@@ -73,9 +73,9 @@ def explain(
     if about is not None and about not in model.classes:
         raise UnknownNameError("class", about, model.classes)
     ready = runner(model, network)
-    chosen, name = pick(picture, model.specification)
-    pixels = np.asarray(preparing.prepare(chosen, model.specification.preprocessing))
-    label = chosen.classes[int(chosen.labels[0])] if chosen.labels is not None else None
+    split, name = pick(picture, model.specification)
+    pixels = np.asarray(preparing.prepare(split, model.specification.preprocessing))
+    label = split.classes[int(split.labels[0])] if split.labels is not None else None
     question = _Question.ask(ready, pixels, about, label)
     rows, methods, noise, note = _explained(question, seed, progress)
     content = {
@@ -226,11 +226,11 @@ def _words(better: tuple[bool, bool]) -> str:
     return {(True, True): "both", (True, False): "deletion", (False, True): "insertion"}.get(better, "neither")
 
 
-def _rival(found: np.ndarray, target: int, given: str | None, classes: tuple[str, ...]) -> int:
+def _rival(probabilities: np.ndarray, target: int, label: str | None, classes: tuple[str, ...]) -> int:
     """What the class is set against: the given class where it is another, else the most probable other one."""
-    if given is not None and given in classes and classes.index(given) != target:
-        return classes.index(given)
-    return next(int(i) for i in np.argsort(-found, kind="stable") if i != target)
+    if label is not None and label in classes and classes.index(label) != target:
+        return classes.index(label)
+    return next(int(i) for i in np.argsort(-probabilities, kind="stable") if i != target)
 
 
 def _differentiable(module: nn.Module) -> nn.Module:
@@ -269,28 +269,28 @@ def nearest(ready: TorchRunner, pixels: np.ndarray, data: Any, *, most: int | No
         most: how many of them to compare; None compares 10,000.
         seed: seed of the sample.
     """
-    chosen, which = sample(data, "train", most or PICTURES, seed=seed)
-    chosen, many = prepared(chosen, ready.model.specification.preprocessing)
+    pictures, which = sample(data, "train", most or PICTURES, seed=seed)
+    pictures, many = prepared(pictures, ready.model.specification.preprocessing)
     own, _ = ready.features(pixels)
     theirs, outputs = ready.features(many)
     cosines = _unit(theirs) @ _unit(own)[0]
     # The very picture would be its own nearest neighbour, and says nothing.
     same = (many == pixels).all(axis=(1, 2, 3))
     order = [int(i) for i in np.argsort(-cosines, kind="stable") if not same[i]][:SHOWN]
-    labels = chosen.labels
-    given = [None if labels is None else chosen.classes[int(labels[i])] for i in order]
+    labels = pictures.labels
+    given_classes = [None if labels is None else pictures.classes[int(labels[i])] for i in order]
     return {
         "among": which,
-        "counts": [list(one) for one in Counter(one for one in given if one is not None).most_common()],
+        "counts": [list(one) for one in Counter(one for one in given_classes if one is not None).most_common()],
         "cells": [
             {
                 "png": as_png(many[i]),
-                "id": str(chosen.ids[i]),
+                "id": str(pictures.ids[i]),
                 "given": label,
                 "predicted": ready.model.classes[int(outputs[i].argmax())],
                 "cosine": rounded(cosines[i]),
             }
-            for i, label in zip(order, given, strict=True)
+            for i, label in zip(order, given_classes, strict=True)
         ],
     }
 

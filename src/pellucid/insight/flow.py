@@ -94,8 +94,8 @@ def flow(module: nn.Module, batch: torch.Tensor, *, gradients: bool = False) -> 
 def receptive_fields(module: nn.Module, shape: tuple[int, int, int]) -> dict[str, Field]:
     """The receptive field of every layer that has one, by its name."""
     with torch.random.fork_rng(devices=[]):
-        found = flow(module, torch.zeros(1, *shape))
-    return {node.name: node.field for node in found.nodes if node.layer is not None and node.field is not None}
+        computed = flow(module, torch.zeros(1, *shape))
+    return {node.name: node.field for node in computed.nodes if node.layer is not None and node.field is not None}
 
 
 class _Watching(OperationWatcher):
@@ -177,12 +177,12 @@ class _Watching(OperationWatcher):
 def _without_loose_ends(watching: _Watching) -> list[Node]:
     """The nodes, without those that lead nowhere, as questions of size do, and numbered anew."""
     nodes = watching.nodes
-    wanted = {len(nodes) - 1}
+    needed = {len(nodes) - 1}
     for node in reversed(nodes):
-        if node.index in wanted:
-            wanted |= set(node.sources)
-    kept = [node for node in nodes if node.index in wanted or node.index == 0]
-    number = {node.index: place for place, node in enumerate(kept)}
+        if node.index in needed:
+            needed |= set(node.sources)
+    kept = [node for node in nodes if node.index in needed or node.index == 0]
+    number = {node.index: new_index for new_index, node in enumerate(kept)}
     for node in kept:
         node.index, node.sources = number[node.index], sorted(number[one] for one in node.sources)
     return kept

@@ -56,11 +56,11 @@ def filters(
     run = runner(model, network)
     module = run.module
     shape = model.specification.preprocessing.shape
-    found = run.layers
-    chosen = selection.with_kernels(found, str(layer), name_of(model), selection.reading(module, found, shape))
-    dense = not layer_kinds.is_convolution(chosen.module)
-    weights = _weights(chosen, shape, dense=dense)
-    style = _style(chosen, found, weights, shape, dense=dense)
+    layers = run.layers
+    layer_shown = selection.with_kernels(layers, str(layer), name_of(model), selection.reading(module, layers, shape))
+    dense = not layer_kinds.is_convolution(layer_shown.module)
+    weights = _weights(layer_shown, shape, dense=dense)
+    style = _style(layer_shown, layers, weights, shape, dense=dense)
     many = limit or (ROWS if style == "channels" else UNITS if dense else GRID)
     # A row of sixteen pictures is as wide as a page; of those that are no rows, all three colours are one picture.
     channels = min(weights.shape[1], limit or CHANNELS) if style == "channels" else weights.shape[1]
@@ -78,19 +78,21 @@ def filters(
     ]
     data = {
         "network": name_of(model),
-        "layer": chosen.name,
-        "kind": chosen.kind,
-        "number": chosen.number,
+        "layer": layer_shown.name,
+        "kind": layer_shown.kind,
+        "number": layer_shown.number,
         "shape": list(weights.shape),
         "style": style,
         "dense": dense,
-        "groups": getattr(chosen.module, "groups", 1),
+        "groups": getattr(layer_shown.module, "groups", 1),
         "scale": scale,
         "largest": rounded(np.abs(weights).max()),
         "kernels": shown,
     }
     what = f"{len(weights):,} {'units' if dense else 'kernels'} of {layer_kinds.times(weights.shape[1:])}"
-    return Figure("filters", "filters", data, title=f"{_called(chosen, name_of(model))}: {what}", note=_limits(data))
+    return Figure(
+        "filters", "filters", data, title=f"{_called(layer_shown, name_of(model))}: {what}", note=_limits(data)
+    )
 
 
 def _weights(layer: Layer, shape: tuple[int, int, int], *, dense: bool) -> np.ndarray:
@@ -109,11 +111,11 @@ def _weights(layer: Layer, shape: tuple[int, int, int], *, dense: bool) -> np.nd
     return array
 
 
-def _style(layer: Layer, found: Trace, weights: np.ndarray, shape: tuple[int, int, int], *, dense: bool) -> str:
+def _style(layer: Layer, layers: Trace, weights: np.ndarray, shape: tuple[int, int, int], *, dense: bool) -> str:
     """`signed` for one channel, `colour` for the three of a picture, `channels` for those that layers made."""
     if weights.shape[1] == 1:
         return "signed"
-    weighted = [one.name for one in found.layers if one.parameters]
+    weighted = [one.name for one in layers.layers if one.parameters]
     first = dense or (weighted[:1] == [layer.name] and layer.input_shape is not None and layer.input_shape[0] == 3)
     return "colour" if first and weights.shape[1] == 3 == shape[0] else "channels"
 
@@ -169,14 +171,14 @@ def answers_to(kernel: np.ndarray) -> dict[str, Any] | None:
     rows, columns = (np.arange(size) - (size - 1) / 2 for size in weights.shape)
     x, y = np.meshgrid(columns, -rows)
     total = float(np.abs(kernel).mean(axis=0).sum())
-    found = []
+    responses = []
     for angle in _ANGLES:
         edge, line = (_response(weights, one, total) for one in _shown(x, y, angle))
         # A blob answers alike to lines at every angle, and so to none.
         across = _response(weights, _shown(x, y, angle + 90)[1], total)
         alike = min(abs(across), abs(line)) if across * line > 0 else 0.0
-        found += [(abs(edge), float(angle), "edge"), (abs(line) - alike, float(angle), "line")]
-    strength, angle, shape = max(found)
+        responses += [(abs(edge), float(angle), "edge"), (abs(line) - alike, float(angle), "line")]
+    strength, angle, shape = max(responses)
     nearest = min(_NAMES, key=lambda one: min(abs(angle - one), 180 - abs(angle - one)))
     return {
         "shape": shape,
@@ -196,6 +198,6 @@ def _shown(x: np.ndarray, y: np.ndarray, angle: float) -> tuple[np.ndarray, np.n
     return np.clip(2 * away, -1, 1) + 1e-3 * away, line - line.mean()
 
 
-def _response(weights: np.ndarray, shown: np.ndarray, total: float) -> float:
+def _response(weights: np.ndarray, stimulus: np.ndarray, total: float) -> float:
     """−1 to 1."""
-    return float((weights * shown).sum()) / float(np.abs(shown).max() * total)
+    return float((weights * stimulus).sum()) / float(np.abs(stimulus).max() * total)

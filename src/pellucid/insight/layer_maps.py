@@ -58,24 +58,26 @@ def feature_maps(
         raise UsageError(f"At least one map is shown; given: --limit {limit}.")
     run = runner(model, network)
     module = run.module
-    said = model.specification
-    chosen = selection.with_maps(run.layers, str(layer), name_of(model))
-    split, name = pick(picture, said)
-    pixels = np.asarray(preparing.prepare(split, said.preprocessing))
-    values, outputs = _run(module, chosen, preparing.normalise(torch.from_numpy(pixels), said.preprocessing))
-    found = probabilities(said.probabilities, outputs, said.temperature).numpy()[0]
-    if not (np.isfinite(values).all() and np.isfinite(found).all()):
+    specification = model.specification
+    layer_shown = selection.with_maps(run.layers, str(layer), name_of(model))
+    split, name = pick(picture, specification)
+    pixels = np.asarray(preparing.prepare(split, specification.preprocessing))
+    values, outputs = _run(
+        module, layer_shown, preparing.normalise(torch.from_numpy(pixels), specification.preprocessing)
+    )
+    shares = probabilities(specification.probabilities, outputs, specification.temperature).numpy()[0]
+    if not (np.isfinite(values).all() and np.isfinite(shares).all()):
         raise NetworkError(
-            f"'{chosen.name}' or a layer after it gives values that are infinite or not numbers: the weights were "
+            f"'{layer_shown.name}' or a layer after it gives values that are infinite or not numbers: the weights were "
             f"spoilt while the network learned. Train again with a lower learning rate."
         )
     order = np.argsort(-values.max(axis=(1, 2)), kind="stable")[: limit or MAPS]
-    given = split.classes[int(split.labels[0])] if split.labels is not None else None
+    label = split.classes[int(split.labels[0])] if split.labels is not None else None
     data = {
         "network": name_of(model),
-        "layer": chosen.name,
-        "kind": chosen.kind,
-        "number": chosen.number,
+        "layer": layer_shown.name,
+        "kind": layer_shown.kind,
+        "number": layer_shown.number,
         "shape": list(values.shape),
         "scale": scale,
         "largest": rounded(np.abs(values).max()),
@@ -83,18 +85,18 @@ def feature_maps(
         "picture": {
             "png": as_png(pixels[0]),
             "id": name,
-            "given": given,
-            "predicted": model.classes[int(found.argmax())],
-            "probability": float(found.max()),
+            "given": label,
+            "predicted": model.classes[int(shares.argmax())],
+            "probability": float(shares.max()),
         },
         "maps": [
             {"number": int(i) + 1, "values": rounded(values[i]), "highest": rounded(values[i].max())} for i in order
         ],
     }
-    number = f", convolution {chosen.number}" if chosen.number is not None else ""
+    number = f", convolution {layer_shown.number}" if layer_shown.number is not None else ""
     note = f"The {len(order)} most active of {len(values):,} maps shown." if len(order) < len(values) else ""
     maps = f"{_count(len(values))} of {layer_kinds.times(values.shape[1:])}"
-    title = f"{chosen.name} of {name_of(model)}{number}: {maps} for {name}"
+    title = f"{layer_shown.name} of {name_of(model)}{number}: {maps} for {name}"
     return Figure("feature_maps", "feature-maps", data, title=title, note=note)
 
 

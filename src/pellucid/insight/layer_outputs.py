@@ -43,20 +43,20 @@ def sample(data: Any, split: str | None, most: int, *, seed: int = 0) -> tuple[S
     if most < 1:
         raise UsageError(f"At least one picture is looked at; given: --limit {most}.")
     whole = data if isinstance(data, (Dataset, Split)) else load(data)
-    held = whole if isinstance(whole, Split) else whole.split(split or standing(whole))
-    of = f"{held.dataset}, {held.name} split" if held.dataset else f"{held.name} split"
-    if len(held) <= most:
-        return held, f"{len(held):,} pictures: {of}."
-    chosen = np.sort(np.random.default_rng((seed, len(held))).permutation(len(held))[:most])
-    return held.take(chosen), f"{most:,} of {len(held):,} pictures, drawn at random: {of}."
+    pictures = whole if isinstance(whole, Split) else whole.split(split or standing(whole))
+    of = f"{pictures.dataset}, {pictures.name} split" if pictures.dataset else f"{pictures.name} split"
+    if len(pictures) <= most:
+        return pictures, f"{len(pictures):,} pictures: {of}."
+    indices = np.sort(np.random.default_rng((seed, len(pictures))).permutation(len(pictures))[:most])
+    return pictures.take(indices), f"{most:,} of {len(pictures):,} pictures, drawn at random: {of}."
 
 
 def prepared(split: Split, preprocessing: Preprocessing) -> tuple[Split, np.ndarray]:
     """The pictures that can be read, as the network takes them: uint8 (N, C, H, W)."""
-    pixels, kept, _ = preparing.prepare_readable(split, preprocessing)
-    if not len(kept):
+    pixels, readable, _ = preparing.prepare_readable(split, preprocessing)
+    if not len(readable):
         raise UsageError(f"None of the {len(split):,} pictures of the {split.name} split can be read.")
-    return (split if len(kept) == len(split) else split.take(kept)), np.asarray(pixels)
+    return (split if len(readable) == len(split) else split.take(readable)), np.asarray(pixels)
 
 
 def record(
@@ -80,16 +80,16 @@ def record(
         progress: told how far it is.
     """
     batch = max(1, min(256, _PIXELS // max(pixels[0].size, 1)))
-    wanted: dict[int, dict[int, Layer]] = {}
+    layers_by_run: dict[int, dict[int, Layer]] = {}
     for layer in layers:
         time = int(layer.name.rpartition(":")[2]) if ":" in layer.name else 1
-        wanted.setdefault(id(layer.module), {})[time] = layer
+        layers_by_run.setdefault(id(layer.module), {})[time] = layer
     runs: Counter[int] = Counter()
     first = 0
 
     def after(_: str, part: nn.Module, __: Any, output: Any) -> None:
         runs[id(part)] += 1
-        layer = wanted[id(part)].get(runs[id(part)])
+        layer = layers_by_run[id(part)].get(runs[id(part)])
         tensor = first_tensor(output)
         if layer is not None and isinstance(tensor, torch.Tensor):
             take(layer, tensor.float(), first)

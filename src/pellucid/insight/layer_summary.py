@@ -36,18 +36,20 @@ def summary(model: Model, network: Any = None) -> Findings:
     run = runner(model, network)
     module = run.module
     shape = model.specification.preprocessing.shape
-    found = run.layers
+    layers = run.layers
     fields = receptive_fields(module, shape)
     rows: list[tuple[Any, ...]] = [(None, "picture", "input", layer_kinds.times(shape), 0, 0, "1×1", _kilobytes(shape))]
-    for layer in (*found.layers, *found.others):
+    for layer in (*layers.layers, *layers.others):
         output = layer_kinds.times(layer.output_shape) if layer.output_shape is not None else None
         sees = layer_kinds.times(fields[layer.name].reach) if layer.name in fields else None
-        held = _kilobytes(layer.output_shape)
-        rows.append((layer.number, layer.name, layer.kind, output, layer.parameters, layer.multiply_adds, sees, held))
-    if found.between:
-        rows.append((None, "between layers", "products of matrices", None, 0, found.between, None, None))
+        kilobytes = _kilobytes(layer.output_shape)
+        rows.append(
+            (layer.number, layer.name, layer.kind, output, layer.parameters, layer.multiply_adds, sees, kilobytes)
+        )
+    if layers.between:
+        rows.append((None, "between layers", "products of matrices", None, 0, layers.between, None, None))
     parameters = sum(row[4] for row in rows)
-    unknown = [layer.name for layer in found.layers if layer.multiply_adds is None]
+    unknown = [layer.name for layer in layers.layers if layer.multiply_adds is None]
     fixed = parameters - count_parameters(module)
     notes = [
         "Output: channels × height × width. A multiply-add is one product that is added to a sum.",
@@ -55,11 +57,11 @@ def summary(model: Model, network: Any = None) -> Findings:
     ]
     if unknown:
         notes.append(f"Not known, so not in the sum: the multiply-adds of {_listed(unknown)}.")
-    partial = [layer.name for layer in found.layers if callable(getattr(layer.module, "dense_weight", None))]
+    partial = [layer.name for layer in layers.layers if callable(getattr(layer.module, "dense_weight", None))]
     if partial:
         notes.append(f"Counted with the zeros where there is no connection, as they are computed: {_listed(partial)}.")
-    if found.left_out:
-        notes.append(f"Layers that hand on what they are given, or never ran, are left out: {found.left_out}.")
+    if layers.left_out:
+        notes.append(f"Layers that hand on what they are given, or never ran, are left out: {layers.left_out}.")
     notes += declaration(module).notes
     return Findings(
         (

@@ -61,23 +61,23 @@ def linear_probe(
         UnknownNameError: the data have no such class.
         DataError: a class has too few pictures.
     """
-    said = model.specification.preprocessing
-    chosen, labels, which = _of_two(data, split, classes, limit or PICTURES, seed)
+    preprocessing = model.specification.preprocessing
+    pictures, labels, which = _of_two(data, split, classes, limit or PICTURES, seed)
     run = runner(model, network)
     module = run.module
-    chosen, pixels = prepared(chosen, said)
-    found = run.layers
-    layers, left_out = _worth_probing(found)
-    held: dict[str, list[np.ndarray]] = {layer.name: [] for layer in layers}
+    pictures, pixels = prepared(pictures, preprocessing)
+    all_layers = run.layers
+    layers, left_out = _worth_probing(all_layers)
+    outputs_by_layer: dict[str, list[np.ndarray]] = {layer.name: [] for layer in layers}
 
     def take(layer: Layer, output: torch.Tensor, _: int) -> None:
-        held[layer.name].append(_flat(output.permute(0, 3, 1, 2) if layer.channels_last else output))
+        outputs_by_layer[layer.name].append(_flat(output.permute(0, 3, 1, 2) if layer.channels_last else output))
 
-    record(module, pixels, said, layers, take, progress=progress)
+    record(module, pixels, preprocessing, layers, take, progress=progress)
     learn = _half(labels, seed)
-    given = {"pixels": [_flat(torch.from_numpy(pixels).float())]} | held
+    inputs = {"pixels": [_flat(torch.from_numpy(pixels).float())]} | outputs_by_layer
     rows, drawn, right = [], [], []
-    for name, parts in given.items():
+    for name, parts in inputs.items():
         values = np.concatenate(parts)
         scores = probe(values[learn], labels[learn], values[~learn])
         hits = (scores > 0) == (labels[~learn] == 1)
@@ -157,41 +157,41 @@ def _of_two(
         raise UsageError(f"Two classes are told apart; given: {' and '.join(classes)}. Try --linear-probe 4,9.")
     if most < 8:
         raise UsageError(f"A probe takes at least 8 pictures; given: --limit {most}.")
-    held, _ = sample(data, split, 2**62)
-    labels = held.known_labels()
-    places = []
+    pictures, _ = sample(data, split, 2**62)
+    labels = pictures.known_labels()
+    indices = []
     for name in classes:
-        if name not in held.classes:
-            raise UnknownNameError("class", name, held.classes)
-        places.append(np.flatnonzero(labels == held.classes.index(name)))
-    each = min(most // 2, *map(len, places))
+        if name not in pictures.classes:
+            raise UnknownNameError("class", name, pictures.classes)
+        indices.append(np.flatnonzero(labels == pictures.classes.index(name)))
+    each = min(most // 2, *map(len, indices))
     if each < 4:
-        few = classes[int(np.argmin([len(one) for one in places]))]
+        few = classes[int(np.argmin([len(one) for one in indices]))]
         raise DataError(
-            f"The {held.name} split has {min(map(len, places))} pictures of '{few}'; a probe takes at least 4 of each "
-            f"class. Choose another split with --split."
+            f"The {pictures.name} split has {min(map(len, indices))} pictures of '{few}'; a probe takes at least 4 of "
+            f"each class. Choose another split with --split."
         )
-    generator = np.random.default_rng((seed, *map(len, places)))
-    drawn = [np.sort(generator.permutation(one)[:each]) for one in places]
-    which = f"{each} of each class, {held.dataset + ', ' if held.dataset else ''}{held.name} split."
-    return held.take(np.concatenate(drawn)), np.repeat([0, 1], each), which
+    generator = np.random.default_rng((seed, *map(len, indices)))
+    drawn = [np.sort(generator.permutation(one)[:each]) for one in indices]
+    which = f"{each} of each class, {pictures.dataset + ', ' if pictures.dataset else ''}{pictures.name} split."
+    return pictures.take(np.concatenate(drawn)), np.repeat([0, 1], each), which
 
 
 def _half(labels: np.ndarray, seed: int) -> np.ndarray:
     """One half of each class, to be learned from: bool (N,)."""
-    chosen = np.zeros(len(labels), bool)
+    training = np.zeros(len(labels), bool)
     for label in (0, 1):
-        places = np.random.default_rng((seed, label)).permutation(np.flatnonzero(labels == label))
-        chosen[places[: len(places) // 2]] = True
-    return chosen
+        indices = np.random.default_rng((seed, label)).permutation(np.flatnonzero(labels == label))
+        training[indices[: len(indices) // 2]] = True
+    return training
 
 
-def _worth_probing(found: Trace) -> tuple[list[Layer], str]:
-    """All layers, or where these are too many the convolutions and dense layers, or some of them."""
+def _worth_probing(all_layers: Trace) -> tuple[list[Layer], str]:
+    """All layers; if there are too many, the convolutions and dense layers, or some of these. And a note."""
     layers = [
-        one
-        for one in found.layers
-        if one.output_shape and one.pieces == 1 and not isinstance(one.module, torch.nn.Flatten)
+        layer
+        for layer in all_layers.layers
+        if layer.output_shape and layer.pieces == 1 and not isinstance(layer.module, torch.nn.Flatten)
     ]
     if len(layers) <= LAYERS:
         return layers, ""

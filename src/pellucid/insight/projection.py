@@ -56,9 +56,9 @@ def embedding(
     if method not in METHODS:
         raise UnknownNameError("method", method, METHODS)
     run = runner(model, network)
-    said = model.specification.preprocessing
-    chosen, which = sample(data, split, limit or PICTURES, seed=seed)
-    chosen, pixels = prepared(chosen, said)
+    preprocessing = model.specification.preprocessing
+    pictures, which = sample(data, split, limit or PICTURES, seed=seed)
+    pictures, pixels = prepared(pictures, preprocessing)
     if len(pixels) < NEAR + 2:
         raise UsageError(f"A map takes at least {NEAR + 2} pictures; there are {len(pixels)}. Choose another --split.")
     values, outputs = run.features(pixels, progress=progress)
@@ -66,37 +66,40 @@ def embedding(
     plane, explained = _pca(values)
     if method == "tsne":
         plane = _tsne(values, plane, seed)
-    kept = float((_nearest(values) & _nearest(plane)).sum(axis=1).mean() / NEAR)
+    neighbours_kept = float((_nearest(values) & _nearest(plane)).sum(axis=1).mean() / NEAR)
     predicted = outputs.argmax(axis=1)
-    labels = chosen.labels
+    labels = pictures.labels
     points = []
     for i in range(len(pixels)):
-        given = None if labels is None else chosen.classes[int(labels[i])]
+        label = None if labels is None else pictures.classes[int(labels[i])]
         says = model.classes[int(predicted[i])]
         points.append(
             {
                 "x": rounded(plane[i, 0]),
                 "y": rounded(plane[i, 1]),
                 "png": as_png(pixels[i], _EDGE),
-                "id": str(chosen.ids[i]),
-                "given": given,
+                "id": str(pictures.ids[i]),
+                "given": label,
                 "predicted": says,
             }
         )
-    shown = {
+    content = {
         "network": name_of(model),
         "method": method,
         "explained": rounded(explained) if method == "pca" else None,
-        "kept": rounded(kept),
+        "kept": rounded(neighbours_kept),
         "near": NEAR,
         "classes": list(model.classes),
         "labelled": labels is not None,
         "points": points,
     }
     how = "PCA" if method == "pca" else "t-SNE"
-    figure = Figure("embedding", "embedding", shown, title=f"What {name_of(model)} sees as alike ({how})", note=which)
+    figure = Figure("embedding", "embedding", content, title=f"What {name_of(model)} sees as alike ({how})", note=which)
     return Findings(
-        (Metric("neighbours_kept", kept, len(pixels), unit="fraction", note=f"of the {NEAR} nearest"), figure)
+        (
+            Metric("neighbours_kept", neighbours_kept, len(pixels), unit="fraction", note=f"of the {NEAR} nearest"),
+            figure,
+        )
     )
 
 
@@ -124,6 +127,6 @@ def _nearest(values: np.ndarray) -> np.ndarray:
     distances = squares[:, np.newaxis] + squares - 2 * values @ values.T
     np.fill_diagonal(distances, np.inf)
     order = np.argsort(distances, axis=1, kind="stable")[:, :NEAR]
-    found = np.zeros(distances.shape, bool)
-    np.put_along_axis(found, order, True, axis=1)
-    return found
+    neighbours = np.zeros(distances.shape, bool)
+    np.put_along_axis(neighbours, order, True, axis=1)
+    return neighbours

@@ -52,10 +52,10 @@ class Field:
     def through(self, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Field:
         """The field of what slides over the maps with these settings."""
         start, reach, jump = [], [], []
-        for place, (f, s, p, d) in enumerate(zip(*map(_pair, (kernel, stride, padding, dilation)), strict=True)):
-            start.append(self.start[place] - p * self.jump[place])
-            reach.append(self.reach[place] + d * (f - 1) * self.jump[place])
-            jump.append(self.jump[place] * s)
+        for axis, (f, s, p, d) in enumerate(zip(*map(_pair, (kernel, stride, padding, dilation)), strict=True)):
+            start.append(self.start[axis] - p * self.jump[axis])
+            reach.append(self.reach[axis] + d * (f - 1) * self.jump[axis])
+            jump.append(self.jump[axis] * s)
         return Field((start[0], start[1]), (reach[0], reach[1]), (jump[0], jump[1]))
 
 
@@ -63,7 +63,7 @@ def after(
     operation: str,
     args: Any,
     kwargs: Any,
-    given: list[Field | None],
+    fields: list[Field | None],
     shapes: list[tuple[int, ...]],
     output: tuple[int, ...],
 ) -> Field | None:
@@ -73,13 +73,13 @@ def after(
         operation: torch's name of it.
         args: what it was called with.
         kwargs: the same, by name.
-        given: the fields of the tensors that it was given.
+        fields: the fields of the tensors that it was given.
         shapes: their shapes, with the batch.
         output: the shape of what it gives, with the batch.
     """
-    if any(one is None for one in given) or len(output) != 4:
+    if any(one is None for one in fields) or len(output) != 4:
         return None
-    field = given[0]
+    field = fields[0]
     assert field is not None
     name = operation.strip("_")
     if name == "conv2d":
@@ -110,7 +110,7 @@ def after(
         # A branch of one place for all, as squeeze-and-excitation has it, lets every place see the whole picture.
         if any(len(shape) == 4 and shape[2:] != output[2:] for shape in shapes):
             return None
-        return _together([one for one in given if one is not None])
+        return _together([one for one in fields if one is not None])
     return None
 
 
@@ -128,11 +128,11 @@ def _sliced(field: Field, index: Any) -> Field | None:
     if len(index) > 4 or not all(isinstance(one, slice) for one in index):
         return None
     start, jump = list(field.start), list(field.jump)
-    for place, one in enumerate(index[2:]):
+    for axis, one in enumerate(index[2:]):
         if (one.start or 0) < 0:
             return None
-        start[place] += (one.start or 0) * jump[place]
-        jump[place] *= one.step or 1
+        start[axis] += (one.start or 0) * jump[axis]
+        jump[axis] *= one.step or 1
     return Field((start[0], start[1]), field.reach, (jump[0], jump[1]))
 
 
@@ -140,8 +140,8 @@ def _together(fields: list[Field]) -> Field | None:
     """The smallest field that holds all of them; None where they do not keep step."""
     if len({one.jump for one in fields}) > 1:
         return None
-    top, left = (min(one.start[place] for one in fields) for place in (0, 1))
-    bottom, right = (max(one.start[place] + one.reach[place] for one in fields) for place in (0, 1))
+    top, left = (min(one.start[axis] for one in fields) for axis in (0, 1))
+    bottom, right = (max(one.start[axis] + one.reach[axis] for one in fields) for axis in (0, 1))
     return Field((top, left), (bottom - top, right - left), fields[0].jump)
 
 

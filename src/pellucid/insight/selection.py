@@ -23,12 +23,12 @@ _MOST = 24
 """So many names are listed in a sentence; a network of fifty layers would fill a page."""
 
 
-def with_kernels(found: Trace, given: str, network: str, reading: Layer | None) -> Layer:
+def with_kernels(layers: Trace, name: str, network: str, reading: Layer | None) -> Layer:
     """The layer whose weights are pictures: a convolution, or in a network without any its first dense layer.
 
     Args:
-        found: the layers.
-        given: a name, or a number among the convolutions from 1. A name that is there wins.
+        layers: the layers.
+        name: a name, or a number among the convolutions from 1. A name that is there wins.
         network: what the network is called.
         reading: the dense layer that reads the picture itself, where there is one.
 
@@ -36,20 +36,20 @@ def with_kernels(found: Trace, given: str, network: str, reading: Layer | None) 
         UnknownNameError: there is no such convolution.
         UsageError: the layer is of another kind, or the network has no weights that could be drawn.
     """
-    drawable = found.convolutions or ((reading,) if reading is not None else ())
+    drawable = layers.convolutions or ((reading,) if reading is not None else ())
     if not drawable:
         raise UsageError(
             f"The network '{network}' has no convolution, and no dense layer that reads the picture itself, so it has "
             f"no weights that could be drawn as pictures. `pellucid inspect MODEL` lists its layers."
         )
-    layer = _named(found, given, drawable)
+    layer = _named(layers, name, drawable)
     if layer is not None and layer in drawable:
         return layer
     if layer is not None and reading is not None and layer.module is reading.module:
         return reading
-    if found.convolutions:
+    if layers.convolutions:
         if layer is None:
-            raise _unknown("convolution", given, [one.name for one in drawable], len(drawable))
+            raise _unknown("convolution", name, [one.name for one in drawable], len(drawable))
         raise UsageError(
             f"'{layer.name}' ({layer.kind}) is not a convolution, so it has no kernels. "
             f"The convolutions of '{network}': {_listed([one.name for one in drawable])}."
@@ -61,15 +61,15 @@ def with_kernels(found: Trace, given: str, network: str, reading: Layer | None) 
     )
 
 
-def with_maps(found: Trace, given: str, network: str) -> Layer:
+def with_maps(layers: Trace, name: str, network: str) -> Layer:
     """The layer whose output is maps.
 
     Raises:
         UnknownNameError: there is no such layer.
         UsageError: its output has no place in the picture, as that of a dense layer.
     """
-    spatial = [layer for layer in found.layers if layer.spatial or layer.channels_last]
-    layer = _named(found, given, found.convolutions)
+    spatial = [layer for layer in layers.layers if layer.spatial or layer.channels_last]
+    layer = _named(layers, name, layers.convolutions)
     if layer is not None and (layer.spatial or layer.channels_last):
         return layer
     if not spatial:
@@ -77,10 +77,10 @@ def with_maps(found: Trace, given: str, network: str) -> Layer:
             f"No layer of the network '{network}' gives maps: what they give has no place in the picture. "
             f"`pellucid inspect MODEL` lists them."
         )
-    tokens = any(one.output_shape is not None and len(one.output_shape) == 2 for one in found.layers)
+    tokens = any(one.output_shape is not None and len(one.output_shape) == 2 for one in layers.layers)
     hint = " Of a transformer's later layers --attention shows where they look." if tokens else ""
     if layer is None:
-        raise _unknown("layer with maps", given, [one.name for one in spatial], len(found.convolutions), hint)
+        raise _unknown("layer with maps", name, [one.name for one in spatial], len(layers.convolutions), hint)
     what = layer_kinds.times(layer.output_shape) if layer.output_shape is not None else "no"
     raise UsageError(
         f"'{layer.name}' ({layer.kind}) gives {what} numbers that have no place in the picture, so it has no maps. "
@@ -88,46 +88,48 @@ def with_maps(found: Trace, given: str, network: str) -> Layer:
     )
 
 
-def any_layer(found: Trace, given: str) -> Layer:
+def any_layer(layers: Trace, name: str) -> Layer:
     """The layer of that name, or of that number among the convolutions, whatever its kind.
 
     Raises:
         UnknownNameError: there is none.
     """
-    layer = _named(found, given, found.convolutions)
+    layer = _named(layers, name, layers.convolutions)
     if layer is None or not layer.output_shape:
-        raise _unknown("layer", given, [one.name for one in found.layers if one.output_shape], len(found.convolutions))
+        raise _unknown("layer", name, [one.name for one in layers.layers if one.output_shape], len(layers.convolutions))
     return layer
 
 
-def reading(module: nn.Module, found: Trace, shape: tuple[int, int, int]) -> Layer | None:
+def reading(module: nn.Module, layers: Trace, shape: tuple[int, int, int]) -> Layer | None:
     """The dense layer that reads the picture itself, pixel by pixel in the order (C, H, W); None if there is none."""
     picture = torch.linspace(-1, 1, shape[0] * shape[1] * shape[2]).view(1, *shape)
-    for layer in found.layers:
+    for layer in layers.layers:
         if not isinstance(layer.module, nn.Linear) or layer.module.in_features != picture.numel():
             continue
-        given: list[torch.Tensor] = []
-        hook = layer.module.register_forward_pre_hook(lambda _, inputs, given=given: given.append(inputs[0]))
+        inputs_of_layer: list[torch.Tensor] = []
+        hook = layer.module.register_forward_pre_hook(
+            lambda _, inputs, inputs_of_layer=inputs_of_layer: inputs_of_layer.append(inputs[0])
+        )
         try:
             with torch.no_grad():
                 module(picture)
         finally:
             hook.remove()
-        if given and torch.equal(given[0].flatten(), picture.flatten()):
+        if inputs_of_layer and torch.equal(inputs_of_layer[0].flatten(), picture.flatten()):
             return layer
     return None
 
 
-def _named(found: Trace, given: str, numbered: Sequence[Layer]) -> Layer | None:
-    for layer in (*found.layers, *found.others):
-        if layer.name == given:
+def _named(layers: Trace, name: str, numbered: Sequence[Layer]) -> Layer | None:
+    for layer in (*layers.layers, *layers.others):
+        if layer.name == name:
             return layer
-    if given.isdecimal() and 1 <= int(given) <= len(numbered):
-        return numbered[int(given) - 1]
+    if name.isdecimal() and 1 <= int(name) <= len(numbered):
+        return numbered[int(name) - 1]
     return None
 
 
-def _unknown(what: str, given: str, names: Iterable[str], convolutions: int, further: str = "") -> UnknownNameError:
+def _unknown(what: str, name: str, names: Iterable[str], convolutions: int, further: str = "") -> UnknownNameError:
     names = list(names)
     hint = (
         f"Or give the number of a convolution, 1{f' to {convolutions}' if convolutions > 1 else ''}."
@@ -136,9 +138,9 @@ def _unknown(what: str, given: str, names: Iterable[str], convolutions: int, fur
     )
     if len(names) > _MOST:
         # The nearest, wherever they are, and then the first ones.
-        names = [*dict.fromkeys([*difflib.get_close_matches(given.lower(), names, _MOST // 2, 0.4), *names])][:_MOST]
+        names = [*dict.fromkeys([*difflib.get_close_matches(name.lower(), names, _MOST // 2, 0.4), *names])][:_MOST]
         hint = f"There are more: `pellucid inspect MODEL` lists all. {hint}"
-    return UnknownNameError(what, given, names, f"{hint.strip()}{further}".strip())
+    return UnknownNameError(what, name, names, f"{hint.strip()}{further}".strip())
 
 
 def _listed(names: list[str]) -> str:
@@ -178,13 +180,13 @@ def pick(picture: Any, specification: Specification) -> tuple[Split, str]:
     return split, name or "the picture"
 
 
-def _of_a_dataset(given: str) -> tuple[Split, str]:
-    source, separator, which = given.rpartition(":")
+def _of_a_dataset(reference: str) -> tuple[Split, str]:
+    source, separator, which = reference.rpartition(":")
     if not separator or not (source in DATASETS or Path(source).is_dir()):
         if separator and source.replace("-", "").isalnum() and len(source) > 1:
             lookup(source)  # says which data set was probably meant
         raise MissingDataError(
-            f"There is no picture at {given}. Give a picture file, or one of a data set's test pictures by its number, "
+            f"There is no picture at {reference}. Give a picture file, or a test picture of a data set by its number, "
             f"as in mnist:17."
         )
     dataset = load(source)
@@ -207,10 +209,10 @@ def _place(dataset: Dataset, which: str) -> tuple[Split, int]:
                 f"{len(split) - 1}; given: {number}."
             )
         return split, int(number)
-    for held in dataset.splits.values():
-        for index, one in enumerate(held.ids.tolist()):
+    for split in dataset.splits.values():
+        for index, one in enumerate(split.ids.tolist()):
             if one == which:
-                return held, index
+                return split, index
     raise UsageError(
         f"'{dataset.name}' has no picture '{which}'. Give the number of a {usual} picture, as in {dataset.name}:17, "
         f"one of another split, as in {dataset.name}:train/17, or an id, as in "

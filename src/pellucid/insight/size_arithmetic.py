@@ -56,10 +56,10 @@ def sizes(model: Model, network: Any = None) -> Findings:
     """
     run = runner(model, network)
     module = run.module
-    found = trace(module, model.specification.preprocessing.shape)
-    rows = tuple(row for layer in found.layers for row in _rows(layer))
+    layers = trace(module, model.specification.preprocessing.shape)
+    rows = tuple(row for layer in layers.layers for row in _rows(layer))
     notes = [_FORMULA]
-    if any(set(layer_kinds.sides(getattr(layer.module, "dilation", 1), 1)) != {1} for layer in found.layers):
+    if any(set(layer_kinds.sides(getattr(layer.module, "dilation", 1), 1)) != {1} for layer in layers.layers):
         notes.append(_DILATED)
     notes += declaration(module).notes
     if not rows:
@@ -77,7 +77,7 @@ def _rows(layer: Layer) -> list[tuple[Any, ...]]:
         return []
     if not known and (before == after or not layer.spatial):
         return []
-    steps = [_step(layer.module, place, len(before), size, after[place]) for place, size in enumerate(before)]
+    steps = [_step(layer.module, axis, len(before), size, after[axis]) for axis, size in enumerate(before)]
     rows = [
         (layer.name, layer.kind, direction, step.kernel, step.text, size, step.output)
         for direction, step, size in zip(_DIRECTIONS[len(before)], steps, before, strict=True)
@@ -87,14 +87,14 @@ def _rows(layer: Layer) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _step(module: nn.Module, place: int, dimensions: int, size: int, measured: int) -> _Step:
+def _step(module: nn.Module, axis: int, dimensions: int, size: int, measured: int) -> _Step:
     """The arithmetic in one direction. What was measured decides: a layer may do more than its settings say."""
     if isinstance(module, (*layer_kinds.ADAPTIVE_AVERAGE, *layer_kinds.ADAPTIVE_MAX)):
         return _Step("", f"made to be {measured}, whatever W is", measured)
     if isinstance(module, layer_kinds.TRANSPOSED):
-        step = _transposed(module, place, size)
+        step = _transposed(module, axis, size)
     elif isinstance(module, layer_kinds.POOLING) or layer_kinds.is_convolution(module):
-        step = _sliding(_window(module, place, dimensions, size))
+        step = _sliding(_window(module, axis, dimensions, size))
     else:
         return _Step("", f"{size} → {measured}, measured: a layer of its own kind", measured)
     if step.output != measured:
@@ -102,10 +102,10 @@ def _step(module: nn.Module, place: int, dimensions: int, size: int, measured: i
     return step
 
 
-def _window(module: Any, place: int, dimensions: int, size: int) -> _Window:
+def _window(module: Any, axis: int, dimensions: int, size: int) -> _Window:
     def setting(name: str, usual: Any) -> Any:
         value = getattr(module, name, None)
-        return layer_kinds.sides(usual if value is None else value, dimensions)[place]
+        return layer_kinds.sides(usual if value is None else value, dimensions)[axis]
 
     pooling = isinstance(module, layer_kinds.POOLING)
     kernel = setting("kernel_size", None if pooling else tuple(layer_kinds.weight_of(module).shape[2:]))
@@ -143,10 +143,10 @@ def _sliding(window: _Window) -> _Step:
     return _Step(written, f"⌈{inner}⌉ + 1 = ⌈{quotient:.4g}⌉ + 1 = {up}, rounded up", up)
 
 
-def _transposed(module: Any, place: int, size: int) -> _Step:
+def _transposed(module: Any, axis: int, size: int) -> _Step:
     """(W − 1)·S + F − 2P, and what is added at the end."""
-    kernel, stride, dilation = module.kernel_size[place], module.stride[place], module.dilation[place]
-    padding, more = module.padding[place], module.output_padding[place]
+    kernel, stride, dilation = module.kernel_size[axis], module.stride[axis], module.dilation[axis]
+    padding, more = module.padding[axis], module.output_padding[axis]
     wide = reach(kernel, dilation)
     output = (size - 1) * stride + wide - 2 * padding + more
     written = str(wide) if dilation == 1 else f"{dilation}·({kernel} − 1) + 1 = {wide}"

@@ -58,28 +58,30 @@ def top_activations(
     """
     run = runner(model, network)
     module = run.module
-    said = model.specification.preprocessing
-    found = run.layers
-    chosen = selection.any_layer(found, str(layer))
-    assert chosen.output_shape is not None
-    many = chosen.output_shape[0] if chosen.spatial else chosen.output_shape[-1]
+    preprocessing = model.specification.preprocessing
+    layers = run.layers
+    layer_shown = selection.any_layer(layers, str(layer))
+    assert layer_shown.output_shape is not None
+    many = layer_shown.output_shape[0] if layer_shown.spatial else layer_shown.output_shape[-1]
     numbers = list(units) if units else list(range(1, min(many, UNITS) + 1))
     if wrong := [number for number in numbers if not 1 <= number <= many]:
-        raise UsageError(f"'{chosen.name}' has the units 1 to {many:,}; given: --unit {wrong[0]}.")
+        raise UsageError(f"'{layer_shown.name}' has the units 1 to {many:,}; given: --unit {wrong[0]}.")
     pictures, which = sample(data, "train", limit or PICTURES, seed=seed)
-    pictures, pixels = prepared(pictures, said)
-    values, places, dead = _peaks(module, pixels, said, chosen, numbers, progress)
-    field = receptive_fields(module, said.shape).get(chosen.name)
+    pictures, pixels = prepared(pictures, preprocessing)
+    values, positions, dead = _peaks(module, pixels, preprocessing, layer_shown, numbers, progress)
+    field = receptive_fields(module, preprocessing.shape).get(layer_shown.name)
     rows = []
     for row, number in enumerate(numbers):
         best = np.argsort(-values[row], kind="stable")[:EACH]
-        cells = [_cell(pictures, pixels, int(one), values[row, one], places[row, one], field, chosen) for one in best]
-        given = Counter(cell["given"] for cell in cells if cell["given"] is not None)
-        commonest = given.most_common(1)[0] if given else None
+        cells = [
+            _cell(pictures, pixels, int(one), values[row, one], positions[row, one], field, layer_shown) for one in best
+        ]
+        label_counts = Counter(cell["given"] for cell in cells if cell["given"] is not None)
+        commonest = label_counts.most_common(1)[0] if label_counts else None
         rows.append(
             {
                 "unit": number,
-                "label": model.classes[number - 1] if many == len(model.classes) and not chosen.spatial else "",
+                "label": model.classes[number - 1] if many == len(model.classes) and not layer_shown.spatial else "",
                 "highest": rounded(values[row].max()),
                 "dead": bool(dead[row]),
                 "commonest": list(commonest) if commonest else None,
@@ -88,20 +90,20 @@ def top_activations(
         )
     data_shown = {
         "network": name_of(model),
-        "layer": chosen.name,
-        "kind": chosen.kind,
+        "layer": layer_shown.name,
+        "kind": layer_shown.kind,
         "units": many,
         "n": len(pixels),
         "sees": None if field is None else list(field.reach),
         "rows": rows,
     }
     of = f"{len(rows)} of {many:,} units" if len(rows) < many else f"{many:,} units" if many > 1 else "its unit"
-    title = f"What excites {chosen.name} of {name_of(model)} ({chosen.kind}): {of}"
+    title = f"What excites {layer_shown.name} of {name_of(model)} ({layer_shown.kind}): {of}"
     return Figure("top-activations", "top-activations", data_shown, title=title, note=f"Among {which}")
 
 
 def _peaks(
-    module: Any, pixels: np.ndarray, said: Any, layer: Layer, numbers: Sequence[int], progress: Progress | None
+    module: Any, pixels: np.ndarray, preprocessing: Any, layer: Layer, numbers: Sequence[int], progress: Progress | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the units give.
 
@@ -110,7 +112,7 @@ def _peaks(
         gave one value at all places of all pictures, bool (units,). A ReLU6 that reaches 6 in each of them did not.
     """
     values = np.zeros((len(numbers), len(pixels)), np.float32)
-    places = np.zeros((len(numbers), len(pixels)), np.int64)
+    positions = np.zeros((len(numbers), len(pixels)), np.int64)
     which = torch.tensor([number - 1 for number in numbers])
     low, high = torch.tensor(torch.inf), torch.tensor(-torch.inf)
 
@@ -128,21 +130,21 @@ def _peaks(
             flat = output[:, which].unsqueeze(2)
         if layer.pieces > 1:  # the pieces of a picture, as far as it is cut into windows, stand together
             flat = flat.unflatten(0, (-1, layer.pieces)).transpose(1, 2).flatten(2)
-        highest, place = flat.max(dim=2)
+        highest, position = flat.max(dim=2)
         values[:, first : first + len(flat)] = highest.T.numpy()
-        places[:, first : first + len(flat)] = place.T.numpy()
+        positions[:, first : first + len(flat)] = position.T.numpy()
 
-    record(module, pixels, said, [layer], take, progress=progress)
-    return values, places, constant(low, high)[which].numpy()
+    record(module, pixels, preprocessing, [layer], take, progress=progress)
+    return values, positions, constant(low, high)[which].numpy()
 
 
 def _cell(
-    pictures: Any, pixels: np.ndarray, index: int, value: float, place: int, field: Field | None, layer: Layer
+    pictures: Any, pixels: np.ndarray, index: int, value: float, position: int, field: Field | None, layer: Layer
 ) -> dict[str, Any]:
     frame = None
     if field is not None and layer.spatial:
         assert layer.output_shape is not None
-        row, column = divmod(int(place), layer.output_shape[2])
+        row, column = divmod(int(position), layer.output_shape[2])
         height, width = pixels.shape[2:]
         top, left, bottom, right = field.of(row, column)
         frame = [max(top, 0), max(left, 0), min(bottom, height), min(right, width)]

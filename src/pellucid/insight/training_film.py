@@ -36,14 +36,14 @@ def snapshots(run: str | Path) -> list[tuple[int, Path]]:
         MissingDataError: it kept none.
     """
     folder = Path(run) / "snapshots"
-    kept = sorted(folder.glob("epoch-*.safetensors")) if folder.is_dir() else []
-    found = [(int(match[1]), path) for path in kept if (match := re.fullmatch(r"epoch-(\d+)", path.stem))]
-    if not found:
+    paths = sorted(folder.glob("epoch-*.safetensors")) if folder.is_dir() else []
+    epochs = [(int(match[1]), path) for path in paths if (match := re.fullmatch(r"epoch-(\d+)", path.stem))]
+    if not epochs:
         raise MissingDataError(
             f"{run} keeps no snapshots, so there is nothing to film. Train with `pellucid train ... --snapshots`, and "
             f"give the run folder."
         )
-    return found
+    return epochs
 
 
 def film(
@@ -69,29 +69,31 @@ def film(
         MissingDataError: the run kept no snapshots.
         UnknownNameError: there is no such convolution.
     """
-    kept = snapshots(run)
+    kept_snapshots = snapshots(run)
     frames: list[dict[str, Any]] = []
-    first = Model.load(kept[0][1])
-    said = first.specification
-    split, name = pick(picture, said)
-    pixels = np.asarray(preparing.prepare(split, said.preprocessing))
-    chosen: Layer | None = None
-    seen = 1
-    for done, (epoch, path) in enumerate(kept, start=1):
+    first = Model.load(kept_snapshots[0][1])
+    specification = first.specification
+    split, name = pick(picture, specification)
+    pixels = np.asarray(preparing.prepare(split, specification.preprocessing))
+    layer_shown: Layer | None = None
+    channels = 1
+    for done, (epoch, path) in enumerate(kept_snapshots, start=1):
         model = Model.load(path)
         module = build(model, network)
-        said = model.specification
-        found = trace(module, said.preprocessing.shape)
-        reads = selection.reading(module, found, said.preprocessing.shape)
-        chosen = selection.with_kernels(found, str(layer), name_of(model), reads)
-        dense = not layer_kinds.is_convolution(chosen.module)
-        weight: Any = chosen.module.weight if dense else layer_kinds.weight_of(chosen.module)
-        weight = weight.unflatten(1, said.preprocessing.shape) if dense else weight
-        seen = weight.shape[1]
+        specification = model.specification
+        layers = trace(module, specification.preprocessing.shape)
+        reads = selection.reading(module, layers, specification.preprocessing.shape)
+        layer_shown = selection.with_kernels(layers, str(layer), name_of(model), reads)
+        dense = not layer_kinds.is_convolution(layer_shown.module)
+        weight: Any = layer_shown.module.weight if dense else layer_kinds.weight_of(layer_shown.module)
+        weight = weight.unflatten(1, specification.preprocessing.shape) if dense else weight
+        channels = weight.shape[1]
         kernels = weight.detach().float().numpy()[: limit or KERNELS]
-        maps, outputs = _run(module, chosen, preparing.normalise(torch.from_numpy(pixels), said.preprocessing))
-        share = probabilities(said.probabilities, outputs, said.temperature).numpy()[0]
-        measured = said.metrics.get("validation_accuracy", {})
+        maps, outputs = _run(
+            module, layer_shown, preparing.normalise(torch.from_numpy(pixels), specification.preprocessing)
+        )
+        share = probabilities(specification.probabilities, outputs, specification.temperature).numpy()[0]
+        measured = specification.metrics.get("validation_accuracy", {})
         frames.append(
             {
                 "epoch": epoch,
@@ -103,22 +105,23 @@ def film(
             }
         )
         if progress is not None:
-            progress(done, len(kept))
-    assert chosen is not None
+            progress(done, len(kept_snapshots))
+    assert layer_shown is not None
     last = np.array(frames[-1]["probabilities"])
-    given = split.classes[int(split.labels[0])] if split.labels is not None else None
+    label = split.classes[int(split.labels[0])] if split.labels is not None else None
     data = {
         "network": name_of(first),
-        "layer": chosen.name,
+        "layer": layer_shown.name,
         "classes": list(first.classes),
         "shown": sorted(int(i) for i in np.argsort(-last, kind="stable")[:CLASSES]),
-        "mean_kernels": seen not in (1, 3),
-        "picture": {"png": as_png(pixels[0]), "id": name, "given": given},
+        "mean_kernels": channels not in (1, 3),
+        "picture": {"png": as_png(pixels[0]), "id": name, "given": label},
         "largest_weight": rounded(max(np.abs(frame["kernels"]).max() for frame in frames)),
         "largest_map": rounded(max((np.abs(frame["maps"]).max() for frame in frames if frame["maps"]), default=0.0)),
         "frames": frames,
     }
-    title = f"How {name_of(first)} learned: {len(frames) - (kept[0][0] == 0)} epochs, as seen in {chosen.name}"
+    epochs = len(frames) - (kept_snapshots[0][0] == 0)
+    title = f"How {name_of(first)} learned: {epochs} epochs, as seen in {layer_shown.name}"
     return Figure("film", "film", data, title=title)
 
 

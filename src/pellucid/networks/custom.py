@@ -61,8 +61,8 @@ def load_class(reference: str) -> type[nn.Module]:
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"{path} cannot be run: {type(error).__name__}: {error}.") from error
-    found = getattr(module, attribute, None)
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+    network_class = getattr(module, attribute, None)
+    if not (isinstance(network_class, type) and issubclass(network_class, nn.Module)):
         classes = [
             name for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, nn.Module)
         ]
@@ -70,7 +70,7 @@ def load_class(reference: str) -> type[nn.Module]:
             f"{path} has no network class '{attribute}'; it has {', '.join(classes) or 'none'}. "
             f"A network is a subclass of torch.nn.Module."
         )
-    return found
+    return network_class
 
 
 def instantiate(
@@ -120,8 +120,8 @@ def remember(weights: Mapping[str, np.ndarray], module: nn.Module) -> None:
 
 def recall(weights: Mapping[str, np.ndarray]) -> nn.Module | None:
     """A copy of the network that was remembered for these weights, or None."""
-    found = _REMEMBERED.get(_digest(weights))
-    return None if found is None else copy_of(found)
+    module = _REMEMBERED.get(_digest(weights))
+    return None if module is None else copy_of(module)
 
 
 def copy_of(module: nn.Module) -> nn.Module:

@@ -55,9 +55,9 @@ def recipe_of(name: str) -> dict[str, Any]:
 def _class_of(name: str) -> ast.ClassDef:
     """The class of a network of the catalogue, as it stands in its file."""
     module, _, class_name = NETWORKS[name].path.partition(":")
-    found = importlib.util.find_spec(module)
-    assert found is not None and found.origin is not None
-    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    module_spec = importlib.util.find_spec(module)
+    assert module_spec is not None and module_spec.origin is not None
+    tree = ast.parse(Path(module_spec.origin).read_text(encoding="utf-8"))
     return next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name)
 
 

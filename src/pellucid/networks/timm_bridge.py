@@ -73,8 +73,8 @@ def create(
     try:
         return timm.create_model(plain, **arguments)
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
-        given = ", ".join(f"{key}={value}" for key, value in arguments.items())
-        raise NetworkError(f"timm cannot make '{plain}' with {given}: {_first_line(error)}.") from error
+        listed_arguments = ", ".join(f"{key}={value}" for key, value in arguments.items())
+        raise NetworkError(f"timm cannot make '{plain}' with {listed_arguments}: {_first_line(error)}.") from error
 
 
 def pretrained(name: str) -> tuple[nn.Module, dict[str, Any]]:
@@ -110,8 +110,11 @@ def _settings_of(plain: str, module: nn.Module) -> dict[str, Any]:
     known = timm.list_models(f"{bare}.*", pretrained=True)
     if tag and plain not in known:
         raise UnknownNameError("set of weights", plain, known or [bare])
-    told = timm.get_pretrained_cfg(plain)
-    return {**vars(module).get("pretrained_cfg", {}), **(told.to_dict() if told is not None else {})}
+    pretrained_cfg = timm.get_pretrained_cfg(plain)
+    return {
+        **vars(module).get("pretrained_cfg", {}),
+        **(pretrained_cfg.to_dict() if pretrained_cfg is not None else {}),
+    }
 
 
 def weights_file(name: str, settings: Mapping[str, Any], *, download: bool) -> Path:
@@ -130,9 +133,9 @@ def weights_file(name: str, settings: Mapping[str, Any], *, download: bool) -> P
     repository, file = settings.get("hf_hub_id"), settings.get("hf_hub_filename") or "model.safetensors"
     if not repository:
         raise UsageError(f"timm does not say where the weights of '{name}' are; give them as a file, in Python.")
-    found = huggingface_hub.try_to_load_from_cache(repository, file)
-    if isinstance(found, str):
-        return Path(found)
+    cached = huggingface_hub.try_to_load_from_cache(repository, file)
+    if isinstance(cached, str):
+        return Path(cached)
     if not download:
         raise UsageError(
             f"The weights of '{name}' are not on this machine. With --download they are fetched from {repository} on "

@@ -121,8 +121,8 @@ class WhitenedConvNet(Network):
             products += patches.T @ patches
             n += len(patches)
         variances, directions = torch.linalg.eigh(products / n)  # the smallest variance first
-        kept = self.whitening.out_channels // 2
-        kernels = (directions / (variances + _LEAST_VARIANCE).sqrt()).T[-kept:].reshape(-1, channels, side, side)
+        count = self.whitening.out_channels // 2
+        kernels = (directions / (variances + _LEAST_VARIANCE).sqrt()).T[-count:].reshape(-1, channels, side, side)
         self.whitening.weight.copy_(torch.cat([kernels, -kernels]))
 
 

@@ -193,5 +193,5 @@ def summary(name: str) -> str:
 def _docstring(name: str) -> str:
     check_name(name)
     module, _, attribute = OPERATIONS[name].code.partition(":")
-    found: Any = importlib.import_module(module)
-    return inspect.getdoc(getattr(found, attribute) if attribute else found) or ""
+    target: Any = importlib.import_module(module)
+    return inspect.getdoc(getattr(target, attribute) if attribute else target) or ""

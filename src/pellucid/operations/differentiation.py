@@ -173,8 +173,8 @@ class Variable:
                 source.gradient = source.gradient + back(variable.gradient)
 
 
-def _variable(given: Any) -> Variable:
-    return given if isinstance(given, Variable) else Variable(given)
+def _variable(value: Any) -> Variable:
+    return value if isinstance(value, Variable) else Variable(value)
 
 
 def _shaped(gradient: np.ndarray, value: np.ndarray) -> np.ndarray:

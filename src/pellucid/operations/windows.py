@@ -13,9 +13,9 @@ Pair = int | tuple[int, int]
 """A number for height and width alike, or one for each."""
 
 
-def pair(given: Pair) -> tuple[int, int]:
+def pair(value: Pair) -> tuple[int, int]:
     """(for the height, for the width)."""
-    return (given, given) if isinstance(given, int) else given
+    return (value, value) if isinstance(value, int) else value
 
 
 def padded(x: np.ndarray, padding: Pair, value: float = 0.0) -> np.ndarray:

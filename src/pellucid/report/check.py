@@ -29,7 +29,7 @@ def write(findings: Findings, path: str | Path) -> Path:
 def render(findings: Findings) -> str:
     """The page as text."""
     remarks = [item for item in findings if isinstance(item, Remark)]
-    shown = tuple(
+    rows = tuple(
         _shortened(item) if isinstance(item, Table) else item for item in findings if isinstance(item, Table | Figure)
     )
     name, _, sizes = visible(findings.title).partition(": ")
@@ -41,7 +41,7 @@ def render(findings: Findings) -> str:
             description=sizes,
             verdict=verdict(remarks),
             remarks=[_remark(item) for level in _MARKS for item in remarks if item.level == level],
-            sections=[part for part in sections.sections(Findings(shown), {}, {}) if part["parts"]],
+            sections=[part for part in sections.sections(Findings(rows), {}, {}) if part["parts"]],
         )
     )
 

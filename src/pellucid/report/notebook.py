@@ -18,27 +18,27 @@ _ROWS = 20
 def dataset(data: Dataset) -> str:
     """Its sizes, its notes, and a few pictures of each class."""
     rows = [(name, len(split), _counts(split)) for name, split in data.splits.items()]
-    shown = next(iter(data))
+    first = next(iter(data))
     parts = [
         _heading(f"{visible(data.name)}: {count(len(data.classes), 'class', 'classes')}"),
         _faint(data.description),
         _table(("split", "pictures", "per class"), rows),
         *(_faint(note) for note in data.notes),
     ]
-    if shown.labels is not None and len(shown):
-        parts.append(_image(pictures.class_grid(shown, per_class=8, classes=10)))
+    if first.labels is not None and len(first):
+        parts.append(_image(pictures.class_grid(first, per_class=8, classes=10)))
     return _box(parts)
 
 
-def findings(found: Findings) -> str:
+def findings(items: Findings) -> str:
     """The metrics, the tables and the figures."""
-    parts = [_heading(visible(found.title))] if found.title else []
-    metrics = [item for item in found if isinstance(item, Metric)]
+    parts = [_heading(visible(items.title))] if items.title else []
+    metrics = [item for item in items if isinstance(item, Metric)]
     if metrics:
         rows = [(wording.title(m.name), wording.value(m), wording.interval(m), f"{m.n:,}", m.note) for m in metrics]
         parts.append(_table(("", "value", "95 % interval", "n", ""), rows))
-    parts += [_faint(f"{item.level}: {item.text} {item.advice}") for item in found if isinstance(item, Remark)]
-    for item in found:
+    parts += [_faint(f"{item.level}: {item.text} {item.advice}") for item in items if isinstance(item, Remark)]
+    for item in items:
         if isinstance(item, Table):
             rows = [
                 [wording.cell(name, value) for name, value in zip(item.columns, row, strict=True)] for row in item.rows
@@ -69,22 +69,22 @@ def model(trained: Model) -> str:
     return _box([_heading("Model"), _table(("", ""), rows)])
 
 
-def predictions(found: Predictions) -> str:
+def predictions(table: Predictions) -> str:
     """The first of them: class, probability, and the given class where it is known."""
-    known = found.labels is not None
+    known = table.labels is not None
     rows = []
-    for index in range(min(len(found), _ROWS)):
-        predicted = found.classes[found.predicted[index]]
-        row = [found.ids[index], predicted, percent(float(found.confidence[index]))]
-        if found.labels is not None:
-            given = found.classes[found.labels[index]]
-            row += [given, "✓" if given == predicted else "✗"]
+    for index in range(min(len(table), _ROWS)):
+        predicted = table.classes[table.predicted[index]]
+        row = [table.ids[index], predicted, percent(float(table.confidence[index]))]
+        if table.labels is not None:
+            label = table.classes[table.labels[index]]
+            row += [label, "✓" if label == predicted else "✗"]
         rows.append(row)
     columns = ("picture", "predicted", "probability", *(("given", "") if known else ()))
-    parts = [_heading(count(len(found), "prediction")), _table(columns, rows)]
-    if len(found) > _ROWS:
-        parts.append(_faint(f"The first {_ROWS}; {len(found) - _ROWS:,} more are not shown."))
-    parts += [_faint(f"{name} could not be read: {reason}") for name, reason in found.unreadable.items()]
+    parts = [_heading(count(len(table), "prediction")), _table(columns, rows)]
+    if len(table) > _ROWS:
+        parts.append(_faint(f"The first {_ROWS}; {len(table) - _ROWS:,} more are not shown."))
+    parts += [_faint(f"{name} could not be read: {reason}") for name, reason in table.unreadable.items()]
     return _box(parts)
 
 
@@ -109,11 +109,11 @@ class LiveCurve:
         from IPython.display import Image, display
 
         image = pictures.png(history_figure(self.rows, chosen))
-        shown = Image(data=image, format="png", width=_width(image))
+        display_image = Image(data=image, format="png", width=_width(image))
         if self.handle is None:
-            self.handle = display(shown, display_id=True)
+            self.handle = display(display_image, display_id=True)
         else:
-            self.handle.update(shown)
+            self.handle.update(display_image)
 
 
 def _counts(split: Any) -> str:
@@ -136,7 +136,7 @@ def _faint(text: str) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    right = [bool(rows) and all(_is_number(row[place]) for row in rows) for place in range(len(columns))]
+    right = [bool(rows) and all(_is_number(row[index]) for row in rows) for index in range(len(columns))]
     styles = [f'style="padding: 0.15em 0.9em; text-align: {"right" if number else "left"}"' for number in right]
     head = "".join(f'<th scope="col" {style}>{_text(name)}</th>' for style, name in zip(styles, columns, strict=True))
     body = "".join(

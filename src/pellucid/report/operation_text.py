@@ -28,8 +28,8 @@ def text(figure: Figure) -> str:
 
 def number(value: float) -> str:
     """Three significant digits, with a true minus: `−0.25`, `3`, `1010`."""
-    shown = f"{value:.3g}" if abs(value) < 1000 else f"{value:.4g}"
-    return minus(shown)
+    text_of_number = f"{value:.3g}" if abs(value) < 1000 else f"{value:.4g}"
+    return minus(text_of_number)
 
 
 def _row(panels: Sequence[Panel]) -> list[str]:
@@ -39,9 +39,9 @@ def _row(panels: Sequence[Panel]) -> list[str]:
     for panel in panels:
         if panel["kind"] in _WRITERS:
             lines += ([""] if lines else []) + _WRITERS[panel["kind"]](panel)
-    seen = [panel["title"] for panel in panels if panel["kind"] == "picture"]
-    if seen:
-        names = ", ".join(filter(None, seen)) or count(len(seen), "picture")
+    picture_titles = [panel["title"] for panel in panels if panel["kind"] == "picture"]
+    if picture_titles:
+        names = ", ".join(filter(None, picture_titles)) or count(len(picture_titles), "picture")
         lines += [*([""] if lines else []), f"({names}: in the PNG)"]
     return lines
 
@@ -94,8 +94,8 @@ def _chart(panel: Panel) -> list[str]:
             continue
         step = max(1, -(-(len(curve["x"]) - 1) // (_AT_MOST - 1)))
         points = list(zip(curve["x"], curve["y"], strict=True))[::step]
-        said = "  ".join(f"({number(x)}, {number(y)})" for x, y in points)
-        lines.append(f"{curve['label']}: {said}" if curve["label"] else said)
+        points_text = "  ".join(f"({number(x)}, {number(y)})" for x, y in points)
+        lines.append(f"{curve['label']}: {points_text}" if curve["label"] else points_text)
     return lines
 
 
@@ -111,7 +111,7 @@ def _graph(panel: Panel) -> list[str]:
         lines.append(f"{node['label']} = {number(node['value'])}{slope}")
     return [
         *lines,
-        *(f"{start} → {end}" + (f"   {minus(said)}" if said else "") for start, end, said in panel["edges"]),
+        *(f"{start} → {end}" + (f"   {minus(label)}" if label else "") for start, end, label in panel["edges"]),
     ]
 
 

@@ -63,9 +63,11 @@ def metrics(findings: Findings) -> list[dict[str, Any]]:
 
 def warnings(findings: Findings, about: Mapping[str, Any]) -> list[str]:
     """What a reader must know before the numbers."""
-    found = []
+    messages = []
     if about.get("interrupted"):
-        found.append("This training was interrupted before its end. The best model up to then was kept, and is shown.")
+        messages.append(
+            "This training was interrupted before its end. The best model up to then was kept, and is shown."
+        )
     measured = split(findings)
     if "accuracy" in findings and measured in ("validation", "train"):
         why = {
@@ -74,23 +76,23 @@ def warnings(findings: Findings, about: Mapping[str, Any]) -> list[str]:
         }[measured]
         if measured == "validation" and about.get("recipe", {}).get("freeze_backbone"):
             why = "which taught the model nothing, and chose nothing"
-        found.append(f"No test pictures were scored. What is shown was measured on the {PICTURES[measured]}, {why}.")
-    return found
+        messages.append(f"No test pictures were scored. What is shown was measured on the {PICTURES[measured]}, {why}.")
+    return messages
 
 
 def without(findings: Findings, about: Mapping[str, Any]) -> str:
     """What to say where no accuracy was found: what the history shows instead."""
-    said = "This run has no findings on test pictures, so how well the model does on new pictures is not known."
+    message = "This run has no findings on test pictures, so how well the model does on new pictures is not known."
     rows = findings["history"].data["rows"] if "history" in findings else []
     chosen = about.get("chosen_epoch")
     row = next((row for row in rows if row.get("epoch") == chosen), rows[-1] if rows else {})
     if row.get("validation_accuracy") is None:
-        return said
+        return message
     n = about.get("data", {}).get("sizes", {}).get("validation")
     of = f" of {n:,}" if isinstance(n, int) else " of the"
     return (
-        f"{said} After epoch {row['epoch']}, {percent(row['validation_accuracy'])}{of} validation pictures were right; "
-        f"since they were used to choose the epoch, that is somewhat too good."
+        f"{message} After epoch {row['epoch']}, {percent(row['validation_accuracy'])}{of} validation pictures were "
+        f"right; these pictures chose the epoch, so that number is somewhat too good."
     )
 
 

@@ -24,7 +24,7 @@ _SMALL = 64
 def sections(findings: Findings, about: Mapping[str, Any], drawn: Mapping[str, bytes]) -> list[Part]:
     """The sections of the page, in their order: each with `id`, `title`, `lead` and `parts`."""
     show = _Shower(findings, drawn)
-    found = [
+    parts = [
         _section("mistakes", "Mistakes", _lead_of_mistakes(findings), show("mistakes")),
         _section("confusion", "Which class was taken for which", "", [*show("confusion_matrix"), *show("confusions")]),
         _section("classes", "Class by class", _CLASSES if "per_class" in findings else "", show("per_class")),
@@ -35,7 +35,7 @@ def sections(findings: Findings, about: Mapping[str, Any], drawn: Mapping[str, b
         _section("next", "Use the model", "", _next(about)),
         _section("further", "Further findings", "", show.rest()),
     ]
-    return [section for section in found if section["parts"]]
+    return [section for section in parts if section["parts"]]
 
 
 _CLASSES = (
@@ -101,21 +101,21 @@ def _alternative(item: Figure) -> str:
 def _cells(item: Figure) -> Part:
     cells = []
     for cell in item.data["cells"]:
-        given, predicted = cell.get("given"), visible(str(cell["predicted"]))
-        wrong = given is not None and given != cell["predicted"]
-        given = None if given is None else visible(str(given))
+        label, predicted = cell.get("given"), visible(str(cell["predicted"]))
+        wrong = label is not None and label != cell["predicted"]
+        label = None if label is None else visible(str(label))
         name = visible(str(cell.get("id", "")))
-        judged = "" if given is None else f", {'wrong: given' if wrong else 'right:'} {given}"
+        judged = "" if label is None else f", {'wrong: given' if wrong else 'right:'} {label}"
         cells.append(
             {
                 "png": cell.get("png"),
                 "id": name,
                 "alt": f"Picture {name}: predicted {predicted}{judged}",
                 "wrong": wrong,
-                "mark": "" if given is None else "✗" if wrong else "✓",
+                "mark": "" if label is None else "✗" if wrong else "✓",
                 "small": "png" in cell and _longer_side(cell["png"]) <= _SMALL,
                 "predicted": predicted,
-                "given": given,
+                "given": label,
                 "probability": percent(cell.get("probability")),
             }
         )
@@ -128,8 +128,8 @@ def _longer_side(png: str) -> int:
 
 def _table(item: Table) -> Part:
     numbers = [
-        column.endswith("%") or all(isinstance(row[place], int | float | None) for row in item.rows)
-        for place, column in enumerate(item.columns)
+        column.endswith("%") or all(isinstance(row[index], int | float | None) for row in item.rows)
+        for index, column in enumerate(item.columns)
     ]
     rows = [
         [
@@ -235,13 +235,15 @@ def _again(command: str, threads: object) -> str:
         return command
     if words[:2] != ["pellucid", "train"]:
         return command
-    kept, skip = [], False
+    remaining, skip = [], False
     for word in words:
         if not skip and word != "--out" and not word.startswith("--out="):
-            kept.append(word)
+            remaining.append(word)
         skip = word == "--out" and not skip
-    given = any(word == "--threads" or word.startswith("--threads=") for word in kept)
-    return command_line(*kept, *([] if given or not isinstance(threads, int) else ["--threads", str(threads)]))
+    has_threads = any(word == "--threads" or word.startswith("--threads=") for word in remaining)
+    return command_line(
+        *remaining, *([] if has_threads or not isinstance(threads, int) else ["--threads", str(threads)])
+    )
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:

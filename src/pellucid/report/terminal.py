@@ -47,8 +47,8 @@ def _metrics(findings: Findings, console: Console) -> None:
     for item in metrics:
         interval = wording.interval(item)
         aside = f"({interval}, n = {item.n:,})" if interval else f"(n = {item.n:,})" if item.n else ""
-        said = result.sentence(findings) if item.name == "accuracy" else ""
-        more = "; ".join(part for part in (said, visible(item.note)) if part)
+        sentence = result.sentence(findings) if item.name == "accuracy" else ""
+        more = "; ".join(part for part in (sentence, visible(item.note)) if part)
         style = "bold" if item.name == "accuracy" else ""
         grid.add_row(
             Text(wording.title(item.name), style=style),
@@ -66,8 +66,8 @@ def _table(item: Table, console: Console) -> None:
         return
     rows, left = _shown(item)
     grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for place, name in enumerate(item.columns):
-        number = all(row[place] is None or isinstance(row[place], int | float) for row in rows)
+    for index, name in enumerate(item.columns):
+        number = all(row[index] is None or isinstance(row[index], int | float) for row in rows)
         grid.add_column(Text(name), justify="right" if number else "left")
     for row in rows:
         cells = [wording.cell(column, value) for column, value in zip(item.columns, row, strict=True)]
@@ -87,8 +87,8 @@ def _shown(item: Table) -> tuple[list[tuple], str]:
     if item.name in WHOLE:
         return rows, ""
     if len(rows) > _MANY and "F1 %" in item.columns:
-        place = item.columns.index("F1 %")
-        rows.sort(key=lambda row: (row[place] is None, row[place] or 0.0))
+        f1_column = item.columns.index("F1 %")
+        rows.sort(key=lambda row: (row[f1_column] is None, row[f1_column] or 0.0))
         return rows[:_MANY], f"The {_MANY} with the lowest F1 of {len(item.rows):,}; --json has them all."
     if len(rows) > _MANY:
         return rows[:_MANY], f"And {len(rows) - _MANY:,} more; --json has them all."

@@ -93,8 +93,8 @@ def _upper(only_a: int, only_b: int, n: int, z: float) -> float:
         return _score(difference, only_a, only_b, n) + z
 
     # The score falls from 0 at what was observed without bound towards a difference of 1.
-    found: Any = brentq(excess, (only_b - only_a) / n, 1 - 1e-12, xtol=1e-12)
-    return float(found)
+    root: Any = brentq(excess, (only_b - only_a) / n, 1 - 1e-12, xtol=1e-12)
+    return float(root)
 
 
 def _score(difference: float, only_a: int, only_b: int, n: int) -> float:

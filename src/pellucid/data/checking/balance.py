@@ -23,11 +23,11 @@ def check(evidence: Evidence) -> list[Finding]:
         return []
     most, least = (int(there[choose(counts[there])]) for choose in (np.argmax, np.argmin))
     ratio = counts[most] / counts[least]
-    found: list[Finding] = [
+    findings: list[Finding] = [
         Metric("imbalance", float(ratio), len(labels), unit="times", note="commonest to rarest class")
     ]
     if ratio < _WORTH_SAYING:
-        return found
+        return findings
     names = evidence.data.classes
     share = counts[most] / len(labels)
     text = (
@@ -41,4 +41,4 @@ def check(evidence: Evidence) -> list[Finding]:
         f"network, each does from 3 times on."
     )
     level = "warning" if ratio >= _MISLEADING else "info"
-    return [*found, Remark("imbalance_of_classes", level, text, advice)]
+    return [*findings, Remark("imbalance_of_classes", level, text, advice)]

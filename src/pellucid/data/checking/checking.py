@@ -60,8 +60,8 @@ def before(data: Dataset) -> tuple[Evidence, Findings]:
 
 def examine(evidence: Evidence) -> Findings:
     """What all checks find."""
-    found = [item for path in CHECKS.values() for item in importlib.import_module(path).check(evidence)]
-    return Findings(tuple(found), title=_title(evidence))
+    findings = [item for path in CHECKS.values() for item in importlib.import_module(path).check(evidence)]
+    return Findings(tuple(findings), title=_title(evidence))
 
 
 def undivided(source: str | Path) -> Dataset:
@@ -110,9 +110,9 @@ def look_ahead(data: Dataset) -> Outlook:
     known = _recalled(key)
     if known is None:
         known = _look(data)
-        kept = {"findings": known.findings.to_json(), "unreadable": known.unreadable, "leaked": known.leaked}
+        content = {"findings": known.findings.to_json(), "unreadable": known.unreadable, "leaked": known.leaked}
         with contextlib.suppress(StorageError):
-            atomic.write_text(cache.folder("families") / f"{key}.json", json.dumps(kept, ensure_ascii=False))
+            atomic.write_text(cache.folder("families") / f"{key}.json", json.dumps(content, ensure_ascii=False))
     return known
 
 
@@ -137,11 +137,11 @@ def _key(data: Dataset) -> str:
 
 
 def _recalled(key: str) -> Outlook | None:
-    place = cache.cache_root() / "families" / f"{key}.json"
+    path = cache.cache_root() / "families" / f"{key}.json"
     try:
-        kept = json.loads(place.read_text(encoding="utf-8"))
-        known = Outlook(Findings.from_json(kept["findings"]), kept["unreadable"], kept["leaked"])
+        content = json.loads(path.read_text(encoding="utf-8"))
+        known = Outlook(Findings.from_json(content["findings"]), content["unreadable"], content["leaked"])
     except (OSError, ValueError, KeyError, TypeError, PellucidError):
         return None
-    cache.used(place)
+    cache.used(path)
     return known

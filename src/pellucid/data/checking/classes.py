@@ -26,18 +26,18 @@ def check(evidence: Evidence) -> list[Finding]:
         )
         for i, name in enumerate(evidence.splits)
     }
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if len(data.classes) == 1:
         text = f"There is one class only, '{data.classes[0]}'; a classifier needs two or more."
-        found.append(Remark("one_class", "error", text, "Make one folder of pictures per class."))
-    found += [remark for name, n in counts.items() for remark in _of_split(data.classes, name, n, len(counts))]
+        findings.append(Remark("one_class", "error", text, "Make one folder of pictures per class."))
+    findings += [remark for name, n in counts.items() for remark in _of_split(data.classes, name, n, len(counts))]
     rows = tuple((label, *(int(n[i]) for n in counts.values())) for i, label in enumerate(data.classes))
-    found.append(Table("classes", ("class", *counts), rows))
-    return found
+    findings.append(Table("classes", ("class", *counts), rows))
+    return findings
 
 
 def _of_split(classes: tuple[str, ...], split: str, counts: np.ndarray, splits: int) -> list[Finding]:
-    found: list[Finding] = []
+    findings: list[Finding] = []
     lacking = [classes[i] for i in np.flatnonzero(counts == 0).tolist()]
     if lacking:
         what = "the class" if len(lacking) == 1 else f"{len(lacking):,} classes:"
@@ -48,7 +48,7 @@ def _of_split(classes: tuple[str, ...], split: str, counts: np.ndarray, splits: 
         }.get(split, "The best epoch is chosen without regard to what is missing.")
         advice = f"{consequence} Add pictures, or give one folder without splits: each split then gets a share."
         level = "warning" if split == "validation" else "error"
-        found.append(Remark(f"class_missing_in_{split}", level, text, advice))
+        findings.append(Remark(f"class_missing_in_{split}", level, text, advice))
     scored = split == "test" or splits == 1
     bound = _FEW_TO_SCORE if scored else _FEW_TO_LEARN if split == "train" else 0
     few = np.flatnonzero((counts > 0) & (counts < bound))
@@ -67,8 +67,8 @@ def _of_split(classes: tuple[str, ...], split: str, counts: np.ndarray, splits: 
                 f"If {right} of the {n} of '{classes[least]}' were right, the true share could still lie anywhere "
                 f"between {100 * low:.0f} and {100 * high:.0f} % (95 % interval). {advice}"
             )
-        found.append(Remark(f"few_in_{split}", "warning", text, advice, int(counts[few].sum())))
-    return found
+        findings.append(Remark(f"few_in_{split}", "warning", text, advice, int(counts[few].sum())))
+    return findings
 
 
 def _listed(names: list[str], at_most: int = 8, *, quoted: bool = True) -> str:

@@ -40,17 +40,17 @@ def around(window: Window) -> list[Window]:
     if side == 1:
         return [window]
     step = (1 - side) / 8
-    found = []
+    descriptors = []
     for closer in (-0.0125, 0.0125):
         # Moved by a step from where the smaller or larger one has the same middle, and within the picture.
         middle = (top - closer / 2, left - closer / 2)
         most = 1 - side - closer
-        found += [
+        descriptors += [
             (min(max(middle[0] + down, 0), most), min(max(middle[1] + across, 0), most), side + closer)
             for down in (-step, step)
             for across in (-step, step)
         ]
-    return found
+    return descriptors
 
 
 _FLATTEST = 2.0

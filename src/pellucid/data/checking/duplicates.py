@@ -24,11 +24,11 @@ def check(evidence: Evidence) -> list[Finding]:
     known = (evidence.labels[first] >= 0) & (evidence.labels[second] >= 0)
     torn = known & (evidence.labels[first] != evidence.labels[second])
     across = evidence.split[first] != evidence.split[second]
-    found: list[Finding] = [*_across(evidence), *_torn(evidence, torn), *_within(evidence, ~torn & ~across)]
+    findings: list[Finding] = [*_across(evidence), *_torn(evidence, torn), *_within(evidence, ~torn & ~across)]
     order = np.lexsort((-pairs.likeness, ~across, ~torn))
-    found.append(_table(evidence, order))
-    found.append(_figure(evidence, first[order], second[order]))
-    return found
+    findings.append(_table(evidence, order))
+    findings.append(_figure(evidence, first[order], second[order]))
+    return findings
 
 
 def leaked(evidence: Evidence, split: str = "test") -> np.ndarray:
@@ -48,7 +48,7 @@ def shared(evidence: Evidence, split: str, others: tuple[str, ...]) -> np.ndarra
 
 def _across(evidence: Evidence) -> list[Finding]:
     """A remark for each split of pictures to be scored that shares some with what is learned from."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for split, candidates in (("test", ("train", "validation")), ("validation", ("train",))):
         others = tuple(name for name in candidates if name in evidence.splits)
         which = shared(evidence, split, others) if split in evidence.splits and others else np.zeros(0, np.int64)
@@ -65,8 +65,8 @@ def _across(evidence: Evidence) -> list[Finding]:
             f"{split}, or give one folder without splits: copies then stay on one side. Training also scores without "
             f"them."
         )
-        found.append(Remark(f"copies_of_{split}", "error", text, advice, n, evidence.all_names(which)))
-    return found
+        findings.append(Remark(f"copies_of_{split}", "error", text, advice, n, evidence.all_names(which)))
+    return findings
 
 
 def _torn(evidence: Evidence, torn: np.ndarray) -> list[Finding]:
@@ -114,12 +114,12 @@ def _table(evidence: Evidence, order: np.ndarray) -> Table:
     pairs, rows = evidence.pairs, []
     for p in order[:_ROWS].tolist():
         one, other = int(pairs.first[p]), int(pairs.second[p])
-        places = [
+        splits_of_pair = [
             part
             for i in (one, other)
             for part in (evidence.name(i), evidence.splits[evidence.split[i]], evidence.label(i))
         ]
-        rows.append((*places, _how(evidence, p), round(float(pairs.likeness[p]), 3)))
+        rows.append((*splits_of_pair, _how(evidence, p), round(float(pairs.likeness[p]), 3)))
     note = "" if len(order) <= _ROWS else f"The first {_ROWS:,} of {len(order):,} pairs."
     columns = ("picture", "split", "class", "copy", "its split", "its class", "how", "likeness")
     return Table("copies_of_pictures", columns, tuple(rows), note)

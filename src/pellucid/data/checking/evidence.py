@@ -122,15 +122,15 @@ def _png(evidence: Evidence, index: int) -> str:
         return ""
     number = int(evidence.split[index])
     split = evidence.data.splits[evidence.splits[number]]
-    place = index - int(np.argmax(evidence.split == number))
+    within_split = index - int(np.argmax(evidence.split == number))
     if isinstance(split.pictures, PictureFiles):
-        path = split.pictures.paths[place]
+        path = split.pictures.paths[within_split]
         try:
             picture = decoding.decode(path.read_bytes(), 3, name=evidence.name(index), at_least=(_EDGE, _EDGE))
         except (DataError, OSError):  # it was readable a moment ago
             return ""
     else:
-        picture = np.asarray(split.pictures[place])
+        picture = np.asarray(split.pictures[within_split])
     image = Image.fromarray(np.ascontiguousarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)))
     if max(image.size) > _EDGE:
         image.thumbnail((_EDGE, _EDGE), Image.Resampling.LANCZOS)

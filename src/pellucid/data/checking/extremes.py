@@ -77,7 +77,7 @@ MEASURES: dict[str, _Measure] = {
 def check(evidence: Evidence) -> list[Finding]:
     """A remark for each measure; a table of what was named; a figure of the farthest of each."""
     looks = evidence.looks
-    found: list[Finding] = _flat(evidence)
+    findings: list[Finding] = _flat(evidence)
     which = np.flatnonzero(looks.readable & (looks.contrast >= FLATTEST))
     rows: list[tuple[Any, ...]] = []
     groups: list[dict[str, Any]] = []
@@ -88,7 +88,7 @@ def check(evidence: Evidence) -> list[Finding]:
         if not len(far):
             continue
         far = far[np.argsort(-np.abs(scores[far]), kind="stable")]
-        found.append(_remark(evidence, name, measure, which[far], scores[far]))
+        findings.append(_remark(evidence, name, measure, which[far], scores[far]))
         rows += [
             (evidence.name(int(which[i])), name, measure.said(looks, int(which[i])), round(float(scores[i]), 1))
             for i in far.tolist()[:_ROWS]
@@ -97,9 +97,9 @@ def check(evidence: Evidence) -> list[Finding]:
         groups.append({"caption": f"{name}: the {len(cells)} farthest of {len(far):,}", "cells": cells})
     if rows:
         columns = ("picture", "in", "value", "robust z")
-        found.append(Table("extreme_pictures", columns, tuple(rows)))
-        found.append(Figure("extremes", "picture-rows", {"groups": groups}, title="Pictures far from the rest"))
-    return found
+        findings.append(Table("extreme_pictures", columns, tuple(rows)))
+        findings.append(Figure("extremes", "picture-rows", {"groups": groups}, title="Pictures far from the rest"))
+    return findings
 
 
 def robust_scores(values: np.ndarray, least: float) -> np.ndarray:

@@ -22,9 +22,9 @@ def check(evidence: Evidence) -> list[Finding]:
         return []
     which = np.flatnonzero(evidence.looks.readable & (evidence.looks.kinds != ""))
     types, kind = np.unique(evidence.looks.kinds[which], return_inverse=True)
-    found = _misnamed(evidence)
+    findings = _misnamed(evidence)
     if len(types) < 2:
-        return found
+        return findings
     counts = np.bincount(kind)
     rare = np.flatnonzero((counts <= max(1, _STRAY * len(which))) & (counts < counts.max()))
     if len(rare):
@@ -38,19 +38,19 @@ def check(evidence: Evidence) -> list[Finding]:
         advice = (
             "Look at them: a stray type often comes from another source, or is a placeholder for a missing picture."
         )
-        found.append(Remark("stray_file_type", "warning", text, advice, n, evidence.all_names(strays)))
+        findings.append(Remark("stray_file_type", "warning", text, advice, n, evidence.all_names(strays)))
     labelled = evidence.labels[which] >= 0
     if labelled.any():
         table = np.zeros((len(evidence.data.classes), len(types)), dtype=np.int64)
         np.add.at(table, (evidence.labels[which][labelled], kind[labelled]), 1)
-        found += _by_class(evidence.data.classes, types.tolist(), table)
-    return found
+        findings += _by_class(evidence.data.classes, types.tolist(), table)
+    return findings
 
 
 def _by_class(classes: tuple[str, ...], types: list[str], table: np.ndarray) -> list[Finding]:
     n = int(table.sum())
     guessed, blind = table.max(axis=0).sum() / n, table.sum(axis=1).max() / n
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if guessed - blind >= _GAIN:
         text = (
             f"The file type tells the class: by it alone {100 * guessed:.0f} % of the pictures would be given the "
@@ -60,9 +60,9 @@ def _by_class(classes: tuple[str, ...], types: list[str], table: np.ndarray) -> 
             "Bring all pictures to one type from their originals, or gather each class the same way: else a network "
             "may learn the traces of compression."
         )
-        found.append(Remark("file_type_by_class", "warning", text, advice))
+        findings.append(Remark("file_type_by_class", "warning", text, advice))
     rows = tuple((name, *(int(count) for count in row)) for name, row in zip(classes, table, strict=True))
-    return [*found, Table("file_types", ("class", *types), rows)]
+    return [*findings, Table("file_types", ("class", *types), rows)]
 
 
 def _misnamed(evidence: Evidence) -> list[Finding]:
@@ -71,11 +71,11 @@ def _misnamed(evidence: Evidence) -> list[Finding]:
         if not isinstance(split.pictures, PictureFiles):
             continue
         start = int(np.argmax(evidence.split == number))
-        for place, path in enumerate(split.pictures.paths):
+        for index, path in enumerate(split.pictures.paths):
             promised = SUFFIXES.get(path.suffix.lower())
-            seen = evidence.looks.kinds[start + place]
-            if promised and seen not in ("", "other", promised):
-                wrong.append(start + place)
+            content_kind = evidence.looks.kinds[start + index]
+            if promised and content_kind not in ("", "other", promised):
+                wrong.append(start + index)
     if not wrong:
         return []
     which, n = np.array(wrong), len(wrong)

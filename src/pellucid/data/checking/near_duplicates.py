@@ -122,14 +122,14 @@ def _candidates(
     """
     centres = _centres(described)
     members = _members(described, centres)
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]] = []
+    candidates: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]] = []
     for number, window in enumerate(WINDOWS):
         plain = _in_rows(lambda rows, window=window: describe(rows, COARSE, window), thumbnails)
         for turn, forms in enumerate((plain, mirrored(plain, COARSE))):
             for queries, among in _by_cell(forms, centres, members):
                 one, other, alike = _near(forms, described, nearest, queries, among)
-                found.append((one, other, alike, 2 * number + turn))
-    return _best(found, len(thumbnails))
+                candidates.append((one, other, alike, 2 * number + turn))
+    return _best(candidates, len(thumbnails))
 
 
 def _near(
@@ -139,33 +139,33 @@ def _near(
     alike = forms[queries] @ described[among].T
     # Few have anything near: their greatest value tells, in one pass over what is large.
     hopeful = np.flatnonzero(alike.max(axis=1) >= nearest[queries])
-    asked, alike = queries[hopeful], alike[hopeful]
-    close = alike >= nearest[asked][:, np.newaxis]
+    query, alike = queries[hopeful], alike[hopeful]
+    close = alike >= nearest[query][:, np.newaxis]
     crowded = np.flatnonzero(close.sum(axis=1) > _MOST_A_QUERY)
     if len(crowded):
-        kept = np.partition(alike[crowded], -_MOST_A_QUERY, axis=1)[:, -_MOST_A_QUERY, np.newaxis]
-        close[crowded] &= alike[crowded] >= kept
+        nearest_of_each = np.partition(alike[crowded], -_MOST_A_QUERY, axis=1)[:, -_MOST_A_QUERY, np.newaxis]
+        close[crowded] &= alike[crowded] >= nearest_of_each
     rows, columns = np.nonzero(close)
-    one, other = asked[rows], among[columns]
+    one, other = query[rows], among[columns]
     good = (one != other) & (alike[rows, columns] >= nearest[other])
     return one[good], other[good], alike[rows, columns][good]
 
 
 def _best(
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]], n: int
+    candidates: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]], n: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each pair once, in the form in which it was most alike."""
-    one = np.concatenate([part[0] for part in found])
-    other = np.concatenate([part[1] for part in found])
-    alike = np.concatenate([part[2] for part in found])
-    form = np.concatenate([np.full(len(part[0]), part[3]) for part in found])
+    one = np.concatenate([part[0] for part in candidates])
+    other = np.concatenate([part[1] for part in candidates])
+    alike = np.concatenate([part[2] for part in candidates])
+    form = np.concatenate([np.full(len(part[0]), part[3]) for part in candidates])
     key = np.minimum(one, other) * n + np.maximum(one, other)
     # Simpler forms win where two are as good: a symmetric picture is not called mirrored.
     order = np.lexsort((form, -np.round(alike, 3), key))
     first = np.ones(len(key), dtype=bool)
     first[1:] = key[order][1:] != key[order][:-1]
-    chosen = order[first]
-    return one[chosen], other[chosen], form[chosen]
+    best = order[first]
+    return one[best], other[best], form[best]
 
 
 def _centres(described: np.ndarray) -> np.ndarray:
@@ -225,12 +225,12 @@ def _verified(thumbnails: np.ndarray, one: np.ndarray, other: np.ndarray, form: 
     nearest = _thresholds(whole, describe(sample, FINE), FINE, FARTHEST_FINE, SHARE_FINE)
     alike = np.full(len(one), -1, dtype=np.float32)
     for number in np.unique(form).tolist():
-        for places in np.array_split(np.flatnonzero(form == number), max(1, int((form == number).sum()) // _ROWS)):
-            against = whole[where[len(one) + places]]
+        for rows in np.array_split(np.flatnonzero(form == number), max(1, int((form == number).sum()) // _ROWS)):
+            against = whole[where[len(one) + rows]]
             against = mirrored(against, FINE) if number % 2 else against
             for window in around(WINDOWS[number // 2]):
-                asked = describe(thumbnails[one[places]], FINE, window)
-                alike[places] = np.maximum(alike[places], (asked * against).sum(axis=1))
+                described = describe(thumbnails[one[rows]], FINE, window)
+                alike[rows] = np.maximum(alike[rows], (described * against).sum(axis=1))
     good = alike >= np.maximum(nearest[where[: len(one)]], nearest[where[len(one) :]])
     first, second = np.minimum(one, other)[good], np.maximum(one, other)[good]
     order = np.lexsort((second, first))
@@ -265,8 +265,8 @@ def copies(looks: Looks) -> tuple[Pairs, np.ndarray]:
     same = np.arange(len(columns[0])) < len(again)
     low, high = np.minimum(columns[0], columns[1]), np.maximum(columns[0], columns[1])
     order = np.lexsort((high, low))
-    found = Pairs(low[order], high[order], *(column[order] for column in columns[2:]))
-    return found, same[order]
+    pairs = Pairs(low[order], high[order], *(column[order] for column in columns[2:]))
+    return pairs, same[order]
 
 
 def components(n: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -104,17 +104,17 @@ def look(pictures: Any, names: Sequence[str], progress: Progress | None = None) 
 
     What cannot be read is named in the reasons, and stops nothing.
     """
-    seen = Looks.empty(len(pictures))
+    statistics = Looks.empty(len(pictures))
     if isinstance(pictures, PictureFiles):
         memory = Memory(pictures)
         contents = np.zeros(len(pictures), dtype="S32")
-        unknown = np.flatnonzero(~memory.recall(seen))
-        _look_at_files(seen, pictures.paths, names, unknown.tolist(), contents, progress)
-        memory.keep(seen, contents)
+        unknown = np.flatnonzero(~memory.recall(statistics))
+        _look_at_files(statistics, pictures.paths, names, unknown.tolist(), contents, progress)
+        memory.keep(statistics, contents)
     else:
         for start in watched(_starts(len(pictures), _ROWS_AT_ONCE), len(pictures), "Looking at pictures", progress):
-            _look_at_arrays(seen, start, np.asarray(pictures[start : start + _ROWS_AT_ONCE]))
-    return seen
+            _look_at_arrays(statistics, start, np.asarray(pictures[start : start + _ROWS_AT_ONCE]))
+    return statistics
 
 
 def _starts(n: int, step: int) -> Iterable[int]:
@@ -122,7 +122,7 @@ def _starts(n: int, step: int) -> Iterable[int]:
 
 
 def _look_at_files(
-    seen: Looks,
+    statistics: Looks,
     paths: Sequence[Any],
     names: Sequence[str],
     which: Sequence[int],
@@ -133,16 +133,16 @@ def _look_at_files(
 
     def chunk(start: int) -> int:
         greys: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
-        places = which[start : start + _FILES_AT_ONCE]
-        for place in places:
+        indices = which[start : start + _FILES_AT_ONCE]
+        for index in indices:
             try:
-                grey = _look_at_file(seen, place, paths[place], names[place], contents)
-                greys.setdefault(grey.shape, []).append((place, grey))
+                grey = _look_at_file(statistics, index, paths[index], names[index], contents)
+                greys.setdefault(grey.shape, []).append((index, grey))
             except DataError as error:
-                seen.reasons[place] = str(error)
+                statistics.reasons[index] = str(error)
         for same in greys.values():
-            _measure(seen, np.array([place for place, _ in same]), np.stack([grey for _, grey in same]))
-        return len(places)
+            _measure(statistics, np.array([index for index, _ in same]), np.stack([grey for _, grey in same]))
+        return len(indices)
 
     with ThreadPoolExecutor(max_workers=threads()) as pool:
         try:
@@ -154,7 +154,7 @@ def _look_at_files(
             raise
 
 
-def _look_at_file(seen: Looks, place: int, path: Any, name: str, contents: np.ndarray) -> np.ndarray:
+def _look_at_file(statistics: Looks, index: int, path: Any, name: str, contents: np.ndarray) -> np.ndarray:
     """Decodes a file, notes what is seen of it, and gives it in grey, uint8 (h, w), at most 256 pixels long."""
     with read_errors(path if isinstance(path, Path) else Path(str(path))):
         if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would be to wait
@@ -163,56 +163,56 @@ def _look_at_file(seen: Looks, place: int, path: Any, name: str, contents: np.nd
     if not content:
         raise DataError(f"{name} is empty: it has 0 bytes.")
     image = decoding.open_upright(content, 3, name=name, at_least=_AT_LEAST)
-    seen.readable[place] = True
-    contents[place] = hashlib.sha256(content).digest()
-    seen.kinds[place] = kind_of(content)
+    statistics.readable[index] = True
+    contents[index] = hashlib.sha256(content).digest()
+    statistics.kinds[index] = kind_of(content)
     width, height = image.size
-    if seen.kinds[place] == "JPEG":
+    if statistics.kinds[index] == "JPEG":
         full = jpeg_size(content) or image.size
         # What the file says of itself is before EXIF turns it.
         turned = (full[0] > full[1]) != (width > height) and full[0] != full[1]
         width, height = full[::-1] if turned else full
-    seen.width[place], seen.height[place] = width, height
+    statistics.width[index], statistics.height[index] = width, height
     shape = f"{image.size} ".encode()
-    seen.digests[place] = hashlib.blake2b(shape + image.tobytes(), digest_size=16).digest()
+    statistics.digests[index] = hashlib.blake2b(shape + image.tobytes(), digest_size=16).digest()
     grey = image.convert("L")
     factor = -(-max(grey.size) // _MOST)
     levels = np.asarray(grey if factor == 1 else grey.reduce(factor))
     if grey.size == (SIDE, SIDE):
-        seen.thumbnails[place] = levels
+        statistics.thumbnails[index] = levels
     else:
-        seen.thumbnails[place] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+        statistics.thumbnails[index] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     return levels
 
 
-def _look_at_arrays(seen: Looks, start: int, pictures: np.ndarray) -> None:
+def _look_at_arrays(statistics: Looks, start: int, pictures: np.ndarray) -> None:
     """Notes what is seen of some pictures, uint8 (B, C, H, W)."""
     here = slice(start, start + len(pictures))
     channels, height, width = pictures.shape[1:]
     grey = pictures[:, 0] if channels == 1 else np.tensordot(pictures.astype(np.float32), _GREY, axes=(1, 0))
     grey = grey.astype(np.float32)
-    seen.readable[here] = True
-    seen.width[here], seen.height[here] = width, height
+    statistics.readable[here] = True
+    statistics.width[here], statistics.height[here] = width, height
     small = resampling(height) @ grey @ resampling(width).T
-    seen.thumbnails[here] = np.clip(np.rint(small), 0, 255).astype(np.uint8)
+    statistics.thumbnails[here] = np.clip(np.rint(small), 0, 255).astype(np.uint8)
     shape = f"{(width, height)} ".encode()
-    seen.digests[here] = [hashlib.blake2b(shape + one.tobytes(), digest_size=16).digest() for one in pictures]
+    statistics.digests[here] = [hashlib.blake2b(shape + one.tobytes(), digest_size=16).digest() for one in pictures]
     factor = -(-max(height, width) // _MOST)
-    _measure(seen, np.arange(start, start + len(pictures)), grey[:, ::factor, ::factor])
+    _measure(statistics, np.arange(start, start + len(pictures)), grey[:, ::factor, ::factor])
 
 
-def _measure(seen: Looks, places: np.ndarray, grey: np.ndarray) -> None:
+def _measure(statistics: Looks, indices: np.ndarray, grey: np.ndarray) -> None:
     """Brightness, contrast and sharpness of grey pictures of one size, (B, h, w)."""
     levels = grey.astype(np.float32)
-    seen.brightness[places] = levels.mean(axis=(1, 2))
+    statistics.brightness[indices] = levels.mean(axis=(1, 2))
     variance = levels.var(axis=(1, 2))
-    seen.contrast[places] = np.sqrt(variance)
+    statistics.contrast[indices] = np.sqrt(variance)
     if min(levels.shape[1:]) < 3:
         return
     middle = levels[:, 1:-1, 1:-1]
     around = levels[:, :-2, 1:-1] + levels[:, 2:, 1:-1] + levels[:, 1:-1, :-2] + levels[:, 1:-1, 2:]
     # One is added so that noise in a flat picture is not taken for sharpness.
-    seen.sharpness[places] = np.log(((around - 4 * middle).var(axis=(1, 2)) + 1) / (variance + 1))
+    statistics.sharpness[indices] = np.log(((around - 4 * middle).var(axis=(1, 2)) + 1) / (variance + 1))
 
 
 _VERSION = 1
@@ -227,26 +227,31 @@ class Memory:
         self.place = None if isinstance(pictures.paths, Members) else _place(pictures.paths)
         self.before = _read(self.place)
 
-    def recall(self, seen: Looks) -> np.ndarray:
+    def recall(self, statistics: Looks) -> np.ndarray:
         """Fills in what is known of the pictures, and says of which: bool (N,)."""
-        known = np.zeros(len(seen), dtype=bool)
+        known = np.zeros(len(statistics), dtype=bool)
         if not len(self.before.get("contents", ())):
             return known
         rows = {content: row for row, content in enumerate(self.before["contents"].tolist())}
-        found = [rows.get(content, -1) if content else -1 for content in content_hashes(self.pictures).tolist()]
-        row = np.array(found, dtype=np.int64)
+        remembered_rows = [
+            rows.get(content, -1) if content else -1 for content in content_hashes(self.pictures).tolist()
+        ]
+        row = np.array(remembered_rows, dtype=np.int64)
         known = row >= 0
-        for name in _remembered(seen):
-            getattr(seen, name)[known] = self.before[name][row[known]]
-        seen.readable[known] = True
+        for name in _remembered(statistics):
+            getattr(statistics, name)[known] = self.before[name][row[known]]
+        statistics.readable[known] = True
         return known
 
-    def keep(self, seen: Looks, contents: np.ndarray) -> None:
+    def keep(self, statistics: Looks, contents: np.ndarray) -> None:
         """Adds what was seen now of the pictures whose content is given, S32 (N,); the others' is empty."""
-        new = np.flatnonzero(seen.readable & (contents != b""))
+        new = np.flatnonzero(statistics.readable & (contents != b""))
         if self.place is None or not len(new):
             return
-        arrays = {"contents": contents[new], **{name: getattr(seen, name)[new] for name in _remembered(seen)}}
+        arrays = {
+            "contents": contents[new],
+            **{name: getattr(statistics, name)[new] for name in _remembered(statistics)},
+        }
         if self.before:
             arrays = {name: np.concatenate([self.before[name], array]) for name, array in arrays.items()}
         with contextlib.suppress(PellucidError, OSError):
@@ -254,21 +259,21 @@ class Memory:
             cache.write_arrays(self.place, **arrays)
 
 
-def _remembered(seen: Looks) -> list[str]:
-    return [field.name for field in fields(seen) if field.name not in ("readable", "reasons")]
+def _remembered(statistics: Looks) -> list[str]:
+    return [field.name for field in fields(statistics) if field.name not in ("readable", "reasons")]
 
 
 def _place(paths: Sequence[Path]) -> Path:
     """The file of the folder that all pictures lie in."""
     top = os.path.dirname(os.path.commonprefix([os.path.abspath(path) for path in paths]))  # noqa: PTH100, PTH120, RUF071 (as in hashing)
-    said = f"{_VERSION} {decoding.VERSION} {top}"
-    name = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    description = f"{_VERSION} {decoding.VERSION} {top}"
+    name = hashlib.sha256(description.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return cache.cache_root() / "looks" / f"{name}.npz"
 
 
-def _read(place: Path | None) -> dict[str, np.ndarray]:
+def _read(path: Path | None) -> dict[str, np.ndarray]:
     """The arrays of a file of ours; nothing where it is not there, or damaged."""
-    arrays = None if place is None else cache.read_arrays(place)
+    arrays = None if path is None else cache.read_arrays(path)
     return arrays if arrays and len({array.shape[:1] for array in arrays.values()}) == 1 else {}
 
 
@@ -295,19 +300,19 @@ def kind_of(content: bytes) -> str:
 
 def jpeg_size(content: bytes) -> tuple[int, int] | None:
     """(width, height) in a JPEG's frame header (ITU-T T.81, B.2.2), before EXIF turns it; None where it is broken."""
-    place = 2
-    while place + 9 <= len(content):
-        if content[place] != 0xFF:
+    offset = 2
+    while offset + 9 <= len(content):
+        if content[offset] != 0xFF:
             return None
-        marker = content[place + 1]
+        marker = content[offset + 1]
         if marker == 0xFF:  # a byte that fills up
-            place += 1
+            offset += 1
             continue
         # C0 to CF are frame headers, but for tables of Huffman codes, extensions and arithmetic coding.
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = (int.from_bytes(content[i : i + 2], "big") for i in (place + 5, place + 7))
+            height, width = (int.from_bytes(content[i : i + 2], "big") for i in (offset + 5, offset + 7))
             return width, height
-        place += (
-            2 if 0xD0 <= marker <= 0xD9 or marker == 1 else 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+        offset += (
+            2 if 0xD0 <= marker <= 0xD9 or marker == 1 else 2 + int.from_bytes(content[offset + 2 : offset + 4], "big")
         )
     return None

@@ -80,10 +80,10 @@ def before(call: Call) -> Iterator[Call]:
     waiting, seen = [call], {call}
     while waiting:
         yield (one := waiting.pop(0))
-        for given in one.inputs:
-            if given not in seen:
-                seen.add(given)
-                waiting.append(given)
+        for source in one.inputs:
+            if source not in seen:
+                seen.add(source)
+                waiting.append(source)
 
 
 def after(call: Call) -> Iterator[Call]:

@@ -167,7 +167,7 @@ def _confirmed(subject: Subject, idle: dict[str, bool], pictures: torch.Tensor) 
     """Without those whose gradient is 0 only because other weights begin at 0, or units happen to be silent."""
     if not any(idle.values()):
         return idle
-    kept = set(idle)
+    still_idle = set(idle)
     for draw in range(2):
         network = custom.copy_of(subject.network).eval()
         torch.manual_seed(100 + draw)
@@ -177,8 +177,8 @@ def _confirmed(subject: Subject, idle: dict[str, bool], pictures: torch.Tensor) 
                     fan_in = max(one[0].numel() if one.dim() > 1 else 4, 1)
                     one.copy_(torch.randn_like(one) / fan_in**0.5)
         state = _gradients(network, network(pictures.clone()))
-        kept = {name for name in kept if not idle[name] or not state[name]}
-    return {name: zeros for name, zeros in idle.items() if name in kept}
+        still_idle = {name for name in still_idle if not idle[name] or not state[name]}
+    return {name: zeros for name, zeros in idle.items() if name in still_idle}
 
 
 def _not_running(subject: Subject, error: Exception, when: str = "") -> NetworkError:

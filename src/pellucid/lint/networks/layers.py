@@ -109,14 +109,14 @@ _THROUGH = calls.RESHAPING | calls.AVERAGING | calls.SCALING | calls.MAXIMA | ca
 
 def before_batch_norm(evidence: Evidence) -> Iterator[Flaw]:
     """Dropout with a batch norm after it, with nothing or with weights between (Li et al. 2018, arXiv:1801.05134)."""
-    told: set[Call] = set()
+    reported: set[Call] = set()
     for call in evidence.recording.calls:
         if call.function != "batch_norm":
             continue
         for dropout, direct in _dropouts(call):
-            if dropout in told:
+            if dropout in reported:
                 continue
-            told.add(dropout)
+            reported.add(dropout)
             share = calls.share(dropout)
             yield Flaw(
                 f"{dropout.place} → {call.place}",

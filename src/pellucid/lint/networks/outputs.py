@@ -70,30 +70,30 @@ def output_count(evidence: Evidence) -> Iterator[Flaw]:
     """Outputs that are not one number for each class and picture."""
     subject, outputs = evidence.subject, evidence.outputs
     pictures = evidence.recording.calls[0].shape[0]
-    place = evidence.last.place if evidence.last is not None else subject.name
+    location = evidence.last.place if evidence.last is not None else subject.name
     if outputs is None:
-        given = type(evidence.recording.outputs).__name__
-        yield Flaw(place, f"The network gives no tensor but {given}.", "Return the logits, (N, K).")
+        output_type = type(evidence.recording.outputs).__name__
+        yield Flaw(location, f"The network gives no tensor but {output_type}.", "Return the logits, (N, K).")
     elif outputs.dim() == 0 or len(outputs) != pictures:
         yield Flaw(
-            place,
+            location,
             f"{pictures} pictures go in and outputs of shape {tuple(outputs.shape)} come out: numbers of one picture "
             f"became rows of others.",
             "Flatten with x.flatten(1), which leaves the pictures apart, rather than with view(-1, ...).",
         )
     elif outputs.dim() != 2:
         yield Flaw(
-            place,
+            location,
             f"The outputs have the shape {tuple(outputs.shape)} for {pictures} pictures; one number for each class is "
             f"expected, (N, K).",
             "Average or flatten what is left of the picture, and end with a dense layer of K outputs.",
         )
     elif subject.classes is not None and outputs.shape[1] != subject.classes:
-        given = outputs.shape[1]
-        more = "never asked for, and takes a share of the probability" if given > subject.classes else "missing"
+        output_type = outputs.shape[1]
+        more = "never asked for, and takes a share of the probability" if output_type > subject.classes else "missing"
         yield Flaw(
-            place,
-            f"The network has {given} outputs, and there are {subject.classes} classes: what is over or short is "
+            location,
+            f"The network has {output_type} outputs, and there are {subject.classes} classes: what is over or short is "
             f"{more}.",
             f"Make the last layer give {subject.classes} outputs.",
         )

@@ -32,15 +32,15 @@ def small_receptive_field(evidence: Evidence) -> Iterator[Flaw]:
     for call in evidence.recording.calls:
         if not (_collapses(call) and not any(_is_map(later) for later in calls.after(call))):
             continue
-        seen = min(fields[call.inputs[0]][0])
+        field_side = min(fields[call.inputs[0]][0])
         size = evidence.subject.object_size
-        if seen < size:
+        if field_side < size:
             height, width = evidence.subject.shape[1:]
             yield Flaw(
                 call.place,
-                f"What is averaged here are features that see {seen:g}×{seen:g} pixels each, of pictures of "
-                f"{height}×{width}; what is to be recognised is taken to measure {size}. No feature sees it whole, so "
-                f"the network knows textures and corners, and not how they lie to each other.",
+                f"This layer averages features that each see {field_side:g}×{field_side:g} pixels of a picture of "
+                f"{height}×{width}, and the object is taken to measure {size}. No feature sees it whole, so the "
+                f"network learns textures and corners, and not how they lie to each other.",
                 "Add layers or pooling before this one, enlarge the kernels, or end with a dense layer on all places. "
                 "--object PIXELS says how large the object is.",
             )
@@ -94,8 +94,8 @@ def _slide(call: Call, field: Field) -> Field:
 
 def _wider(field: Field, kernel: list[int], stride: list[int]) -> Field:
     (height, width), (down, across) = field
-    seen = (height + (kernel[0] - 1) * down, width + (kernel[1] - 1) * across)
-    return seen, (down * stride[0], across * stride[1])
+    wider_field = (height + (kernel[0] - 1) * down, width + (kernel[1] - 1) * across)
+    return wider_field, (down * stride[0], across * stride[1])
 
 
 def _largest(pairs: tuple[tuple[float, float], ...]) -> tuple[float, float]:
@@ -110,5 +110,7 @@ def _collapses(call: Call) -> bool:
     """Whether it makes one number of each map."""
     if call.function not in _COLLAPSING or len(call.inputs) != 1:
         return False
-    given = call.inputs[0]
-    return _is_map(given) and math.prod(call.shape) == math.prod(given.shape[:2]) and call.shape[:2] == given.shape[:2]
+    source = call.inputs[0]
+    return (
+        _is_map(source) and math.prod(call.shape) == math.prod(source.shape[:2]) and call.shape[:2] == source.shape[:2]
+    )

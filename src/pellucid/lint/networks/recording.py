@@ -71,8 +71,8 @@ class Call:
     @property
     def tensors(self) -> list[Given]:
         """The tensors that it was given."""
-        found = [one for one in (*self.arguments, *self.keywords.values()) if isinstance(one, (Given, list, tuple))]
-        return [one for one in _flat(found) if isinstance(one, Given)]
+        values = [one for one in (*self.arguments, *self.keywords.values()) if isinstance(one, (Given, list, tuple))]
+        return [one for one in _flat(values) if isinstance(one, Given)]
 
 
 @dataclass
@@ -103,12 +103,12 @@ def record(network: nn.Module, pictures: torch.Tensor, *, measure: bool = False)
     names = {id(one): name for name, one in network.named_parameters()}
     begin = Call("input", shape=tuple(pictures.shape))
     # A copy, since a network may work in place, which torch refuses on what gradients are asked for.
-    given = pictures.detach().requires_grad_().clone()
-    setattr(given, _MARK, begin)
+    marked_input = pictures.detach().requires_grad_().clone()
+    setattr(marked_input, _MARK, begin)
     with module_stack(network) as stack:
         recorder = _Recorder(names, stack, begin, measure=measure)
         with torch.enable_grad(), recorder:
-            outputs = network(given)
+            outputs = network(marked_input)
     last = [mark for one in tensors_in(outputs) if (mark := getattr(one, _MARK, None)) is not None]
     return Recording(recorder.calls, outputs, last, recorder.unregistered)
 
@@ -220,14 +220,14 @@ def _spread(tensor: torch.Tensor) -> float | None:
     return float(tensor.detach().float().var(dim=0).mean().sqrt())
 
 
-def _flat(given: Any) -> Iterator[Any]:
-    if isinstance(given, dict):
-        given = list(given.values())
-    if isinstance(given, Iterable) and isinstance(given, (list, tuple)):
-        for one in given:
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, Iterable) and isinstance(value, (list, tuple)):
+        for one in value:
             yield from _flat(one)
     else:
-        yield given
+        yield value
 
 
 def _line() -> str:

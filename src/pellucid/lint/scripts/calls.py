@@ -46,8 +46,8 @@ def in_order(node: ast.Call, arguments: list[Tags], keywords: dict[str, Tags]) -
 
 def parameters(function: Function) -> list[str]:
     """The names of what a function is given."""
-    found = function.args
-    return [one.arg for one in (*found.posonlyargs, *found.args, *found.kwonlyargs)]
+    signature = function.args
+    return [one.arg for one in (*signature.posonlyargs, *signature.args, *signature.kwonlyargs)]
 
 
 def bound(function: Function, arguments: list[Tags], keywords: dict[str, Tags], owner: Tags | None) -> dict[str, Tags]:
@@ -55,9 +55,9 @@ def bound(function: Function, arguments: list[Tags], keywords: dict[str, Tags], 
     names = parameters(function)
     if owner is not None and names[:1] == ["self"]:
         arguments = [owner, *arguments]
-    found = dict(zip(names, arguments, strict=False))
-    found |= {name: tags for name, tags in keywords.items() if name in names}
-    return {name: tags for name, tags in found.items() if tags or name == "self"}
+    by_name = dict(zip(names, arguments, strict=False))
+    by_name |= {name: tags for name, tags in keywords.items() if name in names}
+    return {name: tags for name, tags in by_name.items() if tags or name == "self"}
 
 
 def of_metrics(node: ast.Call) -> bool:
@@ -94,25 +94,25 @@ class Given:
 
 def asked_of(call: Given) -> Iterator[tuple[str, Tags]]:
     """The kinds of the events that a call is, and the tags of each; see `Event`."""
-    name, said = last(call.node.func), naming.snake(dotted(call.node.func))
-    given, test = call.everything, "test" in splits(call.everything)
+    name, snake_name = last(call.node.func), naming.snake(dotted(call.node.func))
+    data, test = call.everything, "test" in splits(call.everything)
     loss = CROSS_ENTROPY in call.function and name not in vocabulary.THE_SAME
     if (name == "cross_entropy" or loss) and call.arguments:
         yield "cross-entropy", call.arguments[0]
     own = any(tag.startswith("object:") for tag in call.receiver)
     steps = name == "step" and isinstance(call.node.func, ast.Attribute) and not own
-    if test and (steps or "early" in said or "stop" in said):
-        yield "choose", given
-    if name in ("fit", "fit_transform") and test and naming.means_scaler(said):
-        yield "scale", given
+    if test and (steps or "early" in snake_name or "stop" in snake_name):
+        yield "choose", data
+    if name in ("fit", "fit_transform") and test and naming.means_scaler(snake_name):
+        yield "scale", data
     elif name == "fit" and call.elsewhere and not own and len(call.arguments) + len(call.keywords) > 1:
         # One thing alone is looked at, as a clustering does; it is learned from where labels come with it.
         learned = _learned(call)
         yield "fit", learned
-        if CHOOSER in given | call.receiver and "test" in splits(given) - learned:
-            yield "choose", given
-    if (name == "Normalize" and SCALE in given) or (name in vocabulary.SPLITTING and FITTED in given):
-        yield "scale", given
+        if CHOOSER in data | call.receiver and "test" in splits(data) - learned:
+            yield "choose", data
+    if (name == "Normalize" and SCALE in data) or (name in vocabulary.SPLITTING and FITTED in data):
+        yield "scale", data
 
 
 def _learned(call: Given) -> Tags:

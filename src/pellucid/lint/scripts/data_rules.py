@@ -30,10 +30,10 @@ _REASON = (
 def no_shuffle(script: Script) -> Iterator[Flaw]:
     """A loader, or slices in order, that a training loop goes over without shuffling."""
     for event in (*script.all("training-loop"), *script.all("fit")):
-        held = loaders(event.tags)
-        for tag in held:
+        loaders_used = loaders(event.tags)
+        for tag in loaders_used:
             # Of several loaders, of which one shuffles, it is not known which one it is.
-            sure = all(one.endswith(IN_ORDER) for one in held)
+            sure = all(one.endswith(IN_ORDER) for one in loaders_used)
             if "test" not in splits(event.tags) and sure:
                 yield Flaw(
                     script.source.place(script.loaders[tag]),

@@ -115,55 +115,64 @@ class Expressions:
         if isinstance(node, ast.Lambda):
             return NOTHING
         children = [self.tags(one) for one in ast.iter_child_nodes(node) if isinstance(one, ast.expr)]
-        found = frozenset().union(*children)
+        tags_of_children = frozenset().union(*children)
         passed_on = isinstance(node, (ast.IfExp, ast.Starred, ast.Await, ast.NamedExpr))
-        return found if passed_on else found - {SOFTMAX, LOG_SOFTMAX, YES, NO}
+        return tags_of_children if passed_on else tags_of_children - {SOFTMAX, LOG_SOFTMAX, YES, NO}
 
-    def bind(self, target: ast.expr, found: Tags, value: ast.AST) -> None:
+    def bind(self, target: ast.expr, tags: Tags, value: ast.AST) -> None:
         """Gives a name what it holds from now on."""
         if isinstance(target, (ast.Tuple, ast.List)):
             parts = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
             known = self.several.get(value, [])
-            for place, one in enumerate(target.elts):
+            for index, one in enumerate(target.elts):
                 own = naming.split_of(last(one) if not isinstance(one, ast.Starred) else last(one.value))
                 if len(parts) == len(target.elts):
-                    self.bind(one, self.tags(parts[place]), parts[place])
+                    self.bind(one, self.tags(parts[index]), parts[index])
                 elif len(known) == len(target.elts):
-                    self.bind(one, known[place], value)
+                    self.bind(one, known[index], value)
                 else:
                     # Of several results that come at once, each is what its name says.
-                    self.bind(one, (found - splits(found)) | {own} if own else found, value)
+                    self.bind(one, (tags - splits(tags)) | {own} if own else tags, value)
             return
         if isinstance(target, ast.Starred):
             target = target.value
         name = last(target)
-        if not splits(found) and not models(found) and name and (own := naming.split_of(name)):
-            found |= {own}
-        if naming.means_model(name) and not models(found) and isinstance(value, ast.Call):
+        if not splits(tags) and not models(tags) and name and (own := naming.split_of(name)):
+            tags |= {own}
+        if naming.means_model(name) and not models(tags) and isinstance(value, ast.Call):
             trained = last(value.func) in ("load", "from_pretrained")
-            found |= {self._model(name, value, trained=trained, new=value not in self.handed)}
+            tags |= {self._model(name, value, trained=trained, new=value not in self.handed)}
         if isinstance(target, ast.Name):
             for part in [one for one in self.names if one.startswith(f"{target.id}[")]:
                 del self.names[part]
-            self.names[target.id] = found
-            self.names |= {f"{target.id}[{key!r}]": held for key, held in self._parts(value)}
+            self.names[target.id] = tags
+            self.names |= {f"{target.id}[{key!r}]": part_tags for key, part_tags in self._parts(value)}
         elif isinstance(target, ast.Attribute):
-            self.attributes[target.attr] = found
+            self.attributes[target.attr] = tags
         elif isinstance(target, ast.Subscript):
-            self.bind(target.value, self.tags(target.value) | found, value)
+            self.bind(target.value, self.tags(target.value) | tags, value)
 
-    def frame(self, function: Function, given: dict[str, Tags], owner: Tags) -> Tags:
+    def frame(self, function: Function, arguments: dict[str, Tags], owner: Tags) -> Tags:
         """Walks through a function of these files, and gives what it returns."""
         if function in self.stack or len(self.stack) >= _DEEPEST:
             self.gave = []
             return NOTHING
         self.entered.add(function)
-        kept = (self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops, self.parts)
+        saved_state = (
+            self.names,
+            self.top,
+            self.module,
+            self.returned,
+            self.function,
+            self.no_grad,
+            self.loops,
+            self.parts,
+        )
         self.stack.append(function)
         self.parts = []
         self.module = self.source.home(function)
         self.top = self.top_of(self.module)
-        self.names, self.returned, self.function, self.loops = dict(given), NOTHING, function.name, [*self.loops]
+        self.names, self.returned, self.function, self.loops = dict(arguments), NOTHING, function.name, [*self.loops]
         self.names.setdefault("self", owner)
         self.no_grad |= any(
             last(one.func if isinstance(one, ast.Call) else one) in OFF for one in function.decorator_list
@@ -172,12 +181,14 @@ class Expressions:
             self.names.setdefault(parameter, self._by_name(parameter))
         self.loops.append((function, NOTHING, steps(function, self.source)))
         self.block(function.body)
-        found = self.returned
+        returned = self.returned
         alike = len({len(one) for one in self.parts}) == 1
         self.gave = [frozenset().union(*parts) for parts in zip(*self.parts, strict=True)] if alike else []
         self.stack.pop()
-        self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops, self.parts = kept
-        return found
+        self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops, self.parts = (
+            saved_state
+        )
+        return returned
 
     def _parts(self, value: ast.AST) -> list[tuple[Any, Tags]]:
         """The parts of a value that are told apart by a number or a word, as in `loaders["train"]`."""
@@ -188,15 +199,15 @@ class Expressions:
 
     def _part(self, node: ast.Subscript) -> Tags:
         """What one part of something holds; what all hold where it is not known which one it is."""
-        found, which = self.tags(node.value), node.slice
+        whole_tags, which = self.tags(node.value), node.slice
         if isinstance(which, ast.Constant):
-            known = {f"[{key!r}]": held for key, held in self._parts(node.value)}
+            known = {f"[{key!r}]": part_tags for key, part_tags in self._parts(node.value)}
             part = f"[{which.value!r}]"
             whole = f"{dotted(node.value)}{part}"
-            held = known.get(part, self.names.get(whole, self.top.get(whole)))
-            if held is not None:
-                return held
-        return found | splits(self.tags(which))
+            part_tags = known.get(part, self.names.get(whole, self.top.get(whole)))
+            if part_tags is not None:
+                return part_tags
+        return whole_tags | splits(self.tags(which))
 
     def _named(self, name: str) -> Tags:
         if name in self.names:
@@ -215,8 +226,8 @@ class Expressions:
 
     def _attribute(self, node: ast.Attribute) -> Tags:
         module = self.module.module(dotted(node.value))
-        if module is not None and node.attr in (held := self.top_of(module)):
-            return held[node.attr]
+        if module is not None and node.attr in (module_names := self.top_of(module)):
+            return module_names[node.attr]
         before = self.tags(node.value)
         if node.attr in self.attributes and (dotted(node.value) == "self" or not before):
             return self.attributes[node.attr]
@@ -251,69 +262,71 @@ class Expressions:
         arguments = [self.tags(one) for one in node.args]
         keywords = {one.arg or "**": self.tags(one.value) for one in node.keywords}
         data = [tags for name, tags in keywords.items() if name not in vocabulary.NO_DATA]
-        given = frozenset().union(*arguments, *data) - {YES, NO}
-        if models(given):
+        data_tags = frozenset().union(*arguments, *data) - {YES, NO}
+        if models(data_tags):
             self.handed.add(node)
         if models(receiver) and name in ("train", "eval"):
             self._switch(node, receiver, name)
             return receiver
         if name in vocabulary.KEEPING and isinstance(to := getattr(node.func, "value", None), ast.Name):
-            self.names[to.id] = receiver | (given - {SOFTMAX, LOG_SOFTMAX})
+            self.names[to.id] = receiver | (data_tags - {SOFTMAX, LOG_SOFTMAX})
         elsewhere = self.module.defines(dotted(node.func)) is None
-        call = Given(node, self._function(node), receiver, arguments, keywords, given, elsewhere)
+        call = Given(node, self._function(node), receiver, arguments, keywords, data_tags, elsewhere)
         for kind, noted in asked_of(call):
             self.note(kind, node, noted)
         if name in vocabulary.LAYERS:
             return frozenset({vocabulary.LAYERS[name]})
         if name in vocabulary.HOLDERS:
-            held = given & set(vocabulary.GIVES)
-            return (held | {self._model(name, node)}) if name == "Sequential" else held
+            kinds = data_tags & set(vocabulary.GIVES)
+            return (kinds | {self._model(name, node)}) if name == "Sequential" else kinds
         if name == "CrossEntropyLoss":
             return frozenset({CROSS_ENTROPY})
         if name in vocabulary.LOADERS:
             order = IN_ORDER if in_order(node, arguments, keywords) else ""
             tag = f"loader:{self.source.line(node)}:{node.col_offset}{order}"
             self.loaders[tag] = node
-            return (given & {MIXED}) | splits(given) | {tag}
+            return (data_tags & {MIXED}) | splits(data_tags) | {tag}
         if name in vocabulary.VALUES and (arguments or receiver):
-            return splits(given | receiver) | {vocabulary.VALUES[name]}
-        if name == "log" and SOFTMAX in given | receiver:
-            return splits(given | receiver) | {LOG_SOFTMAX}
-        found = self._of_this_file(node, name, receiver, arguments, keywords)
-        if found is not None:
-            return found
-        return self._of_elsewhere(node, name, receiver, given)
+            return splits(data_tags | receiver) | {vocabulary.VALUES[name]}
+        if name == "log" and SOFTMAX in data_tags | receiver:
+            return splits(data_tags | receiver) | {LOG_SOFTMAX}
+        result = self._of_this_file(node, name, receiver, arguments, keywords)
+        if result is not None:
+            return result
+        return self._of_elsewhere(node, name, receiver, data_tags)
 
     def _function(self, node: ast.Call) -> Tags:
         """What is called."""
         return self.tags(node.func) if isinstance(node.func, (ast.Name, ast.Attribute, ast.Call)) else NOTHING
 
-    def _of_elsewhere(self, node: ast.Call, name: str, receiver: Tags, given: Tags) -> Tags:
+    def _of_elsewhere(self, node: ast.Call, name: str, receiver: Tags, data_tags: Tags) -> Tags:
         """What a function gives that the script does not define: what it was given, by and large."""
-        held = self._function(node)
-        layer = held & set(vocabulary.GIVES)
-        networks = models(held) if not isinstance(node.func, ast.Attribute) or dotted(node.func.value) == "self" else []
+        functions = self._function(node)
+        layer = functions & set(vocabulary.GIVES)
+        networks = (
+            models(functions) if not isinstance(node.func, ast.Attribute) or dotted(node.func.value) == "self" else []
+        )
         if networks:
-            return self._run(node, networks, given) | {vocabulary.GIVES[one] for one in layer}
+            return self._run(node, networks, data_tags) | {vocabulary.GIVES[one] for one in layer}
         if layer:
-            return splits(given) | {vocabulary.GIVES[one] for one in layer}
-        found = (given | receiver) - {SOFTMAX, LOG_SOFTMAX, SCALE, CROSS_ENTROPY}
+            return splits(data_tags) | {vocabulary.GIVES[one] for one in layer}
+        result = (data_tags | receiver) - {SOFTMAX, LOG_SOFTMAX, SCALE, CROSS_ENTROPY}
         if name in vocabulary.THE_SAME:
-            found |= receiver
+            result |= receiver
         for one in node.keywords:
             if one.arg == "train" and isinstance(one.value, ast.Constant):
-                found |= {"train" if one.value.value else "test"}
-        if name in vocabulary.STATISTICS and "test" in splits(found) and not of_metrics(node):
-            found |= {SCALE}
-        if name == "fit_transform" and not splits(found):
-            found |= {FITTED}
+                result |= {"train" if one.value.value else "test"}
+        if name in vocabulary.STATISTICS and "test" in splits(result) and not of_metrics(node):
+            result |= {SCALE}
+        if name == "fit_transform" and not splits(result):
+            result |= {FITTED}
         if name in vocabulary.CHOOSERS:
-            found |= {CHOOSER}
-        if name in vocabulary.JOINING and {"test", "train"} <= found:
-            found |= {MIXED}
+            result |= {CHOOSER}
+        if name in vocabulary.JOINING and {"test", "train"} <= result:
+            result |= {MIXED}
         if name in vocabulary.SPLITTING:
-            found -= {MIXED}
-        return found if name in (*vocabulary.THE_SAME, "compile", "DataParallel") else found - set(models(found))
+            result -= {MIXED}
+        return result if name in (*vocabulary.THE_SAME, "compile", "DataParallel") else result - set(models(result))
 
     def _of_this_file(
         self, node: ast.Call, name: str, receiver: Tags, arguments: list[Tags], keywords: dict[str, Tags]
@@ -333,16 +346,16 @@ class Expressions:
             methods = [method for kind in kinds if (method := self.source.method(kind, name)) is not None]
             if not methods:
                 return None
-            found = self.frame(methods[0], bound(methods[0], arguments, keywords, receiver), receiver)
+            result = self.frame(methods[0], bound(methods[0], arguments, keywords, receiver), receiver)
         else:
             function = home.functions[name]
-            found = self.frame(function, bound(function, arguments, keywords, None), NOTHING)
+            result = self.frame(function, bound(function, arguments, keywords, None), NOTHING)
         self.several[node] = self.gave
-        return found
+        return result
 
-    def _run(self, node: ast.Call, networks: list[str], given: Tags) -> Tags:
+    def _run(self, node: ast.Call, networks: list[str], data_tags: Tags) -> Tags:
         """A network is given pictures."""
-        found = splits(given)
+        parts = splits(data_tags)
         for tag in networks:
             kind = tag.split(":")[1]
             forward = self.source.method(kind, "forward")
@@ -351,23 +364,23 @@ class Expressions:
             learns = bool(self.loops) and self.loops[-1][2]
             over = frozenset().union(*(tags for _, tags, steps in self.loops if steps))
             # A loop over batches of test data that learns from them is training, on the wrong data.
-            held_out = bool(found & {"test", "validation"}) and "train" not in found
-            training = learns and not (held_out and not (splits(over) & found))
+            held_out = bool(parts & {"test", "validation"}) and "train" not in parts
+            training = learns and not (held_out and not (splits(over) & parts))
             looping = bool(self.loops) and not isinstance(self.loops[-1][0], Function)
             evaluating = held_out or (self._learns and looping and naming.means_evaluating(self.function))
             part_of_one = bool(self.stack) and self.stack[-1].name == "forward"
             if self._torch and (training or evaluating) and not part_of_one:
                 off = frozenset({"no-grad"}) if self.no_grad else NOTHING
                 mode = self.modes.get(tag, self._unknown) | off
-                self.note("model", node, found | {tag}, mode, learns=training)
+                self.note("model", node, parts | {tag}, mode, learns=training)
             if forward is not None:
-                kept, self.loops = self.loops, []
-                gives = self.frame(forward, bound(forward, [found], {}, frozenset({tag})), frozenset({tag}))
-                self.loops = kept
+                saved_loops, self.loops = self.loops, []
+                gives = self.frame(forward, bound(forward, [parts], {}, frozenset({tag})), frozenset({tag}))
+                self.loops = saved_loops
                 outputs = frozenset({SOFTMAX, LOG_SOFTMAX})
-                self.several[node] = [splits(given) | (part & outputs) for part in self.gave]
-                found |= gives & outputs
-        return found
+                self.several[node] = [splits(data_tags) | (part & outputs) for part in self.gave]
+                parts |= gives & outputs
+        return parts
 
     def _model(self, kind: str, node: ast.Call, *, trained: bool = False, new: bool = True) -> str:
         """A network that begins here, in training mode unless it comes from elsewhere; `new` each time it is made."""

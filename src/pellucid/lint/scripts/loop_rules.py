@@ -82,10 +82,10 @@ def missing_zero_grad(script: Script) -> Iterator[Flaw]:
         body = event.node.body
         if not (called(body, "step", script.source, loops=False) or _changes_weights_by_hand(body)):
             continue  # gradients are added up on purpose: the step comes after the loop
-        place = script.source.place(_first(body, "backward") or event.node)
+        location = script.source.place(_first(body, "backward") or event.node)
         if not (called(body, "zero_grad", script.source, loops=True) or _wipes_by_hand(body, script)):
             yield Flaw(
-                place,
+                location,
                 "backward() adds to the gradients that are there, and nothing sets them to 0: each step follows the "
                 "sum of all gradients since the beginning, most of them of weights that are long gone.",
                 "Call optimizer.zero_grad() in every step, before backward().",

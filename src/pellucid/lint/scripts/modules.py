@@ -64,14 +64,14 @@ class Module:
             elif before and (module := here.module(before)) is not None:
                 here, name = module, after
             else:
-                found = [one.defines(name) for one in here.stars if one is not self]
-                return next((one for one in found if one is not None), None)
+                definitions = [one.defines(name) for one in here.stars if one is not self]
+                return next((one for one in definitions if one is not None), None)
         return None
 
     def module(self, name: str) -> Module | None:
         """The module that a name stands for here."""
-        found = self.imports.get(name)
-        return found[0] if found is not None and found[1] is None else None
+        imported = self.imports.get(name)
+        return imported[0] if imported is not None and imported[1] is None else None
 
 
 @dataclass
@@ -103,21 +103,21 @@ class Reading:
         new: list[Module] = []
 
         def at(base: Path, dotted: str) -> Module | None:
-            found = self._found(base, dotted)
-            if found is None:
+            module_file = self._found(base, dotted)
+            if module_file is None:
                 return None
-            if found not in self.modules:
-                made = self._read(found, depth)
+            if module_file not in self.modules:
+                made = self._read(module_file, depth)
                 if made is None:
                     return None
                 new.append(made)
-            return self.modules[found]
+            return self.modules[module_file]
 
         if isinstance(node, ast.Import):
             for one in node.names:
-                held = at(self.folder, one.name)
-                if held is not None:
-                    module.imports[one.asname or one.name] = (held, None)
+                members = at(self.folder, one.name)
+                if members is not None:
+                    module.imports[one.asname or one.name] = (members, None)
             return new
         base = self.folder
         if node.level:
@@ -137,8 +137,8 @@ class Reading:
 
     def _found(self, base: Path, dotted: str) -> Path | None:
         """The file of a module; None where it does not lie in the script's folder."""
-        place = base.joinpath(*dotted.split("."))
-        for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+        stem = base.joinpath(*dotted.split("."))
+        for path in (stem / "__init__.py", stem.with_name(f"{stem.name}.py")):
             if path.is_file() and path.resolve().is_relative_to(self.folder):
                 return path.resolve()
         return None
@@ -163,9 +163,9 @@ class Reading:
             else:
                 self.modules[path] = made
                 return made
-        said = f"'{name}' is imported and was not looked into: {reason}."
-        if said not in self.left_out:
-            self.left_out.append(said)
+        note = f"'{name}' is imported and was not looked into: {reason}."
+        if note not in self.left_out:
+            self.left_out.append(note)
         return None
 
 

@@ -36,8 +36,8 @@ def split_of(name: str) -> str:
     text = snake(name)
     if _NO_DATA.search(text):
         return ""
-    found = [split for split, words in _WORDS.items() if words.search(text)]
-    return found[0] if len(found) == 1 else ""
+    splits = [split for split, words in _WORDS.items() if words.search(text)]
+    return splits[0] if len(splits) == 1 else ""
 
 
 def means_model(name: str) -> bool:

@@ -90,9 +90,9 @@ class _Walk(Expressions):
             before = self.no_grad
             for item in node.items:
                 self.no_grad |= _stops_gradients(item.context_expr)
-                held = self.tags(item.context_expr)
+                context_tags = self.tags(item.context_expr)
                 if item.optional_vars is not None:
-                    self.bind(item.optional_vars, held, item.context_expr)
+                    self.bind(item.optional_vars, context_tags, item.context_expr)
             self.block(node.body)
             self.no_grad = before
         elif isinstance(node, ast.Try):
@@ -100,12 +100,12 @@ class _Walk(Expressions):
             self.block([*node.orelse, *node.finalbody])
         elif isinstance(node, ast.Return):
             if node.value is not None:
-                found = self.tags(node.value)
-                self.returned = self.returned | found
+                value_tags = self.tags(node.value)
+                self.returned = self.returned | value_tags
                 several = node.value.elts if isinstance(node.value, ast.Tuple) else []
                 self.parts.append([self.tags(one) for one in several])
-                if "test" in splits(found) and "trial" in self.names and self.function:
-                    self.note("choose", node, found)  # the function that a search over settings asks
+                if "test" in splits(value_tags) and "trial" in self.names and self.function:
+                    self.note("choose", node, value_tags)  # the function that a search over settings asks
         else:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, ast.expr):
@@ -117,39 +117,39 @@ class _Walk(Expressions):
             if one.name == "*":
                 for module in self.module.stars:
                     self.names |= self.top_of(module)
-            elif (found := self.module.imports.get(one.asname or one.name)) is not None:
-                held = self.top_of(found[0])
-                if found[1] is not None and found[1] in held:
-                    self.names[one.asname or one.name] = held[found[1]]
+            elif (imported := self.module.imports.get(one.asname or one.name)) is not None:
+                names_of_module = self.top_of(imported[0])
+                if imported[1] is not None and imported[1] in names_of_module:
+                    self.names[one.asname or one.name] = names_of_module[imported[1]]
 
     def top_of(self, module: Module) -> dict[str, Tags]:
         """What the names of a file hold once it has run."""
         if module not in self.tops:
             self.tops[module] = {}
-            kept = (self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops)
+            saved_state = (self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops)
             self.names = self.top = self.tops[module]
             self.module, self.function, self.no_grad, self.loops = module, "", False, []
             self.block(module.tree.body)
-            self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops = kept
+            self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops = saved_state
         return self.tops[module]
 
     def _assignment(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> None:
         if node.value is None:
             return
-        found = self.tags(node.value)
+        value_tags = self.tags(node.value)
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
             more = self.tags(target) if isinstance(node, ast.AugAssign) else NOTHING
-            if _chooses_the_best(target, node.value) and "test" in splits(found):
-                self.note("choose", node, found)
-            self.bind(target, found | more, node.value)
+            if _chooses_the_best(target, node.value) and "test" in splits(value_tags):
+                self.note("choose", node, value_tags)
+            self.bind(target, value_tags | more, node.value)
 
     def _loop(self, node: ast.For | ast.AsyncFor | ast.While) -> None:
-        given = NOTHING if isinstance(node, ast.While) else self.tags(node.iter)
+        iterated = NOTHING if isinstance(node, ast.While) else self.tags(node.iter)
         learns = called(node.body, "backward", self.source, loops=False)
         if learns:
-            self.note("training-loop", node, given)
-        self.loops.append((node, given, learns))
+            self.note("training-loop", node, iterated)
+        self.loops.append((node, iterated, learns))
         for _ in range(2):
             if isinstance(node, ast.While):
                 condition = self.tags(node.test)
@@ -157,7 +157,7 @@ class _Walk(Expressions):
                 if trains and _is_comparison(node.test) and "test" in splits(condition):
                     self.note("choose", node, condition)
             else:
-                self.bind(node.target, given, node.iter)
+                self.bind(node.target, iterated, node.iter)
             self.block(node.body)
         self.loops.pop()
         self.block(node.orelse)

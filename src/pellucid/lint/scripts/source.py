@@ -92,10 +92,10 @@ class Source:
         key = (name, loops)
         if key not in self._callers:
             calls = {one: _calls(function.body, loops=loops) for one, function in self.functions.items()}
-            found: set[str] = set()
-            while more := {one for one, names in calls.items() if names & {name, *found}} - found:
-                found |= more
-            self._callers[key] = frozenset(found)
+            callers: set[str] = set()
+            while more := {caller for caller, called in calls.items() if called & {name, *callers}} - callers:
+                callers |= more
+            self._callers[key] = frozenset(callers)
         return self._callers[key]
 
     def mentions(self, *names: str, part: ast.AST | None = None) -> bool:
@@ -108,10 +108,10 @@ class Source:
             if (top := waiting.pop()) in seen:
                 continue
             seen.add(top)
-            found = {last(node) for node in ast.walk(top) if isinstance(node, (ast.Name, ast.Attribute))}
-            if found & set(names):
+            mentioned = {last(node) for node in ast.walk(top) if isinstance(node, (ast.Name, ast.Attribute))}
+            if mentioned & set(names):
                 return True
-            waiting += [known[name] for name in found if name in known and id(known[name]) not in methods]
+            waiting += [known[name] for name in mentioned if name in known and id(known[name]) not in methods]
         return False
 
     def maker(self, model: str) -> ast.AST | None:
@@ -171,7 +171,7 @@ def _notebook(path: Path) -> tuple[str, tuple[tuple[int, int], ...]]:
     if type(cells) is not list:
         raise SyntaxError("it is no notebook, for it has no cells")
     lines: list[str] = []
-    places: list[tuple[int, int]] = []
+    line_ranges: list[tuple[int, int]] = []
     code = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
     for number, cell in enumerate(code, 1):
         text = cell.get("source", "")
@@ -181,8 +181,8 @@ def _notebook(path: Path) -> tuple[str, tuple[tuple[int, int], ...]]:
         for within, line in enumerate(written, 1):
             bare = line.lstrip()
             lines.append(f"{line[: len(line) - len(bare)]}pass" if bare.startswith(("%", "!", "?")) else line)
-            places.append((number, within))
-    return "\n".join(lines), tuple(places) or ((1, 1),)
+            line_ranges.append((number, within))
+    return "\n".join(lines), tuple(line_ranges) or ((1, 1),)
 
 
 def dotted(node: ast.AST) -> str:

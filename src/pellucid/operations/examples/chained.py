@@ -16,19 +16,19 @@ def backpropagation() -> Figure:
     x, label = np.array([[1.0, -0.5]]), np.array([1])
     w1, b1 = np.array([[0.6, -0.4], [-0.3, 0.8], [0.5, 0.9]]), np.array([0.1, 0.0, 0.2])
     w2, b2 = np.array([[0.7, -0.2, 0.4], [-0.5, 0.3, 0.6]]), np.array([0.0, 0.1])
-    found = mlp_step(x, label, [w1, b1, w2, b2])
-    _, hidden, z = (one[0] for one in found.values)
-    flow = [one[0] for one in found.flow]
+    step = mlp_step(x, label, [w1, b1, w2, b2])
+    _, hidden, z = (one[0] for one in step.values)
+    flow = [one[0] for one in step.flow]
     nodes = [node(f"x{i + 1}", (0.7, 0.9 + 1.3 * i), x[0, i], flow[0][i]) for i in range(2)]
     nodes += [node(f"h{i + 1}", (2.7, 0.5 + 1.05 * i), hidden[i], flow[1][i]) for i in range(3)]
     nodes += [node(f"z{i + 1}", (4.7, 0.9 + 1.3 * i), z[i], flow[2][i]) for i in range(2)]
-    nodes.append(node("L", (6.5, 1.55), found.loss, 1.0))
+    nodes.append(node("L", (6.5, 1.55), step.loss, 1.0))
     edges = [(f"x{i + 1}", f"h{j + 1}", f"{w1[j, i]:g}") for i in range(2) for j in range(3)]
     edges += [(f"h{i + 1}", f"z{j + 1}", f"{w2[j, i]:g}") for i in range(3) for j in range(2)]
     edges += [("z1", "L", ""), ("z2", "L", "")]
     p = softmax(z[np.newaxis])[0]
     text = (
-        f"softmax(z) = ({p[0]:.3f}, {p[1]:.3f});  it is class 2, so L = −ln {p[1]:.3f} = {found.loss:.3f} and "
+        f"softmax(z) = ({p[0]:.3f}, {p[1]:.3f});  it is class 2, so L = −ln {p[1]:.3f} = {step.loss:.3f} and "
         f"δz = p − t = ({flow[2][0]:.3f},\N{NO-BREAK SPACE}{flow[2][1]:.3f}).\n"
         f"∂L/∂h₁ = {w2[0, 0]:g} · ({flow[2][0]:.3f}) + ({w2[1, 0]:g}) · ({flow[2][1]:.3f}) = {flow[1][0]:.3f}: over "
         "each arrow that leaves it, the gradient at its end times the weight.\n"
@@ -52,13 +52,13 @@ def backpropagation() -> Figure:
                 text=text,
             ),
             row(
-                grid(found.gradients[0], "∂L/∂W₁ (3 × 2)"),
+                grid(step.gradients[0], "∂L/∂W₁ (3 × 2)"),
                 sign(" "),
-                grid(found.gradients[1][:, np.newaxis], "∂L/∂b₁"),
+                grid(step.gradients[1][:, np.newaxis], "∂L/∂b₁"),
                 sign(" "),
-                grid(found.gradients[2], "∂L/∂W₂ (2 × 3)"),
+                grid(step.gradients[2], "∂L/∂W₂ (2 × 3)"),
                 sign(" "),
-                grid(found.gradients[3][:, np.newaxis], "∂L/∂b₂"),
+                grid(step.gradients[3][:, np.newaxis], "∂L/∂b₂"),
                 title="What is learned from it: each weight's gradient is (gradient of its sum) × (its input)",
             ),
         ],
@@ -71,9 +71,9 @@ def backpropagation_cnn() -> Figure:
     x[0, 0, 1:4, 1:3] = [[1, 0], [2, 1], [1, 2]]
     kernels = np.array([[[[1.0, -1.0], [0.5, 0.5]]]])
     weights = np.array([[0.5, -0.5, 1.0, 0.2], [-0.3, 0.8, -0.6, 0.1]])
-    found = cnn_step(x, np.array([1]), [kernels, np.array([-0.2]), weights, np.zeros(2)])
-    c, r, p, z = (one[0] for one in found.values[1:])
-    dx, dc, dr, dp, dz = (one[0] for one in found.flow)
+    step = cnn_step(x, np.array([1]), [kernels, np.array([-0.2]), weights, np.zeros(2)])
+    c, r, p, z = (one[0] for one in step.values[1:])
+    dx, dc, dr, dp, dz = (one[0] for one in step.flow)
     winners = [(int(i), int(j)) for i, j in np.argwhere(dr[0] != 0)]
     forwards = [
         grid(x[0, 0], "x"),
@@ -117,16 +117,16 @@ def backpropagation_cnn() -> Figure:
                 *backwards,
                 title="Backwards: the gradient of each",
                 text=(
-                    f"L = {found.loss:.3f}. Pooling hands its gradient to the largest of each window (framed); ReLU "
+                    f"L = {step.loss:.3f}. Pooling hands its gradient to the largest of each window (framed); ReLU "
                     "lets it through where c > 0,\nconvolution hands it to every pixel that was under the kernel."
                 ),
             ),
             row(
-                grid(found.gradients[0][0, 0], "∂L/∂K"),
+                grid(step.gradients[0][0, 0], "∂L/∂K"),
                 sign(" "),
-                grid(found.gradients[1], "∂L/∂b"),
+                grid(step.gradients[1], "∂L/∂b"),
                 sign(" "),
-                grid(found.gradients[2], "∂L/∂W: dense"),
+                grid(step.gradients[2], "∂L/∂W: dense"),
                 title="What is learned from it",
             ),
         ],
@@ -142,7 +142,7 @@ def automatic_differentiation() -> Figure:
     difference = total + negative
     loss = difference**2
     loss.backwards()
-    places = {
+    positions = {
         "a": (a, 0.7, 0.9),
         "b": (b, 0.7, 0.3 + 2.2),
         "c": (c, 3.5, 2.8),
@@ -153,7 +153,7 @@ def automatic_differentiation() -> Figure:
         "( )²": (loss, 6.5, 1.3),
     }
     nodes = [
-        node(name, (x, y), float(one.value), float(one.gradient), label=name) for name, (one, x, y) in places.items()
+        node(name, (x, y), float(one.value), float(one.gradient), label=name) for name, (one, x, y) in positions.items()
     ]
     edges = [
         ("a", "a·b", f"∂ = b = {b.value:g}"),

@@ -101,8 +101,8 @@ def _spreads(name: str, kind: str) -> list[float]:
     """The standard deviation of the inputs, and of what each layer gives."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(256, _WIDTH))
-    found = [x.std()]
+    spreads = [x.std()]
     for _ in range(_DEPTH):
         x = ACTIVATIONS[kind].value(x @ INITIALISATIONS[name]((_WIDTH, _WIDTH), generator).T)
-        found.append(x.std())
-    return found
+        spreads.append(x.std())
+    return spreads

@@ -69,8 +69,8 @@ def _plane(x: np.ndarray, targets: np.ndarray, weights: np.ndarray, bias: float,
         ends = np.array([foot - 4 * along, foot + 4 * along])
         into = np.array([foot, foot + 0.35 * weights / np.linalg.norm(weights)])
         lines += [line(ends[:, 0], ends[:, 1]), line(into[:, 0], into[:, 1], "", "arrow")]
-    said = f"{number}: w = ({weights[0]:g}, {weights[1]:g}), b = {bias:g}".replace("-", "−")
-    return chart(lines, said, size=(1.75, 1.75), limits=(-0.6, 1.9, -0.6, 1.9))
+    caption = f"{number}: w = ({weights[0]:g}, {weights[1]:g}), b = {bias:g}".replace("-", "−")
+    return chart(lines, caption, size=(1.75, 1.75), limits=(-0.6, 1.9, -0.6, 1.9))
 
 
 def sgd() -> Figure:
@@ -202,11 +202,11 @@ def _downhill(name: str, title: str, tex: list[str], ways: dict[str, descent.Des
 def _path(way: descent.Descent) -> np.ndarray:
     """Where the weights are: (steps + 1, 2)."""
     w = _START
-    found = [w]
+    points = [w]
     for _ in range(_STEPS):
         w = way.step(w, _BEND * w)
-        found.append(w)
-    return np.array(found)
+        points.append(w)
+    return np.array(points)
 
 
 def _loss(path: np.ndarray) -> np.ndarray:

@@ -121,9 +121,9 @@ def chart(
         logarithmic: whether y is.
         named: whether the lines' names are drawn; not where they are those of the chart above.
     """
-    found: Panel = {"kind": "chart", "title": title, "lines": list(lines), "axes": list(axes), "size": list(size)}
-    found |= {"limits": None if limits is None else list(limits), "logarithmic": logarithmic, "named": named}
-    return found | ({} if contours is None else {"contours": contours})
+    panel: Panel = {"kind": "chart", "title": title, "lines": list(lines), "axes": list(axes), "size": list(size)}
+    panel |= {"limits": None if limits is None else list(limits), "logarithmic": logarithmic, "named": named}
+    return panel | ({} if contours is None else {"contours": contours})
 
 
 def line(x: Any, y: Any, label: str = "", style: str = "solid") -> Panel:
@@ -159,10 +159,10 @@ def graph(
     return {"kind": "graph", "title": "", "nodes": list(nodes), "edges": arrows, "size": list(size), "along": along}
 
 
-def node(name: str, place: tuple[float, float], value: float, gradient: float | None, label: str = "") -> Panel:
+def node(name: str, position: tuple[float, float], value: float, gradient: float | None, label: str = "") -> Panel:
     """A circle at a place (x to the right, y downwards, in inches), with its value and its gradient beside it."""
     slope = None if gradient is None else _short(gradient)
-    return {"name": name, "place": list(place), "label": label or name, "value": _short(value), "gradient": slope}
+    return {"name": name, "place": list(position), "label": label or name, "value": _short(value), "gradient": slope}
 
 
 def _short(value: Any, digits: int = 6) -> float:

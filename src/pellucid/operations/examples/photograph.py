@@ -69,10 +69,10 @@ def dropout() -> Figure:
     generator = np.random.default_rng(0)
     rows = []
     for rate in RATES:
-        shown = [plain_dropout(digits[place], rate, generator) for place in (0, 1, 2, 3, 4, 7)]
+        shown = [plain_dropout(digits[index], rate, generator) for index in (0, 1, 2, 3, 4, 7)]
         panels = [picture(one, edge=1.0) for one in shown]
-        said = "" if rate < max(RATES) else "Shown before the division by 1 − p, which would make them brighter."
-        rows.append(row(*panels, title=f"p = {rate:g}" + ("" if rate else ": the digits as they are"), text=said))
+        note = "" if rate < max(RATES) else "Shown before the division by 1 − p, which would make them brighter."
+        rows.append(row(*panels, title=f"p = {rate:g}" + ("" if rate else ": the digits as they are"), text=note))
     x = np.array([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0])
     kept = (drop(np.ones(8), 0.5, np.random.default_rng(6)) > 0).astype(float)
     numbers = row(

@@ -114,7 +114,7 @@ def _length_text(window: np.ndarray) -> str:
 
 
 def _pooling(
-    name: str, title: str, pool: Callable[..., np.ndarray], told: Callable[[np.ndarray], str], tex: str
+    name: str, title: str, pool: Callable[..., np.ndarray], describe: Callable[[np.ndarray], str], tex: str
 ) -> Figure:
     x = np.array([[1, 3, 2, 0, 5], [4, 2, 1, 1, 3], [0, 1, 6, 2, 1], [2, 2, 3, 8, 0], [1, 7, 2, 4, 9]], float)
     first = _cells((0, 0), 2, 1)
@@ -145,7 +145,7 @@ def _pooling(
                 grid(x[:4, :4], "map x, 4 × 4", marked=first, largest=9),
                 sign("→"),
                 grid(_pooled(pool, x[:4, :4], 2), "window 2, stride 2", marked=[(0, 0)], largest=9),
-                text=f"The marked window: {told(x[:2, :2])}. Each side is halved, three quarters of the numbers go.",
+                text=f"The marked window: {describe(x[:2, :2])}. Each side halves; three quarters of the numbers go.",
             ),
             row(*edge, title="The right edge", text=partial),
             row(
@@ -153,7 +153,7 @@ def _pooling(
                 sign("→"),
                 grid(spread, "3 × 3", marked=[(0, 0)], largest=9),
                 title="Dilation 2, stride 1: four numbers out of 3 × 3",
-                text=f"The marked window: {told(x[0:3:2, 0:3:2])}.   O = ⌊(5 − 2·1 − 1) / 1⌋ + 1 = 3",
+                text=f"The marked window: {describe(x[0:3:2, 0:3:2])}.   O = ⌊(5 − 2·1 − 1) / 1⌋ + 1 = 3",
             ),
             row(
                 picture(photo, f"{photo.shape[0]} × {photo.shape[1]} pixels", edge=2.2),
@@ -175,21 +175,21 @@ def _pooled(pool: Callable[..., np.ndarray], x: np.ndarray, size: int, **more: A
 
 
 def _convolved(
-    title: str, place: tuple[int, int], *, stride: int = 1, padding: int = 0, dilation: int = 1
+    title: str, position: tuple[int, int], *, stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> list[Panel]:
     """Picture ∗ kernel = map, with the window of one place of the output marked."""
     how = {"stride": stride, "padding": padding, "dilation": dilation}
     y = convolve(_X[np.newaxis, np.newaxis], _K[np.newaxis, np.newaxis], **how)[0, 0]
     around = np.pad(_X, padding)
     frame = [(i, j) for i in range(len(around)) for j in range(len(around)) if not _inside(i, j, padding)]
-    at = pair(place)
+    at = pair(position)
     marked = _cells((at[0] * stride, at[1] * stride), 3, dilation)
     return [
         grid(around, title, marked=marked, faint=frame),
         sign("∗"),
         grid(_K, "kernel w"),
         sign("="),
-        grid(y, f"map y, {len(y)} × {len(y)}", marked=[place], largest=8),
+        grid(y, f"map y, {len(y)} × {len(y)}", marked=[position], largest=8),
     ]
 
 

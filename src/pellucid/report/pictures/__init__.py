@@ -23,7 +23,7 @@ DPI = 144
 PICTURES = {
     "activations": "pellucid.report.pictures.activations",
     "attention": "pellucid.report.pictures.attention",
-    "class-grid": "pellucid.report.pictures.class_grid",
+    "class-grid": "pellucid.report.pictures.grid",
     "confusion-matrix": "pellucid.report.pictures.confusion",
     "embedding": "pellucid.report.pictures.embedding",
     "top-activations": "pellucid.report.pictures.top_activations",

@@ -96,11 +96,11 @@ def _row(axes: Axes, layer: Mapping[str, Any], top: float, named: float) -> None
     axes.text(left + _ZEROS - 0.5, middle, percent(layer["zeros"], 0), **canvas.text(8, va="center"))
     left += _ZEROS + 0.3
     dead, silent = layer["dead"], layer["silent"]
-    said = f"✗ {dead:,} of {layer['units']:,} dead" if dead else f"{layer['units']:,}, none dead"
+    caption = f"✗ {dead:,} of {layer['units']:,} dead" if dead else f"{layer['units']:,}, none dead"
     axes.text(
         left,
         middle - (0.08 if silent and not dead else 0),
-        said,
+        caption,
         **canvas.text(8.5, canvas.WRONG if dead else canvas.INK, va="center", weight="bold" if dead else "normal"),
     )
     if silent and not dead:

@@ -39,8 +39,8 @@ def png(figure: Figure) -> bytes:
             f"head {number + 1}",
             **canvas.text(8, canvas.MUTED, va="center"),
         )
-    for place, row in enumerate(data["rows"]):
-        top = head + place * (_EDGE + 0.2)
+    for index, row in enumerate(data["rows"]):
+        top = head + index * (_EDGE + 0.2)
         axes.text(
             start - 0.1,
             top + _EDGE / 2 - 0.1,
@@ -57,9 +57,9 @@ def png(figure: Figure) -> bytes:
         colours.frame(axes, start, top, _EDGE, picture.shape)
         for number, values in enumerate(row["heads"]):
             left = start + (number + 1) * (_EDGE + _GAP) + 0.1
-            shown = colours.colours(_stretched(np.asarray(values)) * 0.9, 1.0)
-            canvas.place(axes, shown, left, top, _EDGE)
-            colours.frame(axes, left, top, _EDGE, shown.shape)
+            coloured = colours.colours(_stretched(np.asarray(values)) * 0.9, 1.0)
+            canvas.place(axes, coloured, left, top, _EDGE)
+            colours.frame(axes, left, top, _EDGE, coloured.shape)
     return canvas.finish(drawing)
 
 

@@ -41,8 +41,8 @@ def _key(cells: list[Mapping[str, Any]]) -> str:
 
 
 def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
-    given, predicted = cell.get("given"), str(cell["predicted"])
-    wrong = given is not None and given != predicted
+    label, predicted = cell.get("given"), str(cell["predicted"])
+    wrong = label is not None and label != predicted
     colour = canvas.WRONG if wrong else canvas.INK
     if "png" in cell:
         canvas.place(axes, canvas.decoded(cell["png"]), left, top, _EDGE)
@@ -53,12 +53,12 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
         )
     line, edge = (2.2, canvas.WRONG) if wrong else (0.7, canvas.FAINT)
     axes.add_patch(Rectangle((left, top), _EDGE, _EDGE, fill=False, linewidth=line, edgecolor=edge))
-    mark = "" if given is None else "✗ " if wrong else "✓ "
-    said = f"{mark}{short(predicted, _LETTERS - len(mark))}"
+    mark = "" if label is None else "✗ " if wrong else "✓ "
+    caption = f"{mark}{short(predicted, _LETTERS - len(mark))}"
     axes.text(
-        left, top + _EDGE + 0.13, said, **canvas.text(8, colour, va="center", weight="bold" if wrong else "normal")
+        left, top + _EDGE + 0.13, caption, **canvas.text(8, colour, va="center", weight="bold" if wrong else "normal")
     )
-    beneath = [] if given is None else [f"given: {short(str(given), _LETTERS - 7)}"]
+    beneath = [] if label is None else [f"given: {short(str(label), _LETTERS - 7)}"]
     if "probability" in cell:
         beneath.append(f"{percent(cell['probability'], 0)} sure")
     for line, text in enumerate(beneath):

@@ -33,13 +33,13 @@ def mixed(values: np.ndarray, largest: float) -> np.ndarray:
 def head(axes: Axes, title: str, lines: Iterable[str]) -> float:
     """Writes the title and lines beneath it, those that are not empty, and gives where they end, in inches."""
     wide = axes.get_xlim()[1] - 2 * MARGIN
-    said, size = canvas.titled(title, wide)
-    axes.text(MARGIN, 0.33, said, **canvas.text(size, weight="bold", va="center"))
-    place = 0.6
+    lines_of_title, size = canvas.titled(title, wide)
+    axes.text(MARGIN, 0.33, lines_of_title, **canvas.text(size, weight="bold", va="center"))
+    y = 0.6
     for line in filter(None, lines):
-        axes.text(MARGIN, place, short(line, int(wide * 14.5)), **canvas.text(8.5, canvas.MUTED, va="center"))
-        place += 0.19
-    return place
+        axes.text(MARGIN, y, short(line, int(wide * 14.5)), **canvas.text(8.5, canvas.MUTED, va="center"))
+        y += 0.19
+    return y
 
 
 def bar(
@@ -76,8 +76,8 @@ def bar(
     zero = left if half else left + across / 2
     axes.plot([zero, zero], [top, top + _BAR_HIGH + 0.04], color=canvas.INK, linewidth=0.9)
     marks = [(zero, "0", "center"), (left + across, f"+{sign}{end}", "right")]
-    for place, said, side in marks if half else [(left, f"−{sign}{end}", "left"), *marks]:
-        axes.text(place, top + _BAR_HIGH + 0.11, said, **canvas.text(8, canvas.MUTED, ha=side, va="center"))
+    for x, label, side in marks if half else [(left, f"−{sign}{end}", "left"), *marks]:
+        axes.text(x, top + _BAR_HIGH + 0.11, label, **canvas.text(8, canvas.MUTED, ha=side, va="center"))
 
 
 def frame(axes: Axes, left: float, top: float, edge: float, shape: tuple[int, ...]) -> None:

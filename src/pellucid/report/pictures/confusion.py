@@ -81,25 +81,25 @@ def _cells(matrix: Axes, counts: np.ndarray, edge: float) -> None:
     if many > NUMBERED:
         return
     for row, column in np.ndindex(*counts.shape):
-        shown = f"{counts[row, column]:,}"
-        size = min(11.0, edge * 72 / (0.72 * max(len(shown), 2)))
+        number = f"{counts[row, column]:,}"
+        size = min(11.0, edge * 72 / (0.72 * max(len(number), 2)))
         colour = canvas.FAINT if counts[row, column] == 0 else canvas.INK
         if shares[row, column] > 0.3:
             colour = canvas.PAPER
         weight = "bold" if row == column else "normal"
-        matrix.text(column, row, shown, **canvas.text(size, colour, ha="center", va="center", weight=weight))
+        matrix.text(column, row, number, **canvas.text(size, colour, ha="center", va="center", weight=weight))
 
 
 def _labels(matrix: Axes, names: list[str], counts: np.ndarray, *, size: float, upright: bool) -> None:
-    places = range(len(names))
-    matrix.set_xticks(places, names, **canvas.text(size, rotation=0 if upright else 90))
-    matrix.set_yticks(places, names, **canvas.text(size, va="center"))
+    ticks = range(len(names))
+    matrix.set_xticks(ticks, names, **canvas.text(size, rotation=0 if upright else 90))
+    matrix.set_yticks(ticks, names, **canvas.text(size, va="center"))
     matrix.set_xlabel("predicted class", **canvas.text(9.5, canvas.MUTED, labelpad=6))
     matrix.set_ylabel("given class", **canvas.text(9.5, canvas.MUTED, labelpad=6))
     totals, hits = counts.sum(axis=1), np.diagonal(counts)
     beside = matrix.secondary_yaxis("right")
     recalls = [percent(hit / n if n else None, 0 if n < 1000 else 1) for hit, n in zip(hits, totals, strict=True)]
-    beside.set_yticks(places, recalls, **canvas.text(size, canvas.MUTED, va="center"))
+    beside.set_yticks(ticks, recalls, **canvas.text(size, canvas.MUTED, va="center"))
     beside.tick_params(length=0)
     beside.spines[:].set_visible(False)
     matrix.text(

@@ -29,9 +29,9 @@ def png(figure: Figure) -> bytes:
     """Draws `points`, each with `x`, `y`, its picture, its class and what the model says."""
     data = figure.data
     points = data["points"]
-    shown = [point["given"] if data["labelled"] else point["predicted"] for point in points]
-    used = {*shown, *(point["predicted"] for point in points)}
-    names = list(dict.fromkeys([*(name for name in data["classes"] if name in used), *shown]))
+    class_of_point = [point["given"] if data["labelled"] else point["predicted"] for point in points]
+    used = {*class_of_point, *(point["predicted"] for point in points)}
+    names = list(dict.fromkeys([*(name for name in data["classes"] if name in used), *class_of_point]))
     palette = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
     wrong = [data["labelled"] and point["given"] != point["predicted"] for point in points]
     wide = 2 * _MARGIN + _SIDE + _KEY
@@ -40,7 +40,9 @@ def png(figure: Figure) -> bytes:
         if data["explained"] is not None
         else "Distances between groups mean nothing here."
     )
-    kept = f"Of each picture's {data['near']} nearest among these numbers {percent(data['kept'], 0)} are nearest here."
+    share_kept = (
+        f"Of each picture's {data['near']} nearest among these numbers {percent(data['kept'], 0)} are nearest here."
+    )
     what = "Colours: what the model says."
     pictures = [canvas.decoded(point["png"]) for point in points]
     framed = pictures[0].ndim == 3
@@ -48,37 +50,43 @@ def png(figure: Figure) -> bytes:
     few, within = sum(wrong) <= _WORDS, framed and edge >= _HOLDS
     if data["labelled"]:
         where = "in the ring" if within else "beside the ring"
-        said = f"{where} what the model said" if few else "the dot in the colour of what the model said"
-        what = f"Ringed: {count(sum(wrong), 'error')}{f'; {said}' if any(wrong) else ''}."
+        legend = f"{where} what the model said" if few else "the dot in the colour of what the model said"
+        what = f"Ringed: {count(sum(wrong), 'error')}{f'; {legend}' if any(wrong) else ''}."
     lines = [
-        f"Each picture stands where the last layer's numbers put it. {share} {kept}",
+        f"Each picture stands where the last layer's numbers put it. {share} {share_kept}",
         f"Those that would hide each other are moved apart a little. {what} {figure.note}",
     ]
     lines = [part for line in lines for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
     head = 0.7 + 0.19 * len(lines)
     drawing, axes = canvas.sheet(wide, head + _SIDE + 0.25)
     colours.head(axes, figure.title, lines)
-    places = np.array([(point["x"], point["y"]) for point in points], float)
-    low, high = places.min(axis=0), places.max(axis=0)
+    positions = np.array([(point["x"], point["y"]) for point in points], float)
+    low, high = positions.min(axis=0), positions.max(axis=0)
     # Away from the frame, so that there is room for those that are moved, and for rings.
     inner = _SIDE - 2 * edge
-    places = (places - low) / np.where(high > low, high - low, 1.0) * (inner - edge) + edge
-    places = _apart(places, 1.12 * edge if framed else 0.8 * edge, edge, square=framed)
+    positions = (positions - low) / np.where(high > low, high - low, 1.0) * (inner - edge) + edge
+    positions = _apart(positions, 1.12 * edge if framed else 0.8 * edge, edge, square=framed)
     axes.add_patch(Rectangle((_MARGIN, head), _SIDE, _SIDE, fill=False, edgecolor=canvas.LINE, linewidth=0.8))
     for i in np.argsort(wrong, kind="stable"):  # errors last, so that nothing hides them
-        left, top = _MARGIN + places[i][0], head + _SIDE - edge - places[i][1]
-        _point(axes, pictures[i], palette[shown[i]], (left, top, edge))
+        left, top = _MARGIN + positions[i][0], head + _SIDE - edge - positions[i][1]
+        _point(axes, pictures[i], palette[class_of_point[i]], (left, top, edge))
         if wrong[i]:
             _error(axes, points[i]["predicted"], palette, (left, top, edge), few=few, within=within)
-    _key(axes, shown, wrong, names, palette, head, labelled=data["labelled"])
+    _key(axes, class_of_point, wrong, names, palette, head, labelled=data["labelled"])
     return canvas.finish(drawing)
 
 
 def _error(
-    axes: Axes, said: str, palette: dict[str, str], place: tuple[float, float, float], *, few: bool, within: bool
+    axes: Axes,
+    predicted: str,
+    palette: dict[str, str],
+    position: tuple[float, float, float],
+    *,
+    few: bool,
+    within: bool,
 ) -> None:
     """A ring around an error; in it or beside it what the model said: in words where there are few, else as a dot."""
-    left, top, edge = place
+    left, top, edge = position
     middle = left + edge / 2, top + edge / 2
     reach = edge * (0.72 if few else 0.62)
     axes.add_patch(Circle(middle, reach, fill=False, edgecolor=canvas.WRONG, linewidth=1.6 if few else 1.0, zorder=4))
@@ -86,28 +94,28 @@ def _error(
         look = canvas.text(7.5, canvas.WRONG, va="center", weight="bold", zorder=5)
         look["path_effects"] = [withStroke(linewidth=2, foreground=canvas.PAPER)]
         if within:
-            axes.text(middle[0], top + edge - 0.06, short(said, 10), ha="center", **look)
+            axes.text(middle[0], top + edge - 0.06, short(predicted, 10), ha="center", **look)
         else:
-            axes.text(middle[0] + reach + 0.03, middle[1], short(said, 10), **look)
+            axes.text(middle[0] + reach + 0.03, middle[1], short(predicted, 10), **look)
         return
     dot = middle[0] + reach * 0.75, middle[1] - reach * 0.75
-    colour = palette.get(said, canvas.MUTED)
+    colour = palette.get(predicted, canvas.MUTED)
     axes.add_patch(
         Circle(dot, max(edge * 0.2, 0.035), facecolor=colour, edgecolor=canvas.PAPER, linewidth=0.7, zorder=5)
     )
 
 
-def _apart(places: np.ndarray, least: float, edge: float, *, square: bool) -> np.ndarray:
+def _apart(positions: np.ndarray, least: float, edge: float, *, square: bool) -> np.ndarray:
     """The places, moved until hardly two are nearer than `least`: pictures upon each other cannot be told apart.
 
     Pictures with a frame are `square`: they are apart where they are so in one direction.
     """
-    places = places + np.random.default_rng(0).normal(0, least / 50, places.shape)  # none exactly upon another
+    positions = positions + np.random.default_rng(0).normal(0, least / 50, positions.shape)  # none exactly upon another
     for _ in range(250):
-        towards = places[:, np.newaxis] - places
+        towards = positions[:, np.newaxis] - positions
         sides = np.abs(towards)
         distance = (sides.max(axis=2) if square else np.sqrt(np.square(towards).sum(axis=2))) + np.eye(
-            len(places)
+            len(positions)
         ) * 1e9
         near = distance < least
         if not near.any():
@@ -115,20 +123,22 @@ def _apart(places: np.ndarray, least: float, edge: float, *, square: bool) -> np
         push = np.where(near, (least - distance) / np.maximum(distance, 1e-9), 0.0)
         if square:  # out of each other by the shorter way
             towards = np.where(sides == sides.max(axis=2, keepdims=True), towards, 0.0)
-        places = (places + 0.3 * (push[..., np.newaxis] * towards).sum(axis=1)).clip(edge / 4, _SIDE - 1.25 * edge)
-    return places
+        positions = (positions + 0.3 * (push[..., np.newaxis] * towards).sum(axis=1)).clip(
+            edge / 4, _SIDE - 1.25 * edge
+        )
+    return positions
 
 
-def _point(axes: Axes, picture: np.ndarray, colour: str, place: tuple[float, float, float]) -> None:
+def _point(axes: Axes, picture: np.ndarray, colour: str, position: tuple[float, float, float]) -> None:
     """A grey picture in its class's colour, with its dark ground left out; a photo with a frame in that colour."""
-    left, top, edge = place
+    left, top, edge = position
     rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
     limits = axes.get_xlim(), axes.get_ylim()
     extent = (left, left + edge, top + edge, top)
     if picture.ndim == 2:
         ink = picture / 255 if picture.mean() < 127 else 1 - picture / 255
-        shown = np.concatenate([np.broadcast_to(rgb / 255, (*picture.shape, 3)), ink[..., np.newaxis]], axis=2)
-        axes.imshow(shown, extent=extent, interpolation="bilinear", zorder=2, aspect="auto")
+        rgba = np.concatenate([np.broadcast_to(rgb / 255, (*picture.shape, 3)), ink[..., np.newaxis]], axis=2)
+        axes.imshow(rgba, extent=extent, interpolation="bilinear", zorder=2, aspect="auto")
     else:
         axes.imshow(picture, extent=extent, interpolation="hanning", zorder=2, aspect="auto")
         axes.add_patch(Rectangle((left, top), edge, edge, fill=False, edgecolor=colour, linewidth=1.6, zorder=3))
@@ -138,7 +148,7 @@ def _point(axes: Axes, picture: np.ndarray, colour: str, place: tuple[float, flo
 
 def _key(
     axes: Axes,
-    shown: list[str],
+    class_of_point: list[str],
     wrong: list[bool],
     names: list[str],
     palette: dict[str, str],
@@ -148,14 +158,14 @@ def _key(
 ) -> None:
     """The classes with their colours, how many pictures each has, and how many of them are errors."""
     numbers: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for name, error in zip(shown, wrong, strict=True):
+    for name, error in zip(class_of_point, wrong, strict=True):
         numbers[name][0] += 1
         numbers[name][1] += error
     left = _MARGIN + _SIDE + 0.2
     for row, name in enumerate(names[:40]):
-        place = top + 0.12 + row * 0.22
-        axes.add_patch(Rectangle((left, place - 0.065), 0.13, 0.13, facecolor=palette[name], linewidth=0))
-        axes.text(left + 0.2, place, short(name, 11), **canvas.text(8.5, va="center", weight="bold"))
+        y = top + 0.12 + row * 0.22
+        axes.add_patch(Rectangle((left, y - 0.065), 0.13, 0.13, facecolor=palette[name], linewidth=0))
+        axes.text(left + 0.2, y, short(name, 11), **canvas.text(8.5, va="center", weight="bold"))
         many, errors = numbers[name]
-        said = f"{many}" + (f", ✗ {errors}" if labelled and errors else "")
-        axes.text(left + 1.5, place, said, **canvas.text(8, canvas.MUTED, va="center", ha="right"))
+        count_text = f"{many}" + (f", ✗ {errors}" if labelled and errors else "")
+        axes.text(left + 1.5, y, count_text, **canvas.text(8, canvas.MUTED, va="center", ha="right"))

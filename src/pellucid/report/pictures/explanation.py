@@ -63,30 +63,30 @@ def _given(axes: Axes, data: Mapping[str, Any], picture: np.ndarray, top: float)
     """The picture, and how probable its classes are."""
     canvas.place(axes, picture, _MARGIN, top, _SIDE - 0.15)
     colours.frame(axes, _MARGIN, top, _SIDE - 0.15, picture.shape)
-    place = top + _SIDE + 0.05
-    axes.text(_MARGIN, place, short(data["picture"]["id"], 23), **canvas.text(8.5, va="center", weight="bold"))
-    given = data["picture"]["given"]
-    if given is not None:
-        axes.text(_MARGIN, place + 0.19, f"given: {short(given, 22)}", **canvas.text(8.5, canvas.MUTED, va="center"))
-    place += 0.45
+    y = top + _SIDE + 0.05
+    axes.text(_MARGIN, y, short(data["picture"]["id"], 23), **canvas.text(8.5, va="center", weight="bold"))
+    label = data["picture"]["given"]
+    if label is not None:
+        axes.text(_MARGIN, y + 0.19, f"given: {short(label, 22)}", **canvas.text(8.5, canvas.MUTED, va="center"))
+    y += 0.45
     for name, share in data["probabilities"]:
-        wrong = given is not None and name != given
+        wrong = label is not None and name != label
         colour = "#e8b4ae" if wrong and name == data["about"] else "#cfe0ee"
-        axes.add_patch(Rectangle((_MARGIN, place - 0.085), max(share, 0.005) * (_SIDE - 0.15), 0.17, facecolor=colour))
+        axes.add_patch(Rectangle((_MARGIN, y - 0.085), max(share, 0.005) * (_SIDE - 0.15), 0.17, facecolor=colour))
         mark = " ✗" if wrong and name == data["about"] else ""
-        axes.text(_MARGIN + 0.05, place, f"{short(name, 14)}{mark}", **canvas.text(8.5, va="center"))
-        axes.text(_MARGIN + _SIDE - 0.18, place, probable(share), **canvas.text(8.5, va="center", ha="right"))
-        place += 0.21
+        axes.text(_MARGIN + 0.05, y, f"{short(name, 14)}{mark}", **canvas.text(8.5, va="center"))
+        axes.text(_MARGIN + _SIDE - 0.18, y, probable(share), **canvas.text(8.5, va="center", ha="right"))
+        y += 0.21
 
 
 def _worth(axes: Axes, method: Mapping[str, Any], noise: Mapping[str, float], left: float, top: float) -> None:
     """Deletion and insertion, beside those of noise."""
     for line, (name, better) in enumerate(zip(("deletion", "insertion"), method["better"], strict=True)):
-        said = (
+        text = (
             f"{'✓' if better else '✗'} {name} {'↓' if line == 0 else '↑'} {method[name]:.2f}  noise {noise[name]:.2f}"
         )
         colour = canvas.INK if better else canvas.WRONG
-        axes.text(left, top + 0.17 * line, said, **canvas.text(7, colour, va="center"))
+        axes.text(left, top + 0.17 * line, text, **canvas.text(7, colour, va="center"))
 
 
 def _alike(axes: Axes, method: Mapping[str, Any], left: float, top: float) -> None:
@@ -95,9 +95,9 @@ def _alike(axes: Axes, method: Mapping[str, Any], left: float, top: float) -> No
         axes.text(left, top, "✗ empty: it says nothing", **canvas.text(7, canvas.WRONG, va="center"))
         return
     passed = abs(method["alike"]) <= _ALIKE
-    said = f"{'✓ depends' if passed else '✗ depends little'} on what was learned"
+    text = f"{'✓ depends' if passed else '✗ depends little'} on what was learned"
     colour = canvas.INK if passed else canvas.WRONG
-    axes.text(left, top, said, **canvas.text(7, colour, va="center"))
+    axes.text(left, top, text, **canvas.text(7, colour, va="center"))
     axes.text(
         left,
         top + 0.17,
@@ -113,14 +113,14 @@ def _neighbours(axes: Axes, near: Mapping[str, Any], top: float, wide: float) ->
     axes.text(_MARGIN, top, "Because it looks like these", **canvas.text(10, va="center", weight="bold"))
     among = short(f"among {near['among']}", int((wide - 2 * _MARGIN - 2.3) * 16))
     axes.text(_MARGIN + 2.3, top + 0.01, among, **canvas.text(8, canvas.MUTED, va="center"))
-    said = f"The nearest by what the last layer is given: {counts or 'labels not known'}. Beneath: class, cosine."
+    heading = f"The nearest by what the last layer is given: {counts or 'labels not known'}. Beneath: class, cosine."
     room = int((wide - 2 * _MARGIN) * 16)
-    if width(said) > room:
-        said = f"The nearest by what the last layer is given: {counts.partition(', ')[0]}. Beneath: class, cosine."
-    axes.text(_MARGIN, top + 0.2, short(said, room), **canvas.text(8, canvas.MUTED, va="center"))
+    if width(heading) > room:
+        heading = f"The nearest by what the last layer is given: {counts.partition(', ')[0]}. Beneath: class, cosine."
+    axes.text(_MARGIN, top + 0.2, short(heading, room), **canvas.text(8, canvas.MUTED, va="center"))
     edge = min((wide - 2 * _MARGIN + 0.12) / max(len(cells), 8) - 0.12, 0.95)
-    for place, cell in enumerate(cells):
-        left = _MARGIN + place * (edge + 0.12)
+    for index, cell in enumerate(cells):
+        left = _MARGIN + index * (edge + 0.12)
         canvas.place(axes, canvas.decoded(cell["png"]), left, top + 0.34, edge)
         beneath = short(str(cell["given"]), 11) if cell["given"] is not None else short(cell["predicted"], 11)
         axes.text(left, top + 0.46 + edge, beneath, **canvas.text(8, va="center", weight="bold"))

@@ -42,32 +42,32 @@ def png(figure: Figure) -> bytes:
         beneath = canvas.text(7.5, canvas.MUTED, va="center", ha="right")
         # Where they are small, a number of four digits leaves no room for the word; the head says what it is.
         highest = minus(f"{one['highest']:.3g}")
-        said = highest if edge < 1 else f"max {highest}"
-        axes.text(left + edge, top + edge + 0.12, said, **beneath)
+        caption = highest if edge < 1 else f"max {highest}"
+        axes.text(left + edge, top + edge + 0.12, caption, **beneath)
     return canvas.finish(drawing)
 
 
-def given(axes: Axes, shown: Mapping[str, Any], left: float, top: float) -> None:
+def given(axes: Axes, picture: Mapping[str, Any], left: float, top: float) -> None:
     """The picture as the network was given it, and what the model says of it."""
-    pixels = canvas.decoded(shown["png"])
+    pixels = canvas.decoded(picture["png"])
     canvas.place(axes, pixels, left, top, _PICTURE)
     colours.frame(axes, left, top, _PICTURE, pixels.shape)
     size = f"{pixels.shape[0]}×{pixels.shape[1]}"
-    together = width(shown["id"]) <= 18
-    named = f"{shown['id']}, {size}" if together else short(shown["id"], 25)
+    together = width(picture["id"]) <= 18
+    named = f"{picture['id']}, {size}" if together else short(picture["id"], 25)
     lines = [
         (named, canvas.text(8.5, va="center", weight="bold")),
         (
-            f"predicted: {short(shown['predicted'], 20)} ({percent(shown['probability'], 0)})",
+            f"predicted: {short(picture['predicted'], 20)} ({percent(picture['probability'], 0)})",
             canvas.text(8.5, va="center"),
         ),
     ]
-    if shown["given"] is not None:
-        lines.append((f"given: {short(shown['given'], 24)}", canvas.text(8.5, canvas.MUTED, va="center")))
+    if picture["given"] is not None:
+        lines.append((f"given: {short(picture['given'], 24)}", canvas.text(8.5, canvas.MUTED, va="center")))
     if not together:
         lines.append((f"{size} pixels", canvas.text(8.5, canvas.MUTED, va="center")))
-    for line, (said, look) in enumerate(lines):
-        axes.text(left, top + _PICTURE + 0.14 + 0.19 * line, said, **look)
+    for line, (line_text, look) in enumerate(lines):
+        axes.text(left, top + _PICTURE + 0.14 + 0.19 * line, line_text, **look)
 
 
 def _head(axes: Axes, figure: Figure) -> None:
@@ -80,5 +80,5 @@ def _head(axes: Axes, figure: Figure) -> None:
     order = "In order of the largest value, which stands beneath each."
     room = axes.get_xlim()[1] - 2 * _MARGIN
     title = canvas.shortened(figure.title, [data["picture"]["id"], data["network"]], room)
-    place = colours.head(axes, title, [meaning, order, figure.note])
-    colours.bar(axes, _MARGIN, place, data["largest"] if shared else None, half=half)
+    y = colours.head(axes, title, [meaning, order, figure.note])
+    colours.bar(axes, _MARGIN, y, data["largest"] if shared else None, half=half)

@@ -99,9 +99,9 @@ def _in_one_palette(pages: list[Image.Image]) -> list[Image.Image]:
     from PIL import Image
 
     used = _different(np.concatenate([_different(np.asarray(page).reshape(-1, 3)) for page in pages]))
-    chosen = Image.fromarray(used[np.newaxis]).quantize(255, method=Image.Quantize.MEDIANCUT).getpalette() or []
+    palette_image = Image.fromarray(used[np.newaxis]).quantize(255, method=Image.Quantize.MEDIANCUT).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette([*chosen[: 3 * 255], 255, 255, 255])  # the paper stays white
+    palette.putpalette([*palette_image[: 3 * 255], 255, 255, 255])  # the paper stays white
     return [page.quantize(palette=palette, dither=Image.Dither.NONE) for page in pages]
 
 
@@ -136,10 +136,10 @@ def _frame(figure: Figure, number: int) -> bytes:
         axes.text(left, below - 0.12, "their maps for the picture", **words)
         colours.bar(axes, right, below - 0.33, data["largest_map"], wide=_BAR)
     step = edge + _GAP
-    for place, kernel in enumerate(frame["kernels"]):
-        _square(axes, np.asarray(kernel), data["largest_weight"], left + place * step, top, edge)
-    for place, values in enumerate(frame["maps"] or ()):
-        _square(axes, np.asarray([values]), data["largest_map"], left + place * step, below, edge)
+    for index, kernel in enumerate(frame["kernels"]):
+        _square(axes, np.asarray(kernel), data["largest_weight"], left + index * step, top, edge)
+    for index, values in enumerate(frame["maps"] or ()):
+        _square(axes, np.asarray([values]), data["largest_map"], left + index * step, below, edge)
     curve = below + edge + 0.45
     _curve(axes, data["frames"], number, (left, curve, wide - left - 0.55, high - curve - 0.4))
     return canvas.finish(drawing)
@@ -147,10 +147,10 @@ def _frame(figure: Figure, number: int) -> bytes:
 
 def _meaning(data: Mapping[str, Any]) -> list[str]:
     picture = data["picture"]
-    given = f", given as '{short(picture['given'], 16)}'" if picture["given"] is not None else ""
+    label_text = f", given as '{short(picture['given'], 16)}'" if picture["given"] is not None else ""
     zero = "Kernels in colour, grey is 0; maps: white" if _coloured(data) else "White"
     scale = f"{zero} is 0, red above, blue below; one scale over all epochs."
-    return [scale, f"The picture: {short(picture['id'], 30)}{given}."]
+    return [scale, f"The picture: {short(picture['id'], 30)}{label_text}."]
 
 
 def _kernels(data: Mapping[str, Any]) -> str:
@@ -169,10 +169,10 @@ def _epoch(frame: Mapping[str, Any]) -> str:
 def _squares(
     axes: Axes, data: Mapping[str, Any], frame: Mapping[str, Any], lefts: list[float], top: float, edge: float
 ) -> None:
-    for place, kernel in enumerate(frame["kernels"]):
-        _square(axes, np.asarray(kernel), data["largest_weight"], lefts[0] + place * (edge + _GAP), top, edge)
-    for place, values in enumerate(frame["maps"] or ()):
-        _square(axes, np.asarray([values]), data["largest_map"], lefts[1] + place * (edge + _GAP), top, edge)
+    for index, kernel in enumerate(frame["kernels"]):
+        _square(axes, np.asarray(kernel), data["largest_weight"], lefts[0] + index * (edge + _GAP), top, edge)
+    for index, values in enumerate(frame["maps"] or ()):
+        _square(axes, np.asarray([values]), data["largest_map"], lefts[1] + index * (edge + _GAP), top, edge)
 
 
 def _square(axes: Axes, values: np.ndarray, largest: float, left: float, top: float, edge: float) -> None:
@@ -195,8 +195,8 @@ def _answers(
 ) -> None:
     """The probabilities as bars; where all have room they keep their places, so that they can be followed."""
     shares = frame["probabilities"]
-    shown = data["shown"] if most >= len(data["shown"]) else sorted(data["shown"], key=lambda i: -shares[i])[:most]
-    for row, index in enumerate(shown):
+    classes = data["shown"] if most >= len(data["shown"]) else sorted(data["shown"], key=lambda i: -shares[i])[:most]
+    for row, index in enumerate(classes):
         name, right = data["classes"][index], data["classes"][index] == data["picture"]["given"]
         y = top + row * high
         colour = "#7fb0d6" if right else "#dfe4e9"
@@ -214,9 +214,9 @@ def _answers(
         )
 
 
-def _curve(axes: Axes, frames: list[Mapping[str, Any]], number: int, place: tuple[float, float, float, float]) -> None:
+def _curve(axes: Axes, frames: list[Mapping[str, Any]], number: int, box: tuple[float, float, float, float]) -> None:
     """Accuracy on the validation pictures up to this moment."""
-    left, top, wide, high = place
+    left, top, wide, high = box
     known = [(frame["epoch"], frame["accuracy"]) for frame in frames if frame["accuracy"] is not None]
     if not known:
         return

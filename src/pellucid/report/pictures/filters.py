@@ -67,15 +67,15 @@ def _known(kernels: Sequence[Mapping[str, Any]]) -> bool:
     return any(kernel.get("answers_to") for kernel in kernels)
 
 
-def _answer(axes: Axes, found: Mapping[str, Any], left: float, top: float) -> None:
+def _answer(axes: Axes, answer: Mapping[str, Any], left: float, top: float) -> None:
     """A stroke along the edge or line that a kernel answers to, its name, and how much of the kernel works for it."""
-    colour = canvas.INK if found["clear"] else _GREY
-    angle = math.radians(found["angle"])
+    colour = canvas.INK if answer["clear"] else _GREY
+    angle = math.radians(answer["angle"])
     across, down = 0.055 * math.cos(angle), 0.055 * math.sin(angle)
     middle = left + 0.06
     axes.plot([middle - across, middle + across], [top + down, top - down], color=colour, linewidth=1.6)
-    axes.text(left + 0.15, top, f"{found['name']} {found['shape']}", **canvas.text(6.4, colour, va="center"))
-    share = percent(found["strength"], 0)
+    axes.text(left + 0.15, top, f"{answer['name']} {answer['shape']}", **canvas.text(6.4, colour, va="center"))
+    share = percent(answer["strength"], 0)
     axes.text(left + 0.15, top + 0.14, share, **canvas.text(6.4, colour, va="center"))
 
 
@@ -92,8 +92,8 @@ def _rows(figure: Figure, data: Mapping[str, Any]) -> bytes:
     small = canvas.text(8, canvas.MUTED, va="center")
     axes.text(_MARGIN, _HEAD + 0.08, "unit" if data["dense"] else "kernel", **small)
     for channel in range(channels):
-        said = "in 1" if channel == 0 else str(channel + 1)
-        axes.text(_MARGIN + _BESIDE + channel * step + edge / 2, _HEAD + 0.08, said, **small, ha="center")
+        channel_name = "in 1" if channel == 0 else str(channel + 1)
+        axes.text(_MARGIN + _BESIDE + channel * step + edge / 2, _HEAD + 0.08, channel_name, **small, ha="center")
     for row, kernel in enumerate(kernels):
         top = first + row * step
         name = short(kernel["label"], 8) if kernel["label"] else str(kernel["number"])
@@ -114,9 +114,9 @@ def _size(kernel: Mapping[str, Any]) -> str:
     return f"±{kernel['largest']:.2g}"
 
 
-def _square(axes: Axes, picture: np.ndarray, place: tuple[float, float, float], *, empty: bool = False) -> None:
+def _square(axes: Axes, picture: np.ndarray, box: tuple[float, float, float], *, empty: bool = False) -> None:
     """One picture of weights; crossed out where all are exactly 0."""
-    left, top, edge = place
+    left, top, edge = box
     canvas.place(axes, picture, left, top, edge)
     colours.frame(axes, left, top, edge, picture.shape)
     if empty:
@@ -135,7 +135,7 @@ def _head(axes: Axes, figure: Figure) -> None:
         meaning = "White is 0, red above, blue below."
     empty = any(not np.asarray(kernel["weights"]).any(axis=(1, 2)).all() for kernel in data["kernels"])
     crossed = "Crossed out: all weights are exactly 0, there is no connection." if empty and not coloured else ""
-    place = colours.head(
+    y = colours.head(
         axes,
         figure.title,
         [
@@ -146,6 +146,6 @@ def _head(axes: Axes, figure: Figure) -> None:
         ],
     )
     largest = None if data["scale"] == "filter" else data["largest"]
-    colours.bar(axes, _MARGIN, place, largest, grey=coloured)
+    colours.bar(axes, _MARGIN, y, largest, grey=coloured)
     if coloured:
-        colours.bar(axes, _MARGIN + 2.7, place, largest)
+        colours.bar(axes, _MARGIN + 2.7, y, largest)

@@ -64,12 +64,12 @@ def _scene(figure: Figure) -> Scene:
     left = _MARGIN
     for column in columns:
         top = head
-        for title, boxes, wide, found in column:
+        for title, boxes, wide, layout_of_column in column:
             if title:
                 scene.parts.append(Words(left, top + 0.06, title, 9.5, bold=True))
                 top += 0.32
-            _panel(scene, boxes, found, (left, top, wide, high), backward=backward)
-            top += found.height + 0.4
+            _panel(scene, boxes, layout_of_column, (left, top, wide, high), backward=backward)
+            top += layout_of_column.height + 0.4
         left += max(_wide(one) for one in column) + _APART
     return scene
 
@@ -112,29 +112,29 @@ def _lines(box: Mapping[str, Any], *, backward: bool) -> list[str]:
 
 
 def _gradient(box: Mapping[str, Any]) -> str:
-    found = box.get("gradient") or {}
-    said = [found["function"]] if found.get("function") else []
-    said += [f"∂out {found['output']:.2g}"] if found.get("output") is not None else []
-    said += [f"∂W {found['parameters']:.2g}"] if found.get("parameters") is not None else []
-    return "  ".join(said)
+    gradient = box.get("gradient") or {}
+    lines = [gradient["function"]] if gradient.get("function") else []
+    lines += [f"∂out {gradient['output']:.2g}"] if gradient.get("output") is not None else []
+    lines += [f"∂W {gradient['parameters']:.2g}"] if gradient.get("parameters") is not None else []
+    return "  ".join(lines)
 
 
 def _panel(
     scene: Scene,
     boxes: Sequence[Mapping[str, Any]],
-    found: Layout,
-    place: tuple[float, float, float, float],
+    layout_of_boxes: Layout,
+    area: tuple[float, float, float, float],
     *,
     backward: bool,
 ) -> None:
-    left, top, wide, high = place
-    for name, (x1, y1, x2, y2) in _groups(boxes, found, wide, high):
+    left, top, wide, high = area
+    for name, (x1, y1, x2, y2) in _groups(boxes, layout_of_boxes, wide, high):
         scene.parts.append(Box(left + x1, top + y1, x2 - x1, y2 - y1, "#f6f8fa", canvas.LINE))
         scene.parts.append(Words(left + x1 + 0.06, top + y1 + 0.085, name, 7, canvas.MUTED))
-    for route in found.routes:
+    for route in layout_of_boxes.routes:
         points = [(left + x, top + y) for x, y in route]
         scene.parts.append(Line(points[::-1] if backward else points, canvas.WRONG if backward else canvas.MUTED))
-    for box, (x, y) in zip(boxes, found.centres, strict=True):
+    for box, (x, y) in zip(boxes, layout_of_boxes.centres, strict=True):
         fill, edge = next(
             (fill, edge) for word, fill, edge in _FILLS if word in ("block" if box["block"] else box["kind"].lower())
         )
@@ -158,7 +158,7 @@ def _panel(
 
 
 def _groups(
-    boxes: Sequence[Mapping[str, Any]], found: Layout, wide: float, high: float
+    boxes: Sequence[Mapping[str, Any]], layout_of_boxes: Layout, wide: float, high: float
 ) -> list[tuple[str, tuple[float, float, float, float]]]:
     """A frame around boxes of one module that follow each other, two of them at least."""
     runs: list[tuple[str, list[int]]] = []
@@ -170,7 +170,7 @@ def _groups(
     frames = []
     for name, which in runs:
         if name and len(which) > 1:
-            columns, rows = zip(*(found.centres[one] for one in which), strict=True)
+            columns, rows = zip(*(layout_of_boxes.centres[one] for one in which), strict=True)
             if max(columns) - min(columns) > 3 * wide:
                 continue  # it goes on in the next column
             frame = (
@@ -186,9 +186,9 @@ def _groups(
 def _words(scene: Scene, lines: Sequence[tuple[str, float]]) -> None:
     """The title and what explains the drawing, already broken into lines."""
     top = 0.33
-    for number, (said, size) in enumerate(lines):
+    for number, (text, size) in enumerate(lines):
         scene.parts.append(
-            Words(_MARGIN, top, said, size, canvas.INK if number == 0 else canvas.MUTED, bold=number == 0)
+            Words(_MARGIN, top, text, size, canvas.INK if number == 0 else canvas.MUTED, bold=number == 0)
         )
         top += 0.27 if number == 0 else 0.19
 
@@ -206,5 +206,5 @@ def _head(figure: Figure, room: float) -> list[tuple[str, float]]:
             "the picture one number sees."
         )
     return [canvas.titled(figure.title, room)] + [
-        (line, 8.5) for said in (first, figure.note) if said for line in textwrap.wrap(said, int(room * 14))
+        (line, 8.5) for text in (first, figure.note) if text for line in textwrap.wrap(text, int(room * 14))
     ]

@@ -86,16 +86,16 @@ def layout(
 
 def _order(levels: list[list[int]], above: list[list[int]], below: list[list[int]]) -> None:
     """Sorts each row by the mean place of its neighbours, downwards and upwards in turn."""
-    place = {node: float(i) for level in levels for i, node in enumerate(level)}
+    position = {node: float(i) for level in levels for i, node in enumerate(level)}
     for sweep in range(_SWEEPS):
         near, order = (above, levels) if sweep % 2 == 0 else (below, levels[::-1])
         for level in order:
             mean = {
-                node: sum(place[one] for one in near[node]) / len(near[node]) if near[node] else place[node]
+                node: sum(position[one] for one in near[node]) / len(near[node]) if near[node] else position[node]
                 for node in level
             }
             level.sort(key=lambda node: mean[node])
-            place.update({node: float(i) for i, node in enumerate(level)})
+            position.update({node: float(i) for i, node in enumerate(level)})
 
 
 def _across(
@@ -114,8 +114,8 @@ def _across(
         near, order = (above, levels) if sweep % 2 == 0 else (below, levels[::-1])
         for level in order:
             # Where there are boxes, corners of edges do not pull: the chain stays straight, and edges go around it.
-            wanted = [_pull(node, near[node], x, widths) for node in level]
-            _spread(level, wanted, x, widths, apart)
+            targets = [_pull(node, near[node], x, widths) for node in level]
+            _spread(level, targets, x, widths, apart)
     return x
 
 
@@ -125,16 +125,16 @@ def _pull(node: int, near: list[int], x: list[float], widths: list[float]) -> fl
     return sum(x[one] for one in heavy) / len(heavy) if heavy else x[node]
 
 
-def _spread(level: list[int], wanted: list[float], x: list[float], widths: list[float], apart: float) -> None:
+def _spread(level: list[int], targets: list[float], x: list[float], widths: list[float], apart: float) -> None:
     """Gives each node the x that it wants, or the nearest that keeps the order and the distances; boxes go first."""
     heavy = max(range(len(level)), key=lambda i: (widths[level[i]], -i))
-    x[level[heavy]] = wanted[heavy]
+    x[level[heavy]] = targets[heavy]
     for i in range(heavy + 1, len(level)):
         least = x[level[i - 1]] + (widths[level[i - 1]] + widths[level[i]]) / 2 + apart
-        x[level[i]] = max(wanted[i], least)
+        x[level[i]] = max(targets[i], least)
     for i in range(heavy - 1, -1, -1):
         most = x[level[i + 1]] - (widths[level[i + 1]] + widths[level[i]]) / 2 - apart
-        x[level[i]] = min(wanted[i], most)
+        x[level[i]] = min(targets[i], most)
 
 
 def _folded(

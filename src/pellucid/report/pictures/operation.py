@@ -49,15 +49,15 @@ def png(figure: Figure) -> bytes:
     high = _HEAD + _FORMULA * len(data["tex"]) + _AFTER + sum(heights)
     drawing, axes = canvas.sheet(wide, high)
     axes.text(_MARGIN, 0.35, figure.title, **canvas.text(14, weight="bold", va="center"))
-    place = _HEAD
+    y = _HEAD
     for line in data["tex"]:
         look = canvas.text(12.5, va="center") | {"parse_math": True, "math_fontfamily": "stix"}
-        axes.text(_MARGIN, place + _FORMULA / 2 - 0.03, line.replace(r"\frac", r"\dfrac"), **look)
-        place += _FORMULA
-    place += _AFTER
+        axes.text(_MARGIN, y + _FORMULA / 2 - 0.03, line.replace(r"\frac", r"\dfrac"), **look)
+        y += _FORMULA
+    y += _AFTER
     for row, (_, tall), lines, height in zip(rows, measures, texts, heights, strict=True):
-        _row(drawing, axes, row, lines, place, tall)
-        place += height
+        _row(drawing, axes, row, lines, y, tall)
+        y += height
     return canvas.finish(drawing, colours=256)
 
 

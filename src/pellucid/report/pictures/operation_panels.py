@@ -29,13 +29,13 @@ def grid_size(panel: Panel) -> tuple[float, float]:
     return max(across, title), _above(panel) + len(panel["values"]) * _CELL
 
 
-def grid(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:  # noqa: ARG001 (as all panels have it)
+def grid(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:  # noqa: ARG001 (as all panels have it)
     """Numbers in squares: red above 0, blue below, the darker the larger; thick frames where they are marked."""
-    left, top = place[0] + _beside(panel), place[1] + _above(panel)
+    left, top = box[0] + _beside(panel), box[1] + _above(panel)
     cell, values = _cell(panel), np.asarray(panel["values"])
     marked, faint = ({tuple(one) for one in panel[key]} for key in ("marked", "faint"))
     if panel["title"]:
-        axes.text(place[0], place[1] + 0.08, panel["title"], **canvas.text(8.5, canvas.MUTED, va="center"))
+        axes.text(box[0], box[1] + 0.08, panel["title"], **canvas.text(8.5, canvas.MUTED, va="center"))
     for i, text in enumerate(panel["row_heads"]):
         look = canvas.text(8, canvas.MUTED, va="center", ha="right")
         axes.text(left - 0.07, top + (i + 0.5) * _CELL, text, **look)
@@ -76,9 +76,9 @@ def sign_size(panel: Panel) -> tuple[float, float]:
     return 0.1 * max(width(panel["text"]), 1) + 0.04, 0.3
 
 
-def sign(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:  # noqa: ARG001
+def sign(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:  # noqa: ARG001
     """A sign in the middle."""
-    left, top, across, high = place
+    left, top, across, high = box
     look = canvas.text(13, canvas.MUTED, ha="center", va="center")
     axes.text(left + across / 2, top + high / 2 + 0.1, panel["text"], **look)
 
@@ -90,9 +90,9 @@ def picture_size(panel: Panel) -> tuple[float, float]:
     return across * scale, high * scale + (_TITLE if panel["title"] else 0)
 
 
-def picture(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:  # noqa: ARG001
+def picture(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:  # noqa: ARG001
     """The picture, its pixels as squares, with a thin frame."""
-    left, top, across, high = place
+    left, top, across, high = box
     if panel["title"]:
         axes.text(left, top + 0.08, panel["title"], **canvas.text(8.5, canvas.MUTED, va="center"))
         top, high = top + _TITLE, high - _TITLE
@@ -107,11 +107,11 @@ def graph_size(panel: Panel) -> tuple[float, float]:
     return panel["size"][0], panel["size"][1]
 
 
-def graph(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:  # noqa: ARG001
+def graph(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:  # noqa: ARG001
     """Circles with their values and, in red, their gradients; arrows from each to what was made from it."""
-    left, top = place[:2]
+    left, top = box[:2]
     centres = {node["name"]: np.array([left, top]) + node["place"] for node in panel["nodes"]}
-    for start, end, said in panel["edges"]:
+    for start, end, label in panel["edges"]:
         a, b = centres[start], centres[end]
         along = (b - a) / np.linalg.norm(b - a)
         tips = a + along * (_RADIUS + 0.02), b - along * (_RADIUS + 0.04)
@@ -119,8 +119,8 @@ def graph(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:  # 
         axes.add_patch(FancyArrowPatch(*tips, shrinkA=0, shrinkB=0, **arrow))
         where = a + (b - a) * panel["along"]
         look = canvas.text(7.5, canvas.MUTED, ha="center", va="center")
-        box = {"facecolor": canvas.PAPER, "edgecolor": "none", "pad": 1.0}
-        axes.text(float(where[0]), float(where[1]), minus(said), bbox=box, **look)
+        background = {"facecolor": canvas.PAPER, "edgecolor": "none", "pad": 1.0}
+        axes.text(float(where[0]), float(where[1]), minus(label), bbox=background, **look)
     for node in panel["nodes"]:
         x, y = centres[node["name"]]
         axes.add_patch(Circle((x, y), _RADIUS, facecolor="#eef3f7", edgecolor=canvas.INK, linewidth=1.0, zorder=3))
@@ -154,9 +154,9 @@ def chart_size(panel: Panel) -> tuple[float, float]:
     return panel["size"][0], panel["size"][1] + (_TITLE if panel["title"] else 0)
 
 
-def chart(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:
+def chart(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:
     """Lines, over contours where there are some."""
-    own = _axes(drawing, axes, panel, place, named=bool(panel["axes"][1]))
+    own = _axes(drawing, axes, panel, box, named=bool(panel["axes"][1]))
     if panel["limits"] is not None:
         own.set_xlim(*panel["limits"][:2])
         own.set_ylim(*panel["limits"][2:])
@@ -190,37 +190,37 @@ def bars_size(panel: Panel) -> tuple[float, float]:
     return len(panel["values"]) * _BAR + 0.3, _BARS_HIGH + (_TITLE if panel["title"] else 0)
 
 
-def bars(drawing: Drawing, axes: Axes, panel: Panel, place: Place) -> None:
+def bars(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:
     """Bars with their numbers above."""
-    own = _axes(drawing, axes, {**panel, "axes": ["", ""]}, place, named=False)
-    places = np.arange(len(panel["values"]))
-    own.bar(places, panel["values"], width=0.62, color=canvas.RIGHT)
-    own.set_xlim(-0.6, len(places) - 0.4)
+    own = _axes(drawing, axes, {**panel, "axes": ["", ""]}, box, named=False)
+    positions = np.arange(len(panel["values"]))
+    own.bar(positions, panel["values"], width=0.62, color=canvas.RIGHT)
+    own.set_xlim(-0.6, len(positions) - 0.4)
     own.set_ylim(0, (panel["highest"] or max(panel["values"])) * 1.2)
-    own.set_xticks(places, panel["labels"])
+    own.set_xticks(positions, panel["labels"])
     own.set_yticks([])
     own.spines["left"].set_visible(False)
-    for at, value in zip(places, panel["values"], strict=True):
+    for at, value in zip(positions, panel["values"], strict=True):
         own.text(float(at), value, number(value), **canvas.text(8, ha="center", va="bottom"))
     own.tick_params(labelsize=8, length=0)
 
 
-def _axes(drawing: Drawing, axes: Axes, panel: Panel, place: Place, *, named: bool) -> Axes:
+def _axes(drawing: Drawing, axes: Axes, panel: Panel, box: Place, *, named: bool) -> Axes:
     """Axes within a place of the sheet, with a title above."""
-    left, top, across, high = place
+    left, top, across, high = box
     if panel["title"]:
         axes.text(left + 0.02, top + 0.08, panel["title"], **canvas.text(8.5, canvas.MUTED, va="center"))
         top, high = top + _TITLE, high - _TITLE
     wide, tall = drawing.get_size_inches()
     inset = _LEFT + (0.16 if named else 0)
     below = _BELOW + (0.03 if panel["axes"][0] else -0.14)
-    box = (
+    fractions = (
         (left + inset) / wide,
         1 - (top + high - below) / tall,
         (across - inset - 0.06) / wide,
         (high - below) / tall,
     )
-    own = drawing.add_axes(box)
+    own = drawing.add_axes(fractions)
     own.set_facecolor(canvas.PAPER)
     for side in ("top", "right"):
         own.spines[side].set_visible(False)

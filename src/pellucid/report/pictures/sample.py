@@ -30,16 +30,16 @@ def class_grid(split: Split, per_class: int = 10, *, classes: int = 30) -> Figur
     rows: list[dict[str, Any]] = []
     broken: list[str] = []
     for index, name in enumerate(split.classes[:classes]):
-        places = np.flatnonzero(labels == index)
-        shown: list[str] = []
-        for place in np.random.default_rng((0, index)).permutation(places):
-            if len(shown) == per_class:
+        indices = np.flatnonzero(labels == index)
+        pictures: list[str] = []
+        for index_in_split in np.random.default_rng((0, index)).permutation(indices):
+            if len(pictures) == per_class:
                 break
             try:
-                shown.append(thumbnail(split, int(place), EDGE))
+                pictures.append(thumbnail(split, int(index_in_split), EDGE))
             except FormatError:
-                broken.append(str(split.ids[place]))
-        rows.append({"class": name, "count": len(places), "pictures": shown})
+                broken.append(str(split.ids[index_in_split]))
+        rows.append({"class": name, "count": len(indices), "pictures": pictures})
     of = f"{split.dataset}, {split.name} split" if split.dataset else f"{split.name} split"
     data = {
         "rows": rows,

@@ -53,8 +53,8 @@ def png(figure: Figure) -> bytes:
             continue
         if row["commonest"]:
             name, number = row["commonest"]
-            said = f"{number} of {len(row['cells'])}: {short(str(name), 9)}"
-            axes.text(_MARGIN, top + 0.5, said, **canvas.text(8.5, canvas.MUTED, va="center"))
+            caption = f"{number} of {len(row['cells'])}: {short(str(name), 9)}"
+            axes.text(_MARGIN, top + 0.5, caption, **canvas.text(8.5, canvas.MUTED, va="center"))
         for column, cell in enumerate(row["cells"]):
             _cell(axes, cell, _MARGIN + _SIDE + column * (_EDGE + _GAP), top)
     return canvas.finish(drawing)
@@ -74,9 +74,9 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
     if _part(cell):
         y1, x1, y2, x2 = cell["frame"]
         corner = left + (_EDGE - width * scale) / 2, top + (_EDGE - height * scale) / 2
-        place = (corner[0] + (x1 - x0) * scale, corner[1] + (y1 - y0) * scale)
+        corner_of_part = (corner[0] + (x1 - x0) * scale, corner[1] + (y1 - y0) * scale)
         axes.add_patch(
-            Rectangle(place, (x2 - x1) * scale, (y2 - y1) * scale, fill=False, linewidth=1.5, edgecolor=_FRAME)
+            Rectangle(corner_of_part, (x2 - x1) * scale, (y2 - y1) * scale, fill=False, linewidth=1.5, edgecolor=_FRAME)
         )
     value = minus(f"{cell['value']:.3g}")
     if cell["given"] is not None:
