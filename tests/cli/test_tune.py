@@ -72,7 +72,7 @@ def test_an_interrupted_search_says_how_to_go_on(pellucid, monkeypatch):
         (["digits", "--network", "mlp", "--recipe-set", "epoch=3"], "There is no training setting named 'epoch'."),
         (
             ["digits", "--network", "mlp", "--search", "keep=best,last"],
-            "keep is not searched: it says which epoch counts.",
+            "keep is not searched: it decides which epoch counts.",
         ),
         (["digits", "--network", "mlp", "--search", "batch_size=8"], "The search of batch_size was given as '8',"),
         (["digits", "--network", "mlp", "--pruner", "no"], "There is no pruner named 'no'."),

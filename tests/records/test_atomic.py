@@ -20,7 +20,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_what_is_written_stands_there(tmp_path):
+def test_files_are_written(tmp_path):
     path = tmp_path / "a.txt"
     atomic.write_text(path, "Grüße\n")
     assert path.read_bytes() == "Grüße\n".encode()
@@ -58,7 +58,7 @@ def test_a_writing_that_fails_leaves_the_previous_file_and_nothing_else(tmp_path
     ],
 )
 @pytest.mark.parametrize("where", ["fsync", "replace"])
-def test_what_the_system_refuses_is_a_sentence(tmp_path, monkeypatch, number, part, where):
+def test_system_errors_become_a_sentence(tmp_path, monkeypatch, number, part, where):
     path = tmp_path / "a.txt"
     path.write_text("old", encoding="utf-8")
 
@@ -197,7 +197,7 @@ def test_a_folder_that_may_not_be_written_as_an_ordinary_user(tmp_path):
     assert (folder / "a.txt").read_text(encoding="utf-8") == "old"
 
 
-def test_killed_in_the_middle_of_writing_the_old_file_is_whole(tmp_path):
+def test_a_kill_while_writing_leaves_the_old_file_whole(tmp_path):
     if os.name == "nt":
         pytest.skip("Windows has no SIGKILL")
     path = tmp_path / "a.bin"

@@ -25,7 +25,7 @@ def test_they_come_back_from_json():
     assert Findings.from_json(json.loads(Findings().dumps())) == Findings()
 
 
-def test_the_json_is_versioned_and_says_what_is_known():
+def test_the_json_is_versioned_and_omits_unknown_values():
     document = json.loads(FOUND.dumps())
     assert document["version"] == 2
     assert document["findings"][0] == {
@@ -39,12 +39,12 @@ def test_the_json_is_versioned_and_says_what_is_known():
     assert "low" not in document["findings"][1]
 
 
-def test_a_value_of_nothing_is_still_said():
+def test_a_value_of_zero_is_not_omitted():
     assert Metric("errors", 0, 5, unit="count").to_json() == {"name": "errors", "value": 0, "n": 5, "unit": "count"}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_what_json_cannot_say_is_refused(value):
+def test_nan_and_infinity_are_refused(value):
     with pytest.raises(ValueError):
         Findings((Metric("loss", value, 1),)).dumps()
 
@@ -63,7 +63,7 @@ def test_what_json_cannot_say_is_refused(value):
         ({"version": 2, "findings": 3}, "damaged"),
     ],
 )
-def test_what_is_no_findings_is_refused(content, part):
+def test_other_documents_are_refused(content, part):
     with pytest.raises(FormatError) as caught:
         Findings.from_json(content)
     assert part in str(caught.value)
@@ -108,7 +108,7 @@ def test_they_are_looked_up_by_name_and_by_place():
     assert more.title == "test"
 
 
-def test_what_is_printed_are_the_metrics():
+def test_metrics_are_printed():
     assert str(FOUND).splitlines() == [str(FOUND[0]), str(FOUND[1])]
     assert str(FOUND["per_class"]) == "per class: 2 rows"
     assert str(FOUND["confusion_matrix"]) == "Title"

@@ -59,7 +59,7 @@ def test_lines_are_only_added_and_damaged_ones_passed_over(folder):
     assert ledger.record_scoring("one", data="d", model="m").times == 3
 
 
-def test_processes_at_once_lose_no_line(folder):
+def test_concurrent_processes_lose_no_line(folder):
     script = (
         "from pellucid.records import ledger; [ledger.record_scoring('one', data='d', model='{}') for _ in range(15)]"
     )

@@ -59,7 +59,7 @@ def refusal(path: Path) -> str:
     return text
 
 
-def test_a_model_comes_back_as_it_was(file):
+def test_a_model_survives_a_round_trip(file):
     model = make()
     loaded = Model.load(file)
     assert loaded == model
@@ -98,7 +98,7 @@ def test_equal_models_are_equal_bytes_however_they_were_put_together(tmp_path):
         lambda model: replace(model, weights=model.weights | {"linear.bias": np.zeros((3, 1), np.float32)}),
     ],
 )
-def test_whatever_differs_makes_another_model(other):
+def test_models_differ_if_any_part_differs(other):
     model = make()
     assert other(model) != model
     assert other(model).sha256 != model.sha256
@@ -264,7 +264,7 @@ def test_a_description_that_is_not_ours(tmp_path, change, part):
     assert part in refusal(rewritten(tmp_path / "model.safetensors", change))
 
 
-def test_the_way_in_which_the_description_is_rewritten_is_itself_right(tmp_path):
+def test_the_test_helper_rewrites_a_valid_description(tmp_path):
     assert Model.load(rewritten(tmp_path / "model.safetensors", lambda d: d)) == make()
 
 
@@ -279,7 +279,7 @@ def test_a_file_of_a_version_that_knew_fewer_settings_is_read(tmp_path):
     assert Model.load(rewritten(tmp_path / "model.safetensors", older)) == make()
 
 
-def test_numbers_that_are_none_in_a_description(tmp_path):
+def test_nan_in_a_description(tmp_path):
     def spoilt(document: dict[str, Any]) -> dict[str, Any]:
         return {**document, "specification": document["specification"] | {"training": {"seed": float("nan")}}}
 
@@ -314,5 +314,5 @@ def test_loading_needs_no_torch_and_runs_no_code(file):
     assert done.stdout.strip() == make().sha256
 
 
-def test_it_says_what_it_is():
+def test_its_repr():
     assert repr(make()) == "Model(logistic-regression, 3 classes, 22 numbers)"

@@ -109,7 +109,7 @@ def test_the_most_probable_come_first_and_ties_keep_the_order_of_the_classes():
         ({"columns": {"age": np.zeros(5)}}, "4 predictions, but 5 age"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(change, part):
+def test_inconsistent_arrays_are_refused(change, part):
     good = predictions()
     values = {"ids": good.ids, "probabilities": good.probabilities, "classes": good.classes} | change
     with pytest.raises(DataError) as caught:

@@ -78,7 +78,7 @@ def test_a_run_itself_can_be_given(tmp_path):
     assert [found.path for found in runs.find(run.path)] == [run.path]
 
 
-def test_what_is_no_run_is_passed_over(tmp_path):
+def test_other_folders_are_skipped(tmp_path):
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     (tmp_path / "empty").mkdir()
     scores = RunFolder(tmp_path / "scores")  # what `pellucid evaluate --out` leaves
@@ -108,7 +108,7 @@ def test_a_run_that_was_killed_or_failed(tmp_path, part):
     assert found.epochs == (1 if part == "history.csv" else None)
 
 
-def test_a_run_whose_plan_is_written_but_which_is_not_scored_yet(tmp_path):
+def test_a_run_that_is_not_scored_yet(tmp_path):
     run = make(tmp_path / "run")
     run.findings.unlink()
     run.model.unlink()
@@ -161,7 +161,7 @@ json_values = st.recursive(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.sampled_from(sorted(ABOUT)), value=json_values, accuracy=json_values)
-def test_whatever_stands_in_the_files_nothing_breaks(tmp_path, key, value, accuracy):
+def test_any_content_of_the_files_is_handled(tmp_path, key, value, accuracy):
     run = RunFolder(tmp_path / "run")
     run.path.mkdir(exist_ok=True)
     run.model.touch()

@@ -110,7 +110,7 @@ def test_erasing_blackens_one_square():
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_the_range_is_kept_and_something_happens(name):
+def test_values_stay_in_range_and_change(name):
     n = 40
     pictures = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (n, 3, 12, 10), dtype=np.uint8))
     augmenter = Augmenter([name], n, seed=0)
@@ -133,7 +133,7 @@ def test_an_amount_of_nothing_changes_nothing(name):
 
 
 @given(st.permutations(range(12)), st.integers(1, 11))
-def test_what_happens_to_a_picture_does_not_depend_on_its_batch(order, cut):
+def test_augmentation_does_not_depend_on_the_batch(order, cut):
     pictures = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (12, 1, 9, 9), dtype=np.uint8))
     augmenter = Augmenter(sorted(AUGMENTATIONS), 12, seed=3)
     augmenter.begin_epoch(2)
@@ -142,7 +142,7 @@ def test_what_happens_to_a_picture_does_not_depend_on_its_batch(order, cut):
         torch.testing.assert_close(augmenter(pictures[part], part), whole[part], rtol=0, atol=1e-3)
 
 
-def test_what_is_drawn_is_a_function_of_seed_and_epoch_alone():
+def test_draws_depend_on_seed_and_epoch_only():
     def drawn(seed: int, *epochs: int, names: tuple[str, ...] = ("shift:2", "rotate")) -> list[torch.Tensor]:
         augmenter = Augmenter(names, 50, seed)
         for epoch in epochs:
@@ -158,7 +158,7 @@ def test_what_is_drawn_is_a_function_of_seed_and_epoch_alone():
 
 
 @pytest.mark.parametrize(("name", "amount"), [("shift", 2), ("rotate", math.radians(10)), ("zoom", 0.1)])
-def test_amounts_stay_within_what_was_asked_for(name, amount):
+def test_draws_stay_within_the_amount(name, amount):
     augmenter = Augmenter([name], 2000, seed=0)
     augmenter.begin_epoch(1)
     drawn = augmenter._numbers[0]

@@ -85,7 +85,7 @@ def test_a_crash_anywhere_changes_no_byte(digits, tmp_path, name):
         assert resumed.model.sha256 == whole.model.sha256
 
 
-def test_no_more_than_one_interval_is_done_again(digits, tmp_path):
+def test_at_most_one_interval_is_repeated(digits, tmp_path):
     plan = {"epochs": 3, "batch_size": 32}
     for every, most in ((0, 1), (1e9, 6)):  # after every batch; at the end of each epoch of six steps
         made = []
@@ -155,7 +155,7 @@ def checkpoints(folder, resume=False):
     return made
 
 
-def test_a_state_comes_back_as_it_was(tmp_path):
+def test_a_state_survives_a_round_trip(tmp_path):
     checkpoints(tmp_path).write(state())
     found = checkpoints(tmp_path, resume=True).latest()
     assert found.position == state().position
@@ -169,7 +169,7 @@ def test_a_state_comes_back_as_it_was(tmp_path):
             np.testing.assert_array_equal(got[name], expected[name])
 
 
-def test_the_last_two_are_kept_and_a_new_training_ignores_them(tmp_path):
+def test_two_checkpoints_remain_and_a_new_training_ignores_them(tmp_path):
     for step in (1, 5, 12):
         checkpoints(tmp_path).write(state(step))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -182,7 +182,7 @@ def test_the_last_two_are_kept_and_a_new_training_ignores_them(tmp_path):
 
 @settings(max_examples=60, deadline=None)
 @given(where=st.integers(0, 10_000), torn=st.booleans())
-def test_a_damaged_one_is_passed_over_for_the_one_before(tmp_path_factory, where, torn):
+def test_a_damaged_checkpoint_is_skipped(tmp_path_factory, where, torn):
     folder = tmp_path_factory.mktemp("damaged")
     checkpoints(folder).write(state(1))
     checkpoints(folder).write(state(2))
@@ -225,7 +225,7 @@ def test_a_checkpoint_of_another_training_is_refused(digits, tmp_path):
         )
 
 
-def test_a_full_disk_leaves_the_one_before_and_says_how_to_go_on(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_previous_checkpoint_and_explains_how_to_resume(tmp_path, monkeypatch):
     made = checkpoints(tmp_path / "run" / "checkpoint")
     made.write(state(1))
 
@@ -239,7 +239,7 @@ def test_a_full_disk_leaves_the_one_before_and_says_how_to_go_on(tmp_path, monke
     assert checkpoints(made.folder, resume=True).latest().step == 1
 
 
-def test_a_disk_that_is_full_from_the_start_promises_nothing(tmp_path, monkeypatch):
+def test_a_disk_that_is_full_from_the_start_suggests_no_resume(tmp_path, monkeypatch):
     def full(*_: object):
         raise OSError(28, "No space left on device")
 

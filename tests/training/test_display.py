@@ -53,7 +53,7 @@ def test_lines_are_plain():
     assert stream.getvalue().count("epoch ") == 2
 
 
-def test_which_display_suits(monkeypatch):
+def test_the_default_display(monkeypatch):
     assert type(default_display(Console(file=io.StringIO()))) is LineDisplay
     assert type(default_display(Console(file=io.StringIO(), force_terminal=True))) is LiveDisplay
     assert type(default_display()) is LineDisplay
@@ -82,7 +82,7 @@ def test_the_bar_shows_epoch_step_loss_accuracy_and_is_taken_away():
     assert "loss" not in stream.getvalue().split("step")[0], "nothing is shown before it was measured"
 
 
-def test_what_was_planned_is_said_before_all_else():
+def test_planned_settings_are_printed_first():
     stream = io.StringIO()
     lines = LineDisplay(Console(file=stream))
     lines.on_planned("2 epochs fit into 5 min")
@@ -90,7 +90,7 @@ def test_what_was_planned_is_said_before_all_else():
     assert stream.getvalue().splitlines()[0] == "2 epochs fit into 5 min"
 
 
-def test_the_bar_goes_on_where_a_training_is_resumed_and_says_what_is_left_of_it(monkeypatch):
+def test_the_bar_of_a_resumed_training_continues_and_shows_the_time_left(monkeypatch):
     stream = io.StringIO()
     live = LiveDisplay(Console(file=stream, force_terminal=True, width=120, legacy_windows=False))
     clock = [100.0]

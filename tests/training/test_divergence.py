@@ -29,7 +29,7 @@ class Steps(Callback):
         self.losses.append(float(loss))
 
 
-def test_it_ends_within_the_epoch_and_says_what_to_try():
+def test_divergence_ends_within_the_epoch_and_suggests_a_rate():
     watch = Steps()
     with pytest.raises(TrainingError) as error:
         learn(
@@ -46,7 +46,7 @@ def test_it_ends_within_the_epoch_and_says_what_to_try():
     assert len(watch.losses) - first <= loop._LOSS_CHECK_STEPS, "an epoch has 647 steps"
 
 
-def test_no_checkpoint_holds_what_is_no_number(tmp_path):
+def test_no_checkpoint_contains_nan(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoint", every=0)  # due after every step
     with pytest.raises(TrainingError, match="became infinite or NaN"):
         learn(
@@ -63,7 +63,7 @@ def test_no_checkpoint_holds_what_is_no_number(tmp_path):
     assert all(np.isfinite(array).all() for array in state.chosen.values())
 
 
-def test_the_epoch_before_is_kept():
+def test_the_last_good_epoch_is_chosen():
     """After the first epoch the weights are spoilt, as a rate that is too high spoils them."""
 
     class Spoil(Callback):

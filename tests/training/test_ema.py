@@ -11,7 +11,7 @@ from pellucid.training.rules import WeightAverage
 from pellucid.training.training import learn
 
 
-def test_it_is_the_exponential_average_of_all_weights_and_buffers():
+def test_the_average_covers_all_weights_and_buffers():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     average = WeightAverage(network, 0.5)
@@ -38,7 +38,7 @@ def test_the_network_has_its_own_weights_again_afterwards():
     assert torch.equal(network.weight, own)
 
 
-def test_the_average_is_what_is_measured_and_kept():
+def test_the_average_is_validated_and_saved():
     data = pellucid.load("digits")
     plain, averaged = (
         learn(data, make_plan(data, "logistic-regression", epochs=2, keep="last", ema_decay=decay), progress=False)

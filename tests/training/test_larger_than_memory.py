@@ -25,6 +25,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from pellucid.records import Dataset, Split
+from pellucid.training.plan import make_plan
 from pellucid.training.training import learn
 
 def own():

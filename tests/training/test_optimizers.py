@@ -138,7 +138,7 @@ def test_the_newton_schulz_iteration_makes_singular_values_alike():
 
 
 @pytest.mark.parametrize("unit", [False, True])
-def test_muon_is_what_its_formula_says(unit):
+def test_muon_follows_its_formula(unit):
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(6, 4, bias=False), nn.Linear(4, 3))
     recipe = Recipe(

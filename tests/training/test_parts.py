@@ -68,7 +68,7 @@ def test_generators_are_independent_of_each_other():
         ("zeros", 0.0),
     ],
 )
-def test_initialisations_have_the_variance_that_they_say(name, variance):
+def test_initialisations_have_their_variance(name, variance):
     torch.manual_seed(0)
     layer = nn.Linear(300, 200)
     initialise(nn.Sequential(layer), name)
@@ -126,7 +126,7 @@ def test_the_best_epoch(rows, best):
     ["", "epoch,loss\n1,2\n", ",".join(COLUMNS) + "\n1,2\n", ",".join(COLUMNS) + "\na,2,3,4,5,6,7\n",
      ",".join(COLUMNS) + "\n1,2,3,4,5,6,7,8\n"],
 )  # fmt: skip
-def test_what_is_no_history(tmp_path, content):
+def test_not_a_history(tmp_path, content):
     path = tmp_path / "h.csv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(FormatError, match="is not a training history"):
@@ -138,13 +138,13 @@ def test_what_is_no_history(tmp_path, content):
         History.load(tmp_path / "none.csv")
 
 
-def test_times_are_kept_apart(tmp_path):
+def test_times_have_a_file_of_their_own(tmp_path):
     save_times(tmp_path / "t.csv", [1.23456, 2.0])
     assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "epoch,seconds\n1,1.235\n2,2.0\n"
 
 
 # Callbacks
-def test_callbacks_are_told_of_what_they_have_a_method_for():
+def test_callbacks_are_called_for_their_methods():
     heard = []
 
     class Own(Callback):
@@ -156,7 +156,7 @@ def test_callbacks_are_told_of_what_they_have_a_method_for():
     assert heard == [("best", 1), ("epoch", 2)]
 
 
-def test_who_listens():
+def test_which_events_have_a_handler():
     class Own(Callback):
         def on_best(self, model):
             """Listens."""
@@ -174,7 +174,7 @@ def test_who_listens():
 
 
 # Device
-def test_a_device_that_was_never_tested_is_said_to_be_so(monkeypatch):
+def test_an_untested_device_is_noted(monkeypatch):
     assert notes(torch.device("cpu")) == ()
     for kind in ("cuda", "mps"):
         (said,) = notes(torch.device(kind))

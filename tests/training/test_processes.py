@@ -105,7 +105,7 @@ def test_other_data_and_a_batch_that_cannot_be_shared_are_refused_in_both(two):
         assert small.startswith("A batch of 1 pictures cannot be shared by 2 processes. Give a larger batch size")
 
 
-def test_one_that_is_asked_to_end_stops_all_at_the_same_step(two):
+def test_a_stop_request_to_one_process_stops_all_at_the_same_step(two):
     (first, _), (second, _) = two
     assert first["stopped"]["interrupted"] and second["stopped"]["interrupted"]
     assert first["stopped"]["steps"] == second["stopped"]["steps"] == [1, 2, 3]
@@ -113,7 +113,7 @@ def test_one_that_is_asked_to_end_stops_all_at_the_same_step(two):
     assert first["stopped"]["sha256"] == second["stopped"]["sha256"]
 
 
-def test_only_the_first_writes_and_both_know_what_was_shared(two):
+def test_only_rank_0_writes_and_both_note_the_shared_batches(two):
     (first, _), (second, _) = two
     assert first["run"]["findings"] > 0
     assert second["run"]["findings"] == 0
@@ -255,7 +255,7 @@ def test_which_process_reports_an_error(second):
     assert processes.world_size() == 1
 
 
-def test_without_accelerate_a_sentence_says_how_to_get_it(second):
+def test_without_accelerate_the_error_names_the_extra(second):
     second.setitem(sys.modules, "accelerate", None)
     with pytest.raises(UsageError) as error, processes.process_group():
         pass
@@ -354,7 +354,7 @@ def test_messages_go_through_torch(monkeypatch):
     assert processes._connection_lost
 
 
-def test_one_that_would_begin_otherwise_is_found(twin, monkeypatch):
+def test_a_process_with_other_weights_is_detected(twin, monkeypatch):
     monkeypatch.setattr(ProcessGroup, "broadcast", lambda self, content: b"another digest")
     with pytest.raises(TrainingError, match=r"^2 of 2 processes have other data, another plan or other"):
         twin.require_same("plan", {"w": np.ones(2)})

@@ -20,7 +20,7 @@ def few() -> Dataset:
 
 
 @pytest.mark.parametrize("name", RECIPE_NETWORKS)
-def test_it_is_brought_with_its_settings(name):
+def test_a_recipe_brings_its_network_and_settings(name):
     network, fitting = RECIPE_NETWORKS[name]
     plan = make_plan(few(), recipe=name)
     assert plan.network.network == plan.record.network == network
@@ -32,7 +32,7 @@ def test_it_is_brought_with_its_settings(name):
     assert make_plan(few(), "mlp", recipe=name).network.network == "mlp", "any other network may be named"
 
 
-def test_a_run_with_it_is_resumed_with_the_same_network(tmp_path):
+def test_a_run_with_a_recipe_resumes_with_the_same_network(tmp_path):
     plans = []
 
     class Reader:
@@ -49,14 +49,14 @@ def test_a_run_with_it_is_resumed_with_the_same_network(tmp_path):
     [{"optimizer": "adam"}, {"ema_decay": 0.9}, {"hard_fraction": 0.2}, {"weight_decay": 0.1}, {"momentum": 0.5}],
 )
 @pytest.mark.parametrize("network", ["perceptron", Perceptron])
-def test_what_the_rule_of_a_network_has_no_use_for_is_refused(network, change):
+def test_settings_that_the_rule_ignores_are_refused(network, change):
     (name,) = change
-    with pytest.raises(UsageError, match=f"The setting {name.replace('_', ' ')} means nothing for [pP]erceptron"):
+    with pytest.raises(UsageError, match=f"The setting {name.replace('_', ' ')} has no effect on [pP]erceptron"):
         make_plan(few(), network, epochs=1, **change)
     assert getattr(make_plan(few(), "mlp", **change).recipe, name) == change[name]
 
 
-def test_a_recipe_that_has_more_than_the_rule_needs_is_no_mistake():
+def test_a_recipe_with_unused_settings_is_accepted():
     unused = dict(choose_network("perceptron").unused_settings())
     plan = make_plan(few(), "perceptron", **unused | {"learning_rate": 0.5})
     assert plan.recipe.optimizer == "sgd", "which is what it does"

@@ -55,14 +55,14 @@ def test_they_change_nothing_that_is_learned(digits, tmp_path):
     assert len(curves(tmp_path)["loss/train"]) == 1
 
 
-def test_what_is_not_measured_is_not_drawn(tmp_path):
+def test_missing_values_are_not_drawn(tmp_path):
     board = TensorBoard(tmp_path)
     board.on_epoch({"epoch": 1, "train_loss": 0.5, "validation_loss": None})
     board.on_end({})
     assert curves(tmp_path) == {"loss/train": [(1, 0.5)]}
 
 
-def test_each_epoch_can_be_read_at_once(tmp_path):
+def test_each_epoch_is_flushed(tmp_path):
     board = TensorBoard(tmp_path)
     for epoch in (1, 2):
         board.on_epoch({"epoch": epoch, "train_loss": 1 / epoch})
@@ -70,7 +70,7 @@ def test_each_epoch_can_be_read_at_once(tmp_path):
     board.on_end({})
 
 
-def test_a_training_that_goes_on_replaces_the_epochs_that_it_does_again(tmp_path):
+def test_a_resumed_training_replaces_repeated_epochs(tmp_path):
     first = TensorBoard(tmp_path)
     for epoch in (1, 2, 3):
         first.on_epoch({"epoch": epoch, "train_loss": float(epoch)})
@@ -110,19 +110,19 @@ def test_a_run_that_goes_on_from_the_shell_goes_on_with_its_curves(digits, tmp_p
     assert [step for step, _ in curves(out / "tensorboard")["loss/train"]] == [1, 2, 3]
 
 
-def test_a_training_that_fails_at_once_leaves_nothing(digits, tmp_path):
+def test_a_training_that_fails_at_once_leaves_no_file(digits, tmp_path):
     out, wild = tmp_path / "run", {"optimizer": "sgd", "learning_rate": 1e30}
     with pytest.raises(TrainingError):
         workflow.run(digits, "mlp", **wild, out=out, callbacks=[TensorBoard()], progress=False)
     assert not (tmp_path / "run").exists()
 
 
-def test_without_a_run_folder_it_asks_for_one(digits):
+def test_without_a_run_folder_it_needs_a_folder(digits):
     with pytest.raises(UsageError, match=r"Give TensorBoard\(folder\), or train into a run folder"):
         pellucid.train(digits, "logistic-regression", epochs=1, progress=False, callbacks=[TensorBoard()])
 
 
-def test_where_tensorboard_is_missing_the_command_that_installs_it_is_said(monkeypatch):
+def test_without_tensorboard_the_error_names_the_extra(monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "tensorboard" else real(name))
     monkeypatch.setitem(sys.modules, "tensorboard", None)

@@ -21,10 +21,10 @@ class Training:
     def run(self, first: int, last: int) -> float | None:
         for number in range(first, last + 1):
             self.now += self.step
-            self.left.stepped(number, self.now)
+            self.left.on_step(number, self.now)
             if number % 10 == 0:
                 self.now += self.between
-                self.left.finished_epoch(self.now)
+                self.left.on_epoch(self.now)
         return self.left.seconds(self.now)
 
 
@@ -62,7 +62,7 @@ def test_a_machine_that_becomes_slower_is_believed():
 
 def test_only_the_rest_is_counted_where_a_training_goes_on():
     training = Training(step=1, between=2)
-    training.left.resumed(30, training.now)
+    training.left.on_resumed(30, training.now)
     assert training.run(31, 33) is None
     found = training.run(34, 37)
     assert found == pytest.approx(3 + 1)

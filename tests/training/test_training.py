@@ -69,10 +69,10 @@ def test_it_learns(digits):
     assert len(training.seconds) == 3
     assert training.chosen_epoch in (1, 2, 3)
     assert not training.interrupted
-    assert not training.stopped
+    assert not training.stop_reason
 
 
-def test_what_the_model_says_of_its_training(few):
+def test_the_model_records_its_training(few):
     training = quick(few, batch_size=50, seed=4)
     said = training.model.specification.training
     assert said["seed"] == 4
@@ -139,7 +139,7 @@ def test_the_callers_own_randomness_is_left_alone(few):
     assert (np.random.get_state()[1] == numpy_before).all()  # noqa: NPY002
 
 
-def test_in_a_thread_it_gives_the_same(few):
+def test_a_thread_trains_the_same_model(few):
     found = []
     thread = threading.Thread(target=lambda: found.append(quick(few).model))
     thread.start()
@@ -318,7 +318,7 @@ def scripted(monkeypatch, accuracies: list[float]) -> None:
     monkeypatch.setattr(loop, "measure", lambda *_, **__: (1.0, next(left)))
 
 
-def test_the_best_epoch_is_kept(few, monkeypatch):
+def test_the_best_epoch_is_chosen(few, monkeypatch):
     scripted(monkeypatch, [0.5, 0.9, 0.7])
     best = quick(few, epochs=3)
     assert best.chosen_epoch == 2
@@ -328,7 +328,7 @@ def test_the_best_epoch_is_kept(few, monkeypatch):
     assert best.model != last.model
 
 
-def test_early_stopping_waits_as_long_as_it_is_told(few, monkeypatch):
+def test_early_stopping_waits_for_its_patience(few, monkeypatch):
     scripted(monkeypatch, [0.5, 0.9, 0.7, 0.8, 0.7, 0.99])
     training = quick(few, epochs=6, early_stopping=2)
     assert len(training.history) == 4
@@ -360,7 +360,7 @@ def test_early_stopping_waits_as_long_as_it_is_told(few, monkeypatch):
         ({"learning_rat": 3}, "Did you mean 'learning_rate'?"),
     ],
 )
-def test_what_cannot_be_is_said_before_a_picture_is_read(changes, part):
+def test_invalid_settings_are_refused_before_a_picture_is_read(changes, part):
     unread = Untouchable(("a", "b"))
     data = Dataset("unread", {"train": unread, "validation": unread})
     if "settings" in changes:  # only the network knows them, and it is made for the pictures
@@ -404,7 +404,7 @@ def test_very_few_pictures_are_learned_from_or_refused_in_a_sentence(digits, net
 
 
 # When it goes wrong
-def test_a_loss_that_is_no_number_ends_in_a_sentence(few):
+def test_a_loss_that_is_not_finite_ends_in_a_sentence(few):
     with pytest.raises(TrainingError) as caught:
         quick(few, learning_rate=1e30, schedule="constant", warmup=0.0)
     assert "became infinite or NaN in epoch 1, before one was finished" in str(caught.value)
@@ -429,7 +429,7 @@ class Spoilt(nn.Module):
 
 
 @pytest.mark.parametrize("when", [True, False])
-def test_what_was_good_before_is_kept_and_said(few, monkeypatch, when):
+def test_after_divergence_the_last_good_epoch_is_chosen_and_noted(few, monkeypatch, when):
     monkeypatch.setattr(Spoilt, "when", when)
     training = quick(few, Spoilt(), epochs=5, batch_size=50)
     steps = training.history.rows[0]["step"]
@@ -437,7 +437,7 @@ def test_what_was_good_before_is_kept_and_said(few, monkeypatch, when):
     assert len(training.history) == spoilt_in - 1 >= 1
     assert training.chosen_epoch >= 1
     assert not training.interrupted
-    assert f"in epoch {spoilt_in}, so the training ended; the model is that of epoch" in training.stopped
+    assert f"in epoch {spoilt_in}, so the training ended; the model is that of epoch" in training.stop_reason
     assert training.stop_reason in training.notes
     assert all(np.isfinite(array).all() for array in training.model.weights.values())
     with pytest.warns(UserWarning, match="became infinite or NaN"):
@@ -497,7 +497,7 @@ def test_a_second_interruption_is_at_once(few):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_where_ctrl_c_is_not_meant_for_it_it_is_left_alone(few, monkeypatch):
+def test_ignored_ctrl_c_stays_ignored(few, monkeypatch):
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         training = quick(few, callbacks=[AtStep(1)])
@@ -527,7 +527,7 @@ def test_it_starts_from_the_weights_of_a_model(few, tmp_path):
     assert named_too.model.weights["layers.1.weight"].shape == (30, 64)
 
 
-def test_its_preprocessing_is_kept_and_that_is_said(few):
+def test_the_preprocessing_of_a_start_model_is_kept_and_noted(few):
     first = quick(few, scaling="unit").model
     more = quick(few, None, start=first)
     assert more.model.specification.preprocessing == first.specification.preprocessing
@@ -538,7 +538,7 @@ def test_its_preprocessing_is_kept_and_that_is_said(few):
         quick(few, None, start=first, size=9)
 
 
-def test_what_a_model_to_start_from_does_not_fit(few):
+def test_a_start_model_that_does_not_fit_is_refused(few):
     first = quick(few, epochs=1).model
     renamed = tuple(f"digit {name}" for name in few.classes)
     other = Dataset("other", {"train": replace(few.train, classes=renamed)})

@@ -42,7 +42,7 @@ def test_twenty_kills_change_no_byte_and_cost_at_most_one_interval(tmp_path):
     assert len(found["kinds"]) > 1  # by the clock, and within a write
 
 
-def test_what_the_benchmark_measured_lost_nothing():
+def test_the_kill_benchmark_lost_nothing():
     results = TOP / "benchmarks" / "results" / "kills.jsonl"
     lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
     assert lines
@@ -134,7 +134,7 @@ def test_a_folder_that_becomes_read_only_for_real(tmp_path, whole):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no limits of this kind")
-def test_a_file_that_may_not_grow_says_so_and_leaves_the_one_before(tmp_path):
+def test_a_file_size_limit_is_an_error_and_leaves_the_previous_checkpoint(tmp_path):
     """A limit of the system (RLIMIT_FSIZE), in a process of its own."""
     script = """
 import resource, signal, sys
@@ -188,7 +188,7 @@ def plan_of(path):
     return _unpack(path.read_bytes(), path)[1]
 
 
-def test_a_run_goes_on_from_the_checkpoint_before_where_the_last_is_torn(tmp_path, whole):
+def test_a_run_resumes_from_the_previous_checkpoint_if_the_last_is_torn(tmp_path, whole):
     with pytest.raises(Crash):
         begin(tmp_path / "run", after=2, happen=crash)
     paths = Checkpoints(RunFolder(tmp_path / "run").checkpoint)._paths()
@@ -197,7 +197,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_where_the_last_is_torn(tmp_pat
     assert ends_as(whole, tmp_path / "run")
 
 
-def test_where_no_checkpoint_can_be_read_a_sentence_says_what_to_do(tmp_path):
+def test_without_a_readable_checkpoint_the_error_suggests_a_new_run(tmp_path):
     with pytest.raises(Crash):
         begin(tmp_path / "run", after=2, happen=crash)
     paths = Checkpoints(RunFolder(tmp_path / "run").checkpoint)._paths()
@@ -208,7 +208,7 @@ def test_where_no_checkpoint_can_be_read_a_sentence_says_what_to_do(tmp_path):
         resume(tmp_path / "run", progress=False)
 
 
-def test_killed_while_it_tidies_up_a_run_is_finished(tmp_path, monkeypatch):
+def test_a_run_killed_during_cleanup_is_finished(tmp_path, monkeypatch):
     folder = RunFolder(tmp_path)
     folder.checkpoint.mkdir()
     for path in (folder.plan, folder.launch, folder.checkpoint / "step-000000001.safetensors"):

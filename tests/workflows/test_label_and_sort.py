@@ -66,7 +66,7 @@ def test_unsure_photos_come_first_and_copies_of_them_last():
     assert label.rank_by_usefulness(found, 2).tolist() == [0, 2]
 
 
-def test_where_the_model_is_sure_of_all_the_least_sure_come_first(monkeypatch):
+def test_if_the_model_is_sure_of_all_the_least_sure_come_first(monkeypatch):
     assert label.rank_by_usefulness(of([1.0, 1.0], [[1, 0], [0, 1]]), 2).tolist() == [0, 1]
     monkeypatch.setattr(label, "MAX_DIVERSE", 1)
     found = of([0.9, 0.5, 0.6], [[1, 0], [0, 1], [1, 1]])
@@ -129,7 +129,7 @@ def test_photos_are_copied_into_class_folders(photo_model, new, tmp_path):
     assert float(rows[new[0]]["probability"]) > 0.5
 
 
-def test_again_it_does_only_what_is_left(photo_model, new, tmp_path):
+def test_a_second_call_sorts_only_the_rest(photo_model, new, tmp_path):
     into = tmp_path / "sorted"
     sort.sort(photo_model, new[:4], into, threshold=0)
     before = contents(into)
@@ -145,7 +145,7 @@ def test_again_it_does_only_what_is_left(photo_model, new, tmp_path):
     assert "apple/apple-1 (2).jpg" in contents(into)
 
 
-def test_what_was_done_before_an_interruption_is_known(photo_model, new, tmp_path, monkeypatch):
+def test_an_interrupted_call_has_logged_its_photos(photo_model, new, tmp_path, monkeypatch):
     into = tmp_path / "sorted"
     place = sort._sort_photo
     calls = []
@@ -194,7 +194,7 @@ def test_the_threshold_is_the_models_own_or_the_usual_one(photo_model, new, tmp_
     assert sort.sort(careful, new[:1], tmp_path / "b").threshold == 0.7
 
 
-def test_what_cannot_be_read_stays_where_it_is(photo_model, new, tmp_path):
+def test_unreadable_photos_are_left_alone(photo_model, new, tmp_path):
     Path(new[2]).write_bytes(b"no picture")
     done = sort.sort(photo_model, new, tmp_path / "sorted", threshold=0, move=True)
     assert list(done.unreadable) == [new[2]]
@@ -228,7 +228,7 @@ def test_mistakes_of_sorting(photo_model, new, tmp_path):
         sort.sort(photo_model, new, tmp_path / "other")
 
 
-def test_two_at_once_are_one_too_many(photo_model, new, tmp_path):
+def test_two_processes_cannot_sort_into_one_folder(photo_model, new, tmp_path):
     from filelock import FileLock
 
     (tmp_path / "sorted").mkdir()

@@ -54,7 +54,7 @@ def test_numbers_are_tried_as_they_can_be_typed():
         Recipe(learning_rate=1.0, warmup=0.5, label_smoothing=0.3, weight_decay=0.0),
     ],
 )
-def test_the_plan_itself_is_among_what_is_usually_searched(plan):
+def test_the_default_space_includes_the_plan(plan):
     found = space(default_space(plan, "cross-entropy"), plan)
     assert set(found) == {*("learning_rate", "weight_decay", "batch_size", "warmup", "augmentation", "label_smoothing")}
     for name, dimension in found.items():
@@ -67,7 +67,7 @@ def test_other_losses_have_no_label_smoothing():
     assert "label_smoothing" not in default_space(PLAN, "hinge")
 
 
-def test_what_is_given():
+def test_search_arguments():
     normal = default_space(PLAN, "hinge")
     assert parse([], normal) == normal
     assert parse(["weight-decay", "batch_size=8,16"], normal) == {
@@ -82,7 +82,7 @@ def test_what_is_given():
         (["batch_size=8,16", "batch-size"], "The search of batch_size was given twice. Give it once."),
     ],
 )
-def test_what_is_given_wrongly(given, sentence):
+def test_invalid_search_arguments(given, sentence):
     with pytest.raises(UsageError) as error:
         parse(given, default_space(PLAN, "hinge"))
     assert str(error.value).startswith(sentence)
@@ -106,7 +106,7 @@ def test_what_is_given_wrongly(given, sentence):
         ("warmup", "", "The search of warmup was given as '', but needs at least two values:"),
     ],
 )
-def test_what_cannot_be_searched(name, text, sentence):
+def test_settings_that_cannot_be_searched(name, text, sentence):
     with pytest.raises(UsageError) as error:
         space({name: text}, PLAN)
     assert str(error.value).startswith(sentence)

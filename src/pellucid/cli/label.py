@@ -44,7 +44,7 @@ def label(
     from pellucid.records import Findings, Model
 
     if out.exists():  # said before the work, not after
-        raise StorageError(f"{out} is there already, perhaps with labels in it. Choose another name with --out.")
+        raise StorageError(f"{out} exists already, and may contain labels. Choose another name with --out.")
     loaded = Model.load(model)
     with tempfile.TemporaryDirectory() as folder:
         gathered = picture_paths.gather([path for path in paths if path != "-"], spool=Path(folder))

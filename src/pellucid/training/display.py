@@ -113,7 +113,7 @@ class LiveDisplay(LineDisplay):
 
     def on_resumed(self, step: int, history: Any) -> None:
         super().on_resumed(step, history)
-        self.time_left.resumed(step, time.perf_counter())
+        self.time_left.on_resumed(step, time.perf_counter())
         self._update(step)
 
     def on_step(self, step: int, loss: Any, accuracy: Any) -> None:
@@ -123,12 +123,12 @@ class LiveDisplay(LineDisplay):
             return
         self.drawn = now
         measured = f"loss {float(loss):.4f}  accuracy {100 * float(accuracy):.1f} %"
-        self.time_left.stepped(step, time.perf_counter())
+        self.time_left.on_step(step, time.perf_counter())
         self._update(step, measured=measured)
 
     def on_epoch(self, row: dict[str, Any]) -> None:
         super().on_epoch(row)
-        self.time_left.finished_epoch(time.perf_counter())
+        self.time_left.on_epoch(time.perf_counter())
         self._update(row["step"], min(row["epoch"] + 1, self.overview.epochs))
 
     def _update(self, step: int, epoch: int | None = None, **more: Any) -> None:

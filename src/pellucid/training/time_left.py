@@ -1,4 +1,4 @@
-"""How long a training still takes, estimated from how long its steps took of late. Imports no torch."""
+"""Estimates the remaining time of a training from its recent steps. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,74 +8,75 @@ from collections import deque
 from pellucid.training.callbacks import TrainingOverview
 
 SILENT = 2.0
-"""Seconds in which nothing is said: the first steps are slower than all others."""
+"""Seconds without an estimate: the first steps are slower than all others."""
 FEWEST = 5
-"""Stretches of steps that have to be measured before anything is said."""
-REMEMBERED = 30
-"""Stretches: how quickly the estimate follows a machine that becomes busy, and how little it starts at one pause."""
+"""Measurements that an estimate needs."""
+WINDOW = 30
+"""Measurements that count: fewer follow a busy machine faster, more ignore a single pause."""
 FORWARD = 1 / 3
-"""What a picture costs in validation, as a share of a step: it goes forward, but not back, which costs twice that."""
+"""Time of a picture in validation, as a share of a step: a forward pass; the backward pass takes twice as long."""
 
 
 class TimeLeft:
-    """An estimate from the median of recent stretches of steps, and of what is done between two epochs.
+    """An estimate from the median time of recent steps, and of the work between two epochs.
 
-    A stretch is what lies between two words from the training, so that it is also right where a device works ahead of
-    the program. The median lets no single pause (a checkpoint, another program) change it.
+    A measurement is the time between two calls, so it is also right if a device works ahead of the program. The median
+    ignores single pauses, for a checkpoint or another program.
 
     Args:
-        plan: what the training is about to do.
-        now: in seconds, of any clock that only goes forward.
+        overview: the size of the training.
+        now: seconds of any clock that only goes forward.
     """
 
-    def __init__(self, plan: TrainingOverview, now: float) -> None:
-        self.plan = plan
-        self.total = plan.epochs * plan.steps_per_epoch
+    def __init__(self, overview: TrainingOverview, now: float) -> None:
+        self.overview = overview
+        self.total = overview.epochs * overview.steps_per_epoch
         self.began = now
         self.done = 0
         self.epochs_done = 0
-        self._since: tuple[int, float] = (0, now)
-        self._steps: deque[float] = deque(maxlen=REMEMBERED)
-        self._between: deque[float] = deque(maxlen=REMEMBERED)
-        self._said: tuple[float, float] | None = None
+        self._last: tuple[int, float] = (0, now)
+        self._steps: deque[float] = deque(maxlen=WINDOW)
+        self._between: deque[float] = deque(maxlen=WINDOW)
+        self._estimate: tuple[float, float] | None = None
+        """(seconds left, when that was estimated)."""
 
-    def resumed(self, step: int, now: float) -> None:
-        """The training goes on after that step: what came before it says nothing of how quick it is today."""
-        self.done, self.epochs_done = step, step // self.plan.steps_per_epoch
-        self._since = (step, now)
+    def on_resumed(self, step: int, now: float) -> None:
+        """The training is resumed after that step; the time of earlier steps does not count."""
+        self.done, self.epochs_done = step, step // self.overview.steps_per_epoch
+        self._last = (step, now)
         self.began = now
 
-    def stepped(self, step: int, now: float) -> None:
+    def on_step(self, step: int, now: float) -> None:
         """So many steps are done."""
-        before, then = self._since
+        before, then = self._last
         if step > before:
             self._steps.append((now - then) / (step - before))
-        self.done, self._since = step, (step, now)
-        self._say(now)
+        self.done, self._last = step, (step, now)
+        self._update(now)
 
-    def finished_epoch(self, now: float) -> None:
-        """Validation is over, and what was learned is kept; the last step of the epoch was told before."""
-        self._between.append(now - self._since[1])
+    def on_epoch(self, now: float) -> None:
+        """An epoch is over, with validation and saving; `on_step` was called for its last step before."""
+        self._between.append(now - self._last[1])
         self.epochs_done += 1
-        self.done = self.epochs_done * self.plan.steps_per_epoch
-        self._since = (self.done, now)
-        self._say(now)
+        self.done = self.epochs_done * self.overview.steps_per_epoch
+        self._last = (self.done, now)
+        self._update(now)
 
     def seconds(self, now: float) -> float | None:
-        """How many seconds are left, at most the plan's own; None where it is too early to say."""
-        if self._said is None:
+        """Seconds left; None if it is too early for an estimate."""
+        if self._estimate is None:
             return None
-        left, when = self._said
+        left, when = self._estimate
         return max(left - (now - when), 0.0)
 
-    def _say(self, now: float) -> None:
+    def _update(self, now: float) -> None:
         if now - self.began < SILENT or len(self._steps) < FEWEST:
             return
         step = statistics.median(self._steps)
         if self._between:
             between = statistics.median(self._between)
         else:
-            each = step * self.plan.steps_per_epoch / max(self.plan.pictures, 1)
-            between = FORWARD * each * self.plan.validation_pictures
-        epochs = self.plan.epochs - self.epochs_done
-        self._said = ((self.total - self.done) * step + epochs * between, now)
+            each = step * self.overview.steps_per_epoch / max(self.overview.pictures, 1)
+            between = FORWARD * each * self.overview.validation_pictures
+        epochs = self.overview.epochs - self.epochs_done
+        self._estimate = ((self.total - self.done) * step + epochs * between, now)

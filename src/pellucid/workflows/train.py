@@ -214,7 +214,7 @@ def resume(
         _require_scorable(data)
         start = Model.load(folder.start) if folder.start.is_file() else None
         if network is None and record.network is None and start is None:
-            raise UsageError(f"The network of {path} was handed over built; give it: resume(path, network=...).")
+            raise UsageError(f"The network of {path} has no name to load it by; give it: resume(path, network=...).")
         if group.is_main and (sentence := restarts.same_processes(folder)):
             Callbacks(callbacks).notify("planned", sentence)
         job = _Job(data, restore_plan(record, network, start), record, progress=progress, callbacks=callbacks)

@@ -91,7 +91,7 @@ def test_the_penalty_is_the_one_with_the_lowest_loss_on_held_out_pictures():
     for fold in range(5):
         out = where == fold
         objective = head._Objective(coordinates[~out], labels[~out], 3, chosen.penalty, None)
-        found = head._minimised(objective, None, 1e-8)
+        found = head._minimise(objective, None, 1e-8)
         logits[out] = coordinates[out] @ found[:, :-1].T + found[:, -1]
     np.testing.assert_allclose(chosen.logits, logits, atol=0.2)  # folds are told by rough solutions
     assert tried[chosen.penalty] == pytest.approx(head.losses(logits, labels).mean(), abs=2e-3)
@@ -109,5 +109,5 @@ def test_noise_is_penalised_more_than_what_is_clear():
 
 def test_where_nothing_can_be_held_out_the_usual_penalty_is_taken():
     chosen = head.choose(np.eye(2), np.array([0, 1]), 2, np.array([-1, -1]))
-    assert (chosen.penalty, chosen.tried) == (head.USUAL_PENALTY, ())
+    assert (chosen.penalty, chosen.tried) == (head.DEFAULT_PENALTY, ())
     assert np.isnan(chosen.logits).all()
