@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from pellucid.cli import completion
+from pellucid.cli import show
 from pellucid.operations import OPERATIONS
 
 
@@ -88,6 +88,6 @@ def test_a_folder_that_is_called_so_is_shown_by_its_path(pellucid, class_folders
 
 
 def test_tab_completes_operations():
-    assert completion.operations("max") == ["max-pooling"]
-    assert completion.shown("oper") == ["operation"]
-    assert "digits" in completion.shown("dig")
+    assert show.complete_name("max") == ["max-pooling"]
+    assert show.complete_subject("oper") == ["operation"]
+    assert "digits" in show.complete_subject("dig")
