@@ -83,7 +83,7 @@ def test_an_unknown_make_target_fails():
 def forms(output: str) -> list[str]:
     """The lines that end a demo, with `#` for each number: they differ between machines."""
     lines = [line for line in output.splitlines() if line.startswith(("Accuracy ", "Model ", "Report "))]
-    return [re.sub(r"\d+(\.\d+)?", "#", line.split("; ")[0]) for line in lines]
+    return [re.sub(r"\d+(\.\d+)?", "#", re.sub(" +", " ", line.split("; ")[0])) for line in lines]
 
 
 @pytest.mark.slow

@@ -215,3 +215,53 @@ def test_the_scripts_are_well_formed():
     for script in (".ci/run", "tests/wheel_alone.sh"):
         subprocess.run([shell, "-n", str(TOP / script)], check=True)
     assert "set -euo pipefail" in text(".ci/run")
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(TOP / "src").with_suffix("").parts).removesuffix(".__init__")
+
+
+def file_of(module: str) -> Path | None:
+    path = TOP.joinpath("src", *module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def imported_modules(path: Path, names: set[str] | None = None) -> set[str]:
+    """Modules of the package that a file imports, at its top or within functions, or names in a string to import it.
+
+    A name that a package offers counts as the module that it comes from. `names` limits that to some names.
+    """
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pellucid"):
+            package = file_of(node.module or "")
+            for alias in node.names:
+                if names is not None and alias.name not in names:
+                    continue
+                modules |= {node.module or "", f"{node.module}.{alias.name}"}
+                if package is not None and package.name == "__init__.py" and package != path:
+                    modules |= imported_modules(package, {alias.name})
+        elif (
+            names is None
+            and isinstance(node, ast.Constant)
+            and re.fullmatch(r"pellucid\.[\w.]+(:\w+)?", str(node.value))
+        ):
+            modules.add(str(node.value).split(":")[0])
+    return {module for module in modules if file_of(module)}
+
+
+def test_the_way_of_a_picture_is_the_way_of_the_imports():
+    section = text("CONTRIBUTING.md").split("## The way of a picture")[1].split("\n## ")[0]
+    steps = re.findall(r"^(\d+)\. `(src/[\w/]+\.py)`(.*?)(?=^\d+\. |\Z)", section, re.MULTILINE | re.DOTALL)
+    assert [int(number) for number, _, _ in steps] == list(range(1, len(steps) + 1))
+    assert 5 <= len(steps) <= 10
+    files = {int(number): TOP / file for number, file, _ in steps}
+    assert all(file.is_file() for file in files.values())
+    for number, file, words in steps[1:]:
+        caller, via = re.findall(r"called by step (\d+)(?: through `([\w/.]+)`)?", " ".join(words.split()))[0]
+        modules = imported_modules(files[int(caller)])
+        if via:
+            assert module_name(TOP / via) in modules, f"step {caller} does not import {via}"
+            modules = imported_modules(TOP / via)
+        assert int(caller) < int(number)
+        assert module_name(TOP / file) in modules, f"step {caller} does not import {file}"
