@@ -122,7 +122,7 @@ def test_a_training_says_it_leaves_out_what_cannot_be_read_and_counts_the_scorin
     done = pellucid(*arguments, "--json", "--out", tmp_path / "run")
     assert done.code == 0, done.err
     assert "Note: 1 of 65 test pictures (1.5 %) is also in train, pixel by pixel: test/b/again.png." in done.err
-    assert f"Note: what to do about it says: pellucid check {folder}" in done.err
+    assert f"Note: to see them: pellucid check {folder}" in done.err
     listed = json.loads((tmp_path / "run" / "quarantine.json").read_text(encoding="utf-8"))["pictures"]
     assert [(one["split"], one["id"]) for one in listed] == [("train", "train/a/cut.png")]
     assert "damaged or cut off" in listed[0]["reason"]

@@ -188,8 +188,10 @@ def test_help_groups_what_there_is_to_see(pellucid):
         ),
         (
             ["--filters", "1", "--data", "digits"],
-            "--data is for --activations, --top-activations, --why, --linear-probe and --embedding, "
-            "which were not given.",
+            (
+                "--data is for --activations, --top-activations, --why, --linear-probe and --embedding, "
+                "which were not given."
+            ),
         ),
         (["--out", "x.png"], "--out is for pictures: say which one too, for example --graph or --filters LAYER."),
         (["--scale", "layer"], "--scale is for --filters and --feature-maps, which were not given."),

@@ -18,7 +18,7 @@ def photo_model_file(photo_model, tmp_path):
 def test_train_needs_no_network_for_photos(pellucid, photos, tmp_path):
     done = pellucid("train", photos, "--size", 32, "--out", tmp_path / "run")
     assert done.code == 0, done.err
-    assert "Lite0 describes the 16 training pictures of fruit" in done.out
+    assert "Lite0 computes the features of the 16 training pictures of fruit" in done.out
     assert "accuracy" in done.out.lower()
     assert "cross-validation on 16 training pictures" in done.err
     described = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
@@ -39,9 +39,9 @@ def test_train_needs_no_network_for_photos(pellucid, photos, tmp_path):
     [
         (["digits"], "Which network? Give --network NAME"),
         (["digits", "--backbone", "lite1", "--network", "lite0"], "There is no backbone named 'lite1'."),
-        (["PHOTOS", "--epochs", "3"], "The setting epochs means nothing where only the last layer learns"),
-        (["PHOTOS", "--find-lr"], "Where only the last layer learns there are no learning rates and no epochs"),
-        (["PHOTOS", "--budget", "5m"], "Where only the last layer learns there are no learning rates and no epochs"),
+        (["PHOTOS", "--epochs", "3"], "The setting epochs has no effect with a frozen backbone"),
+        (["PHOTOS", "--find-lr"], "With a frozen backbone there are no learning rates and no epochs"),
+        (["PHOTOS", "--budget", "5m"], "With a frozen backbone there are no learning rates and no epochs"),
         (["PHOTOS", "--backbone", "timm:resnet18"], "The weights of 'timm:resnet18' are not on this machine."),
     ],
 )

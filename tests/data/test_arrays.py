@@ -78,7 +78,7 @@ def test_refused_pictures(images, sentence):
 
 
 def test_a_dataset_of_arrays():
-    data = from_arrays(GREY, ["bee", "ant"], test=(GREY, ["ant", "ant"]), ids=["a", "b"], groups=[1, 2])
+    data = from_arrays(GREY, ["bee", "ant"], test=(GREY, ["ant", "ant"]), columns={"ids": ["a", "b"], "groups": [1, 2]})
     assert data.classes == ("ant", "bee")
     assert data.train.labels.tolist() == [1, 0]
     assert data.test.labels.tolist() == [0, 0]
@@ -97,14 +97,14 @@ def test_class_names_of_numbers():
 def test_a_test_split_is_carved_only_when_asked(digits):
     pictures, labels = digits.train.pictures, digits.train.labels
     assert list(from_arrays(pictures, labels).splits) == ["train"]
-    data = from_arrays(pictures, labels, test_fraction=0.25, seed=3, validation=(pictures[:9], labels[:9]))
+    data = from_arrays(pictures, labels, test=0.25, seed=3, validation=(pictures[:9], labels[:9]))
     assert [len(split) for split in data] == [1077, 9, 360]
     assert data.notes == (
         "no test split was given: 360 pictures (25 % of each class) were set apart by seed 3",
         "validation lacks the class '9'",
     )
-    with pytest.raises(UsageError, match="test_fraction is 2"):
-        from_arrays(pictures, labels, test_fraction=2)
+    with pytest.raises(UsageError, match="test is 2"):
+        from_arrays(pictures, labels, test=2)
 
 
 def test_what_was_decided_is_noted():
@@ -171,8 +171,12 @@ def test_classes_may_be_called_nan_and_none():
         ({"labels": [[0], [1]]}, "Labels are expected as one value per picture; these have shape (2, 1)."),
         ({"labels": ["a", "c"], "classes": ["a", "b"]}, "The label 'c' is none of the classes a, b."),
         ({"classes": ["a", "a"]}, "The class names a, a name one class twice."),
-        ({"ids": ["x", "x"]}, "Some ids stand for more than one picture; each picture needs an id of its own."),
-        ({"groups": [1]}, "The train split has 2 pictures but 1 groups"),
+        (
+            {"columns": {"ids": ["x", "x"]}},
+            "Some ids stand for more than one picture; each picture needs an id of its own.",
+        ),
+        ({"columns": {"age": [1, 2]}}, "The columns of arrays are 'ids' and 'groups'; given: 'age'."),
+        ({"columns": {"groups": [1]}}, "The train split has 2 pictures but 1 groups"),
         ({"test": (GREY[:0], [])}, "The test split has no pictures."),
         ({"test": GREY}, "test is expected as (images, labels), for example `test=(pictures, labels)`."),
         ({"images": [GREY[0], GREY[0, :2]]}, "These pictures cannot be made into one array: "),
@@ -180,7 +184,7 @@ def test_classes_may_be_called_nan_and_none():
     ],
 )
 def test_refused_arrays(change, sentence):
-    with pytest.raises(DataError) as error:
+    with pytest.raises((DataError, UsageError)) as error:
         from_arrays(**({"images": GREY, "labels": [0, 1]} | change))
     assert sentence in str(error.value)
 

@@ -57,8 +57,8 @@ def test_a_picture_of_a_folder_by_its_number_or_its_id(specification, tmp_path):
             "nowhere.png",
             MissingDataError,
             (
-                "There is no picture at nowhere.png. Give a picture file, or a test picture of a data set by its number, "
-                "as in mnist:17."
+                "There is no picture at nowhere.png. Give a picture file, or a test picture of a data set by its "
+                "number, as in mnist:17."
             ),
         ),
         (

@@ -251,9 +251,7 @@ def test_a_process_that_is_gone_before_it_is_asked(child):
 def test_a_network_that_cannot_be_named():
     with pytest.raises(UsageError) as error:
         find_batch_size(few(), make_plan(few(), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))))
-    assert str(error.value).startswith(
-        "On a CPU a batch size is found in a process of its own, which needs the network"
-    )
+    assert str(error.value).startswith("On a CPU another process finds the batch size, and needs the network by name")
 
 
 def test_apples_processor_does_not_say(monkeypatch):

@@ -156,7 +156,7 @@ def test_a_plan_without_steps_has_no_rate():
     data, _ = least_squares()
     with pytest.raises(UsageError) as error:
         find_learning_rate(data, make_plan(data, recipe="features", backbone="lite0"))
-    assert str(error.value).startswith("This plan solves for the last layer at once: it has no steps,")
+    assert str(error.value).startswith("The head on a frozen backbone is solved for directly, without steps,")
 
 
 def test_a_network_that_fails_is_a_sentence():

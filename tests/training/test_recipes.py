@@ -51,7 +51,7 @@ def test_a_run_with_a_recipe_resumes_with_the_same_network(tmp_path):
 @pytest.mark.parametrize("network", ["perceptron", Perceptron])
 def test_settings_that_the_rule_ignores_are_refused(network, change):
     (name,) = change
-    with pytest.raises(UsageError, match=f"The setting {name.replace('_', ' ')} means nothing for [pP]erceptron"):
+    with pytest.raises(UsageError, match=f"The setting {name.replace('_', ' ')} has no effect on [pP]erceptron"):
         make_plan(few(), network, epochs=1, **change)
     assert getattr(make_plan(few(), "mlp", **change).recipe, name) == change[name]
 

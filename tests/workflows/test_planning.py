@@ -145,8 +145,8 @@ def test_a_batch_that_is_nearly_the_plans_own_gives_no_advice_on_the_rate():
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"budget": "5m", "epochs": 3}, "A budget settles how many epochs there are; give the one or the other"),
-        ({"budget": "5m", "best_within": 60.0}, "A budget and what is tried within a time are two"),
+        ({"budget": "5m", "epochs": 3}, "A budget determines the number of epochs; give one of the two"),
+        ({"budget": "5m", "best_within": 60.0}, "A budget and best-within exclude each other"),
         ({"memory_limit": "2GB"}, "A memory limit is for the batch size 'auto', which was not given."),
         ({"memory_limit": "2", "batch_size": "auto"}, "A memory limit is a size with its unit"),
         ({"budget": "soon"}, "A budget is a time with its unit, for example 90s, 5m or 1h30m; given: 'soon'."),

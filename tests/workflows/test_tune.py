@@ -89,7 +89,7 @@ def test_what_a_learning_rule_has_no_use_for_is_not_searched(few):
     found = quick(few, "perceptron", trials=1, search=())
     assert "learning_rate" in (space := TuneFolder(found.folder.path).read_plan().space)
     assert "weight_decay" not in space
-    with pytest.raises(UsageError, match="The setting optimizer means nothing for perceptron"):
+    with pytest.raises(UsageError, match="The setting optimizer has no effect on perceptron"):
         quick(few, "perceptron", search=["optimizer=adam,sgd"])
 
 
@@ -255,7 +255,7 @@ def test_a_network_that_was_built_and_settings_of_ones_own(few):
     assert found.command.startswith("pellucid train DATA --epochs 2")
     with pytest.raises(UsageError, match=r"data of .* were not loaded by name"):
         resume(found.folder.path)
-    with pytest.raises(UsageError, match=r"network of .* was handed over built"):
+    with pytest.raises(UsageError, match=r"network of .* has no name to load it by"):
         resume(found.folder.path, data=few)
     assert len(resume(found.folder.path, data=few, network=network, trials=2).trials) == 2
 

@@ -37,7 +37,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="A data set's name, a folder with a folder of pictures per class, a table (CSV, Parquet), tar shards.",
+            help="A data set's name, a folder with one folder per class, a table (CSV, Parquet), or tar shards.",
             show_default=False,
             autocompletion=completion.datasets,
         ),
@@ -54,40 +54,46 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            help="A named training plan: plain, fast, best, quick, record; for photos features, finetune, scratch.",
+            help="A named recipe: plain, fast, best, quick, record; for photos features, finetune, scratch.",
             autocompletion=completion.recipes,
         ),
     ] = "default",
     backbone: Annotated[
         str | None,
-        typer.Option(
-            help="For photos: the network whose knowledge to start from, lite0 or timm:NAME.", show_default=False
-        ),
+        typer.Option(help="For photos: the pretrained network to start from, lite0 or timm:NAME.", show_default=False),
     ] = None,
     best_within: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="For photos: try what fits into 10m, and let validation choose.", show_default=False
+            metavar="TIME",
+            help="For photos: try what fits into this time, and keep what is best on validation.",
+            show_default=False,
         ),
     ] = None,
     download: Annotated[
-        bool, typer.Option("--download", help="Download the backbone's weights where they are not at hand.")
+        bool, typer.Option("--download", help="Download the backbone's weights if they are missing.")
     ] = False,
-    epochs: Annotated[int | None, typer.Option(help="How often each picture is seen.", show_default=False)] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Number of passes over the training pictures.", show_default=False)
+    ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="As many epochs as fit into it: 90s, 5m, 1h.", show_default=False),
+        typer.Option(
+            metavar="TIME", help="Train as many epochs as fit into this time: 90s, 5m, 1h.", show_default=False
+        ),
     ] = None,
     batch_size: Annotated[
         str | None,
         typer.Option(
-            metavar="NUMBER|auto", help="How many pictures one step learns from; auto fills memory.", show_default=False
+            metavar="NUMBER|auto", help="Number of pictures in a step; auto fills memory.", show_default=False
         ),
     ] = None,
     memory_limit: Annotated[
         str | None,
         typer.Option(
-            metavar="SIZE", help="What --batch-size auto may fill: 500MB, 2GB; else what is free.", show_default=False
+            metavar="SIZE",
+            help="Memory for --batch-size auto: 500MB, 2GB; by default what is free.",
+            show_default=False,
         ),
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest learning rate.", show_default=False)] = None,
@@ -101,18 +107,18 @@ def train(
     augment: Annotated[
         list[str] | None,
         typer.Option(
-            help="What is done to training pictures: flip, shift:2, rotate:10. Repeatable.", show_default=False
+            help="Augmentation of training pictures: flip, shift:2, rotate:10. Repeatable.", show_default=False
         ),
     ] = None,
     scaling: Annotated[
-        str | None, typer.Option(help="Of the input: unit, symmetric or standard.", show_default=False)
+        str | None, typer.Option(help="Scaling of the input: unit, symmetric or standard.", show_default=False)
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=1, help="Bring pictures to this height and width, in pixels.", show_default=False)
+        int | None, typer.Option(min=1, help="Resize pictures to this height and width, in pixels.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="How many threads; all cores where not given.", show_default=False)
+        int | None, typer.Option(min=1, help="Number of threads; by default all cores.", show_default=False)
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or untested: cuda, mps.")] = "auto",
     start: Annotated[
@@ -125,37 +131,37 @@ def train(
     recipe_settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--recipe-set", metavar="KEY=VALUE", help="A setting of the training plan. Repeatable.", show_default=False
+            "--recipe-set", metavar="KEY=VALUE", help="A setting of the recipe. Repeatable.", show_default=False
         ),
     ] = None,
     find_lr: Annotated[
-        bool, typer.Option("--find-lr", help="Train nothing: try learning rates, and suggest one.")
+        bool, typer.Option("--find-lr", help="Do not train: try learning rates, and suggest one.")
     ] = False,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Go on with a run that was interrupted or killed.", show_default=False),
+        typer.Option(metavar="RUN", help="Resume a run that was interrupted or killed.", show_default=False),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run folder; otherwise the next number in runs/.", show_default=False)
+        Path | None, typer.Option(help="The run folder; by default the next number in runs/.", show_default=False)
     ] = None,
     log: Annotated[
         list[str] | None,
-        typer.Option(help="Also write the curves into the run folder, for: tensorboard.", show_default=False),
+        typer.Option(help="Also write the curves for another program: tensorboard.", show_default=False),
     ] = None,
     snapshots: Annotated[
         bool, typer.Option("--snapshots", help="Keep the model of every epoch, for `pellucid inspect RUN --film`.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Look at the data first: copies, unreadable pictures.")
+        bool, typer.Option("--check/--no-check", help="Check the data first for copies and unreadable pictures.")
     ] = True,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report and its pictures.")] = True,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress while it trains.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
 ) -> None:
     """Train a network on labelled pictures, then score it once on the test split.
 
     The run folder holds the model, the history, the predictions, the findings and a report. Ctrl-C ends training
-    cleanly and keeps the best model; --resume goes on from there, as it does after a crash.
+    cleanly and keeps the best model. --resume continues from there, also after a crash.
     """
     since = time.perf_counter()
     from pellucid.errors import UsageError
@@ -214,7 +220,7 @@ def train(
     )  # fmt: skip
     if plan.recipe.freeze_backbone and (find_lr or budget is not None):
         raise UsageError(
-            "Where only the last layer learns there are no learning rates and no epochs, and it takes seconds. Leave "
+            "With a frozen backbone there are no learning rates and no epochs, and training takes seconds. Leave "
             "--find-lr and --budget out, or train the whole network with --recipe finetune."
         )
     if download:
@@ -264,9 +270,9 @@ def _require_range_test(changes: Mapping[str, Any], limits: Mapping[str, Any], *
     from pellucid.training import processes
 
     if limits["budget"] is not None or changes.get("best_within") is not None:
-        raise UsageError("--find-lr trains nothing, so that it needs no --budget and no --best-within. Leave it out.")
+        raise UsageError("--find-lr does not train, so it takes no --budget and no --best-within. Leave it out.")
     if follows:
-        raise UsageError("--find-lr trains nothing that could be followed. Leave --log and --snapshots out.")
+        raise UsageError("--find-lr does not train, so it takes no --log and no --snapshots. Leave them out.")
     if processes.world_size() > 1:
         raise UsageError("--find-lr tries learning rates in one process. Start it without torchrun.")
     if limits["fill_memory"]:
@@ -276,7 +282,7 @@ def _require_range_test(changes: Mapping[str, Any], limits: Mapping[str, Any], *
 
 
 class _Remarks:
-    """Says on standard error what is wrong with the data, before anything is learned from them."""
+    """Prints warnings about the data on standard error, before the training."""
 
     def __init__(self, data: str) -> None:
         self.data = data
@@ -286,7 +292,7 @@ class _Remarks:
         from pellucid.records import Remark
         from pellucid.records.paths import command_line
 
-        # What a split lacks was said when the data were read.
+        # Missing classes were named when the data were loaded.
         serious = [
             item
             for item in findings
@@ -294,18 +300,18 @@ class _Remarks:
         ]
         console.notes(item.text for item in serious)
         if serious:
-            console.notes([f"what to do about it says: pellucid check {command_line(self.data)}"])
+            console.notes([f"to see them: pellucid check {command_line(self.data)}"])
 
 
 def _display(*, as_json: bool) -> Any:
-    """The progress: on standard error where standard output is one JSON document."""
+    """The progress display; on standard error if standard output is one JSON document."""
     from pellucid.training.display import PipeSafeConsole, default_display
 
     return default_display(PipeSafeConsole(stderr=as_json, soft_wrap=True))
 
 
 def _logger(name: str) -> Any:
-    """What writes the curves for another program."""
+    """A callback that writes the curves for another program."""
     from pellucid.errors import UnknownNameError
 
     if name != "tensorboard":
@@ -316,7 +322,7 @@ def _logger(name: str) -> Any:
 
 
 def _snapshots(*, wanted: bool) -> list[Any]:
-    """What keeps the model of every epoch, where that is wanted."""
+    """The callback that saves the model of every epoch, if `wanted`."""
     from pellucid.training.callbacks import Snapshots
 
     return [Snapshots()] if wanted else []

@@ -23,8 +23,8 @@ EXAMPLES = """  pellucid tune mnist --network lenet5 --epochs 3
   pellucid tune mnist --network mlp --search weight_decay --search augmentation=none,shift:2,flip+shift:2
   pellucid tune --resume tunes/mnist-mlp-001 --trials 40
 
-What is searched where no --search is given: learning_rate, weight_decay, batch_size, warmup,
-label_smoothing and augmentation. --search NAME alone takes the usual range of NAME."""
+Without --search these are searched: learning_rate, weight_decay, batch_size, warmup, label_smoothing
+and augmentation. --search NAME alone searches the default range of NAME."""
 
 
 def tune(
@@ -51,30 +51,32 @@ def tune(
         list[str] | None,
         typer.Option(
             metavar="NAME=LOW..HIGH|NAME=A,B",
-            help="A setting to search, instead of the usual ones. Repeatable.",
+            help="A setting to search instead of the default ones. Repeatable.",
             show_default=False,
         ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="How many trainings; 20 where not given.", show_default=False)
+        int | None, typer.Option(min=1, help="Number of trials; by default 20.", show_default=False)
     ] = None,
     budget: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="No further one begins that would end after it: 10m, 2h.", show_default=False
+            metavar="TIME", help="No trial begins that would end after this time: 10m, 2h.", show_default=False
         ),
     ] = None,
     pruner: Annotated[
-        str, typer.Option(help="What ends a trial that falls behind: median, hyperband, none.")
+        str, typer.Option(help="Rule that ends a trial early if it falls behind: median, hyperband, none.")
     ] = "median",
-    recipe: Annotated[str, typer.Option(help="The plan to start from.", autocompletion=completion.recipes)] = "default",
-    epochs: Annotated[int | None, typer.Option(help="Of each trial, at most.", show_default=False)] = None,
+    recipe: Annotated[
+        str, typer.Option(help="The recipe to start from.", autocompletion=completion.recipes)
+    ] = "default",
+    epochs: Annotated[int | None, typer.Option(help="Most epochs of each trial.", show_default=False)] = None,
     size: Annotated[
-        int | None, typer.Option(min=1, help="Bring pictures to this height and width, in pixels.", show_default=False)
+        int | None, typer.Option(min=1, help="Resize pictures to this height and width, in pixels.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same search.")] = 0,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="How many threads; all cores where not given.", show_default=False)
+        int | None, typer.Option(min=1, help="Number of threads; by default all cores.", show_default=False)
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or untested: cuda, mps.")] = "auto",
     start: Annotated[
@@ -87,23 +89,26 @@ def tune(
     recipe_settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--recipe-set", metavar="KEY=VALUE", help="A setting that is not searched. Repeatable.", show_default=False
+            "--recipe-set",
+            metavar="KEY=VALUE",
+            help="A setting of the recipe that is not searched. Repeatable.",
+            show_default=False,
         ),
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="TUNE", help="Go on with a search that was stopped, or add trials.", show_default=False),
+        typer.Option(metavar="TUNE", help="Resume a search that was stopped, or add trials.", show_default=False),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The folder; otherwise the next number in tunes/.", show_default=False)
+        Path | None, typer.Option(help="The folder; by default the next number in tunes/.", show_default=False)
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
 ) -> None:
-    """Search the settings of a training on validation pictures; the test split is never looked at.
+    """Search the settings of a training on validation pictures. The test split is never used.
 
-    Prints every trial, which settings mattered, and the command that trains with the best. Ctrl-C ends cleanly, and
-    --resume goes on; so it does after a crash.
+    Prints every trial, the importance of each setting, and the command that trains with the best ones. Ctrl-C ends
+    cleanly. --resume continues, also after a crash.
     """
     from pellucid.errors import UsageError
     from pellucid.records.paths import require_utf8
@@ -193,7 +198,7 @@ def _finish(tuning: Tuning, *, as_json: bool) -> None:
 
 
 def _display(*, quiet: bool, as_json: bool) -> Any:
-    """The progress: a line for each trial, and in a terminal a bar; on standard error beside a JSON document."""
+    """The progress display: a line for each trial, and a bar in a terminal; on standard error beside JSON."""
     if quiet:
         return None
     from rich.progress import BarColumn, Progress, TextColumn

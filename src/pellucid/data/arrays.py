@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pellucid.data.splitting import GROUPS, carve_test, check_fraction, lacking
-from pellucid.errors import DataError
+from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, Split
 
 __all__ = ["as_labels", "as_pictures", "from_arrays"]
@@ -21,36 +22,36 @@ def from_arrays(
     *,
     name: str = "arrays",
     validation: tuple[Any, Any] | None = None,
-    test: tuple[Any, Any] | None = None,
-    groups: Any = None,
-    ids: Any = None,
-    test_fraction: float = 0.0,
+    test: tuple[Any, Any] | float | None = None,
+    columns: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """Makes a dataset of arrays.
+    """Makes a dataset from arrays.
 
     Args:
         images: N pictures, an array or tensor that `as_pictures` takes.
         labels: N class numbers from 0, or N class names; none may be missing.
-        classes: the class names, in the order of the numbers. Left out: the names found, sorted; or `0`, `1`, ...
-        name: what the dataset is called.
+        classes: the class names, in the order of the numbers. By default those in `labels`, sorted; or `0`, `1`, ...
+        name: name of the dataset.
         validation: (images, labels) of a validation split.
-        test: (images, labels) of a test split.
-        groups: what each picture belongs to (a patient, a film): pictures of one group stay in one split.
-        ids: what each picture is called; left out: `train/0` and so on.
-        test_fraction: which part of the pictures is carved off as the test split where `test` is not given; 0 is none.
-        seed: of that carving.
+        test: (images, labels) of a test split; or the fraction of the pictures to carve off as one, for example 0.2.
+        columns: further values of each picture: `ids` are its names (by default `train/0` and so on), `groups` says
+            which pictures belong together (of one patient, one film) and stay in one split.
+        seed: seed of the carving.
 
     Raises:
         DataError: shapes, values or counts do not fit.
-        UsageError: `test_fraction` is not a fraction.
+        UsageError: the fraction is not between 0 and 1; a column is unknown.
     """
-    arrays = {"train": (images, labels)} | {
-        key: value for key, value in {"validation": validation, "test": test}.items() if value is not None
-    }
+    fraction = test if isinstance(test, (int, float)) else None
+    pairs: dict[str, Any] = {"train": (images, labels), "validation": validation}
+    pairs["test"] = None if fraction is not None else test
+    arrays = {key: pair for key, pair in pairs.items() if pair is not None}
     for key, pair in arrays.items():
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise DataError(f"{key} is expected as (images, labels), for example `{key}=(pictures, labels)`.")
+    if fraction is not None:
+        check_fraction(fraction, "test")
     notes: list[str] = []
     names = _class_names([values for _, values in arrays.values()], classes)
     splits: dict[str, Split] = {}
@@ -63,23 +64,31 @@ def from_arrays(
     if len({split.shape for split in splits.values()}) > 1:
         shapes = ", ".join(f"{key} {split.shape}" for key, split in splits.items())
         notes.append(f"the splits have pictures of different shapes: {shapes}")
-    columns = {} if groups is None else {GROUPS: np.asarray(groups)}
-    explicit_ids = None if ids is None else np.asarray(ids).astype(str)
-    if explicit_ids is not None and len(np.unique(explicit_ids)) < len(explicit_ids):
-        raise DataError("Some ids stand for more than one picture; each picture needs an id of its own.")
-    train = splits["train"]
-    splits["train"] = Split(
-        "train", train.pictures, train.labels, names, explicit_ids=explicit_ids, columns=columns, dataset=name
-    )
-    if test_fraction != 0:
-        check_fraction(test_fraction, "test_fraction")
-        if "test" not in splits:
-            splits["train"], splits["test"], note = carve_test(splits["train"], test_fraction, seed)
-            notes.append(note)
+    splits["train"] = _with_columns(splits["train"], columns or {})
+    if fraction is not None:
+        splits["train"], splits["test"], note = carve_test(splits["train"], fraction, seed)
+        notes.append(note)
     if classes is None and min(int(split.known_labels().min()) for split in splits.values()) > 0:
         notes.append("the labels are numbers, none of them 0, and classes are numbered from 0: is the first one 1?")
     notes += lacking(splits)
     return Dataset(name, splits, "Pictures given as arrays.", tuple(notes))
+
+
+def _with_columns(split: Split, columns: Mapping[str, Any]) -> Split:
+    """The split with ids and groups.
+
+    Raises:
+        UsageError: a column is unknown.
+        DataError: an id occurs twice.
+    """
+    unknown = sorted(set(columns) - {"ids", GROUPS})
+    if unknown:
+        raise UsageError(f"The columns of arrays are 'ids' and '{GROUPS}'; given: '{unknown[0]}'.")
+    ids = None if "ids" not in columns else np.asarray(columns["ids"]).astype(str)
+    if ids is not None and len(np.unique(ids)) < len(ids):
+        raise DataError("Some ids stand for more than one picture; each picture needs an id of its own.")
+    groups = {GROUPS: np.asarray(columns[GROUPS])} if columns.get(GROUPS) is not None else {}
+    return replace(split, explicit_ids=ids, columns=groups)
 
 
 def as_pictures(images: Any) -> tuple[np.ndarray, list[str]]:

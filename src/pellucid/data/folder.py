@@ -17,7 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pellucid.data.decoding import READABLE, SUFFIXES
-from pellucid.data.gathering import Checked, Picture, as_dataset, check, files, listed
+from pellucid.data.gathering import Checked, Origin, Picture, as_dataset, check, files, listed
 from pellucid.data.walk import Found, on_one_line, walk
 from pellucid.errors import DataError, MissingDataError
 from pellucid.records import Dataset
@@ -60,18 +60,21 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool 
             f"one folder of pictures per class."
         )
     name = path.resolve().name or "folder"
-    return as_dataset(
+    origin = Origin(
         name,
+        path,
+        f"Pictures of the folder {on_one_line(name)}, one folder per class.",
+        _notes(walked, checked, classes),
+        checked.unreadable,
+    )
+    return as_dataset(
         checked.readable,
         classes,
-        root=path,
-        description=f"Pictures of the folder {on_one_line(name)}, one folder per class.",
-        notes=_notes(walked, checked, classes),
+        origin,
         has_splits=walked.has_splits,
         test_fraction=test_fraction,
         seed=seed,
         look_for_copies=opened,
-        left_out=checked.unreadable,
     )
 
 

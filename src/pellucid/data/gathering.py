@@ -135,34 +135,45 @@ def check(pictures: Sequence[Picture]) -> Checked:
     return Checked(readable, unreadable, misnamed, strangers if few else (), usual)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where pictures come from.
+
+    Attributes:
+        name: name of the dataset.
+        root: the folder that identities are relative to.
+        description: one sentence.
+        notes: what the user should know about the data.
+        left_out: pictures that could not be read.
+    """
+
+    name: str
+    root: Path
+    description: str
+    notes: Sequence[str] = ()
+    left_out: Sequence[LeftOut] = ()
+
+
 def as_dataset(
-    name: str,
     pictures: Sequence[Picture],
     classes: Sequence[str],
+    origin: Origin,
     *,
-    root: Path,
-    description: str,
-    notes: Sequence[str],
     has_splits: bool,
     test_fraction: float,
     seed: int,
     look_for_copies: bool = True,
-    left_out: Sequence[LeftOut] = (),
 ) -> Dataset:
-    """Makes the dataset; where it has no splits of its own, a test split is carved off.
+    """Makes the dataset, and carves a test split if it has no splits of its own.
 
     Args:
-        name: what it is called.
-        pictures: all that can be read, one at least.
-        classes: the class names, in their order.
-        root: what the identities are relative to.
-        description: one sentence.
-        notes: what a person should know of it.
-        has_splits: whether the splits are the data's own.
-        test_fraction: which part is carved off where they are not; 0 is none.
-        seed: of that carving.
-        look_for_copies: whether files with the same bytes are looked for.
-        left_out: what could not be read.
+        pictures: all that can be read, at least one.
+        classes: the class names, in order.
+        origin: where they come from.
+        has_splits: whether the data have splits of their own.
+        test_fraction: fraction to carve if they have none; 0 carves nothing.
+        seed: seed of the carving.
+        look_for_copies: whether to look for files with the same bytes, which then stay in one split.
     """
     copies = _copies(pictures) if look_for_copies else []
     groups = _joined(pictures, copies)
@@ -171,9 +182,9 @@ def as_dataset(
         in_split = [i for i, picture in enumerate(pictures) if picture.split == split]
         if in_split:
             splits[split] = _split(
-                split, [pictures[i] for i in in_split], classes, root, name, [groups[i] for i in in_split]
+                split, [pictures[i] for i in in_split], classes, origin.root, origin.name, [groups[i] for i in in_split]
             )
-    all_notes = [*notes, *_copies_note(copies)]
+    all_notes = [*origin.notes, *_copies_note(copies)]
     if not has_splits and test_fraction:
         try:
             splits["train"], splits["test"], note = carve_test(splits["train"], test_fraction, seed)
@@ -181,7 +192,7 @@ def as_dataset(
         except DataError:
             all_notes.append("no test split was given, and there are too few pictures to set any apart")
     all_notes += lacking(splits)
-    return Dataset(name, splits, description, tuple(all_notes), tuple(left_out))
+    return Dataset(origin.name, splits, origin.description, tuple(all_notes), tuple(origin.left_out))
 
 
 def _split(

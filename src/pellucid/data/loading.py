@@ -38,19 +38,7 @@ def load(
         MissingDataError: the folder is not there, or holds no pictures; or the set cannot be downloaded.
         FormatError: a file is not what it claims to be.
     """
-    if test_fraction != 0:
-        check_fraction(test_fraction, "test_fraction")
-    if not isinstance(source, (str, Path)):
-        raise UsageError(
-            f"Data are loaded by a name or a path, for example 'mnist' or 'photos/'; given: {source!r}. Arrays become "
-            f"data with pellucid.from_arrays."
-        )
-    if isinstance(source, str) and not source.strip():
-        # As a path it would be the folder that one stands in: more often it is a variable that was never set.
-        raise UsageError(
-            f"The data set has no name: '{source}' was given. Give the path of a folder ('.' is this one), or "
-            f"one of the names {', '.join(DATASETS)}."
-        )
+    _check(source, test_fraction)
     if isinstance(source, str) and source in DATASETS:
         return importlib.import_module(lookup(source).module).load(source)
     path = expand_user(source)
@@ -82,6 +70,23 @@ def load(
     from pellucid.data import folder
 
     return folder.read(path, test_fraction=test_fraction, seed=seed)
+
+
+def _check(source: object, test_fraction: float) -> None:
+    """Refuses a source that is no name and no path, and a fraction that is none."""
+    if test_fraction != 0:
+        check_fraction(test_fraction, "test_fraction")
+    if not isinstance(source, (str, Path)):
+        raise UsageError(
+            f"Data are loaded by a name or a path, for example 'mnist' or 'photos/'; given: {source!r}. Arrays become "
+            f"data with pellucid.from_arrays."
+        )
+    if isinstance(source, str) and not source.strip():
+        # As a path it would be the folder that one stands in: more often it is a variable that was never set.
+        raise UsageError(
+            f"The data set has no name: '{source}' was given. Give the path of a folder ('.' is this one), or "
+            f"one of the names {', '.join(DATASETS)}."
+        )
 
 
 def _columns(path: Path, assigned: Mapping[str, str] | None) -> tuple[Path, dict[str, str]]:

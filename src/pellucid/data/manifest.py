@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pellucid.data.columns import choose
 from pellucid.data.files import read_errors
-from pellucid.data.gathering import Picture, as_dataset, check, files, listed, named_split, ordered_classes
+from pellucid.data.gathering import Origin, Picture, as_dataset, check, files, listed, named_split, ordered_classes
 from pellucid.data.walk import on_one_line
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset
@@ -101,17 +101,20 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
     if not checked.readable:
         first = f" The first: {checked.unreadable[0][2]}" if checked.unreadable else ""
         raise MissingDataError(f"{path} has no picture that can be read, of {files(len(pictures))}.{first}")
-    return as_dataset(
+    origin = Origin(
         path.stem,
+        path.parent,
+        f"Pictures of the table {on_one_line(path.name)}.",
+        notes + checked.format_notes(),
+        checked.unreadable,
+    )
+    return as_dataset(
         checked.readable,
         ordered_classes([picture.label for picture in checked.readable], path),
-        root=path.parent,
-        description=f"Pictures of the table {on_one_line(path.name)}.",
-        notes=notes + checked.format_notes(),
+        origin,
         has_splits="split" in column_index,
         test_fraction=test_fraction,
         seed=seed,
-        left_out=checked.unreadable,
     )
 
 

@@ -22,6 +22,7 @@ from pellucid.data.columns import choose
 from pellucid.data.files import read_errors
 from pellucid.data.gathering import (
     LeftOut,
+    Origin,
     Picture,
     as_dataset,
     files,
@@ -179,17 +180,20 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
     if not pictures:
         raise MissingDataError(nothing(path, notes))
     classes = tuple(every[0].names) or ordered_classes([picture.label for picture in pictures], path)
-    return as_dataset(
+    origin = Origin(
         path.resolve().stem if path.is_file() else path.resolve().name,
+        top,
+        f"Pictures within Parquet ({files(len(every))}).",
+        notes,
+        unreadable,
+    )
+    return as_dataset(
         pictures,
         classes,
-        root=top,
-        description=f"Pictures within Parquet ({files(len(every))}).",
-        notes=notes,
+        origin,
         has_splits=shards.has_splits,
         test_fraction=test_fraction,
         seed=seed,
-        left_out=unreadable,
     )
 
 

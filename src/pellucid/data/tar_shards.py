@@ -21,6 +21,7 @@ from pellucid.data.decoding import SUFFIXES
 from pellucid.data.files import read_errors
 from pellucid.data.gathering import (
     LeftOut,
+    Origin,
     Picture,
     as_dataset,
     files,
@@ -129,17 +130,14 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
         raise MissingDataError(nothing(path, notes))
     classes = names or ordered_classes([picture.label for picture in pictures], path)
     name = path.resolve().stem if path.is_file() else path.resolve().name
+    origin = Origin(name, top, f"Pictures of tar archives ({files(len(every))}).", notes, unreadable)
     return as_dataset(
-        name,
         pictures,
         classes,
-        root=top,
-        description=f"Pictures of tar archives ({files(len(every))}).",
-        notes=notes,
+        origin,
         has_splits=archives.has_splits,
         test_fraction=test_fraction,
         seed=seed,
-        left_out=unreadable,
     )
 
 

@@ -1,17 +1,17 @@
-"""`RunFolder`: where everything of one training lies.
+"""`RunFolder`: the folder of a run.
 
 runs/mnist-lenet5-001/
   run.json              everything needed to repeat it
   history.csv           loss and accuracy of every epoch
-  times.csv             how long every epoch took (apart, since times never repeat)
-  check.json            what was found in the data before the training
-  quarantine.json       the pictures that could not be read, and why, where there are any
+  times.csv             duration of every epoch (apart, since times never repeat)
+  check.json            remarks on the data, from before the training
+  quarantine.json       pictures that cannot be read, and why, if there are any
   checkpoint/           while it trains: the plan, the last two states, the best model so far
   model.safetensors     the model
-  predictions.parquet   what it says of the test pictures
-  findings.json         what was learned from them
-  pictures/             PNG
-  report.html           one page with all of it
+  predictions.parquet   predictions for the test pictures
+  findings.json         scores on them
+  pictures/             PNG files
+  report.html           one page with everything
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RunPlan(TrainingPlan):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one training, and the names of what lies in it."""
+    """The folder of a run, and its files."""
 
     path: Path
 
@@ -114,10 +114,10 @@ class RunFolder:
 
     @classmethod
     def create(cls, data: str, network: str, out: str | Path | None = None) -> RunFolder:
-        """Makes a new run folder: `out`, or the next number of `runs/DATA-NETWORK-001`. Never takes one that is there.
+        """Makes a new run folder: `out`, or the next number of `runs/DATA-NETWORK-001`. Never uses an existing folder.
 
         Raises:
-            StorageError: `out` is there already, or nothing may be written.
+            StorageError: `out` exists, or cannot be written.
         """
         return cls(next_folder("runs", data, network, out))
 
@@ -126,10 +126,10 @@ class RunFolder:
         atomic.write_text(self.run_json, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def read_json(self) -> dict[str, Any]:
-        """What `run.json` says.
+        """The content of `run.json`.
 
         Raises:
-            FormatError: there is none, or it is damaged.
+            FormatError: it is missing or damaged.
         """
         try:
             return json.loads(self.run_json.read_text(encoding="utf-8"))
@@ -137,15 +137,15 @@ class RunFolder:
             raise FormatError(f"{self.path} is not a run folder: its run.json cannot be read ({error}).") from error
 
     def write_plan(self, plan: RunPlan) -> None:
-        """Writes the plan, which stays for as long as the training is not finished."""
+        """Writes the plan, which is removed when the training is finished."""
         atomic.make_folder(self.checkpoint)
         atomic.write_text(self.plan, plan.model_dump_json(indent=2) + "\n")
 
     def read_plan(self) -> RunPlan:
-        """The plan of a training that is not finished.
+        """The plan of an unfinished training.
 
         Raises:
-            MissingDataError: it is no run folder, or it is finished.
+            MissingDataError: it is not a run folder, or the run is finished.
             FormatError: the plan is damaged.
         """
         if not self.plan.is_file():
@@ -158,9 +158,10 @@ class RunFolder:
             raise FormatError(f"{self.plan} is damaged, so the training cannot go on. Start a new run.") from error
 
     def remove_checkpoints(self) -> None:
-        """Removes what is only needed to go on; the lock goes when it is let go of.
+        """Removes everything in `checkpoint/` but the lock.
 
-        The plan goes first: killed after that, the run counts as finished, and is not begun again without its states.
+        The plan comes first: if the process is killed after that, the run counts as finished, and is not resumed
+        without its states.
         """
         self.plan.unlink(missing_ok=True)
         for path in self.checkpoint.iterdir():
@@ -172,7 +173,7 @@ class RunFolder:
         atomic.write_text(self.findings, findings.dumps() + "\n")
 
     def read_findings(self) -> Findings:
-        """What `findings.json` says; nothing where there is none.
+        """The content of `findings.json`; empty if there is none.
 
         Raises:
             FormatError: it is damaged.
@@ -186,10 +187,10 @@ class RunFolder:
 
 
 def next_folder(within: str, data: str, network: str, out: str | Path | None = None) -> Path:
-    """Makes a new folder: `out`, or the next number of `WITHIN/DATA-NETWORK-001`. Never takes one that is there.
+    """Makes a new folder: `out`, or the next number of `WITHIN/DATA-NETWORK-001`. Never uses an existing folder.
 
     Raises:
-        StorageError: `out` is there already, or nothing may be written.
+        StorageError: `out` exists, or cannot be written.
     """
     if out is not None:
         try:
@@ -210,7 +211,7 @@ def next_folder(within: str, data: str, network: str, out: str | Path | None = N
     while True:
         try:
             return atomic.make_folder(base / f"{stem}-{number:03d}", exist_ok=False)
-        except FileExistsError:  # another one took it in this moment
+        except FileExistsError:  # another process took that number
             number += 1
 
 

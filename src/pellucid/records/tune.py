@@ -1,10 +1,10 @@
-"""`TuneFolder`: where everything of one search for settings lies.
+"""`TuneFolder`: the folder of a search for settings.
 
 tunes/mnist-lenet5-001/
-  plan.json           what is searched, on which data, with which network and seed
-  start.safetensors   the model that every trial starts from, where there is one
+  plan.json           the plan: what is searched, on which data, with which network and seed
+  start.safetensors   the model that every trial starts from, if there is one
   trials.json         every trial that has ended: its settings, and its validation accuracy epoch by epoch
-  findings.json       what was learned from them
+  findings.json       the result
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ class TunePlan(TrainingPlan):
 
 
 class Trial(BaseModel):
-    """A training with some settings.
+    """A short training with its settings.
 
     Attributes:
         number: counted from 1.
-        chosen: what was searched: {setting: number, or the text of a choice}.
-        state: `finished`, `pruned` (it fell behind, and was ended early) or `diverged` (its loss became no number).
-        accuracies: the validation accuracy of each of its epochs.
-        epoch: the one that would be kept; 0 where none was finished.
-        accuracy: the validation accuracy of that epoch; None where none was finished.
-        seconds: how long it took.
+        chosen: the searched settings: {setting: number, or the text of a choice}.
+        state: `finished`, `pruned` (it fell behind, and ended early) or `diverged` (its loss became infinite or NaN).
+        accuracies: validation accuracy of each epoch.
+        epoch: the epoch that the recipe keeps, counted from 1; 0 if none was finished.
+        accuracy: validation accuracy of that epoch; None if none was finished.
+        seconds: duration.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,16 +77,16 @@ _TRIALS = TypeAdapter(list[Trial])
 
 @dataclass(frozen=True)
 class TuneFolder:
-    """The folder of one search, and what lies in it."""
+    """The folder of a search, and its files."""
 
     path: Path
 
     @classmethod
     def create(cls, data: str, network: str, out: str | Path | None = None) -> TuneFolder:
-        """Makes a new folder: `out`, or the next number of `tunes/DATA-NETWORK-001`. Never takes one that is there.
+        """Makes a new folder: `out`, or the next number of `tunes/DATA-NETWORK-001`. Never uses an existing folder.
 
         Raises:
-            StorageError: `out` is there already, or nothing may be written.
+            StorageError: `out` exists, or cannot be written.
         """
         return cls(next_folder("tunes", data, network, out))
 
@@ -114,7 +114,7 @@ class TuneFolder:
         """The plan.
 
         Raises:
-            MissingDataError: it is no folder of a search.
+            MissingDataError: the folder is not of a search.
             FormatError: the plan is damaged.
         """
         if not self.plan.is_file():
@@ -125,12 +125,12 @@ class TuneFolder:
             raise FormatError(f"{self.plan} is damaged, so the search cannot go on. Start a new one.") from error
 
     def write_trials(self, trials: Sequence[Trial]) -> None:
-        """Writes all trials that have ended."""
+        """Writes the trials that have ended."""
         lines = [json.dumps(trial.model_dump(mode="json"), ensure_ascii=False) for trial in trials]
         atomic.write_text(self.trials, "[\n" + ",\n".join(lines) + "\n]\n")
 
     def read_trials(self) -> list[Trial]:
-        """The trials that have ended; none where none has.
+        """The trials that have ended.
 
         Raises:
             FormatError: they are damaged.

@@ -244,8 +244,8 @@ def _request(data: Dataset, plan: ResolvedPlan, pictures: int) -> dict[str, Any]
     name = record.network if record.network is not None else plan.network.network
     if not isinstance(name, str):
         raise UsageError(
-            "On a CPU a batch size is found in a process of its own, which needs the network by name or as "
-            "file.py:Class. Give it so, or give the batch size as a number."
+            "On a CPU another process finds the batch size, and needs the network by name or as file.py:Class. Give it "
+            "so, or give the batch size as a number."
         )
     if recipe.backbone is not None:
         from pellucid.networks import backbones

@@ -117,7 +117,7 @@ def choose_network(
             f"A network is a name, file.py:Class, a torch.nn.Module or a class of them; given: {network!r}."
         )
     if settings and isinstance(network, nn.Module):
-        raise UsageError("A network that is handed over built takes no settings; give them to its constructor.")
+        raise UsageError("A network object takes no settings; give them to its constructor.")
     _require_json(settings)
     return NetworkChoice(network, settings, name)
 
@@ -127,7 +127,7 @@ def _network_of(start: Model, settings: Mapping[str, Any] | None) -> NetworkChoi
     specification, name = start.specification.network, network_name(None, start)
     if specification.name == "custom":
         if settings:
-            raise UsageError("The network of the model to start from is made already; leave its settings out.")
+            raise UsageError("The model to start from brings its own network, which takes no settings; leave them out.")
         return NetworkChoice(build(start), {}, name, specification)
     check_name(specification.name)
     settings = specification.settings if settings is None else settings

@@ -86,8 +86,9 @@ class ResolvedPlan:
         """Raises UsageError if the training has no gradient steps."""
         if self.recipe.freeze_backbone:
             raise UsageError(
-                "This plan solves for the last layer at once: it has no steps, so there is no learning rate, batch "
-                "size or number of epochs to find. Train it as it is, or the whole network with the recipe finetune."
+                "The head on a frozen backbone is solved for directly, without steps, so there is no learning rate, "
+                "batch size or number of epochs to find. Train it as it is, or the whole network with the recipe "
+                "finetune."
             )
 
 
@@ -205,7 +206,7 @@ def require_used(network: NetworkChoice, settings: Iterable[str]) -> None:
     for name in settings:
         if name in network.unused_settings():
             raise UsageError(
-                f"The setting {name.replace('_', ' ')} means nothing for {network.name}, which learns by a rule of its "
+                f"The setting {name.replace('_', ' ')} has no effect on {network.name}, which learns by a rule of its "
                 f"own, without gradients. Leave it out, or choose a network that learns by gradient descent."
             )
 
@@ -262,8 +263,8 @@ def _with_defaults(
         return _with_backbone(network, recipe, changes, has_start=has_start)
     if backbone is not None:
         raise UsageError(
-            f"A backbone goes with the recipes features and finetune, not with '{recipe}'. Leave the recipe out, or "
-            f"the backbone."
+            f"A backbone goes with the recipes features and finetune, not with '{recipe}'. Leave the recipe or the "
+            f"backbone out."
         )
     if network is None and not has_start:
         raise UsageError(NO_NETWORK)
@@ -285,11 +286,11 @@ def _default_recipe(data: Dataset, network: NetworkLike | None, changes: Mapping
 def _require_best_within(recipe: str | Recipe, changes: Mapping[str, Any], *, possible: bool) -> None:
     """Raises UsageError if the training cannot choose what fits into a time."""
     if "epochs" in changes:
-        raise UsageError("What is tried within a time settles how many epochs there are; leave them out (--epochs).")
+        raise UsageError("The time of best-within determines the number of epochs; leave the epochs out (--epochs).")
     if not possible or recipe == "scratch":
         raise UsageError(
-            "What fits into a time is tried for photos that start from a backbone, with the recipe finetune and no "
-            "model to start from. For as many epochs as fit give --budget instead of --best-within."
+            "Best-within is for photos with a backbone, with the recipe finetune and without a model to start from. To "
+            "train as many epochs as fit into a time, give --budget instead of --best-within."
         )
 
 
@@ -302,18 +303,18 @@ def _with_backbone(
         raise UsageError(f"A model to start from goes with other recipes, not with '{name}'. Leave one out.")
     backbone = changes.get("backbone")
     if network is not None and backbone is not None and network != backbone:
-        raise UsageError(f"The network '{network}' and the backbone '{backbone}' are two; give one of them.")
+        raise UsageError(f"The network '{network}' and the backbone '{backbone}' differ; give one of them.")
     name = network if network is not None else backbone if backbone is not None else DEFAULT_BACKBONE
     if not isinstance(name, str):
-        raise UsageError(f"A backbone is named: lite0, or timm:NAME; given: {name!r}.")
+        raise UsageError(f"A backbone is a name, lite0 or timm:NAME; given: {name!r}.")
     if recipe == "scratch":
         return name, recipe, {key: value for key, value in changes.items() if key != "backbone"}
     frozen = changes.get("freeze_backbone", recipe == "features" if isinstance(recipe, str) else recipe.freeze_backbone)
     unused = [key for key in changes if frozen and key in Recipe.model_fields and key not in _USED_BY_FEATURES]
     if unused:
         raise UsageError(
-            f"The setting {unused[0].replace('_', ' ')} means nothing where only the last layer learns, which is "
-            f"solved for at once. Leave it out, or train the whole network with --recipe finetune."
+            f"The setting {unused[0].replace('_', ' ')} has no effect with a frozen backbone, whose head is solved "
+            f"for directly. Leave it out, or train the whole network with --recipe finetune."
         )
     return name, recipe, changes | {"backbone": name}
 

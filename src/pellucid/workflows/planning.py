@@ -41,13 +41,13 @@ def split_limits(
     if memory_limit is not None and not fill_memory:
         raise UsageError("A memory limit is for the batch size 'auto', which was not given. Try --batch-size auto.")
     if time_budget is not None and "epochs" in changes:
-        raise UsageError("A budget settles how many epochs there are; give the one or the other (--budget, --epochs).")
+        raise UsageError("A budget determines the number of epochs; give one of the two (--budget, --epochs).")
     if time_budget is not None and changes.get("best_within") is not None:
-        raise UsageError("A budget and what is tried within a time are two plans; give one (--budget, --best-within).")
+        raise UsageError("A budget and best-within exclude each other; give one of the two (--budget, --best-within).")
     if (fill_memory or time_budget is not None) and processes.world_size() > 1:
         raise UsageError(
-            "A time budget and the batch size 'auto' are measured in one process, and hold for that one. Give --epochs "
-            "and --batch-size as numbers where several processes train."
+            "A time budget and the batch size 'auto' are measured in a single process. With several processes, give "
+            "--epochs and --batch-size as numbers."
         )
     limits = {
         "budget": None if time_budget is None else parse_time(time_budget),

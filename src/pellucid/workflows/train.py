@@ -32,9 +32,9 @@ from pellucid.training.recipes import Recipe
 from pellucid.training.result import Training
 from pellucid.training.training import learn
 from pellucid.workflows import restarts
-from pellucid.workflows.describing import run_description, with_metrics
-from pellucid.workflows.looking import check_data, with_accuracy_without_copies, without_quarantined
+from pellucid.workflows.data_check import check_data, with_accuracy_without_copies, without_quarantined
 from pellucid.workflows.planning import measure_settings, split_limits
+from pellucid.workflows.run_summary import run_description, with_metrics
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def resume(
         _require_scorable(data)
         start = Model.load(folder.start) if folder.start.is_file() else None
         if network is None and record.network is None and start is None:
-            raise UsageError(f"The network of {path} was handed over built; give it: resume(path, network=...).")
+            raise UsageError(f"The network of {path} has no name to load it by; give it: resume(path, network=...).")
         if group.is_main and (sentence := restarts.same_processes(folder)):
             Callbacks(callbacks).notify("planned", sentence)
         job = _Job(data, restore_plan(record, network, start), record, progress=progress, callbacks=callbacks)

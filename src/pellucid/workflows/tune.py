@@ -214,7 +214,7 @@ def resume(
         data = load(record.source)
     start = Model.load(folder.start) if record.start else None
     if network is None and record.network is None and start is None:
-        raise UsageError(f"The network of {path} was handed over built; give it: resume(path, network=...).")
+        raise UsageError(f"The network of {path} has no name to load it by; give it: resume(path, network=...).")
     if record.threads is not None:
         torch.set_num_threads(record.threads)
     plan = restore_plan(record, network, start)

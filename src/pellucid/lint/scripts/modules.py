@@ -99,41 +99,41 @@ class Reading:
                     waiting += [(one, depth + 1) for one in self._statement(module, node, depth + 1)]
 
     def _statement(self, module: Module, node: ast.Import | ast.ImportFrom, depth: int) -> list[Module]:
-        """Enters what an import statement brings, and gives the modules that are new."""
-        new: list[Module] = []
-
-        def at(base: Path, dotted: str) -> Module | None:
-            module_file = self._found(base, dotted)
-            if module_file is None:
-                return None
-            if module_file not in self.modules:
-                made = self._read(module_file, depth)
-                if made is None:
-                    return None
-                new.append(made)
-            return self.modules[module_file]
-
+        """Enters the names that an import statement brings, and returns the modules that are new."""
+        before = set(self.modules)
         if isinstance(node, ast.Import):
-            for one in node.names:
-                members = at(self.folder, one.name)
-                if members is not None:
-                    module.imports[one.asname or one.name] = (members, None)
-            return new
+            for alias in node.names:
+                target = self._at(self.folder, alias.name, depth)
+                if target is not None:
+                    module.imports[alias.asname or alias.name] = (target, None)
+        else:
+            self._import_from(module, node, depth)
+        return [module for path, module in self.modules.items() if path not in before]
+
+    def _import_from(self, module: Module, node: ast.ImportFrom, depth: int) -> None:
         base = self.folder
         if node.level:
             base = module.path.parent
             for _ in range(node.level - 1):
                 base = base.parent
-        source = at(base, node.module) if node.module else None
-        for one in node.names:
-            inner = at(base, f"{node.module}.{one.name}" if node.module else one.name) if one.name != "*" else None
-            if inner is not None and not (source is not None and _binds(source, one.name)):
-                module.imports[one.asname or one.name] = (inner, None)
-            elif source is not None and one.name == "*":
+        source = self._at(base, node.module, depth) if node.module else None
+        for alias in node.names:
+            name = alias.asname or alias.name
+            dotted = f"{node.module}.{alias.name}" if node.module else alias.name
+            inner = self._at(base, dotted, depth) if alias.name != "*" else None
+            if inner is not None and not (source is not None and _binds(source, alias.name)):
+                module.imports[name] = (inner, None)
+            elif source is not None and alias.name == "*":
                 module.stars.append(source)
             elif source is not None:
-                module.imports[one.asname or one.name] = (source, one.name)
-        return new
+                module.imports[name] = (source, alias.name)
+
+    def _at(self, base: Path, dotted: str, depth: int) -> Module | None:
+        """The module of a dotted name below a folder, read if it is new; None if it cannot be read."""
+        file = self._found(base, dotted)
+        if file is None:
+            return None
+        return self.modules[file] if file in self.modules else self._read(file, depth)
 
     def _found(self, base: Path, dotted: str) -> Path | None:
         """The file of a module; None where it does not lie in the script's folder."""

@@ -75,41 +75,47 @@ class _Walk(Expressions):
             self.statement(statement)
 
     def statement(self, node: ast.stmt) -> None:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            self._import(node)
-            return
         if isinstance(node, (Function, ast.ClassDef)):
             return
-        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._import(node)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
             self._assignment(node)
         elif isinstance(node, LOOPS):
             self._loop(node)
         elif isinstance(node, ast.If):
             self._branches(node)
         elif isinstance(node, (ast.With, ast.AsyncWith)):
-            before = self.no_grad
-            for item in node.items:
-                self.no_grad |= _stops_gradients(item.context_expr)
-                context_tags = self.tags(item.context_expr)
-                if item.optional_vars is not None:
-                    self.bind(item.optional_vars, context_tags, item.context_expr)
-            self.block(node.body)
-            self.no_grad = before
+            self._with(node)
         elif isinstance(node, ast.Try):
             self.block([*node.body, *(one for handler in node.handlers for one in handler.body)])
             self.block([*node.orelse, *node.finalbody])
         elif isinstance(node, ast.Return):
-            if node.value is not None:
-                value_tags = self.tags(node.value)
-                self.returned = self.returned | value_tags
-                several = node.value.elts if isinstance(node.value, ast.Tuple) else []
-                self.parts.append([self.tags(one) for one in several])
-                if "test" in splits(value_tags) and "trial" in self.names and self.function:
-                    self.note("choose", node, value_tags)  # the function that a search over settings asks
+            self._return(node)
         else:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, ast.expr):
                     self.tags(child)
+
+    def _with(self, node: ast.With | ast.AsyncWith) -> None:
+        before = self.no_grad
+        for item in node.items:
+            self.no_grad |= _stops_gradients(item.context_expr)
+            context_tags = self.tags(item.context_expr)
+            if item.optional_vars is not None:
+                self.bind(item.optional_vars, context_tags, item.context_expr)
+        self.block(node.body)
+        self.no_grad = before
+
+    def _return(self, node: ast.Return) -> None:
+        if node.value is None:
+            return
+        value_tags = self.tags(node.value)
+        self.returned = self.returned | value_tags
+        several = node.value.elts if isinstance(node.value, ast.Tuple) else []
+        self.parts.append([self.tags(one) for one in several])
+        if "test" in splits(value_tags) and "trial" in self.names and self.function:
+            self.note("choose", node, value_tags)  # the objective of a search over settings
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         """Runs the files that are imported, each once, and takes the names that are asked for."""

@@ -69,7 +69,9 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     recipe = plan.recipe
     assert recipe.backbone is not None
     backbone = resized(backbones.load(recipe.backbone), plan.record.size)
-    callbacks.notify("planned", f"{backbone.name} describes the {len(data.train):,} training pictures of {data.name}")
+    callbacks.notify(
+        "planned", f"{backbone.name} computes the features of the {len(data.train):,} training pictures of {data.name}"
+    )
     embeddings, errors = backbone_features(data.train.pictures, backbone)
     readable = np.array([index for index in range(len(embeddings)) if index not in errors], dtype=np.int64)
     train = data.train.take(readable) if errors else data.train

@@ -36,8 +36,8 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     n = len(data.validation)
     callbacks.notify(
         "planned",
-        f"the last layer alone has an accuracy of {100 * accuracy:.1f} % on {n:,} validation pictures; now everything "
-        "learns, from there",
+        f"the last layer alone has an accuracy of {100 * accuracy:.1f} % on {n:,} validation pictures; the whole "
+        "network is trained from there",
     )
     training = scratch.learn(data, plan.starting_from(start), callbacks, checkpoints)
     best = training.history.best() if training.history.rows else None

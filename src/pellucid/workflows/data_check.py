@@ -16,6 +16,7 @@ from pellucid.training.callbacks import Callbacks
 
 __all__ = ["check_data", "with_accuracy_without_copies", "without_quarantined"]
 
+
 _ALL_COPIES = "each of these pictures is also in what the model learned from, so this says nothing of new ones"
 
 

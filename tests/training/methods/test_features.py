@@ -120,14 +120,14 @@ def test_many_pictures_are_sampled_to_choose_by(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"epochs": 3}, "The setting epochs means nothing where only the last layer learns"),
-        ({"recipe": "features", "learning_rate": 0.1}, "The setting learning rate means nothing"),
+        ({"epochs": 3}, "The setting epochs has no effect with a frozen backbone"),
+        ({"recipe": "features", "learning_rate": 0.1}, "The setting learning rate has no effect"),
         ({"network": "convnet", "backbone": "lite0"}, "A backbone goes with the recipes features and finetune"),
         ({"network": "convnet", "recipe": "features"}, "There is no backbone named 'convnet'"),
         ({"network": "lite0", "recipe": "features", "backbone": "timm:x"}, "The network 'lite0' and the backbone"),
         ({"recipe": "plain", "backbone": "lite0"}, "not with 'plain'"),
         ({"recipe": "plain"}, "Which network?"),
-        ({"network": int, "recipe": "features"}, "A backbone is named: lite0, or timm:NAME"),
+        ({"network": int, "recipe": "features"}, "A backbone is a name, lite0 or timm:NAME"),
     ],
 )
 def test_what_does_not_go_together_is_refused(data, arguments, sentence):

@@ -14,7 +14,7 @@ from pellucid.data import load
 from pellucid.errors import DataError, FormatError
 from pellucid.records import Findings, RunFolder
 from pellucid.training.callbacks import Callbacks
-from pellucid.workflows.looking import check_data, without_quarantined
+from pellucid.workflows.data_check import check_data, without_quarantined
 from pellucid.workflows.train import resume, run
 
 

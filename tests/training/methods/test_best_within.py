@@ -82,11 +82,11 @@ def test_killed_it_goes_on_and_makes_as_many_epochs_as_it_planned(data, tmp_path
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"network": "mlp", "recipe": "plain"}, "is tried for photos that start from a backbone"),
-        ({"network": "lite0", "recipe": "scratch"}, "is tried for photos that start from a backbone"),
-        ({"start": True}, "no model to start from. For as many epochs as fit give --budget"),
-        ({"epochs": 3}, "settles how many epochs there are"),
-        ({"backbone": "lite0", "network": "timm:x"}, "The network 'timm:x' and the backbone 'lite0' are two"),
+        ({"network": "mlp", "recipe": "plain"}, "Best-within is for photos with a backbone"),
+        ({"network": "lite0", "recipe": "scratch"}, "Best-within is for photos with a backbone"),
+        ({"start": True}, "without a model to start from. To train as many epochs as fit into a time, give --budget"),
+        ({"epochs": 3}, "determines the number of epochs"),
+        ({"backbone": "lite0", "network": "timm:x"}, "The network 'timm:x' and the backbone 'lite0' differ"),
     ],
 )
 def test_what_it_would_ignore_is_refused(data, photo_model, given, sentence):
