@@ -41,7 +41,7 @@ def test_json_and_going_on(pellucid):
     assert more.code == 0, more.err
     assert "trial 1/" not in more.out
     assert len(json.loads(Path("mine/trials.json").read_text(encoding="utf-8"))) == 3
-    assert pellucid("tune", "digits", *QUICK, "--out", "mine").sentence.startswith("mine is there already")
+    assert pellucid("tune", "digits", *QUICK, "--out", "mine").sentence.startswith("mine exists already")
 
 
 def test_an_interrupted_search_says_how_to_go_on(pellucid, monkeypatch):

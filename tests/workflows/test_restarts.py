@@ -90,7 +90,7 @@ def test_a_folder_that_was_named_is_taken_again_only_where_nothing_is_lost(launc
     launcher("job-17")
     crash(out="mine")
     launcher("job-18", 1)
-    with pytest.raises(StorageError, match="mine is there already"):
+    with pytest.raises(StorageError, match="mine exists already"):
         again(out="mine")
     launcher("job-17", 1)
     assert again(out="mine") == ([1], "mine")

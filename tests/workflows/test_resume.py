@@ -52,7 +52,7 @@ def test_a_finished_run_and_no_run_are_refused(tmp_path, interrupted):
     resume(interrupted, progress=False)
     with pytest.raises(MissingDataError, match="is finished, so there is nothing to resume"):
         resume(interrupted)
-    with pytest.raises(MissingDataError, match="is no run folder"):
+    with pytest.raises(MissingDataError, match="is not the folder of a run"):
         resume(tmp_path / "nothing")
 
 
