@@ -23,7 +23,7 @@ print("\\n" + json.dumps([code, sorted(name for name in sys.modules if "." not i
 
 
 def imported(statement: str, call: str = "pass") -> tuple[int, set[str]]:
-    """The exit code of a fresh Python that runs `call`, and the modules that it has imported by then."""
+    """Runs `call` in a fresh Python: its exit code, and the modules that it imported."""
     import json
 
     script = RUN.format(statement=statement, call=call)
@@ -65,17 +65,25 @@ def test_listings_import_nothing_heavy(command):
         ["predict", "no-such-model.safetensors", "x.png"],
     ],
 )
-def test_mistakes_in_arguments_are_said_before_anything_heavy_is_imported(arguments):
+def test_mistakes_in_arguments_are_reported_before_anything_heavy_is_imported(arguments):
     code, modules = imported("from pellucid.cli import main", f"main({arguments!r})")
     assert code in (1, 2)
     assert not modules & set(HEAVY)
 
 
-def test_every_public_name_is_there_and_only_those():
+def test_every_public_name_can_be_loaded():
     import pellucid
 
-    assert set(pellucid.__all__) <= set(dir(pellucid))
     for name in pellucid.__all__:
         assert getattr(pellucid, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Modle'"):
         _ = pellucid.Modle
+
+
+def test_dir_shows_the_public_names_alone():
+    import pellucid
+    import pellucid.cli.app
+    import pellucid.records.model
+
+    assert dir(pellucid) == sorted(pellucid.__all__)
+    assert set(pellucid.__all__) == {*pellucid._PUBLIC, "__version__"}

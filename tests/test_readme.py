@@ -1,4 +1,4 @@
-"""Every block of Python and of shell in the documents runs, in the order in which a reader meets them."""
+"""Runs every block of Python and shell in the documents, in their order."""
 
 from __future__ import annotations
 
@@ -26,18 +26,21 @@ def targets() -> set[str]:
 
 
 def script(block: str) -> str:
-    """The lines of a block that are run here. Only two kinds are not, and they are looked at instead: `make TARGET`,
-    which would run these tests within themselves, and `pip install`, which test_wheel.py does in its own way."""
-    kept = []
-    for given in block.splitlines():
-        line = given.removeprefix("$ ")
+    """The lines of a block to run.
+
+    Two kinds of lines are checked but not run: `make TARGET`, which would run these tests again, and `pip install`,
+    which test_wheel.py covers.
+    """
+    lines = []
+    for prompt_line in block.splitlines():
+        line = prompt_line.removeprefix("$ ")
         if line.startswith("make "):
             assert set(line.split()[1:2]) <= targets(), line
         elif line.startswith("pip install"):
             assert line in ("pip install .", "pip install -e .", "pip install -c constraints.txt ."), line
         else:
-            kept.append(line)
-    return "\n".join(kept)
+            lines.append(line)
+    return "\n".join(lines)
 
 
 @pytest.mark.slow
@@ -71,7 +74,27 @@ def test_the_blocks_run(document, tmp_path, monkeypatch, request):
             assert done.returncode == 0, f"{content}\n{done.stdout}\n{done.stderr}"
 
 
-def test_a_block_of_an_unknown_target_is_found():
+def test_an_unknown_make_target_fails():
     with pytest.raises(AssertionError):
         script("make tset")
     assert script("make test\n$ pellucid --version\npip install .") == "pellucid --version"
+
+
+def forms(output: str) -> list[str]:
+    """The lines that end a demo, with `#` for each number: they differ between machines."""
+    lines = [line for line in output.splitlines() if line.startswith(("Accuracy ", "Model ", "Report "))]
+    return [re.sub(r"\d+(\.\d+)?", "#", re.sub(" +", " ", line.split("; ")[0])) for line in lines]
+
+
+@pytest.mark.slow
+def test_the_demo_prints_what_the_readme_shows(tmp_path):
+    (command,) = re.findall(r"^demo:.*\n.*pellucid (train .*)", (TOP / "Makefile").read_text("utf-8"), re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-m", "pellucid", *command.split(), "--epochs", "1"],
+        cwd=tmp_path, capture_output=True, text=True, check=True, encoding="utf-8",
+    )  # fmt: skip
+    (shown,) = re.findall(
+        r"it prints:\n\n```text\n(.*?)```", (TOP / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert len(forms(shown)) == 3
+    assert forms(done.stdout) == forms(shown)

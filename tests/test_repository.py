@@ -1,8 +1,9 @@
-"""What holds for the whole repository: layout, names, sizes, versions, tables that repeat what the code says."""
+"""Rules for the whole repository: layout, names, sizes, versions, and documents that agree with the code."""
 
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import shutil
 import subprocess
@@ -41,9 +42,66 @@ def test_imports_go_downwards_only():
 def test_modules_stay_readable(path):
     assert path.stem not in {"utils", "util", "common", "helpers", "misc"}
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 400, "past 400 lines a module is split by concept"
+    assert len(lines) <= 400, "split modules of more than 400 lines by concept"
     if lines:
-        assert ast.get_docstring(ast.parse("\n".join(lines))), "a module says what it is for"
+        assert ast.get_docstring(ast.parse("\n".join(lines))), "a module has a docstring"
+
+
+LONG_FUNCTIONS = {
+    "src/pellucid/cli/inspect.py": {"inspect"},
+    "src/pellucid/cli/train.py": {"train"},
+    "src/pellucid/cli/tune.py": {"tune"},
+}
+"""Commands have a parameter for each option of the command line."""
+
+MANY_PARAMETERS = {**LONG_FUNCTIONS, "src/pellucid/workflows/train.py": {"run"}}
+"""The public `run` takes everything that a plan can say."""
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Number of lines from `def` to the end, without the docstring."""
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    if ast.get_docstring(function) is None:
+        return lines
+    return lines - ((function.body[0].end_lineno or 0) - function.body[0].lineno + 1)
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+    return len([name for name in names if name not in ("self", "cls")])
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_functions_are_short_and_take_few_parameters(path):
+    for function in functions(path):
+        if function.name not in LONG_FUNCTIONS.get(name_of(path), ()):
+            assert length(function) <= 60, f"{function.name} has more than 60 lines"
+        if function.name not in MANY_PARAMETERS.get(name_of(path), ()):
+            assert parameters(function) <= 8, f"{function.name} has more than 8 parameters"
+
+
+def test_the_exceptions_are_those_of_the_linter():
+    ignored = tomllib.loads(text("pyproject.toml"))["tool"]["ruff"]["lint"]["per-file-ignores"]
+    sources = {pattern: rules for pattern, rules in ignored.items() if pattern.startswith("src/")}
+
+    def files(rule: str) -> set[str]:
+        patterns = [pattern for pattern, rules in sources.items() if rule in rules]
+        alternatives = [re.fullmatch(r"(.*)\{(.*)\}(.*)", pattern) for pattern in patterns]
+        return {
+            name
+            for pattern, match in zip(patterns, alternatives, strict=True)
+            for name in (
+                [pattern] if match is None else [f"{match[1]}{part}{match[3]}" for part in match[2].split(",")]
+            )
+        }
+
+    assert files("PLR0915") == set(LONG_FUNCTIONS)
+    assert files("PLR0913") == set(MANY_PARAMETERS)
 
 
 def test_every_command_is_a_file_of_its_own_with_tests():
@@ -59,16 +117,16 @@ def test_the_readme_lists_the_commands_as_they_are():
 
 def tree_of_the_readme() -> list[str]:
     """The folders that the README draws, as paths."""
-    (block,) = re.findall(r"```text\n(.*?)```", text("README.md"), re.DOTALL)
+    (block,) = re.findall(r"## The folders\n\n```text\n(.*?)```", text("README.md"), re.DOTALL)
     parents: list[tuple[int, str]] = []
-    found = []
+    paths = []
     for line in block.splitlines():
         depth, name = len(line) - len(line.lstrip()), line.split()[0]
         parents = [(above, path) for above, path in parents if above < depth]
         path = "".join(path for _, path in parents[-1:]) + name
         parents.append((depth, path))
-        found.append(path)
-    return found
+        paths.append(path)
+    return paths
 
 
 def test_the_tree_in_the_readme_is_the_tree():
@@ -82,7 +140,7 @@ def test_the_tree_in_the_readme_is_the_tree():
 def test_tests_mirror_the_source():
     packages = {path.parent.name for path in TOP.glob("src/pellucid/*/__init__.py")}
     folders = {path.name for path in (TOP / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert folders <= packages | {"benchmarks"}
+    assert folders == packages
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
@@ -120,12 +178,12 @@ def test_the_changelog_names_what_there_is(name):
 def test_every_dependency_is_pinned():
     pinned = {}
     for line in text("constraints.txt").splitlines():
-        found = re.fullmatch(r"([A-Za-z0-9_.-]+)==([0-9][0-9A-Za-z.]*)", line)
-        assert found, f"{line!r} is no pin: no path, no host, no local version"
-        pinned[re.sub(r"[-_.]+", "-", found[1]).lower()] = found[2]
+        pin = re.fullmatch(r"([A-Za-z0-9_.-]+)==([0-9][0-9A-Za-z.]*)", line)
+        assert pin, f"{line!r} is not NAME==VERSION (no path, host or local version)"
+        pinned[re.sub(r"[-_.]+", "-", pin[1]).lower()] = pin[2]
     project = tomllib.loads(text("pyproject.toml"))["project"]
-    wanted = [*project["dependencies"], *(one for group in project["optional-dependencies"].values() for one in group)]
-    for requirement in wanted:
+    requirements = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    for requirement in requirements:
         name = re.split(r"[<>=!\[; ]", requirement)[0]
         assert re.sub(r"[-_.]+", "-", name).lower() in pinned, requirement
     assert "pellucid" not in pinned
@@ -135,6 +193,7 @@ def test_the_readme_begins_with_what_it_does_a_picture_and_two_commands():
     top = text("README.md").split("## ")[0]
     assert re.search(r"!\[[^\]]{40,}\]\(docs/pictures/", top), "a picture, and what it shows in words"
     assert re.search(r"```sh\nmake demo\nmake test\n```", top)
+    assert len(top.splitlines()) < 50, "one screen"
     for picture in (TOP / "docs" / "pictures").glob("*.png"):
         assert picture.stat().st_size < 150_000
 
@@ -156,3 +215,53 @@ def test_the_scripts_are_well_formed():
     for script in (".ci/run", "tests/wheel_alone.sh"):
         subprocess.run([shell, "-n", str(TOP / script)], check=True)
     assert "set -euo pipefail" in text(".ci/run")
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(TOP / "src").with_suffix("").parts).removesuffix(".__init__")
+
+
+def file_of(module: str) -> Path | None:
+    path = TOP.joinpath("src", *module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def imported_modules(path: Path, names: set[str] | None = None) -> set[str]:
+    """Modules of the package that a file imports, at its top or within functions, or names in a string to import it.
+
+    A name that a package offers counts as the module that it comes from. `names` limits that to some names.
+    """
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pellucid"):
+            package = file_of(node.module or "")
+            for alias in node.names:
+                if names is not None and alias.name not in names:
+                    continue
+                modules |= {node.module or "", f"{node.module}.{alias.name}"}
+                if package is not None and package.name == "__init__.py" and package != path:
+                    modules |= imported_modules(package, {alias.name})
+        elif (
+            names is None
+            and isinstance(node, ast.Constant)
+            and re.fullmatch(r"pellucid\.[\w.]+(:\w+)?", str(node.value))
+        ):
+            modules.add(str(node.value).split(":")[0])
+    return {module for module in modules if file_of(module)}
+
+
+def test_the_way_of_a_picture_is_the_way_of_the_imports():
+    section = text("CONTRIBUTING.md").split("## The way of a picture")[1].split("\n## ")[0]
+    steps = re.findall(r"^(\d+)\. `(src/[\w/]+\.py)`(.*?)(?=^\d+\. |\Z)", section, re.MULTILINE | re.DOTALL)
+    assert [int(number) for number, _, _ in steps] == list(range(1, len(steps) + 1))
+    assert 5 <= len(steps) <= 10
+    files = {int(number): TOP / file for number, file, _ in steps}
+    assert all(file.is_file() for file in files.values())
+    for number, file, words in steps[1:]:
+        caller, via = re.findall(r"called by step (\d+)(?: through `([\w/.]+)`)?", " ".join(words.split()))[0]
+        modules = imported_modules(files[int(caller)])
+        if via:
+            assert module_name(TOP / via) in modules, f"step {caller} does not import {via}"
+            modules = imported_modules(TOP / via)
+        assert int(caller) < int(number)
+        assert module_name(TOP / file) in modules, f"step {caller} does not import {file}"

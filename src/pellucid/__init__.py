@@ -1,11 +1,11 @@
-"""Pellucid: labelled pictures in, a classifier out that its owner can trust and see through.
+"""Train image classifiers on your own machine, and see how good they are and why they answer as they do.
 
-    data  = pellucid.load("mnist")                        # data
-    model = pellucid.train(data, "lenet5")                # data + network = model
-    found = pellucid.predict(model, data.test)            # model + data   = predictions
-    print(pellucid.evaluate(found))                       # accuracy, with its interval and n
+    data = pellucid.load("mnist")                       # data
+    model = pellucid.train(data, "lenet5")              # data + network = model
+    predictions = pellucid.predict(model, data.test)    # model + data   = predictions
+    print(pellucid.evaluate(predictions))               # accuracy with its interval and n
 
-Importing pellucid imports neither torch nor NumPy: the names below are loaded when they are first used.
+Importing pellucid imports neither torch nor NumPy. Each public name loads its module when it is first used.
 """
 
 from __future__ import annotations
@@ -73,4 +73,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""`python -m pellucid`: the same as `pellucid`, also for launchers such as torchrun."""
+"""`python -m pellucid` runs the command line. Launchers such as torchrun start it this way."""
 
 from pellucid.cli import main
 

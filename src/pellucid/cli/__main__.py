@@ -1,4 +1,4 @@
-"""`python -m pellucid.cli`, for where the `pellucid` script is not on the path."""
+"""`python -m pellucid.cli` runs the command line when the `pellucid` script is not on the path."""
 
 from pellucid.cli import main
 

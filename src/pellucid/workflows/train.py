@@ -32,9 +32,9 @@ from pellucid.training.recipes import Recipe
 from pellucid.training.result import Training
 from pellucid.training.training import learn
 from pellucid.workflows import restarts
-from pellucid.workflows.describing import run_description, with_metrics
-from pellucid.workflows.looking import check_data, with_accuracy_without_copies, without_quarantined
+from pellucid.workflows.data_check import check_data, with_accuracy_without_copies, without_quarantined
 from pellucid.workflows.planning import measure_settings, split_limits
+from pellucid.workflows.run_summary import run_description, with_metrics
 
 
 @dataclass(frozen=True)
