@@ -427,7 +427,7 @@ def test_a_missing_shard_is_named(tmp_path):
 def test_mistakes_in_parquet(tmp_path):
     with pytest.raises(FormatError, match="row 1: the label 7 is none of the 2 classes"):
         load(hub(tmp_path / "a.parquet", [0, 7], ["x", "y"]))
-    with pytest.raises(FormatError, match=r"row 0: the label 0\.5 is neither a number from 0 nor a name"):
+    with pytest.raises(FormatError, match=r"row 0: the label 0\.5 is neither a whole number nor a name"):
         load(hub(tmp_path / "b.parquet", [0.5, 1]))
     with pytest.raises(FormatError, match="the class names of 'label' in its metadata are not names, each once"):
         load(hub(tmp_path / "c.parquet", [0, 1], ["x", "x"]))
@@ -546,8 +546,9 @@ def test_hostile_names_and_links_are_harmless(tmp_path):
     [
         (("1.cls", b"\xff"), "is no label: it is not text"),
         (("1.json", b"{"), "is no label: it is not JSON"),
-        (("1.json", b'{"label": [1]}'), "is no label: expected is a number or a name"),
-        (("1.cls", b" "), "is no label: expected is a number or a name"),
+        (("1.json", b'{"label": [1]}'), "a label is a number or a name, not list"),
+        (("1.json", b'{"label": 0.5}'), "the label 0.5 is neither a whole number nor a name"),
+        (("1.cls", b"a\nb"), "is no label: expected is a number or a name"),
         (("1.cls", b"x" * 1_000_001), "is no label: it has 1,000,001 bytes"),
     ],
 )

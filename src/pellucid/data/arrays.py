@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.data.labels import clean_name, ordered_classes
 from pellucid.data.splitting import GROUPS, carve_test, check_fraction, lacking
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, Split
@@ -167,10 +168,11 @@ def as_labels(values: Any, classes: Sequence[str]) -> np.ndarray:
     if array.dtype.kind not in "UO":
         raise DataError(f"Labels are expected as whole numbers from 0, or as class names; these are {array.dtype}.")
     index = {name: i for i, name in enumerate(classes)}
-    unknown = sorted({str(name) for name in array} - set(index))
+    names = [clean_name(str(name)) for name in array]
+    unknown = sorted(set(names) - set(index))
     if unknown:
         raise DataError(f"The label '{unknown[0]}' is none of the classes {', '.join(classes)}.")
-    return np.array([index[str(name)] for name in array], dtype=np.int64)
+    return np.array([index[name] for name in names], dtype=np.int64)
 
 
 def _known(values: Any) -> np.ndarray:
@@ -200,7 +202,7 @@ def _is_missing(value: Any) -> bool:
 
 def _class_names(labels: Sequence[Any], classes: Sequence[str] | None) -> tuple[str, ...]:
     if classes is not None:
-        names = tuple(str(name) for name in classes)
+        names = tuple(clean_name(str(name)) for name in classes)
         if len(set(names)) < len(names):
             raise DataError(f"The class names {', '.join(names)} name one class twice.")
         return names
@@ -214,4 +216,4 @@ def _class_names(labels: Sequence[Any], classes: Sequence[str] | None) -> tuple[
                 f"or give their names as `classes`."
             )
         return tuple(str(i) for i in range(highest + 1))
-    return tuple(sorted({str(name) for array in arrays for name in array.ravel()}))
+    return ordered_classes(clean_name(str(name)) for array in arrays for name in array.ravel())

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from pellucid.data.decoding import READABLE, SUFFIXES
 from pellucid.data.gathering import Checked, Origin, Picture, as_dataset, check, files, listed
+from pellucid.data.labels import ordered_classes
+from pellucid.data.split_names import split_of
 from pellucid.data.walk import Found, on_one_line, walk
 from pellucid.errors import DataError, MissingDataError
 from pellucid.records import Dataset
@@ -25,7 +27,9 @@ from pellucid.records import Dataset
 __all__ = ["read"]
 
 
-def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool = True) -> Dataset:
+def read(
+    path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool = True, splits: bool | None = None
+) -> Dataset:
     """Reads a folder of class folders; the pictures stay files, decoded on demand.
 
     Every file's header is read, so that what is no picture is known before training. Where the folder has no splits,
@@ -37,12 +41,13 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool 
         seed: of the carving.
         opened: false opens no file, so that whatever is named as a picture is taken for one; for who decodes all of
             them at once anyway.
+        splits: whether its folders are splits (or classes); None decides by their names.
 
     Raises:
         MissingDataError: there are no pictures.
         DataError: there is only one class; or a link leads out of the folder, to nothing or in a circle.
     """
-    walked = walk(path)
+    walked = walk(path, splits=splits)
     named = [
         Picture(walked.relative(file), file, split, label)
         for split, classes in walked.pictures.items()
@@ -53,8 +58,10 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool 
     checked = check(named) if opened else Checked(named, [], [])
     if not checked.readable:
         raise MissingDataError(_nothing(path, walked, [reason for _, _, reason in checked.unreadable]))
-    classes = tuple(sorted({picture.label for picture in checked.readable}))
+    classes = ordered_classes(picture.label for picture in checked.readable)
     if len(classes) == 1:
+        if (inner := _wrapped(path)) is not None:
+            raise DataError(f"{path} is one level above the data: its class folders are in {inner}. Give that folder.")
         raise DataError(
             f"{path} has pictures of one class only, '{on_one_line(classes[0])}'; a classifier needs two or more. Make "
             f"one folder of pictures per class."
@@ -78,12 +85,35 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool 
     )
 
 
+def _wrapped(path: Path) -> Path | None:
+    """The folder below that holds the classes or splits, if only one folder leads to it, as in an unpacked archive."""
+    current = path
+    for _ in range(8):
+        try:
+            inside = [entry for entry in sorted(current.iterdir()) if not entry.name.startswith((".", "__MACOSX"))]
+        except OSError:
+            return None
+        folders = [entry for entry in inside if entry.is_dir()]
+        if len(folders) > 1 or (folders and split_of(folders[0].name) is not None):
+            return current if current != path else None
+        if len(folders) != 1 or any(entry.suffix.lower() in SUFFIXES for entry in inside):
+            return None
+        current = folders[0]
+    return None
+
+
 def _notes(walked: Found, checked: Checked, classes: tuple[str, ...]) -> list[str]:
     notes = checked.notes()
     notes += [
         f"the folder '{on_one_line(label)}' was read as a class, as there is no 'train' beside it"
         for label in walked.split_like
     ]
+    for label, names in sorted(walked.joined.items()):
+        if len(names) > 1:
+            notes.append(f"{len(names)} folders were read as the class '{on_one_line(label)}': {listed(sorted(names))}")
+    for name, count in walked.left_out_folders.items():
+        pictures = f"{count:,} picture{'s' * (count != 1)}"
+        notes.append(f"the folder '{on_one_line(name)}' with {pictures} was left out: it is beside the splits")
     if walked.unnameable:
         notes.append(
             f"{files(len(walked.unnameable))} left out, as the name is not Unicode: {listed(walked.unnameable)}"

@@ -19,8 +19,10 @@ import numpy as np
 from pellucid.data.decoding import SUFFIXES, probe
 from pellucid.data.files import read_errors
 from pellucid.data.hashing import threads
+from pellucid.data.labels import ordered_classes
 from pellucid.data.progress import watched
-from pellucid.data.splitting import GROUPS, SPLIT_NAMES, carve_test, lacking
+from pellucid.data.split_names import split_of
+from pellucid.data.splitting import GROUPS, carve_test, lacking
 from pellucid.data.walk import on_one_line
 from pellucid.errors import DataError, FormatError
 from pellucid.records import Dataset, PictureFiles, Split
@@ -32,10 +34,10 @@ __all__ = [
     "Picture",
     "as_dataset",
     "check",
+    "classes_of",
     "files",
     "listed",
     "named_split",
-    "ordered_classes",
     "unreadable_notes",
 ]
 
@@ -279,19 +281,18 @@ def _copies_note(groups: Sequence[Sequence[Picture]]) -> list[str]:
     return [f"{note}: {listed([' = '.join(picture.identity for picture in group) for group in groups], at_most=3)}"]
 
 
-def ordered_classes(labels: Sequence[str], path: Path) -> tuple[str, ...]:
-    """The class names that occur: numbers in their order, names in that of the alphabet.
+def classes_of(labels: Sequence[str], path: Path) -> tuple[str, ...]:
+    """The class names that occur, in order.
 
     Raises:
         DataError: there is only one.
     """
-    names = set(labels)
-    classes = sorted(names, key=int) if all(one.isdecimal() for one in names) else sorted(names)
+    classes = ordered_classes(labels)
     if len(classes) == 1:
         raise DataError(
             f"{path} has pictures of one class only, '{on_one_line(classes[0])}'; a classifier needs two or more."
         )
-    return tuple(classes)
+    return classes
 
 
 def named_split(name: str, where: str) -> str:
@@ -300,11 +301,12 @@ def named_split(name: str, where: str) -> str:
     Raises:
         FormatError: it means none.
     """
-    if name.strip().lower() not in SPLIT_NAMES:
+    split = split_of(name)
+    if split is None:
         raise FormatError(
             f"{where} has the split '{on_one_line(name)}'; expected is train, validation (or val) or test."
         )
-    return SPLIT_NAMES[name.strip().lower()]
+    return split
 
 
 def files(n: int) -> str:

@@ -60,7 +60,8 @@ def load(
                 break
             named = {"columns": columns} if columns else {}
             return module.read(path, test_fraction=test_fraction, seed=seed, **named)
-    if columns:
+    splits = _splits_are_named(path, columns) if columns else None
+    if columns and splits is None:
         raise UsageError(f"{path} is no table, so it has no columns to name: {', '.join(columns)}.")
     if not path.is_dir():
         raise FormatError(
@@ -69,7 +70,7 @@ def load(
         )
     from pellucid.data import folder
 
-    return folder.read(path, test_fraction=test_fraction, seed=seed)
+    return folder.read(path, test_fraction=test_fraction, seed=seed, splits=splits)
 
 
 def _check(source: object, test_fraction: float) -> None:
@@ -101,6 +102,19 @@ def _columns(path: Path, assigned: Mapping[str, str] | None) -> tuple[Path, dict
             )
         columns[role] = column
     return path.with_name(name), columns | dict(assigned or {})
+
+
+def _splits_are_named(path: Path, columns: Mapping[str, str]) -> bool | None:
+    """`photos?splits=no`: whether the folders of a folder are splits; None if the question is another one.
+
+    Raises:
+        UsageError: the answer is neither yes nor no.
+    """
+    if set(columns) != {"splits"} or not path.is_dir():
+        return None
+    if columns["splits"] not in ("yes", "no"):
+        raise UsageError(f"splits is yes or no, as in {path}?splits=no; given: '{columns['splits']}'.")
+    return columns["splits"] == "yes"
 
 
 def _looks_like_a_path(source: str) -> bool:

@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pellucid.data.columns import choose
 from pellucid.data.files import read_errors
-from pellucid.data.gathering import Origin, Picture, as_dataset, check, files, listed, named_split, ordered_classes
+from pellucid.data.gathering import Origin, Picture, as_dataset, check, classes_of, files, listed, named_split
+from pellucid.data.labels import clean_cell, clean_column
 from pellucid.data.walk import on_one_line
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset
@@ -26,17 +30,26 @@ from pellucid.records import Dataset
 __all__ = ["COLUMNS", "read", "recognises"]
 
 COLUMNS = ("path", "label", "split", "groups")
-_SEPARATORS = ",;\t"
+_SEPARATORS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True)
 class _Table:
-    """Columns of text, and what a row is called in an error ("line 17")."""
+    """Columns of text.
+
+    Attributes:
+        names: of the columns.
+        rows: their values.
+        first: the number of the first row, as people count.
+        unit: what a row is called in an error.
+        fractions: the columns of floats that are not whole.
+    """
 
     names: list[str]
     rows: list[list[str]]
     first: int
     unit: str
+    fractions: set[str] = field(default_factory=set)
 
     def where(self, row: int) -> str:
         return f"{self.unit} {row + self.first:,}"
@@ -64,43 +77,20 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
     table = _from_parquet(path) if path.suffix.lower() == ".parquet" else _from_csv(path)
     role = choose(table.names, COLUMNS, columns, path)
     column_index = {name: table.names.index(column) for name, column in role.items()}
-    pictures: dict[str, Picture] = {}
-    unlabelled, twice = [], []
-    for number, row in enumerate(table.rows):
-        where = f"{path}, {table.where(number)},"
-        path_text, label = row[column_index["path"]].strip(), row[column_index["label"]].strip()
-        if not path_text or "\0" in path_text:
-            raise FormatError(f"{where} has no path. Remove the line, or fill it in.")
-        if not label:
-            unlabelled.append(path_text)
-            continue
-        split = named_split(row[column_index["split"]], where) if "split" in column_index else "train"
-        group = row[column_index["groups"]].strip() if "groups" in column_index else ""
-        identity = Path(path_text).as_posix()
-        one = Picture(identity, path.parent / path_text, split, label, group)
-        if pictures.setdefault(identity, one) != one:
-            before = pictures[identity]
-            what = ("class", before.label, label) if before.label != label else ("split", before.split, split)
-            if what[1] == what[2]:
-                what = ("group", before.group, group)
-            raise FormatError(
-                f"{where} names '{on_one_line(path_text)}' again, with the {what[0]} '{on_one_line(what[2])}' and not "
-                f"'{on_one_line(what[1])}' as before. Keep one of them."
-            )
-        if pictures[identity] is not one:
-            twice.append(path_text)
-    checked = check(list(pictures.values()))
-    notes = checked.notes()
-    if unlabelled:
-        notes.append(f"{files(len(unlabelled))} without a label left out: {listed(unlabelled)}")
-    if twice:
-        notes.append(f"{files(len(twice))} named twice, and taken once: {listed(twice)}")
+    if role["label"] in table.fractions:
+        raise FormatError(f"{path}: '{role['label']}' holds fractions, but a label is a whole number or a name.")
+    rows = _Rows(path, table, column_index)
+    labels = clean_column(row[column_index["label"]] for row in table.rows)
+    for number, label in enumerate(labels):
+        rows.take(number, label)
+    checked = check(list(rows.pictures.values()))
+    notes = [*checked.notes(), *rows.notes()]
     roles = ", ".join(f"{name} from '{column}'" for name, column in role.items() if name != column)
     if roles and columns is None:
         notes.append(f"columns: {roles}")
     if not checked.readable:
         first = f" The first: {checked.unreadable[0][2]}" if checked.unreadable else ""
-        raise MissingDataError(f"{path} has no picture that can be read, of {files(len(pictures))}.{first}")
+        raise MissingDataError(f"{path} has no picture that can be read, of {files(len(rows.pictures))}.{first}")
     origin = Origin(
         path.stem,
         path.parent,
@@ -110,12 +100,72 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
     )
     return as_dataset(
         checked.readable,
-        ordered_classes([picture.label for picture in checked.readable], path),
+        classes_of([picture.label for picture in checked.readable], path),
         origin,
         has_splits="split" in column_index,
         test_fraction=test_fraction,
         seed=seed,
     )
+
+
+class _Rows:
+    """The pictures that the rows of a table name."""
+
+    def __init__(self, path: Path, table: _Table, column: Mapping[str, int]) -> None:
+        self.path, self.table, self.column = path, table, column
+        self.pictures: dict[str, Picture] = {}
+        self.unlabelled: list[str] = []
+        self.repeated: list[str] = []
+        self.backslashes: list[str] = []
+
+    def take(self, number: int, label: str | None) -> None:
+        """Adds the picture of a row.
+
+        Raises:
+            FormatError: the row has no path, or contradicts an earlier one.
+        """
+        row, where = self.table.rows[number], f"{self.path}, {self.table.where(number)},"
+        text = row[self.column["path"]].strip()
+        if not text or "\0" in text:
+            raise FormatError(f"{where} has no path. Remove the line, or fill it in.")
+        if label is None:
+            self.unlabelled.append(text)
+            return
+        split = named_split(row[self.column["split"]], where) if "split" in self.column else "train"
+        group = row[self.column["groups"]].strip() if "groups" in self.column else ""
+        name = self._with_slashes(text)
+        picture = Picture(Path(name).as_posix(), self.path.parent / name, split, label, group)
+        before = self.pictures.setdefault(picture.identity, picture)
+        if before != picture:
+            pairs = {"class": (before.label, label), "split": (before.split, split), "group": (before.group, group)}
+            what, (old, new) = next((key, pair) for key, pair in pairs.items() if pair[0] != pair[1])
+            raise FormatError(
+                f"{where} names '{on_one_line(text)}' again, with the {what} '{on_one_line(new)}' and not "
+                f"'{on_one_line(old)}' as before. Keep one of them."
+            )
+        if before is not picture:
+            self.repeated.append(text)
+
+    def _with_slashes(self, text: str) -> str:
+        r"""A path of Windows, `scans\\a.png`, with `/` if only that is there."""
+        slashed = text.replace("\\", "/")
+        folder = self.path.parent
+        if slashed == text or (folder / text).exists() or not (folder / slashed).exists():
+            return text
+        self.backslashes.append(text)
+        return slashed
+
+    def notes(self) -> list[str]:
+        """What the user should know about the rows."""
+        notes = []
+        if self.unlabelled:
+            notes.append(f"{files(len(self.unlabelled))} without a label left out: {listed(self.unlabelled)}")
+        if self.repeated:
+            notes.append(f"{files(len(self.repeated))} named twice, and taken once: {listed(self.repeated)}")
+        if self.backslashes:
+            count = files(len(self.backslashes))
+            notes.append(f"{count} with \\ in the path, as Windows writes it, read with / instead")
+        return notes
 
 
 def _from_csv(path: Path) -> _Table:
@@ -125,25 +175,52 @@ def _from_csv(path: Path) -> _Table:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} is not text in UTF-8. Save it as CSV in UTF-8.") from error
-    head = text.split("\n", 1)[0]
-    separator = max(_SEPARATORS, key=head.count)
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
-    except csv.Error as error:
-        raise FormatError(f"{path} is no table that can be read: {error}.") from error
-    # Empty lines are usual at the end; `first` counts lines for people, from 1, behind the names.
+    rows, first = _parsed(text, path)
+    # Empty lines are usual at the end. `first` is the number of the first row behind the names, as people count.
     filled = [row for row in rows if row]
     if not filled:
         raise FormatError(f"{path} is empty. Its first line names the columns, for example path,label.")
-    table = _Table([name.strip() for name in filled[0]], filled[1:], 2, "row")
+    table = _Table([name.strip() for name in filled[0]], filled[1:], first + 1, "row")
     _check_names(table.names, path)
     for number, row in enumerate(table.rows):
         if len(row) != len(table.names):
             raise FormatError(
                 f"{path}, {table.where(number)}, has {len(row)} values where {len(table.names)} are expected: "
-                f"'{on_one_line(separator.join(row))[:80]}'."
+                f"'{on_one_line(', '.join(row))[:80]}'."
             )
     return table
+
+
+def _parsed(text: str, path: Path) -> tuple[list[list[str]], int]:
+    """The rows of a CSV text, and the number of the line that names the columns.
+
+    The separator is the one with which most rows have as many values as there are names; Excel's first line `sep=;`
+    states it.
+
+    Raises:
+        FormatError: no separator gives a table.
+    """
+    stated = re.match(r"sep=(.)\r?\n", text, re.IGNORECASE)
+    if stated:
+        text = text[stated.end() :]
+    best: tuple[tuple[bool, float, int], list[list[str]]] | None = None
+    failed = ""
+    for separator in [stated[1]] if stated else _SEPARATORS:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
+        try:
+            rows = list(reader)
+        except csv.Error as error:
+            failed = str(error)
+            continue
+        filled = [row for row in rows if row]
+        width = len(filled[0]) if filled else 0
+        fitting = sum(len(row) == width for row in filled) / max(1, len(filled))
+        rank = (width > 1, fitting, width)
+        if best is None or rank > best[0]:
+            best = (rank, rows)
+    if best is None:
+        raise FormatError(f"{path} is no table that can be read: {failed}.")
+    return best[1], 2 if stated else 1
 
 
 def _from_parquet(path: Path) -> _Table:
@@ -161,8 +238,18 @@ def _from_parquet(path: Path) -> _Table:
         if not pa.types.is_nested(kind) and not pa.types.is_binary(kind)
     ]
     _check_names(plain, path)
-    values = [["" if one is None else str(one) for one in table.column(name).to_pylist()] for name in plain]
-    return _Table(plain, [list(row) for row in zip(*values, strict=True)], 1, "row")
+    values = [[clean_cell(value) for value in table.column(name).to_pylist()] for name in plain]
+    fractions = {name for name in plain if _has_fractions(table.column(name))}
+    return _Table(plain, [list(row) for row in zip(*values, strict=True)], 1, "row", fractions)
+
+
+def _has_fractions(column: Any) -> bool:
+    """Whether a column of floats has a value that is not whole."""
+    import pyarrow as pa
+
+    return pa.types.is_floating(column.type) and not all(
+        value is None or math.isnan(value) or value.is_integer() for value in column.to_pylist()
+    )
 
 
 def _check_names(names: Sequence[str], path: Path) -> None:

@@ -18,7 +18,8 @@ from pellucid.data.catalogue import DATASETS
 from pellucid.data.download import Remote, obtain
 from pellucid.data.files import read_errors
 from pellucid.data.idx import read_idx
-from pellucid.data.splitting import SPLIT_NAMES, carve_test, lacking
+from pellucid.data.split_names import SPLIT_NAMES
+from pellucid.data.splitting import carve_test, lacking
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, Split
 

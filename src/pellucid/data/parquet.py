@@ -25,11 +25,12 @@ from pellucid.data.gathering import (
     Origin,
     Picture,
     as_dataset,
+    classes_of,
     files,
     listed,
-    ordered_classes,
     unreadable_notes,
 )
+from pellucid.data.labels import clean_cell, clean_classes, clean_label
 from pellucid.data.shards import beneath, examine, find, nothing
 from pellucid.data.walk import on_one_line
 from pellucid.errors import FormatError, MissingDataError
@@ -179,7 +180,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
         notes.append(f"{files(len(unlabelled))} without a label left out: {listed(unlabelled)}")
     if not pictures:
         raise MissingDataError(nothing(path, notes))
-    classes = tuple(every[0].names) or ordered_classes([picture.label for picture in pictures], path)
+    classes = tuple(every[0].names) or classes_of([picture.label for picture in pictures], path)
     origin = Origin(
         path.resolve().stem if path.is_file() else path.resolve().name,
         top,
@@ -234,22 +235,22 @@ class _Table:
         return [self._called(value, row) for row, value in enumerate(self._column(self.role["label"]))]
 
     def _called(self, value: Any, row: int) -> str | None:
-        if value is None or value == "" or (value == -1 and self.names):
+        try:
+            label = clean_label(value)
+        except ValueError as error:
+            raise FormatError(f"{self.path}, row {row:,}: {error}.") from error
+        if label is None or (label == "-1" and self.names):
             return None
-        if isinstance(value, str):
-            return value
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise FormatError(f"{self.path}, row {row:,}: the label {value!r} is neither a number from 0 nor a name.")
-        if not self.names:
-            return str(value)
-        if value >= len(self.names):
-            raise FormatError(f"{self.path}, row {row:,}: the label {value} is none of the {len(self.names)} classes.")
-        return self.names[value]
+        if not self.names or label in self.names:
+            return label
+        if not label.isdecimal() or int(label) >= len(self.names):
+            raise FormatError(f"{self.path}, row {row:,}: the label {label} is none of the {len(self.names)} classes.")
+        return self.names[int(label)]
 
     def groups(self) -> list[str]:
         if "groups" not in self.role:
             return [""] * len(self.shard)
-        return ["" if value is None else str(value) for value in self._column(self.role["groups"])]
+        return [clean_cell(value) for value in self._column(self.role["groups"])]
 
 
 def _label_names(schema: Any, column: str, path: Path) -> list[str]:
@@ -268,7 +269,7 @@ def _label_names(schema: Any, column: str, path: Path) -> list[str]:
         return []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise FormatError(f"{path}: the class names of '{column}' in its metadata are not names, each once.")
-    return names
+    return list(clean_classes(names, f"{path}: the metadata"))
 
 
 def _names_are_unique(tables: list[_Table]) -> bool:

@@ -17,7 +17,7 @@ from pellucid.data.files import read_errors
 from pellucid.data.gathering import files, listed
 from pellucid.data.hashing import recall, remember
 from pellucid.data.progress import watched
-from pellucid.data.splitting import SPLIT_NAMES
+from pellucid.data.split_names import SPLIT_NAMES, split_of
 from pellucid.errors import DataError, MissingDataError
 from pellucid.records.pictures import Shard
 
@@ -72,7 +72,7 @@ def beneath(folder: Path, suffix: str) -> list[Path]:
         entries = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
     shards = [one for one in entries if one.name.lower().endswith(suffix) and one.is_file()]
     for one in entries:
-        if one.name.lower() in {*_FOLDERS, *SPLIT_NAMES} and one.is_dir() and not one.is_symlink():
+        if (one.name.lower() in _FOLDERS or split_of(one.name) is not None) and one.is_dir() and not one.is_symlink():
             shards += beneath(one, suffix)
     return shards
 
@@ -81,8 +81,9 @@ def _split(relative: Path) -> str | None:
     """What split the name of a file, or of a folder above it, begins with."""
     for part in (relative.stem, *reversed(relative.parts[:-1])):
         word = re.split(r"[-_.\d]", part.lower())[0]
-        if word in SPLIT_NAMES:
-            return SPLIT_NAMES[word]
+        split = SPLIT_NAMES.get(word) or split_of(part)
+        if split is not None:
+            return split
     return None
 
 

@@ -28,23 +28,10 @@ from pellucid.data.location import cache_root
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, PictureFiles, Split
 
-__all__ = ["GROUPS", "SPLIT_NAMES", "carve", "carve_test", "check_fraction", "lacking", "with_validation"]
+__all__ = ["GROUPS", "carve", "carve_test", "check_fraction", "lacking", "with_validation"]
 
 GROUPS = "groups"
 """The column whose pictures stay together: those of one patient, one film, one object."""
-
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-    "t10k": "test",
-}
-"""From the name of a folder or the prefix of a file, in lower case, to its split."""
 
 
 def check_fraction(fraction: float, name: str = "fraction") -> None:

@@ -24,11 +24,12 @@ from pellucid.data.gathering import (
     Origin,
     Picture,
     as_dataset,
+    classes_of,
     files,
     listed,
-    ordered_classes,
     unreadable_notes,
 )
+from pellucid.data.labels import clean_classes, clean_label
 from pellucid.data.progress import watched
 from pellucid.data.shards import beneath, examine, find, nothing
 from pellucid.data.walk import on_one_line
@@ -128,7 +129,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     notes = [*archives.notes, *_notes(every, unlabelled, unreadable)]
     if not pictures:
         raise MissingDataError(nothing(path, notes))
-    classes = names or ordered_classes([picture.label for picture in pictures], path)
+    classes = names or classes_of([picture.label for picture in pictures], path)
     name = path.resolve().stem if path.is_file() else path.resolve().name
     origin = Origin(name, top, f"Pictures of tar archives ({files(len(every))}).", notes, unreadable)
     return as_dataset(
@@ -206,9 +207,13 @@ def _label(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str, path:
         value = next((value[key] for key in _LABELS if key in value), None) if isinstance(value, dict) else None
         if value is None:
             return None
-    if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip() or "\n" in str(value):
+    try:
+        label = clean_label(value)
+    except ValueError as error:
+        raise FormatError(f"{where}: {error}.") from error
+    if label is not None and "\n" in label:
         raise FormatError(f"{where} is no label: expected is a number or a name.")
-    return str(value).strip()
+    return label
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
@@ -217,7 +222,8 @@ def _class_names(path: Path) -> tuple[str, ...]:
         return ()
     with read_errors(path):
         try:
-            return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            return clean_classes([line for line in lines if line.strip()], str(path))
         except UnicodeDecodeError as error:
             raise FormatError(f"{path} is not text in UTF-8. Save it as such.") from error
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pellucid.data.decoding import SUFFIXES
 from pellucid.data.files import read_errors
-from pellucid.data.splitting import SPLIT_NAMES
+from pellucid.data.labels import clean_name
+from pellucid.data.split_names import mentions_split, split_folders
 from pellucid.errors import DataError
 
 __all__ = ["Found", "on_one_line", "walk"]
@@ -34,6 +35,8 @@ class Found:
         astray: files and folders outside the class folders.
         unnameable: files whose names are not valid Unicode.
         split_like: classes that are called like a split.
+        joined: classes that several folders name, in other Unicode forms or with spaces around: {class: folders}.
+        left_out_folders: folders outside the splits, with how many pictures each holds.
     """
 
     root: Path
@@ -44,36 +47,67 @@ class Found:
     astray: list[str] = field(default_factory=list)
     unnameable: list[str] = field(default_factory=list)
     split_like: list[str] = field(default_factory=list)
+    joined: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    left_out_folders: dict[str, int] = field(default_factory=dict)
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
 
-def walk(root: Path) -> Found:
+def walk(root: Path, *, splits: bool | None = None) -> Found:
     """Finds the class folders and their pictures.
+
+    Args:
+        root: the folder.
+        splits: whether its folders are splits (or classes); None decides by their names.
 
     Raises:
         DataError: a link leads out of the folder, to nothing, or in a circle; two folders name one split; a folder may
-            not be read.
+            not be read; the names do not say whether folders are splits or classes.
     """
     result = Found(root)
     entries = _entries(root, (root.resolve(),), result)
     folders = {entry.name: entry for entry in entries if entry.is_dir()}
-    splits = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
+    named = split_folders(folders) if splits is not False else {}
     # A class may be called "test", as long as there is no "train" beside it.
-    result.has_splits = "train" in splits.values() or (bool(splits) and len(splits) == len(folders))
+    result.has_splits = "train" in named.values() or (bool(named) and len(named) == len(folders))
     if not result.has_splits:
-        result.split_like += splits
+        if splits is None:
+            _require_clear(root, folders)
+        elif splits:
+            raise DataError(f"{root} has no folder that is called train. Name its folders train, validation and test.")
+        result.split_like += named
         _gather(entries, (root.resolve(),), "train", result)
         return result
-    if len(set(splits.values())) < len(splits):
-        names = " and ".join(f"'{on_one_line(name)}'" for name in splits)
+    if len(set(named.values())) < len(named):
+        names = " and ".join(f"'{on_one_line(name)}'" for name in named)
         raise DataError(f"{root} has two folders for one split: {names}. Keep one of them.")
-    result.astray += [result.relative(entry) for entry in entries if entry.name not in splits]
-    for name, split in splits.items():
+    for entry in entries:
+        if entry.name in folders and entry.name not in named:
+            above = (root.resolve(), folders[entry.name].resolve())
+            result.left_out_folders[entry.name] = sum(1 for _ in _files(entry, above, Found(root)))
+        elif entry.name not in named:
+            result.astray.append(result.relative(entry))
+    for name, split in named.items():
         above = (root.resolve(), folders[name].resolve())
         _gather(_entries(folders[name], above, result), above, split, result)
     return result
+
+
+def _require_clear(root: Path, folders: Iterable[str]) -> None:
+    """Refuses folders that may be splits or classes, such as `train_1` and `test_1`, rather than guess.
+
+    Raises:
+        DataError: names both ways to go on.
+    """
+    mentioned = {name: split for name in folders if (split := mentions_split(name)) is not None}
+    if len(set(mentioned.values())) < 2 or "train" not in mentioned.values():
+        return
+    names = ", ".join(f"'{on_one_line(name)}'" for name in list(mentioned)[:4])
+    raise DataError(
+        f"{root} has the folders {names}: are they splits or classes? If they are splits, call them train, validation "
+        f"and test; if they are classes, give the data as '{root}?splits=no'."
+    )
 
 
 def on_one_line(name: str) -> str:
@@ -85,7 +119,10 @@ def _gather(entries: Iterable[Path], above: tuple[Path, ...], split: str, result
     """Takes the class folders of one split, of what lies beside each other there."""
     for entry in entries:
         if entry.is_dir():
-            result.pictures[split][entry.name] = sorted(_files(entry, (*above, _real(entry, above)), result))
+            label = clean_name(entry.name) or entry.name
+            result.joined[label].add(entry.name)
+            paths = result.pictures[split].get(label, []) + list(_files(entry, (*above, _real(entry, above)), result))
+            result.pictures[split][label] = sorted(paths)
         else:
             result.astray.append(result.relative(entry))
 
