@@ -63,7 +63,7 @@ TOO_GOOD = (
     "Note: the model learned from these pictures, or its epoch was chosen by them, so the numbers are too good.\n"
 )
 CHOSE = "Note: by these pictures the model's epoch was chosen, so the numbers are somewhat too good.\n"
-OTHERS = "for training are not those that this model learned from."
+OTHERS = "are not those that this model learned from."
 
 
 def test_validation_is_carved_as_in_training_and_said_so(pellucid, model_file):

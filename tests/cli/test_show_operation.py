@@ -58,7 +58,7 @@ def test_data_is_one_document_too(pellucid):
         (["operation", "adam", "--per-class", 3], "--per-class is for data, and an operation has none. Leave it out."),
         (
             ["operation", "adam", "--out", "x.gif"],
-            "The picture is written as PNG, and 'x.gif' is another kind. Try --out x.png.",
+            "The picture is a PNG file, but --out is 'x.gif'. Try --out x.png.",
         ),
         (
             ["operation", "--out", "x.png"],
