@@ -109,6 +109,26 @@ def test_the_idx_source_can_be_deleted(scratch):
     stays_green(scratch, "tests/data", *commands, "tests/test_lazy_import.py", "--deselect", its_own)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_lint_can_be_deleted(scratch):
+    delete(scratch, "src/pellucid/lint", "src/pellucid/cli/lint.py")
+    strike(scratch / "src/pellucid/cli/commands.py", "pellucid.cli.lint")
+    delete(scratch, "tests/lint", "tests/cli/test_lint.py")
+    commands = ["tests/cli/test_app.py", "tests/cli/test_inspect.py", "tests/cli/test_listings.py"]
+    stays_green(scratch, "tests/insight", *commands, "tests/test_lazy_import.py")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_operations_can_be_deleted(scratch):
+    delete(scratch, "src/pellucid/operations", "src/pellucid/cli/show_operation.py")
+    strike(scratch / "src/pellucid/cli/show.py", "pellucid.cli.show_operation")
+    delete(scratch, "tests/operations", "tests/cli/test_show_operation.py", "tests/report/test_pictures_operation.py")
+    commands = ["tests/cli/test_app.py", "tests/cli/test_show_and_report.py", "tests/cli/test_listings.py"]
+    stays_green(scratch, "tests/report", *commands, "tests/test_lazy_import.py")
+
+
 def present(scratch: Path) -> list[str]:
     """Further folders of tests that could know of the report, where they are there."""
     return [f"tests/{name}" for name in ("records", "workflows", "training") if (scratch / "tests" / name).is_dir()]

@@ -166,7 +166,7 @@ def test_run_folder_that_is_there_already(pellucid):
     Path("mine").mkdir()
     done = pellucid("train", "digits", *TRAIN, "--out", "mine")
     assert done.code == 1
-    assert done.sentence.startswith("mine is there already, and a run is never overwritten.")
+    assert done.sentence.startswith("mine exists already, and a run is never overwritten.")
 
 
 def test_no_disk_space(pellucid, monkeypatch, model_file, scans):

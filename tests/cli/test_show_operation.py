@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from pellucid.cli import completion
+from pellucid.cli import show
 from pellucid.operations import OPERATIONS
 
 
@@ -54,15 +54,15 @@ def test_data_is_one_document_too(pellucid):
     [
         (["convolution"], "'convolution' is an operation, not data. Try pellucid show operation convolution."),
         (["digits", "x"], "'x' is one argument too many: one data set is shown at a time. Try pellucid show digits."),
-        (["operation", "adam", "--split", "test"], "--split is for data, and an operation has none. Leave it out."),
-        (["operation", "adam", "--per-class", 3], "--per-class is for data, and an operation has none. Leave it out."),
+        (["operation", "adam", "--split", "test"], "--split is for data, not for an operation. Leave it out."),
+        (["operation", "adam", "--per-class", 3], "--per-class is for data, not for an operation. Leave it out."),
         (
             ["operation", "adam", "--out", "x.gif"],
             "The picture is a PNG file, but --out is 'x.gif'. Try --out x.png.",
         ),
         (
             ["operation", "--out", "x.png"],
-            "Which operation is to be drawn? Give its name: pellucid show operation convolution.",
+            "--out needs the name of an operation. Try pellucid show operation convolution.",
         ),
     ],
 )
@@ -88,6 +88,6 @@ def test_a_folder_that_is_called_so_is_shown_by_its_path(pellucid, class_folders
 
 
 def test_tab_completes_operations():
-    assert completion.operations("max") == ["max-pooling"]
-    assert completion.shown("oper") == ["operation"]
-    assert "digits" in completion.shown("dig")
+    assert show.complete_name("max") == ["max-pooling"]
+    assert show.complete_subject("oper") == ["operation"]
+    assert "digits" in show.complete_subject("dig")

@@ -122,7 +122,7 @@ def test_an_interrupted_training_says_where_the_model_is(pellucid, monkeypatch):
     assert done.code == 130
     place = Path("runs/digits-logistic-regression-001/model.safetensors")
     assert done.sentence == (
-        f"Interrupted. Kept the model of epoch 1: {place}. Go on with: pellucid train --resume {place.parent}"
+        f"Interrupted. Kept the model of epoch 1: {place}. Resume with: pellucid train --resume {place.parent}"
     )
     assert Model.load(place).specification.training["chosen_epoch"] == 1
 
@@ -136,8 +136,8 @@ def test_a_training_that_was_over_before_it_was_interrupted_says_so(pellucid, mo
         done = pellucid("train", "digits", *QUICK, "--quiet", "--no-report", "--out", "mine")
     assert done.code == 130
     assert done.sentence == (
-        f"Interrupted. Kept the model, whose training was over: {Path('mine/model.safetensors')}. "
-        f"Go on with: pellucid train --resume mine"
+        f"Interrupted. Kept the model, which is fully trained: {Path('mine/model.safetensors')}. "
+        f"Resume with: pellucid train --resume mine"
     )
     assert "interrupted" in pellucid("runs", ".").out
 
@@ -198,7 +198,7 @@ def test_find_lr_where_the_loss_falls_nowhere(pellucid):
 def test_a_folder_that_is_there_is_refused_before_the_rates_are_tried(pellucid):
     Path("mine").mkdir()
     done = pellucid("train", "digits", "--network", "mlp", "--find-lr", "--out", "mine")
-    assert done.sentence.startswith("mine is there already, and a run is never overwritten.")
+    assert done.sentence.startswith("mine exists already, and a run is never overwritten.")
 
 
 @pytest.mark.parametrize(

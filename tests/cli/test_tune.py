@@ -41,7 +41,7 @@ def test_json_and_going_on(pellucid):
     assert more.code == 0, more.err
     assert "trial 1/" not in more.out
     assert len(json.loads(Path("mine/trials.json").read_text(encoding="utf-8"))) == 3
-    assert pellucid("tune", "digits", *QUICK, "--out", "mine").sentence.startswith("mine is there already")
+    assert pellucid("tune", "digits", *QUICK, "--out", "mine").sentence.startswith("mine exists already")
 
 
 def test_an_interrupted_search_says_how_to_go_on(pellucid, monkeypatch):
@@ -59,7 +59,7 @@ def test_an_interrupted_search_says_how_to_go_on(pellucid, monkeypatch):
     monkeypatch.setattr(workflow, "learn", interrupted)
     done = pellucid("tune", "digits", *QUICK, "--quiet", "--out", "mine")
     assert done.code == 130
-    assert done.sentence == "Interrupted after 1 of 2 trials. Go on with: pellucid tune --resume mine"
+    assert done.sentence == "Interrupted after 1 of 2 trials. Resume with: pellucid tune --resume mine"
     assert "Train so  pellucid train" in done.out
 
 
@@ -82,7 +82,7 @@ def test_an_interrupted_search_says_how_to_go_on(pellucid, monkeypatch):
         ),
         (
             ["--resume", "tunes/x"],
-            f"{Path('tunes/x')} is no folder of a search. `pellucid tune` makes them, in tunes/.",
+            f"{Path('tunes/x')} is not the folder of a search. `pellucid tune` makes them, in tunes/.",
         ),
     ],
 )

@@ -54,7 +54,7 @@ def test_ctrl_c_keeps_the_best_epoch_of_a_training(with_errors):
     assert code == 130
     assert Model.load("mine").specification.training["chosen_epoch"] == 1
     kept = f"Interrupted. Kept the model of epoch 1: {Path('mine/model.safetensors')}."
-    assert said == ("" if with_errors else f"{kept} Go on with: pellucid train --resume mine\n")
+    assert said == ("" if with_errors else f"{kept} Resume with: pellucid train --resume mine\n")
 
 
 def test_a_search_goes_on():
@@ -65,4 +65,4 @@ def test_a_search_goes_on():
 @pytest.mark.parametrize("quiet", [[], ["--quiet"]])
 def test_ctrl_c_ends_a_search(quiet):
     code, said = unread(CTRL_C_IN_VALIDATION + START, *TUNE, *quiet)
-    assert (code, said) == (130, "Interrupted after 0 of 2 trials. Go on with: pellucid tune --resume mine\n")
+    assert (code, said) == (130, "Interrupted after 0 of 2 trials. Resume with: pellucid tune --resume mine\n")

@@ -45,7 +45,7 @@ def test_one_that_is_there_is_never_taken(tmp_path):
     assert RunFolder.create("digits", "mlp", out).path == out
     with pytest.raises(StorageError) as caught:
         RunFolder.create("digits", "mlp", out)
-    assert "is there already, and a run is never overwritten" in str(caught.value)
+    assert "exists already, and a run is never overwritten" in str(caught.value)
 
 
 def test_a_file_in_the_way(tmp_path):

@@ -80,5 +80,5 @@ def test_a_plan_of_an_older_version_is_refused(few, tmp_path):
     folder.write_plan(RunPlan.model_validate(dict(record) | {"report": False}))
     assert folder.read_plan().recipe == record.recipe
     folder.plan.write_text(folder.plan.read_text(encoding="utf-8").replace('"version": 2', '"version": 1'))
-    with pytest.raises(FormatError, match=r"is damaged, so the training cannot go on\. Start a new run\."):
+    with pytest.raises(FormatError, match=r"is damaged, so the training cannot be resumed\. Start a new run\."):
         folder.read_plan()

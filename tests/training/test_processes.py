@@ -376,13 +376,13 @@ def test_what_is_measured_in_one_process_is_refused_in_two(second, capsys, tmp_p
     second.setenv("LOCAL_RANK", "0")
     for options, said in (
         (["--find-lr"], "Process 1: --find-lr tries learning rates in one process. Start it without torchrun."),
-        (["--budget", "5m"], "Process 1: A time budget and the batch size 'auto' are measured in one process"),
+        (["--budget", "5m"], "Process 1: A time budget and the batch size 'auto' are measured in a single process."),
     ):
         with pytest.raises(SystemExit) as ended:
             main(["train", "digits", "--network", "mlp", *options])
         assert ended.value.code == 2
         assert capsys.readouterr().err.startswith(said)
-        assert not processes._connected, "it is said before they meet, by one of them"
+        assert not processes._connected, "one process reports it before they connect"
     assert not (tmp_path / "runs").exists()
     with pytest.raises(SystemExit):
         main(["tune", "digits", "--network", "mlp"])

@@ -111,7 +111,7 @@ def test_where_every_test_picture_is_a_copy_the_accuracy_says_so(folder, tmp_pat
         load(folder), "logistic-regression", out=tmp_path / "run", epochs=1, size=8, report=False, progress=False
     )
     assert "accuracy_without_copies" not in done.findings
-    assert "each of these pictures is also in what the model learned from" in done.findings["accuracy"].note
+    assert "each of these pictures is a copy of a training picture" in done.findings["accuracy"].note
     assert "the 1st time" in done.findings["accuracy"].note
 
 

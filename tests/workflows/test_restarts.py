@@ -90,7 +90,7 @@ def test_a_folder_that_was_named_is_taken_again_only_where_nothing_is_lost(launc
     launcher("job-17")
     crash(out="mine")
     launcher("job-18", 1)
-    with pytest.raises(StorageError, match="mine is there already"):
+    with pytest.raises(StorageError, match="mine exists already"):
         again(out="mine")
     launcher("job-17", 1)
     assert again(out="mine") == ([1], "mine")
@@ -131,7 +131,7 @@ def test_another_number_of_processes_is_said(launcher, tmp_path):
     resume(folder.path, progress=False, callbacks=[told])
     (said,) = told.planned
     assert said == (
-        "This run was begun by 2 processes and goes on with one process: what it learns is the same within rounding, "
+        "This run was begun by 2 processes and is resumed by one process: its weights are the same within rounding, "
         "not to the bit."
     )
     assert not folder.launch.exists()

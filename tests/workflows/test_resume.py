@@ -50,9 +50,9 @@ def test_an_interrupted_run_goes_on_from_the_shell(interrupted, capsys, tmp_path
 
 def test_a_finished_run_and_no_run_are_refused(tmp_path, interrupted):
     resume(interrupted, progress=False)
-    with pytest.raises(MissingDataError, match="is finished: there is nothing to go on with"):
+    with pytest.raises(MissingDataError, match="is finished, so there is nothing to resume"):
         resume(interrupted)
-    with pytest.raises(MissingDataError, match="is no run folder"):
+    with pytest.raises(MissingDataError, match="is not the folder of a run"):
         resume(tmp_path / "nothing")
 
 

@@ -369,11 +369,11 @@ def test_without_the_library(few, monkeypatch):
 
 
 def test_folders_that_are_none_or_damaged(tmp_path):
-    with pytest.raises(MissingDataError, match="is no folder of a search"):
+    with pytest.raises(MissingDataError, match="is not the folder of a search"):
         resume(tmp_path)
     folder = TuneFolder(tmp_path)
     folder.plan.write_text("{", encoding="utf-8")
     folder.trials.write_text("[{}]", encoding="utf-8")
     for read in (folder.read_plan, folder.read_trials):
-        with pytest.raises(pellucid.PellucidError, match="is damaged, so the search cannot go on"):
+        with pytest.raises(pellucid.PellucidError, match="is damaged, so the search cannot be resumed"):
             read()

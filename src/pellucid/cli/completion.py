@@ -22,18 +22,6 @@ def datasets(incomplete: str) -> list[str]:
     return [name for name in DATASETS if name.startswith(incomplete)] + sorted(folders)
 
 
-def shown(incomplete: str) -> list[str]:
-    """Data, and the word `operation`."""
-    return datasets(incomplete) + [word for word in ("operation",) if word.startswith(incomplete)]
-
-
-def operations(incomplete: str) -> list[str]:
-    """Names of operations that begin with `incomplete`."""
-    from pellucid.operations import OPERATIONS
-
-    return [name for name in OPERATIONS if name.startswith(incomplete)]
-
-
 def recipes(incomplete: str) -> list[str]:
     """Names of recipes that begin with `incomplete`."""
     from pellucid.training.recipes import RECIPES

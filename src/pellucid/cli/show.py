@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,23 @@ EXAMPLES = """  pellucid show digits
 To show a folder called 'operation', type ./operation."""
 
 
+TOPICS = {
+    "operation": "pellucid.cli.show_operation",
+}
+"""Topics besides data: word on the command line → module with the functions `names`, `table` and `figure`."""
+
+
+def complete_subject(incomplete: str) -> list[str]:
+    """For the Tab key: data sets, folders, and the words of `TOPICS`."""
+    return completion.datasets(incomplete) + [word for word in TOPICS if word.startswith(incomplete)]
+
+
+def complete_name(incomplete: str) -> list[str]:
+    """For the Tab key: the names within the topics, for example of the operations."""
+    names = [name for module in TOPICS.values() for name in importlib.import_module(module).names()]
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def show(
     data: Annotated[
         str,
@@ -29,7 +47,7 @@ def show(
             metavar="DATA",
             help="Name of a data set, a folder, or the word 'operation'.",
             show_default=False,
-            autocompletion=completion.shown,
+            autocompletion=complete_subject,
         ),
     ],
     name: Annotated[
@@ -38,7 +56,7 @@ def show(
             metavar="[NAME]",
             help="After 'operation': its name. Without it, operations are listed.",
             show_default=False,
-            autocompletion=completion.operations,
+            autocompletion=complete_name,
         ),
     ] = None,
     *,
@@ -54,14 +72,15 @@ def show(
     from pellucid.errors import UsageError
 
     options = {"--split": split, "--per-class": per_class}
-    if data == "operation":
+    if data in TOPICS:
         for option, value in options.items():
             if value is not None:
-                raise UsageError(f"{option} is for data, not for operations. Leave it out.")
+                raise UsageError(f"{option} is for data, not for an {data}. Leave it out.")
+        topic = importlib.import_module(TOPICS[data])
         if name is None:
-            _list(out, as_json=as_json)
+            topic.table(out, as_json=as_json)
         else:
-            _operation(name, out, as_json=as_json)
+            _draw(topic.figure(name, out, as_json=as_json), out or Path(f"{name}.png"), as_json=as_json)
         return
     if name is not None:
         raise UsageError(f"'{name}' is one argument too many: give one data set. Try pellucid show {data}.")
@@ -79,49 +98,16 @@ def _data(data: str, split: str, per_class: int, out: Path | None, *, as_json: b
     try:
         dataset = load(data)
     except UnknownNameError as error:
-        from pellucid.operations import OPERATIONS
-
-        if data not in OPERATIONS:
-            raise
-        raise UsageError(f"'{data}' is an operation, not data. Try pellucid show operation {data}.") from error
+        for topic, module in TOPICS.items():
+            if data in importlib.import_module(module).names():
+                raise UsageError(f"'{data}' is an {topic}, not data. Try pellucid show {topic} {data}.") from error
+        raise
     console.notes(dataset.notes)
 
     from pellucid.report import pictures as drawing
 
     figure = drawing.class_grid(dataset.split(split), per_class=per_class)
     _draw(figure, out or Path(f"{dataset.name}-{split}.png"), as_json=as_json)
-
-
-def _list(out: Path | None, *, as_json: bool) -> None:
-    """Lists the operations."""
-    from pellucid.cli import console
-    from pellucid.errors import UsageError
-    from pellucid.operations import OPERATIONS
-    from pellucid.records import Table
-
-    if out is not None:
-        raise UsageError("--out needs the name of an operation. Try pellucid show operation convolution.")
-    rows = tuple((name, entry.help, entry.code) for name, entry in OPERATIONS.items())
-    note = "`pellucid show operation NAME` prints and draws its formula and an example."
-    console.table(Table("operations", ("name", "what it does", "code"), rows, note), as_json=as_json)
-
-
-def _operation(name: str, out: Path | None, *, as_json: bool) -> None:
-    """Prints the formula and example of an operation, and draws it."""
-    from pellucid.errors import UsageError
-    from pellucid.operations import check_name, example
-
-    check_name(name)
-    if out is not None and out.suffix.lower() != ".png":
-        raise UsageError(f"The picture is a PNG file, but --out is '{out.name}'. Try --out {out.stem}.png.")
-    figure = example(name)
-    if not as_json:
-        from pellucid.report.operation_text import text
-
-        typer.echo(text(figure))
-        typer.echo(f"Code     {figure.data['code']}")
-        typer.echo("Picture  ", nl=False)
-    _draw(figure, out or Path(f"{name}.png"), as_json=as_json)
 
 
 def _draw(figure: Figure, path: Path, *, as_json: bool) -> None:

@@ -357,13 +357,13 @@ def _interrupted(run: Run) -> str:
     from pellucid.records.paths import command_line
 
     if run.unscored:
-        kept = "the model, whose training was over"
+        kept = "the model, which is fully trained"
     elif run.training.chosen_epoch:
         kept = f"the model of epoch {run.training.chosen_epoch}"
     else:
-        kept = "the weights of that moment, before the end of the first epoch"
+        kept = "the present weights, from before the end of the first epoch"
     resume = f"pellucid train --resume {command_line(run.folder.path)}"
-    return f"Interrupted. Kept {kept}: {run.folder.model}. Go on with: {resume}"
+    return f"Interrupted. Kept {kept}: {run.folder.model}. Resume with: {resume}"
 
 
 def _download(backbone: str | None) -> None:
@@ -374,10 +374,10 @@ def _download(backbone: str | None) -> None:
         backbones.load(backbone, download=True)
 
 
-def _seconds(given: str | None) -> float | None:
+def _seconds(text: str | None) -> float | None:
     from pellucid.records.quantities import parse_time
 
-    return None if given is None else float(parse_time(given))
+    return None if text is None else float(parse_time(text))
 
 
 def _check(

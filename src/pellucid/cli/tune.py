@@ -191,7 +191,7 @@ def _finish(tuning: Tuning, *, as_json: bool) -> None:
         say(console.plain(f"Search    {tuning.folder.path}"))
     if tuning.interrupted:
         console.say(
-            f"Interrupted after {len(tuning.trials)} of {tuning.plan.trials} trials. Go on with: pellucid tune "
+            f"Interrupted after {len(tuning.trials)} of {tuning.plan.trials} trials. Resume with: pellucid tune "
             f"--resume {command_line(tuning.folder.path)}"
         )
         raise typer.Exit(130)
@@ -235,12 +235,12 @@ def _display(*, quiet: bool, as_json: bool) -> Any:
             self.seconds.append(trial.seconds)
             left = statistics.median(self.seconds) * (self.trials - trial.number)
             accuracy = "   no epoch" if trial.accuracy is None else f"{100 * trial.accuracy:6.2f} %"
-            said = "  ".join(f"{name}={as_text(value)}" for name, value in settings.items())
+            pairs = "  ".join(f"{name}={as_text(value)}" for name, value in settings.items())
             width = len(str(self.trials))
             line = (
                 f"trial {trial.number:>{width}}/{self.trials}   {accuracy}   {trial.state:<8}  {trial.seconds:5.1f} s"
             )
-            console.print(f"{line}   {said}", highlight=False, markup=False)
+            console.print(f"{line}   {pairs}", highlight=False, markup=False)
             self.bar.update(self.task, completed=trial.number, left=f"{format_time_left(left)} left")
 
         def on_end(self) -> None:

@@ -150,12 +150,12 @@ class RunFolder:
         """
         if not self.plan.is_file():
             if self.run_json.is_file():
-                raise MissingDataError(f"The run {self.path} is finished: there is nothing to go on with.")
-            raise MissingDataError(f"{self.path} is no run folder with a training that can go on.")
+                raise MissingDataError(f"The run {self.path} is finished, so there is nothing to resume.")
+            raise MissingDataError(f"{self.path} is not the folder of a run that can be resumed.")
         try:
             return RunPlan.model_validate_json(self.plan.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise FormatError(f"{self.plan} is damaged, so the training cannot go on. Start a new run.") from error
+            raise FormatError(f"{self.plan} is damaged, so the training cannot be resumed. Start a new run.") from error
 
     def remove_checkpoints(self) -> None:
         """Removes everything in `checkpoint/` but the lock.
@@ -196,16 +196,16 @@ def next_folder(within: str, data: str, network: str, out: str | Path | None = N
         try:
             return atomic.make_folder(expand_user(out), exist_ok=False)
         except FileExistsError as error:
-            what = "a run" if within == "runs" else "what was found before"
+            what = "a run" if within == "runs" else "a search"
             raise StorageError(
-                f"{out} is there already, and {what} is never overwritten. Choose another name (--out), or leave "
+                f"{out} exists already, and {what} is never overwritten. Choose another name (--out), or leave "
                 f"it out to get the next number in {within}/."
             ) from error
     base = Path(within)
     atomic.make_folder(base)
     stem = f"{_slug(data)}-{_slug(network)}"
     taken = [
-        int(found[1]) for path in base.iterdir() if (found := re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name))
+        int(match[1]) for path in base.iterdir() if (match := re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name))
     ]
     number = max(taken, default=0) + 1
     while True:

@@ -118,11 +118,11 @@ class TuneFolder:
             FormatError: the plan is damaged.
         """
         if not self.plan.is_file():
-            raise MissingDataError(f"{self.path} is no folder of a search. `pellucid tune` makes them, in tunes/.")
+            raise MissingDataError(f"{self.path} is not the folder of a search. `pellucid tune` makes them, in tunes/.")
         try:
             return TunePlan.model_validate_json(self.plan.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise FormatError(f"{self.plan} is damaged, so the search cannot go on. Start a new one.") from error
+            raise FormatError(f"{self.plan} is damaged, so the search cannot be resumed. Start a new one.") from error
 
     def write_trials(self, trials: Sequence[Trial]) -> None:
         """Writes the trials that have ended."""
@@ -140,7 +140,7 @@ class TuneFolder:
         try:
             return _TRIALS.validate_json(self.trials.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise FormatError(f"{self.trials} is damaged, so the search cannot go on. Start a new one.") from error
+            raise FormatError(f"{self.trials} is damaged, so the search cannot be resumed. Start a new one.") from error
 
     def write_findings(self, findings: Findings) -> None:
         """Writes `findings.json`."""

@@ -17,7 +17,9 @@ from pellucid.training.callbacks import Callbacks
 __all__ = ["check_data", "with_accuracy_without_copies", "without_quarantined"]
 
 
-_ALL_COPIES = "each of these pictures is also in what the model learned from, so this says nothing of new ones"
+_ALL_COPIES = (
+    "each of these pictures is a copy of a training picture, so this does not predict the accuracy on new ones"
+)
 
 
 def check_data(data: Dataset, folder: RunFolder, callbacks: Callbacks) -> Dataset:

@@ -36,7 +36,7 @@ def same_processes(folder: RunFolder) -> str:
     if before == now:
         return ""
     return (
-        f"This run was begun by {_processes(before)} and goes on with {_processes(now)}: what it learns is the same "
+        f"This run was begun by {_processes(before)} and is resumed by {_processes(now)}: its weights are the same "
         f"within rounding, not to the bit."
     )
 

@@ -1,1 +1,1 @@
-"""Learning from what a backbone has learned before: frozen features with a new last layer, or fine-tuning."""
+"""Methods of training: `features`, `finetune`, `scratch` and `best-within`. `training.METHODS` lists them."""
