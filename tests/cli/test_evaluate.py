@@ -41,7 +41,7 @@ def test_everything_is_written_where_it_is_wanted(pellucid, model_file, tmp_path
     assert f"Written to {tmp_path / 'scores'}" in done.err
     again = pellucid("evaluate", model_file, "digits", "--out", tmp_path / "scores")
     assert again.code == 1
-    assert "is there already" in again.sentence
+    assert "exists already" in again.sentence
 
 
 def test_a_picture_that_cannot_be_decoded_is_named_and_left_out(pellucid, class_folders, tmp_path):
@@ -109,9 +109,7 @@ def test_a_folder_that_has_changed_since_the_training(pellucid, class_folders, t
     for n in range(6):
         Image.new("L", (16, 16), 30 + n).save(photos / "dark" / f"new-{n}.png")
     done = pellucid("evaluate", tmp_path / "run", photos)
-    assert (
-        f"Note: the pictures of 'photos' {OTHERS} If its splits are carved by Pellucid, the model may have " in done.err
-    )
+    assert f"Note: the training pictures of 'photos' {OTHERS} from pictures that are scored here" in done.err
 
 
 def test_a_folder_with_its_own_validation_split(pellucid, class_folders, tmp_path):

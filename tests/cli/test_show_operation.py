@@ -53,7 +53,7 @@ def test_data_is_one_document_too(pellucid):
     ("arguments", "sentence"),
     [
         (["convolution"], "'convolution' is an operation, not data. Try pellucid show operation convolution."),
-        (["digits", "x"], "'x' is one argument too many: one data set is shown at a time. Try pellucid show digits."),
+        (["digits", "x"], "'x' is one argument too many: give one data set. Try pellucid show digits."),
         (["operation", "adam", "--split", "test"], "--split is for data, not for an operation. Leave it out."),
         (["operation", "adam", "--per-class", 3], "--per-class is for data, not for an operation. Leave it out."),
         (
