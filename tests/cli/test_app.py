@@ -94,14 +94,14 @@ def test_debug_shows_the_traceback_before_the_sentence(pellucid, failing, monkey
     ("error", "code", "sentence"),
     [
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
-        (MemoryError(), 1, "There is not enough memory for this. Try a smaller --batch-size, or smaller pictures.\n"),
+        (MemoryError(), 1, "There is not enough memory. Try a smaller --batch-size, or smaller pictures.\n"),
         (OSError(errno.EIO, "Input/output error", "x.png"), 1, "x.png: Input/output error.\n"),
         (
             ZeroDivisionError("division by zero"),
             1,
             (
-                "Pellucid met a fault of its own (ZeroDivisionError: division by zero). "
-                "Run `pellucid --debug ...` to see where, and please report it.\n"
+                "Internal error in Pellucid (ZeroDivisionError: division by zero). "
+                "Run `pellucid --debug ...` for the traceback, and please report it.\n"
             ),
         ),
         (typer.Exit(3), 3, ""),

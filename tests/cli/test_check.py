@@ -32,14 +32,14 @@ def test_all_is_well(pellucid, folder):
         "a         20    32",
         "b         20    32",
         "",
-        f"Nothing was found. Next: pellucid train {folder}",
+        f"No problems. Next: pellucid train {folder}",
     ]
     assert done.err == ""
 
 
 def test_the_next_command_can_be_typed_as_it_stands(pellucid, folder):
     folder = folder.rename(folder.with_name("my photos"))
-    assert pellucid("check", folder).out.splitlines()[-1] == f"Nothing was found. Next: pellucid train '{folder}'"
+    assert pellucid("check", folder).out.splitlines()[-1] == f"No problems. Next: pellucid train '{folder}'"
 
 
 def test_an_error_is_named_with_what_to_do_and_the_exit_code(pellucid, folder):
@@ -50,7 +50,7 @@ def test_an_error_is_named_with_what_to_do_and_the_exit_code(pellucid, folder):
     assert "✗ Error: 1 picture cannot be read. train/a/empty.png is empty: it has 0 bytes." in done.out
     assert "  → Copy them again from where they came, or remove them." in done.out
     assert "✗ Error: 1 of 65 test pictures (1.5 %) is also in train, pixel by pixel: test/b/again.png." in done.out
-    assert done.out.splitlines()[-1] == f"2 errors. Mend the errors first; then look again: pellucid check {folder}"
+    assert done.out.splitlines()[-1] == f"2 errors. Fix the errors, then check again: pellucid check {folder}"
 
 
 def test_warnings_count_when_it_is_strict(pellucid, folder):
@@ -58,7 +58,7 @@ def test_warnings_count_when_it_is_strict(pellucid, folder):
     assert pellucid("check", folder).code == 0
     done = pellucid("check", folder, "--strict")
     assert done.code == 1
-    assert "1 warning. Look at what is warned of; then: pellucid train" in done.out
+    assert "1 warning. Look at the warnings, then: pellucid train" in done.out
 
 
 def test_json_is_one_document(pellucid, folder):
@@ -89,13 +89,13 @@ def test_a_terminal_wraps(pellucid, folder, monkeypatch):
 def test_its_mistakes(pellucid, folder, tmp_path, monkeypatch):
     done = pellucid("check", folder, "--report", tmp_path / "page.pdf")
     assert done.code == 2
-    assert done.sentence == "The page is HTML, and 'page.pdf' is another kind. Try --report page.html."
+    assert done.sentence == "The page is an HTML file, but --report is 'page.pdf'. Try --report page.html."
     assert pellucid("check", "mnits").sentence.startswith("There is no data set named 'mnits'. Did you mean 'mnist'?")
     assert pellucid("check", tmp_path / "none").sentence.startswith(f"There is no folder at {tmp_path / 'none'}.")
     assert pellucid("check", "").code == 2
     monkeypatch.delitem(display.VIEWS, "check", raising=False)
     sentence = pellucid("check", folder, "--report", tmp_path / "page.html").sentence
-    assert sentence == "There is nothing here that writes pages; leave --report out."
+    assert sentence == "The report package is not installed. Leave --report out."
 
 
 def test_a_training_says_it_leaves_out_what_cannot_be_read_and_counts_the_scoring(

@@ -90,7 +90,7 @@ def test_data_that_changed_in_between_is_said(pellucid, two, tmp_path):
     run.write_text(text.replace('"fingerprint": "', '"fingerprint": "0'), encoding="utf-8")
     done = pellucid("compare", two[0], other)
     assert done.code == 0
-    assert done.err.startswith("Note: the two were not trained on the very same pictures and splits")
+    assert done.err.startswith("Note: the two runs were trained on different pictures or splits")
 
 
 def test_a_damaged_description_leaves_the_predictions(pellucid, two, tmp_path):
@@ -116,7 +116,7 @@ def test_what_cannot_be_compared(pellucid, two, tmp_path, what):
     done = pellucid("compare", two[0], place)
     assert done.code == 1
     expected = {
-        "nothing": "There is nothing at",
+        "nothing": "does not exist.",
         "empty folder": "has neither a model nor predictions.parquet: it is no run folder, or its training is not over",
         "no predictions": f"pellucid evaluate {place} DATA --out FOLDER",
     }
@@ -128,5 +128,5 @@ def test_a_table_for_other_programs_is_not_compared(pellucid, two, tmp_path):
     (tmp_path / "p.csv").write_text("id,rank,class,probability", encoding="utf-8")
     done = pellucid("compare", two[0], tmp_path / "p.csv")
     assert done.code == 2
-    assert "p.csv is for other programs to read; predictions are compared as Parquet." in done.sentence
+    assert "p.csv is a table for other programs, but predictions are compared as Parquet." in done.sentence
     assert "pellucid evaluate MODEL DATA --out FOLDER" in done.sentence

@@ -41,7 +41,7 @@ def test_everything_is_written_where_it_is_wanted(pellucid, model_file, tmp_path
     assert f"Written to {tmp_path / 'scores'}" in done.err
     again = pellucid("evaluate", model_file, "digits", "--out", tmp_path / "scores")
     assert again.code == 1
-    assert "is there already" in again.sentence
+    assert "exists already" in again.sentence
 
 
 def test_a_picture_that_cannot_be_decoded_is_named_and_left_out(pellucid, class_folders, tmp_path):
@@ -59,11 +59,9 @@ def test_a_picture_that_cannot_be_decoded_is_named_and_left_out(pellucid, class_
     assert done.findings["accuracy"]["n"] == 23
 
 
-TOO_GOOD = (
-    "Note: the model learned from these pictures, or its epoch was chosen by them, so the numbers are too good.\n"
-)
-CHOSE = "Note: by these pictures the model's epoch was chosen, so the numbers are somewhat too good.\n"
-OTHERS = "for training are not those that this model learned from."
+TOO_GOOD = "Note: the model learned from these pictures, or they chose its epoch, so the numbers are too good.\n"
+CHOSE = "Note: these pictures chose the model's epoch, so the numbers are somewhat too good.\n"
+OTHERS = "are not those that this model learned from. If Pellucid made its splits, the model may have learned"
 
 
 def test_validation_is_carved_as_in_training_and_said_so(pellucid, model_file):
@@ -72,8 +70,8 @@ def test_validation_is_carved_as_in_training_and_said_so(pellucid, model_file):
     assert done.findings["accuracy"]["n"] == 144
     metrics = library.Model.load(model_file).specification.metrics
     assert done.findings["accuracy"]["value"] == pytest.approx(metrics["validation_accuracy"]["value"])
-    carved = "these are the 144 pictures that the model's own plan carves from train.\n"
-    assert done.err == f"Note: 'digits' has no validation split of its own; {carved}{CHOSE}"
+    carved = "These are the 144 pictures that the model's recipe set aside from train.\n"
+    assert done.err == f"Note: 'digits' has no validation split. {carved}{CHOSE}"
 
 
 def test_pictures_that_the_model_learned_from_are_said_so(pellucid, model_file):
@@ -111,9 +109,7 @@ def test_a_folder_that_has_changed_since_the_training(pellucid, class_folders, t
     for n in range(6):
         Image.new("L", (16, 16), 30 + n).save(photos / "dark" / f"new-{n}.png")
     done = pellucid("evaluate", tmp_path / "run", photos)
-    assert (
-        f"Note: the pictures of 'photos' {OTHERS} If its splits are carved by Pellucid, the model may have " in done.err
-    )
+    assert f"Note: the training pictures of 'photos' {OTHERS} from pictures that are scored here" in done.err
 
 
 def test_a_folder_with_its_own_validation_split(pellucid, class_folders, tmp_path):

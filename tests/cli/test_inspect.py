@@ -159,10 +159,10 @@ def test_help_groups_what_there_is_to_see(pellucid):
     headings = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
     assert headings == [
         "Arguments:",
-        "The layers (none of these: the table of layers):",
-        "What it does with pictures:",
-        "With which pictures:",
-        "How:",
+        "The network (without any option: the table of layers):",
+        "Its predictions:",
+        "Pictures:",
+        "Details:",
         "Options:",
     ]
     options = {word for line in lines for word in line.split() if word.startswith("--")}
@@ -176,11 +176,11 @@ def test_help_groups_what_there_is_to_see(pellucid):
     [
         (
             ["--feature-maps", "c1"],
-            "--feature-maps of which picture? Give --picture FILE, or one of a data set: --picture mnist:17.",
+            "--feature-maps needs a picture: --picture FILE, or one of a data set, --picture mnist:17.",
         ),
         (
             ["--embedding"],
-            "--embedding of which pictures? Give --data DATA: a data set's name, or a folder of class folders.",
+            "--embedding needs pictures: --data DATA, the name of a data set or a folder of class folders.",
         ),
         (
             ["--picture", "mnist:17"],
@@ -193,7 +193,7 @@ def test_help_groups_what_there_is_to_see(pellucid):
                 "which were not given."
             ),
         ),
-        (["--out", "x.png"], "--out is for pictures: say which one too, for example --graph or --filters LAYER."),
+        (["--out", "x.png"], "--out needs a view to draw, for example --graph or --filters LAYER."),
         (["--scale", "layer"], "--scale is for --filters and --feature-maps, which were not given."),
         (["--graph", "--unit", "2"], "--unit is for --top-activations, which was not given."),
         (
@@ -214,19 +214,19 @@ def test_help_groups_what_there_is_to_see(pellucid):
         ),
         (
             ["--filters", "1", "--out", "x.jpg"],
-            "The picture is written as PNG, and 'x.jpg' is another kind. Try --out x.png.",
+            "The picture is a PNG file, but --out is 'x.jpg'. Try --out x.png.",
         ),
         (
             ["--graph", "--out", "x.jpg"],
-            "The picture is written as SVG or PNG, and 'x.jpg' is another kind. Try --out x.svg.",
+            "The picture is a SVG or PNG file, but --out is 'x.jpg'. Try --out x.svg.",
         ),
         (
             ["--filters", "1", "--feature-maps", "1", "--picture", "digits:1", "--out", "x.png"],
-            "--filters and --feature-maps are several pictures, and --out names one. Draw them one by one.",
+            "--out is one file, but --filters and --feature-maps are several pictures. Draw them one by one.",
         ),
         (
             ["--linear-probe", "4", "--data", "digits"],
-            "--linear-probe takes two classes with a comma between them; given: 4. Try --linear-probe 4,9.",
+            "--linear-probe takes two classes separated by a comma; given: 4. Try --linear-probe 4,9.",
         ),
         (
             ["--filters", "c2"],
@@ -247,5 +247,5 @@ def test_without_a_model_there_is_nothing_to_look_into(pellucid):
 def test_where_nothing_draws_that_is_said(pellucid, trained, monkeypatch):
     monkeypatch.delitem(display.VIEWS, "figure", raising=False)
     done = pellucid("inspect", trained, "--filters", 1)
-    assert done.sentence.startswith("Nothing here draws pictures.")
+    assert done.sentence.startswith("The report package is not installed")
     assert Model.load(trained).classes

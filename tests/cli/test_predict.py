@@ -151,8 +151,7 @@ def test_a_form_that_is_not_known_is_refused_before_the_work(pellucid, tmp_path)
     done = pellucid("predict", tmp_path / "no-model", "x.png", "--out", "found.xlsx")
     assert done.code == 2
     assert done.sentence == (
-        "Predictions are written as .csv, .jsonl, .parquet, as the name says; 'found.xlsx' says none of them. "
-        "Try --out found.csv."
+        "Predictions are written as .csv, .jsonl, .parquet, but the file is called 'found.xlsx'. Try --out found.csv."
     )
 
 
@@ -212,11 +211,11 @@ def test_what_is_no_file_is_named_and_not_waited_for(pellucid, model_file, copie
     done = pellucid("predict", model_file, copied)
     assert done.code == 1
     assert len(done.out.splitlines()) == 6
-    pipe = f"{copied}/pipe.png is no file, but a pipe or a device. For a picture from another program give -, "
+    pipe = f"{copied}/pipe.png is a pipe or a device, not a file. To read a picture from another program, use -, "
     assert done.err.splitlines() == [
         f"Note: {copied}: 1 hidden file or folder was left out.",
         f"Note: {copied}: links to folders are not followed: {copied}/linked.",
-        f"{copied}/lost.png is a link that leads to nothing. Remove it, or mend it.",
+        f"{copied}/lost.png is a broken link. Remove or repair it.",
         f"{pipe}standard input.",
         "2 of 8 pictures could not be read.",
     ]

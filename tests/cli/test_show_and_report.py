@@ -45,13 +45,13 @@ def test_a_report_is_written_again(pellucid, tmp_path):
 def test_report_of_what_is_no_run(pellucid):
     Path("mine").mkdir()
     done = pellucid("report", "mine")
-    assert done.sentence == "There is no run in mine: it has no run.json. `pellucid train` makes run folders."
+    assert done.sentence == "mine is not a run folder: it has no run.json. `pellucid train` makes run folders."
 
 
 def test_grid_that_is_no_png(pellucid):
     done = pellucid("show", "digits", "--out", "grid.gif")
     assert done.code == 2
-    assert done.sentence == "The grid is written as PNG, and 'grid.gif' is another kind. Try --out grid.png."
+    assert done.sentence == "The picture is a PNG file, but --out is 'grid.gif'. Try --out grid.png."
 
 
 def test_findings_for_a_file_are_neither_wrapped_nor_filled_up(capsys):

@@ -53,16 +53,16 @@ def test_data_is_one_document_too(pellucid):
     ("arguments", "sentence"),
     [
         (["convolution"], "'convolution' is an operation, not data. Try pellucid show operation convolution."),
-        (["digits", "x"], "'x' is one argument too many: one data set is shown at a time. Try pellucid show digits."),
-        (["operation", "adam", "--split", "test"], "--split is for data, and an operation has none. Leave it out."),
-        (["operation", "adam", "--per-class", 3], "--per-class is for data, and an operation has none. Leave it out."),
+        (["digits", "x"], "'x' is one argument too many: give one data set. Try pellucid show digits."),
+        (["operation", "adam", "--split", "test"], "--split is for data, not for an operation. Leave it out."),
+        (["operation", "adam", "--per-class", 3], "--per-class is for data, not for an operation. Leave it out."),
         (
             ["operation", "adam", "--out", "x.gif"],
-            "The picture is written as PNG, and 'x.gif' is another kind. Try --out x.png.",
+            "The picture is a PNG file, but --out is 'x.gif'. Try --out x.png.",
         ),
         (
             ["operation", "--out", "x.png"],
-            "Which operation is to be drawn? Give its name: pellucid show operation convolution.",
+            "--out needs the name of an operation. Try pellucid show operation convolution.",
         ),
     ],
 )

@@ -215,7 +215,7 @@ def test_a_folder_that_is_there_is_refused_before_the_rates_are_tried(pellucid):
         (["--batch-size", "auto", "--find-lr"], "--find-lr takes the batch size as a number."),
         (
             ["--budget", "10s", "--seed", 0, "--resume", "runs/x"],
-            "--resume goes on with a run as it was begun; leave out: --budget, --seed.",
+            "--resume continues a run with its own settings; leave out: --budget, --seed.",
         ),
     ],
 )

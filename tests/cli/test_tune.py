@@ -78,7 +78,7 @@ def test_an_interrupted_search_says_how_to_go_on(pellucid, monkeypatch):
         (["digits", "--network", "mlp", "--pruner", "no"], "There is no pruner named 'no'."),
         (
             ["digits", "--resume", "tunes/x", "--pruner", "none"],
-            "--resume goes on with a search as it was begun; leave out: DATA, --pruner.",
+            "--resume continues a search with its own settings; leave out: DATA, --pruner.",
         ),
         (
             ["--resume", "tunes/x"],

@@ -101,7 +101,7 @@ def test_resume_takes_nothing_else(capsys, tmp_path):
     with pytest.raises(SystemExit) as ended:
         main(["train", "digits", "--resume", str(tmp_path)])
     assert ended.value.code == 2
-    assert "--resume goes on with a run as it was begun; leave out: DATA." in capsys.readouterr().err
+    assert "--resume continues a run with its own settings; leave out: DATA." in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGTERM that can be heard")

@@ -1,4 +1,4 @@
-"""The command line: one command per file, which parses, calls and prints. Nothing heavy is imported to start it."""
+"""The command line, one command per file. Starting it imports neither torch nor NumPy."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs `pellucid` with `arguments` (those of the process where None), and exits the process.
+    """Runs `pellucid` and exits the process.
 
-    The exit code is 0 when all went well, 1 when something could not be done, 2 when the command line makes no sense,
-    and 130 when it was interrupted.
+    Exit codes: 0 success; 1 failure; 2 wrong command line; 130 interrupted.
+
+    Args:
+        arguments: the command line after `pellucid`; None uses that of the process.
     """
     from pellucid.cli.app import root
 
-    _speak_utf8()
-    # A thread that waits for another shall sleep after a few microseconds of spinning: where other programs run beside
-    # ours, spinning for milliseconds made a training many times slower (LOG.md). Read when torch is loaded, by GNU's
-    # OpenMP; what the user has set stays.
+    _use_utf8()
+    # Waiting threads sleep after a few microseconds of spinning. Beside other programs, spinning for milliseconds made
+    # a training many times slower (LOG.md). GNU's OpenMP reads this when torch is loaded. A user's own setting wins.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    root().main(args=words, prog_name="pellucid", obj=words)  # the object of the context: a run notes what was typed
+    command_line = list(sys.argv[1:] if arguments is None else arguments)
+    root().main(args=command_line, prog_name="pellucid", obj=command_line)  # `obj`: a run records its command line
 
 
-def _speak_utf8() -> None:
-    """Lets class names in any script, and file names that are not text, be printed anywhere, Windows included."""
+def _use_utf8() -> None:
+    """Lets any class name, and file names that are not valid text, be printed on every platform."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:  # a stream that something else put in its place may lack it
+        if reconfigure is not None:  # a replaced stream may lack it
             reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""`pellucid` itself: finds the command, and is the one place where an error becomes a sentence and an exit code."""
+"""The command `pellucid`: finds the subcommand, and turns errors into sentences and exit codes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import typer
 from typer.core import TyperGroup
 
 from pellucid.cli import arguments
-from pellucid.cli.arguments import Grouped
+from pellucid.cli.arguments import GroupedCommand
 from pellucid.cli.commands import COMMANDS
 from pellucid.errors import PellucidError, UnknownNameError, UsageError
 from pellucid.version import __version__
 
-HELP = """Labelled pictures in, a classifier out that you can trust and see through.
+HELP = """Train image classifiers, measure how good they are, and see why they answer as they do.
 
 \b
   training:   data + network = model          pellucid train mnist --network lenet5
@@ -27,20 +27,19 @@ HELP = """Labelled pictures in, a classifier out that you can trust and see thro
 """
 
 EPILOG = """\b
-Exit codes: 0 all went well; 1 something could not be done, and a sentence says what;
-2 the command line makes no sense; 130 interrupted.
-Every command has examples: pellucid train --help"""
+Exit codes: 0 success; 1 failure; 2 wrong command line; 130 interrupted.
+Each command has examples: pellucid train --help"""
 
 
 class Commands(TyperGroup):
-    """The commands of the table, each imported when it is called or its own help is asked for."""
+    """The commands of the table. Calling a command, or its help, imports it."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Their names, in the order of the table."""
+        """Names, in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of that name, or None."""
+        """The command of a name, or None."""
         if cmd_name not in COMMANDS:
             return None
         if cmd_name not in self.commands:
@@ -53,11 +52,11 @@ class Commands(TyperGroup):
             formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that the first argument names.
+        """Finds the command of the first argument.
 
         Raises:
-            UnknownNameError: there is none.
-            UsageError: several processes were started, which only a training shares its work among.
+            UnknownNameError: there is no such command.
+            UsageError: several processes were started, for another command than `train`.
         """
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
             raise UnknownNameError("command", args[0], COMMANDS)
@@ -66,58 +65,59 @@ class Commands(TyperGroup):
 
             if (started := processes.world_size()) > 1:
                 raise UsageError(
-                    f"{started} processes were started together, and `pellucid {args[0]}` shares its work among none: "
-                    f"only `pellucid train` does. Start it without torchrun."
+                    f"{started} processes were started together, but only `pellucid train` runs in several processes. "
+                    f"Start `pellucid {args[0]}` without torchrun."
                 )
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command; what goes wrong in it ends as one sentence."""
+        """Runs the command. An error ends as one sentence."""
         with sentences(debug=ctx.params["debug"] or os.environ.get("PELLUCID_DEBUG", "") not in ("", "0")):
             return super().invoke(ctx)
 
 
 @contextlib.contextmanager
 def sentences(*, debug: bool) -> Iterator[None]:
-    """Turns whatever goes wrong within the block into one sentence on standard error, and an exit code.
+    """Turns an error within the block into one sentence on standard error and an exit code.
 
-    With `debug`, the traceback stands before the sentence.
+    Args:
+        debug: whether to print the traceback first.
     """
     try:
         yield
         sys.stdout.flush()
     except (typer.Exit, typer.Abort, typer.TyperException):
-        raise  # a wrong option, which typer words itself
+        raise  # typer prints its own message for a wrong option
     except PellucidError as error:
         _end(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
         _end("Interrupted.", 130, debug)
     except BrokenPipeError:
-        _let_go_of_output()  # whoever was reading has seen enough (`pellucid predict ... | head`)
+        _discard_output()  # the reader closed the pipe (`pellucid predict ... | head`)
         raise typer.Exit(0) from None
     except MemoryError:
-        _end("There is not enough memory for this. Try a smaller --batch-size, or smaller pictures.", 1, debug)
+        _end("There is not enough memory. Try a smaller --batch-size, or smaller pictures.", 1, debug)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         if not where and error.errno in _FULL:
-            _let_go_of_output()
+            _discard_output()
             where = "Standard output cannot be written: "
         _end(f"{where}{error.strerror or error}.", 1, debug)
-    except Exception as error:  # noqa: BLE001 (a fault of ours, whatever it is, is no traceback for a user)
+    except Exception as error:  # noqa: BLE001 (users never see a traceback)
         text = " ".join(str(error).split())
         _end(
-            f"Pellucid met a fault of its own ({type(error).__name__}: {text}). "
-            f"Run `pellucid --debug ...` to see where, and please report it.",
+            f"Internal error in Pellucid ({type(error).__name__}: {text}). "
+            f"Run `pellucid --debug ...` for the traceback, and please report it.",
             1,
             debug,
         )
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Of a full disk. Whatever writes a file says so itself, so that an error without a name is of what is printed."""
+"""Error numbers of a full disk. Writers of files name the file, so an error without a name is of standard output."""
 
 
-def _let_go_of_output() -> None:
+def _discard_output() -> None:
     from pellucid.training.display import discard_output
 
     discard_output(sys.stdout)
@@ -135,14 +135,14 @@ def _end(sentence: str, exit_code: int, debug: bool) -> None:  # noqa: FBT001 (p
 
 
 def root() -> Any:
-    """The command `pellucid`, to be called or to be looked at."""
+    """Builds the command `pellucid`."""
     app = typer.Typer(
         name="pellucid",
         cls=Commands,
         help=HELP,
         epilog=EPILOG,
         no_args_is_help=True,
-        rich_markup_mode=None,  # plain text: at once, and the same on a terminal, in a pipe and in a log
+        rich_markup_mode=None,  # plain text is fast, and the same in a terminal, a pipe and a log
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
@@ -154,7 +154,7 @@ def _load(name: str) -> Any:
     function, examples = COMMANDS[name].load(name)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-    app.command(name, cls=Grouped, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(
+    app.command(name, cls=GroupedCommand, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(
         arguments.expanding(function)
     )
     return typer.main.get_command(app)
@@ -169,7 +169,7 @@ def _print_version(*, requested: bool) -> None:
 def _options(
     *,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error. Also PELLUCID_DEBUG=1.")
+        bool, typer.Option("--debug", help="Print the traceback of an error; also PELLUCID_DEBUG=1.")
     ] = False,
     version: Annotated[
         bool,
@@ -181,4 +181,4 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """What comes before the command's name."""
+    """Options before the name of the command."""

@@ -1,4 +1,4 @@
-"""`KEY=VALUE` on the command line, as values of Python."""
+"""Arguments of the command line: KEY=VALUE pairs, batch sizes, paths with `~`, `--resume`, and help in groups."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pellucid.errors import UsageError
 
 
 def parse(pairs: Iterable[str], option: str) -> dict[str, Any]:
-    """Settings given as `KEY=VALUE`: numbers, true and false, null and JSON lists as such, everything else as text.
+    """Parses settings of the form `KEY=VALUE`. Values are JSON, true, false or none; everything else is text.
 
     >>> parse(["widths=[300,100]", "activation=tanh"], "--set")
     {'widths': [300, 100], 'activation': 'tanh'}
 
     Raises:
-        UsageError: one is not of that form, or a key is given twice.
+        UsageError: a pair has another form, or a key is given twice.
     """
     values: dict[str, Any] = {}
-    for one in pairs:
-        key, separator, value = one.partition("=")
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
         key = key.strip().replace("-", "_")
         if not separator or not key.isidentifier():
             raise UsageError(
-                f"{option} was given '{one}', but expects KEY=VALUE, for example {option} activation=tanh."
+                f"{option} was given '{pair}', but expects KEY=VALUE, for example {option} activation=tanh."
             )
         if key in values:
             raise UsageError(f"{option} {key} was given twice. Give it once.")
@@ -48,7 +48,7 @@ def _value(text: str) -> Any:
 
 
 def batch_size(text: str | None) -> int | str | None:
-    """A number, or `auto`.
+    """Parses a batch size: a number, or `auto`.
 
     Raises:
         UsageError: it is neither.
@@ -63,39 +63,37 @@ def batch_size(text: str | None) -> int | str | None:
         ) from None
 
 
-def require_nothing_else(context: typer.Context, what: str, beside: Sequence[str]) -> None:
-    """Refuses whatever was typed beside `--resume` that would be without effect.
+def require_nothing_else(context: typer.Context, what: str, allowed: Sequence[str]) -> None:
+    """Refuses options beside `--resume` that have no effect.
 
     Args:
-        context: of the command.
-        what: what goes on, `a run`.
-        beside: the names of the parameters that have an effect there.
+        context: context of the command.
+        what: what is resumed, such as `a run`.
+        allowed: names of the parameters that are allowed beside `--resume`.
 
     Raises:
-        UsageError: something else was typed; names it.
+        UsageError: there are others; the text names them.
     """
-    from pellucid.errors import UsageError
-
     typed = [
-        _as_typed(parameter)
+        _name_of(parameter)
         for parameter in context.command.params
-        if parameter.name not in ("resume", *beside) and _was_typed(context, parameter)
+        if parameter.name not in ("resume", *allowed) and _is_on_command_line(context, parameter)
     ]
     if typed:
-        raise UsageError(f"--resume goes on with {what} as it was begun; leave out: {', '.join(typed)}.")
+        raise UsageError(f"--resume continues {what} with its own settings; leave out: {', '.join(typed)}.")
 
 
-def _was_typed(context: typer.Context, parameter: Any) -> bool:
+def _is_on_command_line(context: typer.Context, parameter: Any) -> bool:
     source = context.get_parameter_source(parameter.name)
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _as_typed(parameter: Any) -> str:
+def _name_of(parameter: Any) -> str:
     return parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name
 
 
 def expand(path: Path) -> Path:
-    """The path, from the person's folder where it begins with `~`; what is nobody's (`~draft.png`) stays as it is."""
+    """Replaces a leading `~` by the user's home folder. A name such as `~draft.png`, of no user, stays unchanged."""
     try:
         return path.expanduser()
     except RuntimeError:
@@ -103,7 +101,7 @@ def expand(path: Path) -> Path:
 
 
 def expanding(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command, given every path from the person's own folder where it begins with `~`."""
+    """Wraps a command so that its paths may begin with `~`."""
 
     @functools.wraps(command)
     def call(**options: Any) -> Any:
@@ -112,11 +110,11 @@ def expanding(command: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class Grouped(TyperCommand):
-    """Plain text, as everywhere; options without a group come last, under the usual heading."""
+class GroupedCommand(TyperCommand):
+    """A command whose help lists options in groups. Options without a group come last."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Writes the arguments, then each group of options in the order in which its first option was declared."""
+        """Writes the arguments, then the groups in the order of their first options."""
         arguments: list[tuple[str, str]] = []
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
@@ -127,8 +125,8 @@ class Grouped(TyperCommand):
                 arguments.append(record)
             else:
                 groups.setdefault(getattr(parameter, "rich_help_panel", None) or "", []).append(record)
-        usual = groups.pop("", [])
-        for heading, records in [("Arguments", arguments), *groups.items(), ("Options", usual)]:
+        ungrouped = groups.pop("", [])
+        for heading, records in [("Arguments", arguments), *groups.items(), ("Options", ungrouped)]:
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)

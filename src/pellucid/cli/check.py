@@ -26,7 +26,7 @@ def check(
         str,
         typer.Argument(
             metavar="DATA",
-            help="A data set's name, or a folder.",
+            help="Name of a data set, or a folder.",
             show_default=False,
             autocompletion=completion.datasets,
         ),
@@ -34,31 +34,31 @@ def check(
     *,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Write a page with the pictures: check.html.", show_default=False),
+        typer.Option(metavar="PATH", help="Write a page with the pictures, such as check.html.", show_default=False),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 on warnings too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Look at labelled pictures before anything is learned from them, and say what is wrong and what to do.
+    """Check labelled pictures before training: what is wrong, and what to do about it.
 
-    Unreadable pictures; copies across splits and classes, also rescaled, recompressed, mirrored, brightened or
-    cropped ones; missing, small and unequal classes; pictures far from the rest; file types that tell the class.
-    Nothing is changed. Exit code 1: an error was found.
+    Finds unreadable pictures; copies across splits and classes, also if rescaled, recompressed, mirrored, brightened or
+    cropped; missing, small and unequal classes; outliers; file types that reveal the class. Changes nothing. Exits with
+    code 1 if there is an error.
     """
     from pellucid.cli import console
     from pellucid.errors import UsageError
     from pellucid.records import display
 
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"The page is HTML, and '{report.name}' is another kind. Try --report {report.stem}.html.")
+        raise UsageError(f"The page is an HTML file, but --report is '{report.name}'. Try --report {report.stem}.html.")
     write = display.view("check")
     if report is not None and write is None:
-        raise UsageError("There is nothing here that writes pages; leave --report out.")
+        raise UsageError("The report package is not installed. Leave --report out.")
 
-    from pellucid.data.checking.checking import check as look
+    from pellucid.data.checking.checking import check as check_data
     from pellucid.data.checking.checking import worst
 
-    findings = look(data)
+    findings = check_data(data)
     if as_json:
         typer.echo(findings.dumps())
     else:
@@ -66,7 +66,7 @@ def check(
     if report is not None and write is not None:
         console.say(f"Written to {write(findings, report)}")
     elif write is not None and not as_json and any(item.name in ("copies", "extremes") for item in findings):
-        console.say("The pictures themselves are shown by --report check.html.")
+        console.say("To see the pictures: --report check.html.")
     if worst(findings) in (("error", "warning") if strict else ("error",)):
         raise typer.Exit(1)
 
@@ -76,7 +76,7 @@ _MOST_CLASSES = 15
 
 
 def _print(findings: Findings, data: str) -> None:
-    """The overview: how many there are, what is wrong with what to do, and the next step."""
+    """Prints the numbers of pictures, the remarks, and the next step."""
     from pellucid.cli import console
     from pellucid.records import Remark
 
@@ -99,7 +99,7 @@ def _print(findings: Findings, data: str) -> None:
     typer.echo()
     counts = {level: sum(item.level == level for item in remarks) for level in _MARKS}
     counts_text = [f"{n:,} {_MARKS[level].split()[1].lower()}{'s' * (n > 1)}" for level, n in counts.items() if n]
-    typer.echo(f"{', '.join(counts_text) or 'Nothing was found'}. {_next(data, counts)}")
+    typer.echo(f"{', '.join(counts_text) or 'No problems'}. {_next(data, counts)}")
 
 
 def _remark(item: Remark) -> None:
@@ -117,7 +117,7 @@ def _remark(item: Remark) -> None:
 
 
 def _width() -> int:
-    """How wide lines may be: a terminal's width; a file takes each line whole, however long."""
+    """Width of the terminal; practically unlimited in a pipe or file."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 100_000
 
 
@@ -127,6 +127,6 @@ def _next(data: str, counts: dict[str, int]) -> str:
 
     command = console.plain(command_line(data))
     if counts["error"]:
-        return f"Mend the errors first; then look again: pellucid check {command}"
-    first = "Look at what is warned of; then" if counts["warning"] else "Next"
+        return f"Fix the errors, then check again: pellucid check {command}"
+    first = "Look at the warnings, then" if counts["warning"] else "Next"
     return f"{first}: pellucid train {command}"

@@ -13,12 +13,12 @@ EXAMPLES = """  pellucid compare runs/digits-mlp-001 runs/digits-convnet-001
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A run folder, or a predictions file.", show_default=False)],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another of them.", show_default=False)],
+    a: Annotated[Path, typer.Argument(metavar="A", help="Run folder or predictions file.", show_default=False)],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another run folder or predictions file.", show_default=False)],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Say whether B is really better than A on the same test pictures: how sure that is, and where they differ."""
+    """Test whether B is better than A on the same test pictures, and show where they differ."""
     from pellucid.cli import console
     from pellucid.records import Predictions
 
@@ -39,8 +39,8 @@ def compare(
 
 
 _OTHER_DATA = (
-    "the two were not trained on the very same pictures and splits (the fingerprints of their data differ); they are "
-    "compared on the pictures whose ids and labels are the same."
+    "the two runs were trained on different pictures or splits (the fingerprints of their data differ). The comparison "
+    "uses the pictures with the same ids and labels."
 )
 
 
@@ -48,7 +48,7 @@ def _predictions_of(path: Path) -> Path:
     """The predictions file of a run folder, or the file itself.
 
     Raises:
-        MissingDataError: it is neither.
+        MissingDataError: there is no such file, or no predictions in the folder.
         UsageError: it is a table for other programs.
     """
     from pellucid.errors import MissingDataError, UsageError
@@ -57,12 +57,11 @@ def _predictions_of(path: Path) -> Path:
     if not path.is_dir():
         if not path.exists():
             raise MissingDataError(
-                f"There is nothing at {path}: expected is a run folder or a predictions file. "
-                f"`pellucid runs` lists runs."
+                f"{path} does not exist. Give a run folder or a predictions file. `pellucid runs` lists runs."
             )
         if path.suffix.lower() in (".csv", ".jsonl"):
             raise UsageError(
-                f"{path} is for other programs to read; predictions are compared as Parquet. "
+                f"{path} is a table for other programs, but predictions are compared as Parquet. "
                 f"Try: pellucid evaluate MODEL DATA --out FOLDER, and compare that folder."
             )
         return path
@@ -81,7 +80,7 @@ def _predictions_of(path: Path) -> Path:
 
 
 def _fingerprint(path: Path) -> str:
-    """What the data of a run is known by; empty where that is not known."""
+    """Fingerprint of the data of a run; empty if unknown."""
     from pellucid.errors import FormatError
     from pellucid.records import RunFolder
 

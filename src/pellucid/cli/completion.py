@@ -1,4 +1,4 @@
-"""What the shell offers when Tab is pressed. Reads the tables alone, so it answers at once."""
+"""Completion with the Tab key. It reads only the tables of names, so it is fast."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def networks(incomplete: str) -> list[str]:
-    """The networks of the catalogue whose names start like that."""
+    """Names of networks that begin with `incomplete`."""
     from pellucid.networks.catalogue import NETWORKS
 
     return [name for name in NETWORKS if name.startswith(incomplete)]
 
 
 def datasets(incomplete: str) -> list[str]:
-    """The data sets whose names start like that, and the folders."""
+    """Names of data sets, and folders, that begin with `incomplete`."""
     from pellucid.data.catalogue import DATASETS
 
     folder = Path(incomplete) if incomplete.endswith(("/", "\\")) else Path(incomplete).parent
@@ -23,7 +23,7 @@ def datasets(incomplete: str) -> list[str]:
 
 
 def recipes(incomplete: str) -> list[str]:
-    """The recipes whose names start like that."""
+    """Names of recipes that begin with `incomplete`."""
     from pellucid.training.recipes import RECIPES
 
     return [name for name in RECIPES if name.startswith(incomplete)]

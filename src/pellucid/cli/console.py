@@ -1,4 +1,4 @@
-"""What commands print: findings on standard output, everything else on standard error."""
+"""Printing: findings on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pellucid.training.processes import is_main
 
 
 def emit(findings: Findings, *, as_json: bool) -> None:
-    """Prints findings: as exactly one JSON document, or for a person to read."""
+    """Prints findings, for people or as one JSON document."""
     if as_json:
         typer.echo(findings.dumps())
         return
     render = display.view("terminal")
-    if render is None:  # nothing is there that lays them out: the numbers alone, one a line
+    if render is None:  # without the report package: one number a line
         typer.echo("\n".join(text for text in (findings.title, str(findings)) if text))
         return
     from rich.console import Console
@@ -29,18 +29,18 @@ def emit(findings: Findings, *, as_json: bool) -> None:
     if terminal.is_terminal:
         render(findings, terminal)
         return
-    # To a file or another program each line goes whole, however long, and without blanks that fill it up.
+    # In a file or a pipe, lines are never wrapped and have no trailing blanks.
     page = io.StringIO()
     render(findings, Console(file=page, highlight=False, width=_ENDLESS))
     typer.echo("\n".join(line.rstrip() for line in page.getvalue().split("\n")), nl=False)
 
 
 _ENDLESS = 100_000
-"""Columns, for what is not read on a screen."""
+"""Columns, if the output is no terminal."""
 
 
 def table(rows_table: Table, *, as_json: bool) -> None:
-    """Prints one table: as a JSON document of findings, or as columns that line up."""
+    """Prints one table, in aligned columns or as a JSON document of findings."""
     if as_json:
         typer.echo(Findings((rows_table,)).dumps())
         return
@@ -63,7 +63,7 @@ def table(rows_table: Table, *, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A bar with the time left on standard error, told (how many are done, of how many); none where that is piped."""
+    """A progress bar on standard error. Yields a function of (done, total). There is no bar in a pipe."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -77,20 +77,20 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int],
 
 
 def notes(sentences: Iterable[str]) -> None:
-    """Says on standard error what a person should know of the data; of several processes only the first says it."""
+    """Prints notes on standard error. Of several processes, only the first prints."""
     for sentence in sentences if is_main() else ():
         say(f"Note: {sentence}")
 
 
 def say(sentence: str) -> None:
-    """Says something on standard error, where it is in nobody's way; nothing where nobody reads that any more."""
+    """Prints a sentence on standard error. A closed pipe is ignored."""
     with while_read(sys.stderr):
         typer.echo(plain(sentence), err=True)
 
 
 @contextlib.contextmanager
 def while_read(stream: IO[str] | None = None) -> Iterator[None]:
-    """Ends the block where nobody reads the stream (standard output) any more; what comes after it goes on."""
+    """Ends the block if the reader of the stream (None: standard output) has closed the pipe. The program continues."""
     try:
         yield
     except BrokenPipeError:
@@ -100,7 +100,7 @@ def while_read(stream: IO[str] | None = None) -> Iterator[None]:
 
 
 def plain(text: str) -> str:
-    """Text on one line, without characters that move the cursor: file names may hold any."""
+    """Escapes line breaks and control characters, which file names may contain."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 

@@ -11,9 +11,9 @@ EXAMPLES = """  pellucid datasets
 
 
 def datasets(
-    *, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False
+    *, as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False
 ) -> None:
-    """List the data sets that have a name: pictures, size, classes, where they are, licence and source.
+    """List the named data sets: pictures, size, classes, location, licence and source.
 
     A folder with one folder of pictures per class is a data set too: give its path.
     """
@@ -23,8 +23,8 @@ def datasets(
 
     columns = ("name", "what", "pictures", "size", "classes", "where", "licence", "source")
     rows = tuple(
-        (one.name, one.summary, one.pictures, one.size, one.classes, one.where, one.licence, one.source)
-        for one in describe()
+        (entry.name, entry.summary, entry.pictures, entry.size, entry.classes, entry.where, entry.licence, entry.source)
+        for entry in describe()
     )
-    note = "Your own: the path of a folder with one folder of pictures per class."
+    note = "Your own data: the path of a folder with one folder of pictures per class."
     console.table(Table("datasets", columns, rows, note), as_json=as_json)

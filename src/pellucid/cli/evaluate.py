@@ -20,29 +20,29 @@ EXAMPLES = """  pellucid evaluate model.safetensors mnist
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a run folder.", show_default=False)],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file or run folder.", show_default=False)],
     data: Annotated[
         str,
         typer.Argument(
             metavar="DATA",
-            help="A data set's name, or a folder.",
+            help="Name of a data set, or a folder.",
             show_default=False,
             autocompletion=completion.datasets,
         ),
     ],
     *,
-    split: Annotated[str, typer.Option(help="Which part of the data: train, validation or test.")] = "test",
+    split: Annotated[str, typer.Option(help="Split: train, validation or test.")] = "test",
     out: Annotated[
         Path | None,
-        typer.Option(help="Write findings, predictions, pictures and a page to this new folder.", show_default=False),
+        typer.Option(help="New folder for findings, predictions, pictures and report.", show_default=False),
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="For a model of your own network: file.py:Class.", show_default=False)
+        str | None, typer.Option(help="The class of your own network: file.py:Class.", show_default=False)
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="How many pictures at once.")] = 256,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per batch.")] = 256,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Score a model on labelled pictures: accuracy with its 95 % interval, base rate, loss, each class, mistakes."""
+    """Score a model on labelled pictures: accuracy with a 95 % interval, base rate, loss, classes, mistakes."""
     from pellucid.cli import console
     from pellucid.data import load
     from pellucid.records import Model
@@ -50,7 +50,7 @@ def evaluate(
     loaded = Model.load(model)
     dataset = load(data)
     console.notes(dataset.notes)
-    learned = _as_learned(dataset, loaded)
+    learned = _with_carved_validation(dataset, loaded)
     carved = split == "validation" and split not in dataset.splits and learned is not None
     pictures = (learned if carved and learned is not None else dataset).split(split)
     console.notes(_cautions(split, dataset, learned, loaded, carved=carved))
@@ -73,8 +73,8 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _as_learned(dataset: Dataset, model: Model) -> Dataset | None:
-    """The data with the validation split that the model's own plan carves; None where that cannot be known."""
+def _with_carved_validation(dataset: Dataset, model: Model) -> Dataset | None:
+    """The data with the validation split that the model's recipe carves; None if that is unknown."""
     from pellucid.data.splitting import with_validation
     from pellucid.errors import PellucidError
 
@@ -84,16 +84,16 @@ def _as_learned(dataset: Dataset, model: Model) -> Dataset | None:
     plan = model.specification.training.get("recipe")
     if "train" not in dataset.splits or not isinstance(plan, dict):
         return None
-    if plan.get("freeze_backbone"):  # all of train taught it; nothing was carved
+    if plan.get("freeze_backbone"):  # trained on the whole of train; nothing was carved
         return dataset
     try:
         return with_validation(dataset, plan["validation_fraction"], plan["split_seed"])
-    except (KeyError, TypeError, PellucidError):  # a plan of another kind, or data from which none can be carved
+    except (KeyError, TypeError, PellucidError):  # another kind of recipe, or data that cannot be split
         return None
 
 
 def _readable(dataset: Dataset, model: Model) -> Dataset:
-    """The data without files for training that cannot be read, where the model learned from fewer than there are."""
+    """The data without unreadable training files, if the model learned from fewer files than there are."""
     from dataclasses import replace
 
     import numpy as np
@@ -108,7 +108,7 @@ def _readable(dataset: Dataset, model: Model) -> Dataset:
         return dataset
     from pellucid.data.checking.checking import look_ahead
 
-    unreadable = look_ahead(dataset).unreadable  # as before the training, which remembers it
+    unreadable = look_ahead(dataset).unreadable  # cached since the training
     readable = {
         name: np.flatnonzero(~np.isin(dataset.split(name).ids.astype(str), list(unreadable.get(name, ()))))
         for name in names
@@ -122,30 +122,30 @@ def _readable(dataset: Dataset, model: Model) -> Dataset:
 
 
 def _cautions(split: str, dataset: Dataset, learned: Dataset | None, model: Model, *, carved: bool) -> Iterable[str]:
-    """What a person must know before the numbers: whether the model has seen these pictures."""
+    """Warnings before the numbers: whether the model has learned from these pictures."""
     then = model.specification.training.get("data")
     named_the_same = isinstance(then, dict) and then.get("name") == dataset.name
-    same = (split != "test" or named_the_same) and learned is not None and _is_what_it_learned_from(learned, then)
+    same = (split != "test" or named_the_same) and learned is not None and _is_training_data(learned, then)
     used = then.get("sizes", {}) if isinstance(then, dict) else {}
     if carved and learned is not None:
         yield (
-            f"'{dataset.name}' has no validation split of its own; these are the {len(learned.validation):,} pictures "
-            f"that the model's own plan carves from train."
+            f"'{dataset.name}' has no validation split. These are the {len(learned.validation):,} pictures that the "
+            f"model's recipe set aside from train."
         )
     if same and split == "train":
-        yield "the model learned from these pictures, or its epoch was chosen by them, so the numbers are too good."
+        yield "the model learned from these pictures, or they chose its epoch, so the numbers are too good."
     if same and split == "validation" and split in used:
-        yield "by these pictures the model's epoch was chosen, so the numbers are somewhat too good."
+        yield "these pictures chose the model's epoch, so the numbers are somewhat too good."
     if named_the_same and not same:
         yield (
-            f"the pictures of '{dataset.name}' for training are not those that this model learned from. If its splits "
-            f"are carved by Pellucid, the model may have learned from some of the pictures that are scored here, and "
-            f"the numbers may be too good."
+            f"the training pictures of '{dataset.name}' are not those that this model learned from. If Pellucid made "
+            f"its splits, the model may have learned from pictures that are scored here, and the numbers may be too "
+            f"good."
         )
 
 
-def _is_what_it_learned_from(data: Dataset, then: Any) -> bool:
-    """Whether the pictures for training and validation are those that a model file tells of."""
+def _is_training_data(data: Dataset, then: Any) -> bool:
+    """Whether the training and validation pictures are those that a model file records."""
     from dataclasses import replace
 
     from pellucid.errors import DataError
@@ -157,15 +157,15 @@ def _is_what_it_learned_from(data: Dataset, then: Any) -> bool:
         return False
     used = {name: data.split(name) for name in names}
     if then.get("sizes") != {name: len(split) for name, split in used.items()}:
-        return False  # without reading all of them
+        return False  # saves reading all of them
     try:
         return replace(data, splits=used).fingerprint == then.get("fingerprint")
-    except DataError:  # a file vanished
+    except DataError:  # a file is gone
         return False
 
 
 def _write(findings: Findings, predictions: Predictions, out: Path) -> Path | None:
-    """Writes a folder as training does, without what belongs to a training; gives the page, where one is drawn."""
+    """Writes findings and predictions to a folder, and the report. Gives the path of the report, if one is written."""
     from pellucid.records import RunFolder, display
 
     folder = RunFolder.create("", "", out)

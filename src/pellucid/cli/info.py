@@ -17,11 +17,11 @@ EXAMPLES = """  pellucid info model.safetensors
 
 
 def info(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a run folder.", show_default=False)],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file or run folder.", show_default=False)],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Print what a model file says of itself: network, classes, preprocessing, how it was trained, what it reached."""
+    """Print what a model file contains: network, classes, preprocessing, training, measured scores."""
     from pellucid.cli import console
     from pellucid.records import Model
 
@@ -29,7 +29,7 @@ def info(
 
 
 def describe(model: Model) -> Table:
-    """What a model says of itself, as rows of (what, value)."""
+    """The content of a model, as rows of (what, value)."""
     from pellucid.records import Table
 
     specification = model.specification
@@ -53,7 +53,7 @@ def describe(model: Model) -> Table:
 
 
 def _nested(title: str, content: Any) -> list[tuple[str, Any]]:
-    """Dictionaries within dictionaries as rows: `training seed`, `training versions torch`."""
+    """Nested dictionaries as rows: `training seed`, `training versions torch`."""
     if not isinstance(content, dict):
         return [(title, content)]
     return [row for key, value in sorted(content.items()) for row in _nested(f"{title} {key.replace('_', ' ')}", value)]
@@ -66,14 +66,14 @@ def _measured(name: str, metric: Any) -> list[tuple[str, Any]]:
     title = f"measured {name.replace('_', ' ')}"
     numbers = metric if isinstance(metric, dict) else {}
     known = {"value", "n"} <= numbers.keys() <= {"value", "low", "high", "n"}
-    if not known or not all(isinstance(one, int | float) for one in numbers.values()):
+    if not known or not all(isinstance(number, int | float) for number in numbers.values()):
         return _nested(title, metric)
     unit = "nats" if name.endswith("_loss") else "fraction" if name.endswith(_FRACTIONS) else ""
     return [(title, str(Metric("", **numbers, unit=unit)).strip())]
 
 
 _FRACTIONS = ("accuracy", "base_rate")
-"""How the names of metrics end that are parts of a whole; a model file does not say."""
+"""Endings of the names of metrics that are fractions; model files do not store units."""
 
 
 def _text(value: Any) -> str:
@@ -86,7 +86,7 @@ def _text(value: Any) -> str:
 
 
 def _short(value: Any) -> Any:
-    """Numbers to six digits: what is measured of the pictures has sixteen, and nobody reads them."""
+    """Rounds numbers to six digits."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
-    return [_short(one) for one in value] if isinstance(value, list) else value
+    return [_short(item) for item in value] if isinstance(value, list) else value

@@ -25,20 +25,20 @@ EXAMPLES = """  pellucid inspect runs/mnist-lenet5-001
   pellucid inspect model.safetensors --embedding --data mnist
   pellucid inspect runs/mnist-lenet5-001 --film c1 --picture mnist:17
 
-LAYER is a layer's name, or a number among the convolutions, from 1: the table has both.
-A picture is a file, or a data set and the number of a test picture: mnist:17, digits:train/3."""
+LAYER is the name of a layer, or the number of a convolution, from 1; the table of layers shows both.
+P is a picture file, or a data set and a number: mnist:17 (test split), digits:train/3."""
 
-_LAYERS = "The layers (none of these: the table of layers)"
-_ANSWERS = "What it does with pictures"
-_WITH = "With which pictures"
-_HOW = "How"
+_LAYERS = "The network (without any option: the table of layers)"
+_ANSWERS = "Its predictions"
+_WITH = "Pictures"
+_HOW = "Details"
 
 
 def inspect(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a run folder.", show_default=False)],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file or run folder.", show_default=False)],
     *,
     sizes: Annotated[
-        bool, typer.Option("--sizes", help="Work out O = (W − F + 2P) / S + 1 for each layer.", rich_help_panel=_LAYERS)
+        bool, typer.Option("--sizes", help="Compute O = (W − F + 2P) / S + 1 for each layer.", rich_help_panel=_LAYERS)
     ] = False,
     graph: Annotated[
         bool, typer.Option("--graph", help="Draw the computation, as SVG and PNG.", rich_help_panel=_LAYERS)
@@ -55,7 +55,7 @@ def inspect(
         str | None,
         typer.Option(
             metavar="LAYER",
-            help="Film how it learned (a run of train --snapshots); needs --picture.",
+            help="Film the training (of a run with train --snapshots); needs --picture.",
             show_default=False,
             rich_help_panel=_LAYERS,
         ),
@@ -64,7 +64,7 @@ def inspect(
         str | None,
         typer.Option(
             metavar="LAYER",
-            help="Draw what a layer makes of a picture; needs --picture.",
+            help="Draw the feature maps of a picture; needs --picture.",
             show_default=False,
             rich_help_panel=_ANSWERS,
         ),
@@ -72,7 +72,7 @@ def inspect(
     activations: Annotated[
         bool,
         typer.Option(
-            "--activations", help="Draw how active each layer is; dead units; needs --data.", rich_help_panel=_ANSWERS
+            "--activations", help="Draw activation statistics and dead units; needs --data.", rich_help_panel=_ANSWERS
         ),
     ] = False,
     top_activations: Annotated[
@@ -80,7 +80,7 @@ def inspect(
         typer.Option(
             "--top-activations",
             metavar="LAYER",
-            help="Draw the pictures with the largest values of each unit; needs --data.",
+            help="Draw the pictures that activate each unit most; needs --data.",
             show_default=False,
             rich_help_panel=_ANSWERS,
         ),
@@ -89,20 +89,22 @@ def inspect(
         bool,
         typer.Option(
             "--why",
-            help="Draw why it answers so; needs --picture. With --data also what it looks like.",
+            help="Explain a prediction; needs --picture. With --data, also show similar training pictures.",
             rich_help_panel=_ANSWERS,
         ),
     ] = False,
     attention: Annotated[
         bool,
-        typer.Option("--attention", help="Draw where a transformer looks; needs --picture.", rich_help_panel=_ANSWERS),
+        typer.Option(
+            "--attention", help="Draw the attention of a transformer; needs --picture.", rich_help_panel=_ANSWERS
+        ),
     ] = False,
     linear_probe: Annotated[
         str | None,
         typer.Option(
             "--linear-probe",
             metavar="A,B",
-            help="Draw which layer tells two classes apart; needs --data.",
+            help="Draw how well each layer separates two classes; needs --data.",
             show_default=False,
             rich_help_panel=_ANSWERS,
         ),
@@ -110,17 +112,17 @@ def inspect(
     embedding: Annotated[
         bool,
         typer.Option(
-            "--embedding", help="Draw a map of the data, errors ringed; needs --data.", rich_help_panel=_ANSWERS
+            "--embedding", help="Draw a map of the data with errors marked; needs --data.", rich_help_panel=_ANSWERS
         ),
     ] = False,
     picture: Annotated[
         str | None,
-        typer.Option(metavar="P", help="A picture file, or DATA:NUMBER.", show_default=False, rich_help_panel=_WITH),
+        typer.Option(metavar="P", help="Picture file, or DATA:NUMBER.", show_default=False, rich_help_panel=_WITH),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
-            help="A data set's name, or a folder.",
+            help="Name of a data set, or a folder.",
             show_default=False,
             autocompletion=completion.datasets,
             rich_help_panel=_WITH,
@@ -129,22 +131,20 @@ def inspect(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Which part of the data; test for --linear-probe and --embedding, else train.",
+            help="Split; default: test for --linear-probe and --embedding, otherwise train.",
             show_default=False,
             rich_help_panel=_WITH,
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(
-            min=0, help="Which pictures are drawn, where not all are.", show_default=False, rich_help_panel=_WITH
-        ),
+        typer.Option(min=0, help="Seed of the random sample of pictures.", show_default=False, rich_help_panel=_WITH),
     ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="How many kernels, maps or layers are drawn, or pictures looked at, at most.",
+            help="Maximum number of kernels, maps, layers or pictures.",
             show_default=False,
             rich_help_panel=_HOW,
         ),
@@ -152,7 +152,7 @@ def inspect(
     scale: Annotated[
         str | None,
         typer.Option(
-            help="What shares one scale of colours: filter or layer; for maps, map or layer.",
+            help="Range of one colour scale: filter or layer; for maps, map or layer.",
             show_default=False,
             rich_help_panel=_HOW,
         ),
@@ -160,7 +160,7 @@ def inspect(
     unit: Annotated[
         list[int] | None,
         typer.Option(
-            help="With --top-activations: the number of a unit, from 1. Repeatable.",
+            help="With --top-activations: number of a unit, from 1. Repeatable.",
             show_default=False,
             rich_help_panel=_HOW,
         ),
@@ -170,7 +170,7 @@ def inspect(
         typer.Option(
             "--class",
             metavar="NAME",
-            help="With --why: which class is explained; the predicted one if not given.",
+            help="With --why: class to explain; default: the predicted class.",
             show_default=False,
             rich_help_panel=_HOW,
         ),
@@ -179,14 +179,14 @@ def inspect(
         str | None, typer.Option(help="With --embedding: tsne or pca.", show_default=False, rich_help_panel=_HOW)
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The file to write; otherwise beside the model.", show_default=False)
+        Path | None, typer.Option(help="File to write; default: beside the model.", show_default=False)
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="For a model of your own network: file.py:Class.", show_default=False)
+        str | None, typer.Option(help="The class of your own network: file.py:Class.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Look inside a model: its layers and how they are joined, kernels, maps, what excites it, why it answers so."""
+    """Look inside a model: layers, graph, kernels, feature maps, activations, explanations."""
     from pellucid.records import Figure, Findings, Model
 
     values_by_view: dict[str, Any] = {
@@ -233,7 +233,7 @@ def inspect(
         with console.progress(views.VIEWS[name].option.strip("-"), quiet=as_json) as advance:
             if name in ("activations", "top_activations", "why", "linear_probe", "embedding", "film"):
                 arguments["progress"] = advance
-            findings = views.look(name, loaded, values_by_view[name], arguments, model)
+            findings = views.compute(name, loaded, values_by_view[name], arguments, model)
         tables += [item for item in findings if not isinstance(item, Figure)]
         for figure in [item for item in findings if isinstance(item, Figure)]:
             figures.append(figure)
@@ -250,7 +250,7 @@ def inspect(
 
 
 def _load(data: str) -> Any:
-    """The data set, with what there is to say of it."""
+    """Loads a data set and prints its notes."""
     from pellucid.cli import console
     from pellucid.data import load
 
@@ -265,5 +265,7 @@ def _draw(figure: Figure, path: Path) -> Path:
 
     draw = display.view("figure")
     if draw is None:
-        raise UsageError("Nothing here draws pictures. --json with no drawing option prints the layers.")
+        raise UsageError(
+            "The report package is not installed, so nothing can be drawn. --json alone prints the layers."
+        )
     return draw(figure, path)

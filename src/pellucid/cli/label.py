@@ -15,35 +15,33 @@ if TYPE_CHECKING:
 EXAMPLES = """  pellucid label model.safetensors new-photos/
   pellucid label runs/photos-lite0-001 new-photos/ --count 50 --out to-label.csv
 
-Fill in the column `label` of the table, from the top, for as many as you like, and train with it:
+Fill in the column `label` of the table, from the top, for as many photos as you like. Then train:
   pellucid train to-label.csv
-To learn from the photos that you had before as well, add their lines, or put the new ones into class folders."""
+To train on your earlier photos too, add their lines, or put the new photos into class folders."""
 
 
 def label(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a run folder.", show_default=False)],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file or run folder.", show_default=False)],
     paths: Annotated[
         list[str],
-        typer.Argument(
-            metavar="FOLDER...", help="Photos without labels: folders, files, patterns.", show_default=False
-        ),
+        typer.Argument(metavar="FOLDER...", help="Unlabelled photos: folders, files or patterns.", show_default=False),
     ],
     *,
     count: Annotated[
-        int | None, typer.Option(min=1, help="How many to suggest; all where not given.", show_default=False)
+        int | None, typer.Option(min=1, help="Number of suggestions; all if not given.", show_default=False)
     ] = None,
-    out: Annotated[Path, typer.Option(help="The table to fill in.")] = Path("to-label.csv"),
+    out: Annotated[Path, typer.Option(help="Table to fill in.")] = Path("to-label.csv"),
     network: Annotated[
-        str | None, typer.Option(help="For a model of your own network: file.py:Class.", show_default=False)
+        str | None, typer.Option(help="The class of your own network: file.py:Class.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Suggest labels for photos, the most useful first: those that the model is unsure of, and unlike each other."""
+    """Suggest which photos to label next: those that the model is unsure of, and that differ from each other."""
     from pellucid.cli import console, picture_paths
     from pellucid.errors import StorageError
     from pellucid.records import Findings, Model
 
-    if out.exists():  # said before the work, not after
+    if out.exists():  # checked before the work
         raise StorageError(f"{out} exists already, and may contain labels. Choose another name with --out.")
     loaded = Model.load(model)
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +62,7 @@ def label(
     console.emit(Findings((_table(suggestions),)), as_json=as_json)
     say = console.say if as_json else typer.echo
     then = f"pellucid train {command_line(out)}"
-    say(console.plain(f"Table  {out}: fill in the column label, from the top, and train with: {then}"))
+    say(console.plain(f"Table  {out}: fill in the column label from the top, then: {then}"))
     if suggestions.predictions.unreadable or gathered.problems:
         raise typer.Exit(1)
 

@@ -21,15 +21,15 @@ def networks(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="Print the page of this network: formula, layers, source.",
+            help="Print the page of one network: formula, layers, source.",
             show_default=False,
             autocompletion=completion.networks,
         ),
     ] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """List the networks: name, year, parameters and for which pictures, what each is good for, and its source."""
+    """List the networks: name, year, parameters, picture size, use and source."""
     from pellucid.cli import console
     from pellucid.networks.catalogue import NETWORKS
     from pellucid.records import Table
@@ -44,18 +44,18 @@ def networks(
             typer.echo(text)
         return
     rows = tuple(
-        (name, entry.year, entry.parameters, _counted_for(entry), entry.good_for, entry.source)
+        (name, entry.year, entry.parameters, _shape_text(entry), entry.good_for, entry.source)
         for name, entry in NETWORKS.items()
     )
     note = (
-        "Each adapts to the pictures and classes that it is given. Others: --network timm:NAME for any of timm, "
+        "Each network adapts to your pictures and classes. Others: --network timm:NAME for a network of timm, "
         "--network file.py:Class for your own."
     )
     columns = ("name", "year", "parameters", "for", "good for", "source")
     console.table(Table("networks", columns, rows, note), as_json=as_json)
 
 
-def _counted_for(entry: Entry) -> str:
-    """Which pictures its parameters were counted for: `28×28 grey, 10 classes`."""
+def _shape_text(entry: Entry) -> str:
+    """Pictures and classes of the parameter count: `28×28 grey, 10 classes`."""
     channels, height, width = entry.shape
     return f"{width}×{height} {'grey' if channels == 1 else 'colour'}, {entry.classes:,} classes"

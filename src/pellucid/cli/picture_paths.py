@@ -1,4 +1,4 @@
-"""Which pictures a person means by the paths on the command line: files, folders, globs, and standard input."""
+"""Finds the pictures that the command line names: files, folders, globs and standard input."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _SIGNATURES = (
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"RIFF"),
     *(b"II*\0", b"MM\0*", b"\0\0\0"),
 )
-"""How files of pictures begin; AVIF and HEIC with the length of their first part, in four bytes."""
+"""First bytes of picture files. AVIF and HEIC begin with the length of their first box, in four bytes."""
 
 _EXPECTED = "Give files, folders, or a pattern such as 'scans/*.png'."
 
 
 @dataclass
 class Gathered:
-    """The pictures that are meant.
+    """The pictures of a command line.
 
     Attributes:
-        pictures: in order, each once: from the path that can be opened to what it is called.
-        problems: what was named or found and is no picture that can be opened: from its path to a sentence.
-        notes: what was left out of folders, in words.
+        pictures: path to open → name to print, in order, each once.
+        problems: path that is not a picture that can be opened → a sentence that says why.
+        notes: sentences about files that were left out of folders.
     """
 
     pictures: dict[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Gathered:
     notes: list[str] = field(default_factory=list)
 
     def add(self, path: str) -> None:
-        """Adds what one path means: a file, the pictures in a folder, or what a pattern matches."""
+        """Adds a file, the pictures in a folder, or the matches of a pattern."""
         here = arguments.expand(Path(path))
         path = path if here == Path(path) else str(here)
         if here.is_dir():
@@ -46,8 +46,8 @@ class Gathered:
         elif not glob.has_magic(path):
             self.problems[path] = f"There is no file or folder {path}. {_EXPECTED}"
         elif matched := sorted(glob.glob(path, recursive=True)):  # noqa: PTH207 (an absolute pattern, which Path.glob refuses)
-            for one in matched:
-                (self._add_folder if Path(one).is_dir() else self._add_file)(one)
+            for match in matched:
+                (self._add_folder if Path(match).is_dir() else self._add_file)(match)
         else:
             self.problems[path] = f"Nothing matches {path}. {_EXPECTED}"
 
@@ -55,15 +55,16 @@ class Gathered:
         here = Path(path)
         if here.is_file():
             self.pictures[path] = path
-        elif here.exists():  # to open a pipe would be to wait, perhaps for ever
+        elif here.exists():  # opening a pipe could wait for ever
             self.problems[path] = (
-                f"{path} is no file, but a pipe or a device. For a picture from another program give -, standard input."
+                f"{path} is a pipe or a device, not a file. To read a picture from another program, use -, standard "
+                f"input."
             )
         else:
-            self.problems[path] = f"{path} is a link that leads to nothing. Remove it, or mend it."
+            self.problems[path] = f"{path} is a broken link. Remove or repair it."
 
     def _add_folder(self, folder: str) -> None:
-        """All that is named as a picture below a folder; hidden files, and folders behind links, are left out."""
+        """Adds all pictures below a folder, except hidden files and folders behind links."""
         from pellucid.data.decoding import SUFFIXES
 
         hidden, linked, inside = 0, [], []
@@ -94,15 +95,15 @@ class Gathered:
 
 
 def gather(paths: Sequence[str], *, spool: Path) -> Gathered:
-    """The pictures that are meant. What is not there is named, and the others go on.
+    """Gathers pictures. Paths that cannot be used become `problems`, and the others are gathered.
 
     Args:
-        paths: files; folders, of which all pictures within are meant; globs, which the shell may not have expanded;
-            and `-`, standard input: the bytes of one picture, or a list of paths, one a line.
-        spool: a folder where a picture from standard input may be put.
+        paths: files, folders (searched recursively), globs, and `-` for standard input: the bytes of one picture, or
+            a list of paths, one a line.
+        spool: folder for a picture from standard input.
 
     Raises:
-        MissingDataError: there is one path, and it has no picture; or standard input is empty.
+        MissingDataError: the only path has no picture, or standard input is empty.
         DataError: standard input is neither a picture nor a list.
     """
     gathered = Gathered()
@@ -131,18 +132,19 @@ def _add_standard_input(gathered: Gathered, spool: Path) -> None:
 
 
 def _as_lines(content: bytes) -> list[str] | None:
-    """The paths that stand in standard input, one a line; None where it is a picture.
+    """The paths in standard input, one a line; None if it is a picture.
 
-    Lists are tried first, as a path may begin as a picture does (`BMW.png`); no picture is valid text without a zero.
+    Lists are tried first, because a path may begin like a picture (`BMW.png`). No picture is valid text without a zero
+    byte.
 
     Raises:
-        DataError: it is neither.
+        DataError: the content is neither.
     """
     if b"\0" not in content:
         try:
             return _lines(content.decode("utf-8-sig"))
         except UnicodeDecodeError:
-            # Linux lets names be no valid text; a list with such a name has others, or it, on the disk.
+            # On Linux, names may be invalid text. In a list with such a name, some path exists.
             lines = _lines(os.fsdecode(content))
             if not content.startswith(_SIGNATURES) and any(os.path.lexists(line) for line in lines):
                 return lines
@@ -155,7 +157,7 @@ def _as_lines(content: bytes) -> list[str] | None:
 
 
 def _lines(text: str) -> list[str]:
-    """Lines end with a line feed, or with Windows' two characters; others that end lines may be part of a name."""
+    """Splits at line feeds (also of Windows). Other line separators may be part of a name."""
     return [line for line in (line.removesuffix("\r") for line in text.split("\n")) if line.strip()]
 
 

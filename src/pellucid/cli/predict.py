@@ -16,51 +16,57 @@ if TYPE_CHECKING:
 EXAMPLES = """  pellucid predict model.safetensors scan.png
   pellucid predict lite0 photo.jpg
   pellucid predict model.safetensors scans/ --top 3
-  pellucid predict model.safetensors 'scans/*.jpg' --out found.csv
+  pellucid predict model.safetensors 'scans/*.jpg' --out predictions.csv
   ls scans/*.png | pellucid predict model.safetensors -
   pellucid predict model.safetensors - < scan.png
 
-Exit codes: 0 all pictures were read; 1 some could not be read, and each is named;
-2 the command line makes no sense; 130 interrupted."""
+Exit codes: 0 success; 1 some pictures could not be read (each is named); 2 wrong command line; 130 interrupted."""
 
 
 def predict(
     model: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="A model file, a run folder, or a backbone: lite0.", show_default=False),
+        typer.Argument(
+            metavar="MODEL", help="Model file, run folder, or a backbone such as lite0.", show_default=False
+        ),
     ],
     paths: Annotated[
         list[str],
         typer.Argument(
             metavar="PATHS...",
-            help="Pictures: files, folders, patterns, or - for standard input (a list of paths, or one picture).",
+            help="Files, folders, patterns, or - for standard input (a list of paths, or one picture).",
             show_default=False,
         ),
     ],
     *,
     top: Annotated[
         int | None,
-        typer.Option(min=1, help="How many classes to name for each picture; 1, or 5 of hundreds.", show_default=False),
+        typer.Option(
+            min=1,
+            help="Classes for each picture; default 1, or 5 of 100 or more.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write them to this file too: .csv, .jsonl or .parquet.", show_default=False)
+        Path | None,
+        typer.Option(help="Also write them to this file: .csv, .jsonl or .parquet.", show_default=False),
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="For a model of your own network: file.py:Class.", show_default=False)
+        str | None, typer.Option(help="The class of your own network: file.py:Class.", show_default=False)
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="How many pictures at once.")] = 256,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per batch.")] = 256,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Say what a model sees in pictures: the class and its probability, for each.
+    """Predict the class of each picture, with its probability.
 
-    A picture that cannot be read is named, and the others go on.
+    A picture that cannot be read is named, and the others are predicted.
     """
     from pellucid.cli import console, picture_paths, prediction_files
 
     if out is not None:
-        prediction_files.writer(out)  # a name that makes no sense is said before the work, not after
+        prediction_files.writer(out)  # refuses an unknown file type before the work
     loaded = backbone_or_model(model)
-    top = top or (5 if len(loaded.classes) >= _HUNDREDS else 1)
+    top = top or (5 if len(loaded.classes) >= _MANY_CLASSES else 1)
     with tempfile.TemporaryDirectory() as folder:
         gathered = picture_paths.gather(paths, spool=Path(folder))
         console.notes(gathered.notes)
@@ -86,15 +92,15 @@ def predict(
         raise typer.Exit(1)
 
 
-_HUNDREDS = 100
-"""Of so many classes the first guess alone says little."""
+_MANY_CLASSES = 100
+"""From this number of classes on, one guess says little."""
 
 
 def backbone_or_model(name: Path) -> Model:
-    """The model in a file or a run folder; or that which a backbone is, where its name and no file is given.
+    """Loads a model file or run folder, or a backbone by its name.
 
     Raises:
-        ModelFileError: it is neither.
+        ModelFileError: there is no such file or backbone.
     """
     from pellucid.networks.catalogue import BACKBONES
     from pellucid.records import Model
@@ -107,9 +113,9 @@ def backbone_or_model(name: Path) -> Model:
 
 
 def _renamed(predictions: Predictions, names: Mapping[str, str], problems: Mapping[str, str]) -> Predictions:
-    """The predictions with each picture called as the person called it, and with what could not even be opened.
+    """The predictions under the names that the user gave, with the files that could not be opened.
 
-    Names are as text can hold them: what is no valid text in a file's name becomes escapes.
+    Bytes of a file name that are not valid text become escapes.
     """
     import numpy as np
 
@@ -125,7 +131,7 @@ def _renamed(predictions: Predictions, names: Mapping[str, str], problems: Mappi
 
 
 _WIDEST_NAME, _WIDEST_CLASS = 80, 24
-"""Longer names stand out of their column, so that one of them does not push all the others apart."""
+"""Longer names overflow their column, so that one of them does not widen it for all."""
 
 
 def _print(predictions: Predictions, top: int) -> None:

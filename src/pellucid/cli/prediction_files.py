@@ -1,4 +1,4 @@
-"""Predictions as files that other programs read: CSV, JSON lines, Parquet."""
+"""Writes predictions as CSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pellucid.records import Predictions, atomic
 
 
 def ranked(predictions: Predictions, k: int) -> list[list[tuple[str, float]]]:
-    """For each picture its k most probable classes with their probabilities, the most probable first."""
+    """For each picture, its k most probable classes with probabilities, in descending order."""
     return [
         [(predictions.classes[i], float(row[i])) for i in order]
         for row, order in zip(predictions.probabilities, predictions.top(k), strict=True)
@@ -21,28 +21,28 @@ def ranked(predictions: Predictions, k: int) -> list[list[tuple[str, float]]]:
 
 
 def write(predictions: Predictions, path: Path, k: int) -> None:
-    """Writes predictions in the form that the file's name asks for.
+    """Writes predictions in the format of the file's suffix.
 
     CSV has the columns id, class, probability (and class_2, probability_2 ... with `k` above 1) and error; JSON lines
-    have the same by name; Parquet has the probabilities of all classes. Pictures that could not be read come last, with
-    the reason. Names that are no valid text, as Linux allows, are given as `predict` prints them: with escapes.
+    have the same fields; Parquet has the probabilities of all classes. Unreadable pictures come last, with the reason.
+    Names that are not valid text, which Linux allows, have escapes.
 
     Raises:
-        UsageError: the name asks for no known form.
-        StorageError: it cannot be written.
+        UsageError: the suffix is unknown.
+        StorageError: the file cannot be written.
     """
     writer(path)(predictions, path, k)
 
 
 def writer(path: Path) -> Callable[[Predictions, Path, int], None]:
-    """What writes a file of that name.
+    """The function that writes files with the suffix of `path`.
 
     Raises:
-        UsageError: the name asks for no known form.
+        UsageError: the suffix is unknown.
     """
     if path.suffix.lower() not in _WRITERS:
         raise UsageError(
-            f"Predictions are written as {', '.join(_WRITERS)}, as the name says; '{path.name}' says none of them. "
+            f"Predictions are written as {', '.join(_WRITERS)}, but the file is called '{path.name}'. "
             f"Try --out {path.stem or 'predictions'}.csv."
         )
     return _WRITERS[path.suffix.lower()]

@@ -19,14 +19,16 @@ EXAMPLES = """  pellucid runs
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the run folders lie.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that contains the run folders.")] = Path(
+        "runs"
+    ),
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """List the runs in a folder, the newest last: data, network, accuracy, epochs, seconds, settings, seed.
+    """List the runs in a folder, newest last: data, network, accuracy, epochs, seconds, settings, seed.
 
-    Accuracy comes with its 95 % interval and the number of pictures of the split that was scored. Epochs are the one
-    that was kept, and all. Settings are those in which the training plan differs from the network's own.
+    Accuracy has its 95 % interval and the number of scored pictures. Epochs are the chosen one and their number.
+    Settings are those that differ from the network's own recipe.
     """
     from pellucid.cli import console
     from pellucid.records import runs as records
@@ -51,7 +53,7 @@ COLUMNS = (
 
 
 def table(summaries: list[RunSummary]) -> Table:
-    """The runs as one table; what is not known of a run is None."""
+    """The runs as one table; unknown values are None."""
     from pellucid.records import Table
 
     rows = tuple(
@@ -76,16 +78,16 @@ def table(summaries: list[RunSummary]) -> Table:
 
 
 def differences(run: RunSummary) -> dict[str, Any]:
-    """In which settings the plan of a run differs from its network's own: {setting: value}.
+    """Settings in which a run differs from its network's own recipe: {setting: value}.
 
-    For networks that are not of the catalogue it is compared with the general plan.
+    Networks outside the catalogue are compared with the default recipe.
     """
-    own = _own_plan(run.network)
+    own = _own_recipe(run.network)
     return {name: value for name, value in run.recipe.items() if name not in own or own[name] != value}
 
 
 @functools.cache
-def _own_plan(network: str) -> dict[str, Any]:
+def _own_recipe(network: str) -> dict[str, Any]:
     from pellucid.networks.pages import recipe_of
     from pellucid.training.recipes import Recipe
 
@@ -93,7 +95,7 @@ def _own_plan(network: str) -> dict[str, Any]:
 
 
 def _for_people(summaries: list[RunSummary]) -> Table:
-    """The same in fewer columns, with numbers in words."""
+    """The runs in fewer columns, as text."""
     from pellucid.records import Table
 
     rows = tuple(
@@ -113,7 +115,7 @@ def _for_people(summaries: list[RunSummary]) -> Table:
 
 
 def _result(run: RunSummary) -> str:
-    """The accuracy with its interval and n; where there is none, why."""
+    """The accuracy with its interval and n, or the reason why there is none."""
     from pellucid.records.runs import FINISHED
 
     if run.state != FINISHED:

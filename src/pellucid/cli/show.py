@@ -20,13 +20,13 @@ EXAMPLES = """  pellucid show digits
   pellucid show operation convolution
   pellucid show operation adam --out adam.png
 
-A folder of yours that is called 'operation' is shown with ./operation."""
+To show a folder called 'operation', type ./operation."""
 
 
 TOPICS = {
     "operation": "pellucid.cli.show_operation",
 }
-"""What `show` draws besides data: from the word for it to the module with its `names`, `table` and `figure`."""
+"""Topics besides data: word on the command line → module with the functions `names`, `table` and `figure`."""
 
 
 def complete_subject(incomplete: str) -> list[str]:
@@ -45,7 +45,7 @@ def show(
         str,
         typer.Argument(
             metavar="DATA",
-            help="A data set's name, or a folder; or the word 'operation'.",
+            help="Name of a data set, a folder, or the word 'operation'.",
             show_default=False,
             autocompletion=complete_subject,
         ),
@@ -54,32 +54,28 @@ def show(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="After 'operation': which; without it they are listed.",
+            help="After 'operation': its name. Without it, operations are listed.",
             show_default=False,
             autocompletion=complete_name,
         ),
     ] = None,
     *,
-    split: Annotated[
-        str | None, typer.Option(help="Which part of the data: train, validation or test.", show_default="train")
-    ] = None,
-    per_class: Annotated[
-        int | None, typer.Option(min=1, help="How many pictures of each class.", show_default="10")
-    ] = None,
+    split: Annotated[str | None, typer.Option(help="Split: train, validation or test.", show_default="train")] = None,
+    per_class: Annotated[int | None, typer.Option(min=1, help="Pictures of each class.", show_default="10")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The PNG to write; otherwise DATA-SPLIT.png or NAME.png here.", show_default=False),
+        typer.Option(help="PNG file; DATA-SPLIT.png or NAME.png if not given.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Draw some pictures of each class, or a worked example of an operation, as one PNG."""
+    """Draw pictures of each class, or a worked example of an operation, as one PNG."""
     from pellucid.errors import UsageError
 
     options = {"--split": split, "--per-class": per_class}
     if data in TOPICS:
         for option, value in options.items():
             if value is not None:
-                raise UsageError(f"{option} is for data, and an operation has none. Leave it out.")
+                raise UsageError(f"{option} is for data, not for an {data}. Leave it out.")
         topic = importlib.import_module(TOPICS[data])
         if name is None:
             topic.table(out, as_json=as_json)
@@ -87,20 +83,18 @@ def show(
             _draw(topic.figure(name, out, as_json=as_json), out or Path(f"{name}.png"), as_json=as_json)
         return
     if name is not None:
-        raise UsageError(
-            f"'{name}' is one argument too many: one data set is shown at a time. Try pellucid show {data}."
-        )
+        raise UsageError(f"'{name}' is one argument too many: give one data set. Try pellucid show {data}.")
     _data(data, split or "train", per_class or 10, out, as_json=as_json)
 
 
 def _data(data: str, split: str, per_class: int, out: Path | None, *, as_json: bool) -> None:
-    """The grid of a data set."""
+    """Draws pictures of each class of a data set."""
     from pellucid.cli import console
     from pellucid.data import load
     from pellucid.errors import UnknownNameError, UsageError
 
     if out is not None and out.suffix.lower() != ".png":
-        raise UsageError(f"The grid is written as PNG, and '{out.name}' is another kind. Try --out {out.stem}.png.")
+        raise UsageError(f"The picture is a PNG file, but --out is '{out.name}'. Try --out {out.stem}.png.")
     try:
         dataset = load(data)
     except UnknownNameError as error:
@@ -117,12 +111,12 @@ def _data(data: str, split: str, per_class: int, out: Path | None, *, as_json: b
 
 
 def _draw(figure: Figure, path: Path, *, as_json: bool) -> None:
-    """Draws it, and says where; as JSON the findings stand on standard output, and the place on standard error."""
+    """Draws a figure and prints its path; with JSON on standard output, the path goes to standard error."""
     from pellucid.cli import console
     from pellucid.records import Findings
     from pellucid.report import pictures as drawing
 
-    where = console.plain(str(drawing.draw(figure, path)))
+    path_text = console.plain(str(drawing.draw(figure, path)))
     if as_json:
         console.emit(Findings((figure,)), as_json=True)
-    (console.say if as_json else typer.echo)(where)
+    (console.say if as_json else typer.echo)(path_text)

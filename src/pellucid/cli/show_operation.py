@@ -19,32 +19,32 @@ def names() -> list[str]:
 
 
 def table(out: Path | None, *, as_json: bool) -> None:
-    """Prints the operations that there are."""
+    """Lists the operations."""
     from pellucid.cli import console
     from pellucid.errors import UsageError
     from pellucid.operations import OPERATIONS
     from pellucid.records import Table
 
     if out is not None:
-        raise UsageError("Which operation is to be drawn? Give its name: pellucid show operation convolution.")
+        raise UsageError("--out needs the name of an operation. Try pellucid show operation convolution.")
     rows = tuple((name, entry.help, entry.code) for name, entry in OPERATIONS.items())
-    note = "`pellucid show operation NAME` writes its formula and an example with numbers, and draws both."
+    note = "`pellucid show operation NAME` prints and draws its formula and an example."
     console.table(Table("operations", ("name", "what it does", "code"), rows, note), as_json=as_json)
 
 
 def figure(name: str, out: Path | None, *, as_json: bool) -> Figure:
-    """The worked example of an operation; its formula and its numbers are printed.
+    """Prints the formula and example of an operation, and gives its figure.
 
     Raises:
-        UnknownNameError: there is no such operation.
-        UsageError: `out` is no PNG.
+        UnknownNameError: the operation is unknown.
+        UsageError: `out` is not a PNG file.
     """
     from pellucid.errors import UsageError
     from pellucid.operations import check_name, example
 
     check_name(name)
     if out is not None and out.suffix.lower() != ".png":
-        raise UsageError(f"The picture is written as PNG, and '{out.name}' is another kind. Try --out {out.stem}.png.")
+        raise UsageError(f"The picture is a PNG file, but --out is '{out.name}'. Try --out {out.stem}.png.")
     worked = example(name)
     if not as_json:
         from pellucid.report.operation_text import text

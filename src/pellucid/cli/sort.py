@@ -15,36 +15,39 @@ EXAMPLES = """  pellucid sort model.safetensors new-photos/ --into sorted/
   pellucid sort runs/photos-lite0-001 new-photos/ --into sorted/ --threshold 0.95
   pellucid sort lite0 holiday/ --into by-thing/ --threshold 0.5
 
-OUT/sorted.csv says what went where. Interrupted, the same command goes on. Nothing is overwritten."""
+OUT/sorted.csv lists where each photo went. After an interruption, run the same command again.
+Nothing is overwritten."""
 
 
 def sort(
     model: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="A model file, a run folder, or a backbone: lite0.", show_default=False),
+        typer.Argument(
+            metavar="MODEL", help="Model file, run folder, or a backbone such as lite0.", show_default=False
+        ),
     ],
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="FOLDER...", help="Photos: folders, files, patterns.", show_default=False),
+        typer.Argument(metavar="FOLDER...", help="Photos: folders, files or patterns.", show_default=False),
     ],
     *,
-    into: Annotated[Path, typer.Option(help="The folder that the class folders are made in.", show_default=False)],
+    into: Annotated[Path, typer.Option(help="Folder for the class folders.", show_default=False)],
     threshold: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=1,
-            help="Less probable ones go to the folder unsure; 0.8, or the model's own.",
+            help="Less probable photos go to the folder unsure; 0.8, or the model's own threshold.",
             show_default=False,
         ),
     ] = None,
-    move: Annotated[bool, typer.Option("--move", help="Take the photos away from where they are.")] = False,
+    move: Annotated[bool, typer.Option("--move", help="Move the photos instead of copying them.")] = False,
     network: Annotated[
-        str | None, typer.Option(help="For a model of your own network: file.py:Class.", show_default=False)
+        str | None, typer.Option(help="The class of your own network: file.py:Class.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Copy photos into one folder per class, the unsure ones apart, with a table of what went where."""
+    """Copy photos into one folder per class, and unsure ones into a folder of their own."""
     from pellucid.cli import console, picture_paths
     from pellucid.cli.predict import backbone_or_model
     from pellucid.records import Findings, Table
@@ -67,13 +70,13 @@ def sort(
         rows = tuple(result.counts.most_common())
         console.emit(Findings((Table("sorted", ("folder", "photos"), rows),)), as_json=as_json)
     say = console.say if as_json else typer.echo
-    say(_said(result, moved=move))
+    say(_summary(result, moved=move))
     say(console.plain(f"Sorted  {into}, and what went where: {into / workflow.LOG}"))
     if result.unreadable or gathered.problems:
         raise typer.Exit(1)
 
 
-def _said(result: SortResult, *, moved: bool) -> str:
+def _summary(result: SortResult, *, moved: bool) -> str:
     done, share = f"{'Moved' if moved else 'Copied'}: {sum(result.counts.values()):,}", 100 * result.threshold
     notes = [f"{done}. Photos whose class is less probable than {share:g} % are in unsure."]
     if result.already_sorted:

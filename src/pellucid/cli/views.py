@@ -1,4 +1,4 @@
-"""What `pellucid inspect` can draw: for each view what it needs, which options it takes, and what calls it."""
+"""The views of `pellucid inspect`: their options, what they need, and the functions that compute them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pellucid.errors import UnknownNameError, UsageError
 if TYPE_CHECKING:
     from pellucid.records import Figure, Findings
 
-Wanted = Literal["no", "can", "must"]
+Need = Literal["no", "can", "must"]
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,17 @@ class View:
     """A view.
 
     Attributes:
-        option: of the command line.
-        picture, data: whether it takes them.
-        takes: the further options that mean something to it.
-        formats: the ends of file names that it can be written to, the ones that it is written to by itself first.
-        usual: how many of these are written where `--out` does not choose.
-        names: what stands in the file's name, from the figure's data.
+        option: option of the command line.
+        picture, data: whether the view can or must have them.
+        takes: further options of the view.
+        formats: suffixes of files, preferred ones first.
+        usual: number of formats that are written without `--out`.
+        names: makes the end of the file's name from the figure's data.
     """
 
     option: str
-    picture: Wanted = "no"
-    data: Wanted = "no"
+    picture: Need = "no"
+    data: Need = "no"
     takes: frozenset[str] = frozenset()
     formats: tuple[str, ...] = (".png",)
     usual: int = 1
@@ -110,7 +110,7 @@ VIEWS: dict[str, View] = {
         names=lambda _: "film",
     ),
 }
-"""From what is asked for to what it needs, in the order in which it is drawn."""
+"""Views in the order in which they are drawn."""
 
 _OPTIONS = {
     "limit": "--limit",
@@ -133,25 +133,25 @@ def check(
     """Refuses options that do not go together, before anything heavy is imported.
 
     Args:
-        views_to_draw: the views that are asked for.
-        options: the further options, None where one was not given.
+        views_to_draw: names of views.
+        options: further options; None for those not given.
         picture: --picture.
         data: --data.
         out: --out.
 
     Raises:
-        UsageError: with what to type.
-        UnknownNameError: a scale or a method that there is not.
+        UsageError: options do not fit; the text says what to type.
+        UnknownNameError: a scale or method is unknown.
     """
     for name in views_to_draw:
         view = VIEWS[name]
         if view.picture == "must" and picture is None:
             raise UsageError(
-                f"{view.option} of which picture? Give --picture FILE, or one of a data set: --picture mnist:17."
+                f"{view.option} needs a picture: --picture FILE, or one of a data set, --picture mnist:17."
             )
         if view.data == "must" and data is None:
             raise UsageError(
-                f"{view.option} of which pictures? Give --data DATA: a data set's name, or a folder of class folders."
+                f"{view.option} needs pictures: --data DATA, the name of a data set or a folder of class folders."
             )
     for option, value, takers in (
         ("--picture", picture, [view for view in VIEWS.values() if view.picture != "no"]),
@@ -189,20 +189,18 @@ def _check_scale(views_to_draw: list[str], scale: str | None) -> None:
 
 def _check_out(views_to_draw: list[str], out: Path) -> None:
     if not views_to_draw:
-        raise UsageError("--out is for pictures: say which one too, for example --graph or --filters LAYER.")
+        raise UsageError("--out needs a view to draw, for example --graph or --filters LAYER.")
     if len(views_to_draw) > 1:
         options = [VIEWS[name].option for name in views_to_draw]
-        raise UsageError(f"{' and '.join(options)} are several pictures, and --out names one. Draw them one by one.")
+        raise UsageError(f"--out is one file, but {' and '.join(options)} are several pictures. Draw them one by one.")
     formats = VIEWS[views_to_draw[0]].formats
     if out.suffix.lower() not in formats:
         kinds = " or ".join(one[1:].upper() for one in formats)
-        raise UsageError(
-            f"The picture is written as {kinds}, and '{out.name}' is another kind. Try --out {out.stem}{formats[0]}."
-        )
+        raise UsageError(f"The picture is a {kinds} file, but --out is '{out.name}'. Try --out {out.stem}{formats[0]}.")
 
 
 def files(name: str, figure: Figure, model: Path, out: Path | None) -> list[Path]:
-    """Where a view's picture goes: `--out`, or files beside the model, `lenet5-c1-maps-mnist-test-17.png`."""
+    """Files for a view: `--out`, or files beside the model, such as `lenet5-c1-maps-mnist-test-17.png`."""
     if out is not None:
         return [out]
     view = VIEWS[name]
@@ -211,8 +209,16 @@ def files(name: str, figure: Figure, model: Path, out: Path | None) -> list[Path
     return [beside / f"{stem}{ending}" for ending in view.formats[: view.usual]]
 
 
-def look(name: str, model: Any, request: Any, arguments: Mapping[str, Any], folder: Path) -> Findings:
-    """The findings of a view, from the value of its option and the arguments of its function in `insight`."""
+def compute(name: str, model: Any, request: Any, arguments: Mapping[str, Any], folder: Path) -> Findings:
+    """Computes the findings of a view.
+
+    Args:
+        name: name of the view.
+        model: the model.
+        request: value of the view's option, such as a layer.
+        arguments: arguments of the view's function in `insight`.
+        folder: the run folder, for the film.
+    """
     from pellucid import insight
     from pellucid.records import Dataset, Findings, Model
 
@@ -236,18 +242,18 @@ def look(name: str, model: Any, request: Any, arguments: Mapping[str, Any], fold
     if name == "attention":
         return Findings((insight.attention(model, picture, **options),))
     if name == "linear_probe":
-        return insight.linear_probe(model, _two(request), data, **options)
+        return insight.linear_probe(model, _two_names(request), data, **options)
     if name == "embedding":
         return insight.embedding(model, data, **options)
     assert name == "film"
     return Findings((insight.film(folder, picture, layer=request, **options),))
 
 
-def _two(text: str) -> tuple[str, str]:
-    """`4,9` as two names."""
+def _two_names(text: str) -> tuple[str, str]:
+    """Splits `4,9` into two names."""
     names = [one.strip() for one in text.split(",")]
     if len(names) != 2 or not all(names) or names[0] == names[1]:
         raise UsageError(
-            f"--linear-probe takes two classes with a comma between them; given: {text}. Try --linear-probe 4,9."
+            f"--linear-probe takes two classes separated by a comma; given: {text}. Try --linear-probe 4,9."
         )
     return names[0], names[1]
