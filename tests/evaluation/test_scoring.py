@@ -94,7 +94,7 @@ def test_mistakes_are_the_most_confident_first_with_their_pictures(four, picture
     found = evaluate(four, pictures)
     cells = found["mistakes"].data["cells"]
     assert [cell["id"] for cell in cells] == ["test/3", "test/2"]
-    assert cells[0]["given"] == "ant"
+    assert cells[0]["label"] == "ant"
     assert cells[0]["predicted"] == "moth"
     assert cells[0]["probability"] == pytest.approx(0.9)
     picture = Image.open(io.BytesIO(base64.b64decode(cells[0]["png"])))
@@ -140,7 +140,7 @@ def test_the_sample_is_the_same_every_time_and_says_what_it_is():
     assert once.note == "Drawn at random: 16 right, 8 wrong; not in their true proportion."
     ids = [cell["id"] for cell in once.data["cells"]]
     assert len(set(ids)) == 24
-    assert sum(cell["given"] != cell["predicted"] for cell in once.data["cells"]) == 8
+    assert sum(cell["label"] != cell["predicted"] for cell in once.data["cells"]) == 8
 
 
 def test_large_pictures_are_reduced_and_colour_stays(tmp_path):

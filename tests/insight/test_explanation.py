@@ -181,7 +181,7 @@ def test_reasons_say_what_they_are_worth(model, digits):
     data = found["explanation"].data
     assert told[-1][0] == told[-1][1]
     given = digits.classes[int(digits.test.labels[3])]
-    assert data["picture"]["given"] == given
+    assert data["picture"]["label"] == given
     said = pellucid.predict(model, digits.test.take([3]))
     assert data["about"] == digits.classes[int(said.predicted[0])]
     assert data["probabilities"][0][1] == pytest.approx(float(said.confidence[0]), abs=1e-3)

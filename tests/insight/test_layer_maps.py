@@ -58,7 +58,7 @@ def test_the_picture_stands_beside_with_what_the_model_says(model, test_split):
     figure = insight.feature_maps(model, 1, "digits:test/3")
     found = pellucid.predict(model, test_split.take([3]))
     picture = figure.data["picture"]
-    assert picture["given"] == test_split.classes[test_split.labels[3]]
+    assert picture["label"] == test_split.classes[test_split.labels[3]]
     assert picture["predicted"] == found.classes[found.predicted[0]]
     assert picture["probability"] == pytest.approx(float(found.confidence[0]), abs=1e-5)
     assert figure.title == "c1 of lenet5, convolution 1: 6 maps of 28×28 for digits test/3"

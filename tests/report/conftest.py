@@ -42,6 +42,20 @@ def findings(predictions, digits):
     return evaluate(predictions, digits.test)
 
 
+@pytest.fixture(scope="session")
+def hundred_classes():
+    """Findings of a poor model of 100 classes with 8 test pictures each."""
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(100), 8)
+    logits = random.normal(size=(800, 100)) + 2 * np.eye(100)[labels]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    ids = np.array([f"hundred/{i}" for i in range(800)])
+    classes = tuple(f"c{i:02}" for i in range(100))
+    return evaluate(
+        Predictions(ids, probabilities.astype(np.float32), classes, labels, dataset="hundred", split="test")
+    )
+
+
 def made_up_rows(epochs):
     """A plausible history: the training goes on to learn by heart after the middle."""
     return [

@@ -88,7 +88,7 @@ def test_predictions_without_labels_name_what_could_not_be_read():
     )
     html = notebook.predictions(found)
     assert "75.0 %" in html
-    assert "given" not in html
+    assert "label" not in html
     assert "b.png could not be read: cut off" in html
 
 

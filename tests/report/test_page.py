@@ -150,7 +150,7 @@ def test_unknown_findings_are_shown_too(rows_of):
 
 def test_names_are_text_and_never_markup(about):
     evil = '<img src=x onerror="alert(1)">\u202e\n'
-    cell = {"id": evil, "given": evil, "predicted": "b", "probability": 0.5}
+    cell = {"id": evil, "label": evil, "predicted": "b", "probability": 0.5}
     found = Findings(
         (
             Table("per_class", ("class", "n"), ((evil, 1),), evil),

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from pellucid.report.page import write
+from pellucid.report.page import write_run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -29,7 +29,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def report(make_run, digits, tmp_path_factory):
-    return write(make_run(tmp_path_factory.mktemp("browser")), digits)
+    return write_run(make_run(tmp_path_factory.mktemp("browser")), digits)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

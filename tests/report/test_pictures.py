@@ -50,7 +50,9 @@ def test_errors_are_seen_in_a_confusion_matrix():
     wrong = right.copy()
     wrong[3, 5] = 50
     clean, stained = (opened(confusion(list("0123456789"), counts)) for counts in (right, wrong))
-    assert share_near(clean, (240, 164, 143), 60) < share_near(stained, (240, 164, 143), 60)
+    red = (211, 84, 59)  # half of the pictures of a class
+    assert share_near(clean, red, 30) == 0
+    assert share_near(stained, red, 30) > 0.003
     assert clean.size == stained.size
 
 
@@ -94,8 +96,8 @@ def test_what_was_not_measured_is_left_out():
 
 def test_errors_have_a_red_frame_and_right_ones_have_none(findings):
     cells = findings["predictions"].data["cells"]
-    right = [cell for cell in cells if cell["given"] == cell["predicted"]]
-    wrong = [cell for cell in cells if cell["given"] != cell["predicted"]]
+    right = [cell for cell in cells if cell["label"] == cell["predicted"]]
+    wrong = [cell for cell in cells if cell["label"] != cell["predicted"]]
     assert share_near(opened(Figure("p", "pictures", {"cells": right[:5]})), WRONG) == 0
     assert share_near(opened(Figure("p", "pictures", {"cells": wrong[:5]})), WRONG) > 0.005
 
@@ -105,18 +107,18 @@ def test_the_symbol_tells_errors_without_colour(monkeypatch, findings):
     cell = findings["mistakes"].data["cells"][0]
     said = []
     monkeypatch.setattr("matplotlib.axes.Axes.text", lambda self, x, y, s, **how: said.append(s))
-    for given in (cell["given"], cell["predicted"], None):
-        pictures.png(Figure("p", "pictures", {"cells": [{**cell, "given": given}]}))
+    for given in (cell["label"], cell["predicted"], None):
+        pictures.png(Figure("p", "pictures", {"cells": [{**cell, "label": given}]}))
     assert [text for text in said if text.endswith((" 1", "sure")) or text == "1"] == [
         *("✗ 1", "41 % sure"),
-        *("✓ 1", "given: 1", "41 % sure"),
+        *("✓ 1", "label: 1", "41 % sure"),
         *("1", "41 % sure"),
     ]
 
 
 def test_cells_without_a_picture_and_no_cells_at_all():
     nothing = opened(Figure("mistakes", "pictures", {"cells": []}, note="No mistake among 9 pictures."))
-    cell = {"id": "scans/some very long name.png", "given": None, "predicted": "ant"}
+    cell = {"id": "scans/some very long name.png", "label": None, "predicted": "ant"}
     assert opened(Figure("p", "pictures", {"cells": [cell] * 9})).height > nothing.height
 
 
@@ -178,7 +180,7 @@ def test_labels_are_needed(digits):
 
 def test_unknown_letters_dollars_and_newlines_raise_nothing(recwarn, caplog):
     names = ["蜜蜂\nbee", "🐝", "$\\frac{1$", "עכביש", "x" * 300, "a\u202eb"]
-    cells = [{"id": name, "given": names[0], "predicted": name, "probability": 0.5} for name in names]
+    cells = [{"id": name, "label": names[0], "predicted": name, "probability": 0.5} for name in names]
     rows = [{"class": name, "count": 1, "pictures": []} for name in names]
     grid = {"rows": rows, "n": 6, "classes": 6}
     with caplog.at_level(logging.WARNING):
@@ -192,7 +194,7 @@ def test_unknown_letters_dollars_and_newlines_raise_nothing(recwarn, caplog):
 def test_colour_pictures_keep_their_colours():
     red = np.zeros((3, 32, 32), np.uint8)
     red[0] = 250
-    cells = [{"id": "a", "given": "x", "predicted": "x", "probability": 1.0, "png": encode(red)}]
+    cells = [{"id": "a", "label": "x", "predicted": "x", "probability": 1.0, "png": encode(red)}]
     assert share_near(opened(Figure("p", "pictures", {"cells": cells})), (250, 0, 0)) > 0.03
 
 

@@ -132,7 +132,7 @@ def maps(values: np.ndarray, **more: Any) -> Figure:
         "network": "n", "layer": "c", "kind": "convolution", "number": 1, "shape": list(values.shape),
         "scale": more.get("scale", "layer"), "largest": float(np.abs(values).max()), "lowest": float(values.min()),
         "picture": {
-            "png": base64.b64encode(stream.getvalue()).decode(), "id": "digits test/3", "given": more.get("given"),
+            "png": base64.b64encode(stream.getvalue()).decode(), "id": "digits test/3", "label": more.get("label"),
             "predicted": "seven", "probability": 0.98,
         },
         "maps": [{"number": 9 - i, "values": one.tolist(), "highest": one.max()} for i, one in enumerate(values)],
@@ -143,7 +143,7 @@ def maps(values: np.ndarray, **more: Any) -> Figure:
 @pytest.mark.parametrize("scale", ["layer", "map"])
 def test_the_picture_stands_at_the_left_of_its_maps(scale):
     values = np.array([[[2.0, -2.0]], [[1.0, 0.0]]])
-    image = drawn(maps(values, scale=scale, given="seven"))
+    image = drawn(maps(values, scale=scale, label="seven"))
     top, edge = feature_maps._HEAD, 1.3
     assert at(image, feature_maps._MARGIN + 0.5, top + 0.5).tolist() == pytest.approx([90, 90, 90], abs=1)
     start = feature_maps._MARGIN + feature_maps._PICTURE + feature_maps._APART

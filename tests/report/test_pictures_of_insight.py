@@ -183,10 +183,10 @@ def of_reasons(near: bool, alike: float | None = 0.1) -> Figure:
         "method": "Occlusion", "maps": [rng.normal(size=(8, 8)).tolist() for _ in range(3)], "deletion": 0.1,
         "insertion": 0.9, "better": [True, False], "alike": alike,
     }  # fmt: skip
-    cell = {"png": encoded(np.full((8, 8), 60, np.uint8)), "id": "a", "given": "one", "predicted": "one", "cosine": 0.9}
+    cell = {"png": encoded(np.full((8, 8), 60, np.uint8)), "id": "a", "label": "one", "predicted": "one", "cosine": 0.9}
     data = {
         "network": "n", "about": "one", "rival": "seven", "methods": [method] * 3,
-        "picture": {"png": encoded(np.full((8, 8), 60, np.uint8)), "id": "p", "given": "seven", "size": [8, 8]},
+        "picture": {"png": encoded(np.full((8, 8), 60, np.uint8)), "id": "p", "label": "seven", "size": [8, 8]},
         "probabilities": [["one", 0.6], ["seven", 0.4]], "noise": {"deletion": 0.5, "insertion": 0.5},
         "neighbours": {"among": "40 pictures.", "counts": [["one", 8]], "cells": [cell] * 8} if near else None,
     }  # fmt: skip
@@ -228,7 +228,7 @@ def of_points(labelled: bool, grey: bool, many: int = 30) -> Figure:
     pixels = rng.integers(0, 255, (8, 8) if grey else (8, 8, 3), dtype=np.uint8)
     points = [
         {"x": float(rng.normal()), "y": float(rng.normal()), "png": encoded(pixels), "id": str(i),
-         "given": "a" if labelled else None, "predicted": "b" if i == 0 else "a"}
+         "label": "a" if labelled else None, "predicted": "b" if i == 0 else "a"}
         for i in range(many)
     ]  # fmt: skip
     data = {
@@ -345,7 +345,7 @@ def test_what_is_below_zero_has_a_true_minus(monkeypatch):
     }  # fmt: skip
     figure = Figure("activations", "activations", {"network": "n", "layers": [layer], "n": 5}, title="t", note="")
     assert {"−1.5", "1"} <= set(words_of(figure, monkeypatch))
-    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "given": "x", "value": -0.25, "size": [8, 8]}
+    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "label": "x", "value": -0.25, "size": [8, 8]}
     row = {
         "unit": 1,
         "label": "",
@@ -360,10 +360,10 @@ def test_what_is_below_zero_has_a_true_minus(monkeypatch):
 
 
 def test_units_that_say_nothing_are_called_dead():
-    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "given": "x", "value": 1.0, "size": [8, 8]}
+    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "label": "x", "value": 1.0, "size": [8, 8]}
     alive = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": ["x", 2]}
     rows = [
-        alive | {"cells": [cell | {"frame": [0, 0, 3, 3]}, cell | {"frame": None, "given": None}]},
+        alive | {"cells": [cell | {"frame": [0, 0, 3, 3]}, cell | {"frame": None, "label": None}]},
         alive | {"dead": True, "label": "a name", "commonest": None, "cells": [cell | {"frame": None}]},
     ]
     data = {"network": "n", "layer": "c", "kind": "k", "units": 2, "n": 5, "sees": [3, 3], "rows": rows}
@@ -373,7 +373,7 @@ def test_units_that_say_nothing_are_called_dead():
 
 
 def test_units_without_a_frame_are_said_to_see_the_whole_picture(monkeypatch):
-    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "given": "x", "value": 1.0, "size": [8, 8]}
+    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "label": "x", "value": 1.0, "size": [8, 8]}
     for frame, whole in (([0, 0, 8, 8], True), ([0, 0, 3, 3], False), (None, False)):
         row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": None}
         row["cells"] = [cell | {"frame": frame}]
@@ -387,7 +387,7 @@ def test_units_without_a_frame_are_said_to_see_the_whole_picture(monkeypatch):
 
 
 def test_a_long_number_leaves_the_name_of_its_class_less_room(monkeypatch):
-    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "given": "automobile", "size": [8, 8], "frame": None}
+    cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "label": "automobile", "size": [8, 8], "frame": None}
     row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": None}
     row["cells"] = [cell | {"value": 1.0}, cell | {"value": -2.17e-7}]
     data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
@@ -403,7 +403,7 @@ def test_attention_lights_the_picture_where_it_looks():
     picture = {
         "png": encoded(np.full((16, 16, 3), 200, np.uint8)),
         "id": "p",
-        "given": None,
+        "label": None,
         "predicted": "a",
         "probability": 0.5,
     }
@@ -426,7 +426,7 @@ def of_film(maps: bool, epochs: int = 4, known: bool = True) -> Figure:
     ]  # fmt: skip
     data = {
         "network": "n", "layer": "c", "classes": ["a", "b"], "shown": [0, 1], "mean_kernels": not maps,
-        "picture": {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "p", "given": "b" if known else None},
+        "picture": {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "p", "label": "b" if known else None},
         "largest_weight": 2.0, "largest_map": 2.0, "frames": frames,
     }  # fmt: skip
     return Figure("film", "film", data, title="How it learned")
@@ -457,12 +457,12 @@ def test_a_film_as_gif_keeps_the_colours_of_its_scales(tmp_path):
 
 def test_a_film_of_colours_says_all_of_what_they_mean(monkeypatch):
     figure = of_film(maps=True)
-    figure.data["picture"] |= {"id": "p" * 30, "given": "b" * 16}
+    figure.data["picture"] |= {"id": "p" * 30, "label": "b" * 16}
     for frame in figure.data["frames"]:
         frame["kernels"] = np.zeros((2, 3, 3, 3)).tolist()
     said = words_of(lambda: film._frame(figure, 0), monkeypatch)
     assert "Kernels in colour, grey is 0; maps: white is 0, red above, blue below; one scale over all epochs." in said
-    assert f"The picture: {'p' * 30}, given as '{'b' * 16}'." in said
+    assert f"The picture: {'p' * 30}, label '{'b' * 16}'." in said
 
 
 def test_a_film_is_a_strip_too(tmp_path):

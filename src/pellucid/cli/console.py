@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import IO
 
 import typer
@@ -14,24 +15,34 @@ from pellucid.records import Findings, Table, display
 from pellucid.training.processes import is_main
 
 
-def emit(findings: Findings, *, as_json: bool) -> None:
-    """Prints findings, for people or as one JSON document."""
+def emit(findings: Findings, *, as_json: bool, files: Mapping[str, Path] | None = None) -> None:
+    """Prints findings, for people or as one JSON document.
+
+    Args:
+        findings: the findings to print.
+        as_json: whether to print JSON.
+        files: the written files, as "Report" → path. With JSON they are printed on standard error.
+    """
+    paths = {name: str(path) for name, path in (files or {}).items()}
     if as_json:
         typer.echo(findings.dumps())
+        for name, path in paths.items():
+            say(f"{name:<6}  {path}")
         return
     render = display.view("terminal")
     if render is None:  # without the report package: one number a line
-        typer.echo("\n".join(text for text in (findings.title, str(findings)) if text))
+        lines = [findings.title, str(findings), *(plain(f"{name:<6}  {path}") for name, path in paths.items())]
+        typer.echo("\n".join(line for line in lines if line))
         return
     from rich.console import Console
 
     terminal = Console(highlight=False)
     if terminal.is_terminal:
-        render(findings, terminal)
+        render(findings, terminal, paths)
         return
     # In a file or a pipe, lines are never wrapped and have no trailing blanks.
     page = io.StringIO()
-    render(findings, Console(file=page, highlight=False, width=_ENDLESS))
+    render(findings, Console(file=page, highlight=False, width=_ENDLESS), paths)
     typer.echo("\n".join(line.rstrip() for line in page.getvalue().split("\n")), nl=False)
 
 

@@ -329,7 +329,7 @@ def _snapshots(*, wanted: bool) -> list[Any]:
 
 
 def _finish(run: Run, *, as_json: bool) -> None:
-    """Prints the findings, the split that they are of, and where everything lies."""
+    """Prints the findings, their split, and the paths of the model and the report."""
     from pellucid.cli import console
     from pellucid.training import processes
 
@@ -342,14 +342,11 @@ def _finish(run: Run, *, as_json: bool) -> None:
     if run.interrupted:
         console.say(_interrupted(run))
         raise typer.Exit(130)
-    say = console.say if as_json else typer.echo
     if run.scored != "test":
-        use = "nothing was chosen by it" if training.recipe.freeze_backbone else "it chose the epoch"
-        console.notes([f"there is no test split; these findings are of the {run.scored} split; {use}."])
-    console.emit(run.findings, as_json=as_json)
-    say(console.plain(f"Model   {run.folder.model}"))
-    if run.report is not None:
-        say(console.plain(f"Report  {run.report}"))
+        use = "which chose nothing" if training.recipe.freeze_backbone else "which also chose the epoch"
+        console.notes([f"there is no test split, so the model is scored on the {run.scored} split, {use}."])
+    files = {"Model": run.folder.model} | ({} if run.report is None else {"Report": run.report})
+    console.emit(run.findings, as_json=as_json, files=files)
 
 
 def _interrupted(run: Run) -> str:

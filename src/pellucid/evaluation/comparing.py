@@ -223,7 +223,7 @@ def _disagreements(shared: _Shared) -> Table:
     kinds = np.where(shared.right[1], 0, np.where(shared.right[0], 1, 2))
     order = differ[np.argsort(kinds[differ], kind="stable")]
     rows = tuple(_disagreement(shared, int(i), ("B", "A", "neither")[kinds[i]]) for i in order)
-    return Table("disagreements", ("id", "given", "A says", "B says", "right"), rows)
+    return Table("disagreements", ("id", "label", "A says", "B says", "right"), rows)
 
 
 def _disagreement(shared: _Shared, i: int, right: str) -> tuple[Any, ...]:

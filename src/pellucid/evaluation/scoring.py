@@ -156,7 +156,7 @@ def _confusions(classes: tuple[str, ...], confusion: np.ndarray) -> Table:
     if left:
         rest = int(counts[order[CONFUSIONS:]].sum())
         note = f"The {CONFUSIONS} commonest; {left:,} further kinds, of {rest:,} mistakes in all, are not listed."
-    return Table("confusions", ("given", "predicted", "count"), rows, note)
+    return Table("confusions", ("label", "predicted", "count"), rows, note)
 
 
 def _confusion_matrix(predictions: Predictions, confusion: np.ndarray) -> Figure:
@@ -166,7 +166,7 @@ def _confusion_matrix(predictions: Predictions, confusion: np.ndarray) -> Figure
         "dataset": predictions.dataset,
         "split": predictions.split,
     }
-    return Figure("confusion_matrix", "confusion-matrix", data, title="Confusion matrix: given and predicted class")
+    return Figure("confusion_matrix", "confusion-matrix", data, title="Confusion matrix: label and predicted class")
 
 
 class _Cells:
@@ -189,7 +189,7 @@ class _Cells:
         name = str(self.predictions.ids[index])
         cell: dict[str, Any] = {
             "id": name,
-            "given": classes[self.labels[index]],
+            "label": classes[self.labels[index]],
             "predicted": classes[self.predictions.predicted[index]],
             "probability": float(self.predictions.confidence[index]),
         }

@@ -84,7 +84,7 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
         "picture": {
             "png": as_png(pixels[0]),
             "id": name,
-            "given": split.classes[int(split.labels[0])] if split.labels is not None else None,
+            "label": split.classes[int(split.labels[0])] if split.labels is not None else None,
             "predicted": model.classes[int(share.argmax())],
             "probability": float(share.max()),
         },

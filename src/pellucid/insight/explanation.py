@@ -80,7 +80,7 @@ def explain(
     rows, methods, noise, note = _explained(question, seed, progress)
     content = {
         "network": name_of(model),
-        "picture": {"png": as_png(pixels[0]), "id": name, "given": label, "size": list(pixels.shape[2:])},
+        "picture": {"png": as_png(pixels[0]), "id": name, "label": label, "size": list(pixels.shape[2:])},
         "probabilities": [
             [model.classes[i], rounded(question.shares[i])] for i in np.argsort(-question.shares, kind="stable")[:5]
         ],
@@ -286,7 +286,7 @@ def nearest(ready: TorchRunner, pixels: np.ndarray, data: Any, *, most: int | No
             {
                 "png": as_png(many[i]),
                 "id": str(pictures.ids[i]),
-                "given": label,
+                "label": label,
                 "predicted": ready.model.classes[int(outputs[i].argmax())],
                 "cosine": rounded(cosines[i]),
             }

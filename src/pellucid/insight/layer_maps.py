@@ -85,7 +85,7 @@ def feature_maps(
         "picture": {
             "png": as_png(pixels[0]),
             "id": name,
-            "given": label,
+            "label": label,
             "predicted": model.classes[int(shares.argmax())],
             "probability": float(shares.max()),
         },

@@ -79,7 +79,7 @@ def embedding(
                 "y": rounded(plane[i, 1]),
                 "png": as_png(pixels[i], _EDGE),
                 "id": str(pictures.ids[i]),
-                "given": label,
+                "label": label,
                 "predicted": says,
             }
         )

@@ -76,7 +76,7 @@ def top_activations(
         cells = [
             _cell(pictures, pixels, int(one), values[row, one], positions[row, one], field, layer_shown) for one in best
         ]
-        label_counts = Counter(cell["given"] for cell in cells if cell["given"] is not None)
+        label_counts = Counter(cell["label"] for cell in cells if cell["label"] is not None)
         commonest = label_counts.most_common(1)[0] if label_counts else None
         rows.append(
             {
@@ -153,7 +153,7 @@ def _cell(
         # Whole: a drawing may enlarge the few pixels that the unit sees.
         "png": as_png(pixels[index], max(pixels.shape[2:])),
         "id": str(pictures.ids[index]),
-        "given": None if labels is None else pictures.classes[int(labels[index])],
+        "label": None if labels is None else pictures.classes[int(labels[index])],
         "value": rounded(value),
         "frame": frame,
         "size": list(pixels.shape[2:]),

@@ -115,7 +115,7 @@ def film(
         "classes": list(first.classes),
         "shown": sorted(int(i) for i in np.argsort(-last, kind="stable")[:CLASSES]),
         "mean_kernels": channels not in (1, 3),
-        "picture": {"png": as_png(pixels[0]), "id": name, "given": label},
+        "picture": {"png": as_png(pixels[0]), "id": name, "label": label},
         "largest_weight": rounded(max(np.abs(frame["kernels"]).max() for frame in frames)),
         "largest_map": rounded(max((np.abs(frame["maps"]).max() for frame in frames if frame["maps"]), default=0.0)),
         "frames": frames,

@@ -80,7 +80,7 @@ def predictions(table: Predictions) -> str:
             label = table.classes[table.labels[index]]
             row += [label, "✓" if label == predicted else "✗"]
         rows.append(row)
-    columns = ("picture", "predicted", "probability", *(("given", "") if known else ()))
+    columns = ("picture", "predicted", "probability", *(("label", "") if known else ()))
     parts = [_heading(count(len(table), "prediction")), _table(columns, rows)]
     if len(table) > _ROWS:
         parts.append(_faint(f"The first {_ROWS}; {len(table) - _ROWS:,} more are not shown."))

@@ -101,11 +101,11 @@ def _alternative(item: Figure) -> str:
 def _cells(item: Figure) -> Part:
     cells = []
     for cell in item.data["cells"]:
-        label, predicted = cell.get("given"), visible(str(cell["predicted"]))
+        label, predicted = cell.get("label"), visible(str(cell["predicted"]))
         wrong = label is not None and label != cell["predicted"]
         label = None if label is None else visible(str(label))
         name = visible(str(cell.get("id", "")))
-        judged = "" if label is None else f", {'wrong: given' if wrong else 'right:'} {label}"
+        judged = "" if label is None else f", {'wrong, label' if wrong else 'right, label'} {label}"
         cells.append(
             {
                 "png": cell.get("png"),
@@ -115,7 +115,7 @@ def _cells(item: Figure) -> Part:
                 "mark": "" if label is None else "✗" if wrong else "✓",
                 "small": "png" in cell and _longer_side(cell["png"]) <= _SMALL,
                 "predicted": predicted,
-                "given": label,
+                "label": label,
                 "probability": percent(cell.get("probability")),
             }
         )

@@ -1,6 +1,8 @@
-"""Findings in a terminal: the metrics first, then the tables. No matplotlib."""
+"""Findings in a terminal: the metrics first, then the mistakes, the files, and the tables. No matplotlib."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from rich import box
 from rich.console import Console
@@ -9,34 +11,53 @@ from rich.text import Text
 
 from pellucid.records import Figure, Findings, Metric, Remark, Table
 from pellucid.report import result, wording
-from pellucid.report.wording import count, percent, short, visible
+from pellucid.report.wording import percent, short, visible
 
 ROWS = {"confusions": 10, "disagreements": 20}
-"""How many rows of a table are shown; all are in the JSON."""
+"""Number of rows that are printed of these tables; the JSON has all."""
 
-WHOLE = {"layers", "sizes"}
-"""Tables whose every row counts, and whose cells are formulas."""
+COMPLETE = {"layers", "sizes"}
+"""Tables that are always printed in full, with wide cells for their formulas."""
 
+WORST_FIRST = {"F1 %": "with the lowest F1", "B − A %": "where B is weakest beside A"}
+"""Column by which a long table of classes is sorted → the words for its first rows."""
+
+_CLASSES = 20
 _MANY = 40
 _MISTAKES = 5
 
+_DEFINED_IN_REPORT = {"loss"}
+"""Metrics whose note is a definition: the report and the JSON have it."""
 
-def render(findings: Findings, console: Console) -> None:
-    """Prints findings for a person; plain when the console is piped to something else."""
+
+def render(findings: Findings, console: Console, files: Mapping[str, str] | None = None) -> None:
+    """Prints findings for a person; without colours if the output is no terminal.
+
+    Args:
+        findings: the findings to print.
+        console: where to print them.
+        files: what each file is ("Report") → its path. They are printed before the tables.
+    """
+    files = files or {}
     if findings.title:
         console.print(Text(visible(findings.title), style="bold"))
     for item in findings:
         if isinstance(item, Remark):
             console.print(Text(f"{item.level.capitalize()}: {visible(item.text)} {visible(item.advice)}".strip()))
-    _metrics(findings, console)
+    _print_metrics(findings, console)
+    rest = "the report has" if "Report" in files else "--json has"
+    if "mistakes" in findings and isinstance(findings["mistakes"], Figure):
+        _print_mistakes(findings["mistakes"], console, rest)
+    if files:
+        console.print()
+    for name, path in files.items():
+        console.print(Text(f"{name:<6}  {visible(path)}"), soft_wrap=True)
     for item in findings:
         if isinstance(item, Table):
-            _table(item, console)
-    if "mistakes" in findings and isinstance(findings["mistakes"], Figure):
-        _mistakes(findings["mistakes"], console)
+            _print_table(item, console, rest)
 
 
-def _metrics(findings: Findings, console: Console) -> None:
+def _print_metrics(findings: Findings, console: Console) -> None:
     metrics = [item for item in findings if isinstance(item, Metric)]
     if not metrics:
         return
@@ -46,69 +67,65 @@ def _metrics(findings: Findings, console: Console) -> None:
     grid.add_column()
     for item in metrics:
         interval = wording.interval(item)
-        aside = f"({interval}, n = {item.n:,})" if interval else f"(n = {item.n:,})" if item.n else ""
+        certainty = f"({interval}, n = {item.n:,})" if interval else f"(n = {item.n:,})" if item.n else ""
         sentence = result.sentence(findings) if item.name == "accuracy" else ""
-        more = "; ".join(part for part in (sentence, visible(item.note)) if part)
+        note = "" if item.name in _DEFINED_IN_REPORT else visible(item.note)
+        more = "; ".join(part for part in (sentence, note) if part)
         style = "bold" if item.name == "accuracy" else ""
         grid.add_row(
             Text(wording.title(item.name), style=style),
             Text(wording.value(item), style=style),
-            Text(" ".join(part for part in (aside, more) if part)),
+            Text(" ".join(part for part in (certainty, more) if part)),
         )
     console.print(grid)
 
 
-def _table(item: Table, console: Console) -> None:
-    console.print()
-    console.print(Text(wording.title(item.name), style="bold"))
-    if not item.rows:
-        console.print("None.")
-        return
-    rows, left = _shown(item)
-    grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for index, name in enumerate(item.columns):
-        number = all(row[index] is None or isinstance(row[index], int | float) for row in rows)
-        grid.add_column(Text(name), justify="right" if number else "left")
-    for row in rows:
-        cells = [wording.cell(column, value) for column, value in zip(item.columns, row, strict=True)]
-        grid.add_row(*(Text(short(cell, 80 if item.name in WHOLE else 40)) for cell in cells))
-    console.print(grid)
-    for note in (left, visible(item.note)):
-        if note:
-            console.print(Text(note, style="dim"))
-
-
-def _shown(item: Table) -> tuple[list[tuple], str]:
-    """The rows to show, and a sentence on those that are not."""
-    rows = list(item.rows)
-    if item.name in ROWS and len(rows) > ROWS[item.name]:
-        left = len(rows) - ROWS[item.name]
-        return rows[: ROWS[item.name]], f"And {left:,} more; --json has them all."
-    if item.name in WHOLE:
-        return rows, ""
-    if len(rows) > _MANY and "F1 %" in item.columns:
-        f1_column = item.columns.index("F1 %")
-        rows.sort(key=lambda row: (row[f1_column] is None, row[f1_column] or 0.0))
-        return rows[:_MANY], f"The {_MANY} with the lowest F1 of {len(item.rows):,}; --json has them all."
-    if len(rows) > _MANY:
-        return rows[:_MANY], f"And {len(rows) - _MANY:,} more; --json has them all."
-    return rows, ""
-
-
-def _mistakes(item: Figure, console: Console) -> None:
+def _print_mistakes(item: Figure, console: Console, rest: str) -> None:
     cells = list(item.data["cells"])
     console.print()
     console.print(Text(wording.title(item.name), style="bold"))
     for cell in cells[:_MISTAKES]:
         line = Text("✗ ", style="red")
-        line.append(visible(str(cell["id"])))
         line.append(
-            f": {visible(str(cell['predicted']))} ({percent(cell['probability'])} sure), "
-            f"given {visible(str(cell['given']))}"
+            f"{visible(str(cell['id']))}: predicted {visible(str(cell['predicted']))} "
+            f"({percent(cell['probability'])} sure), label {visible(str(cell['label']))}"
         )
         console.print(line, soft_wrap=True)
-    if len(cells) > _MISTAKES:
-        console.print(
-            Text(f"And {count(len(cells) - _MISTAKES, 'more', 'more')}: --json has them. ", style="dim"), end=""
-        )
-    console.print(Text(visible(item.note), style="dim"))
+    more = f"And {len(cells) - _MISTAKES:,} more: {rest} them. " if len(cells) > _MISTAKES else ""
+    console.print(Text(f"{more}{visible(item.note)}", style="dim"))
+
+
+def _print_table(item: Table, console: Console, rest: str) -> None:
+    console.print()
+    console.print(Text(wording.title(item.name), style="bold"))
+    if not item.rows:
+        console.print("None.")
+        return
+    rows, left_out = _printed_rows(item, rest)
+    grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for index, name in enumerate(item.columns):
+        is_number = all(row[index] is None or isinstance(row[index], int | float) for row in rows)
+        grid.add_column(Text(name), justify="right" if is_number else "left")
+    for row in rows:
+        cells = [wording.cell(column, value) for column, value in zip(item.columns, row, strict=True)]
+        grid.add_row(*(Text(short(cell, 80 if item.name in COMPLETE else 40)) for cell in cells))
+    console.print(grid)
+    for note in (left_out, visible(item.note)):
+        if note:
+            console.print(Text(note, style="dim"))
+
+
+def _printed_rows(item: Table, rest: str) -> tuple[list[tuple], str]:
+    """The rows to print, and a sentence about those left out; of many classes, the worst come first."""
+    rows = list(item.rows)
+    score = next((name for name in WORST_FIRST if name in item.columns), None)
+    if item.name in COMPLETE:
+        return rows, ""
+    if score is not None and len(rows) > _CLASSES:
+        column = item.columns.index(score)
+        rows.sort(key=lambda row: (row[column] is None, row[column] or 0.0))
+        return rows[:_CLASSES], f"The {_CLASSES} classes {WORST_FIRST[score]}, of {len(rows):,}; {rest} them all."
+    most = ROWS.get(item.name, _MANY)
+    if len(rows) > most:
+        return rows[:most], f"And {len(rows) - most:,} more; {rest} them all."
+    return rows, ""

@@ -13,7 +13,7 @@ TITLES = {
     "top_5_accuracy": "Top-5 accuracy",
     "loss": "Loss",
     "per_class": "Class by class",
-    "confusions": "The commonest confusions",
+    "confusions": "The most common confusions",
     "confusion_matrix": "Which class was taken for which",
     "mistakes": "The most confident mistakes",
     "predictions": "Some predictions",

@@ -29,7 +29,7 @@ def png(figure: Figure) -> bytes:
     head = 1.0 + 0.19 * len(lines)
     drawing, axes = canvas.sheet(wide, head + max(len(data["rows"]) * (_EDGE + 0.2), _PICTURE + 0.8) + 0.1)
     colours.head(axes, figure.title, lines)
-    feature_maps.given(axes, data["picture"], _MARGIN, head)
+    feature_maps.draw_input(axes, data["picture"], _MARGIN, head)
     picture = canvas.decoded(data["picture"]["png"])
     axes.text(start, head - 0.12, "mean of all heads", **canvas.text(8, canvas.MUTED, va="center"))
     for number in range(heads):

@@ -35,13 +35,13 @@ def png(figure: Figure) -> bytes:
 
 
 def _key(cells: list[Mapping[str, Any]]) -> str:
-    known = any(cell.get("given") is not None for cell in cells)
+    known = any(cell.get("label") is not None for cell in cells)
     meaning = "Beneath each: what the model said, and how sure it was" + ("; ✗ marks an error." if known else ".")
     return meaning if cells else ""
 
 
 def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
-    label, predicted = cell.get("given"), str(cell["predicted"])
+    label, predicted = cell.get("label"), str(cell["predicted"])
     wrong = label is not None and label != predicted
     colour = canvas.WRONG if wrong else canvas.INK
     if "png" in cell:
@@ -58,7 +58,7 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
     axes.text(
         left, top + _EDGE + 0.13, caption, **canvas.text(8, colour, va="center", weight="bold" if wrong else "normal")
     )
-    beneath = [] if label is None else [f"given: {short(str(label), _LETTERS - 7)}"]
+    beneath = [] if label is None else [f"label: {short(str(label), _LETTERS - 7)}"]
     if "probability" in cell:
         beneath.append(f"{percent(cell['probability'], 0)} sure")
     for line, text in enumerate(beneath):

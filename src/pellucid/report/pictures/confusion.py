@@ -1,4 +1,4 @@
-"""The confusion matrix: a row per given class, a column per predicted one, for 2 to 100 classes."""
+"""The confusion matrix: a row for each label, a column for each predicted class, for 2 to 100 classes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def png(figure: Figure) -> bytes:
     left, right, top = longest + 0.55, 1.0, 1.1
     bottom = 0.5 + (size / 72 if upright else longest)
     side = edge * many
-    head = figure.title or "Confusion matrix: given and predicted class"
+    head = figure.title or "Confusion matrix: label and predicted class"
     wide, high = max(left + side + right, 6.3), top + side + bottom
     drawing, axes = canvas.sheet(wide, high)
     axes.text(0.2, 0.36, head, **canvas.text(13, weight="bold", va="center"))
@@ -95,7 +95,7 @@ def _labels(matrix: Axes, names: list[str], counts: np.ndarray, *, size: float, 
     matrix.set_xticks(ticks, names, **canvas.text(size, rotation=0 if upright else 90))
     matrix.set_yticks(ticks, names, **canvas.text(size, va="center"))
     matrix.set_xlabel("predicted class", **canvas.text(9.5, canvas.MUTED, labelpad=6))
-    matrix.set_ylabel("given class", **canvas.text(9.5, canvas.MUTED, labelpad=6))
+    matrix.set_ylabel("label", **canvas.text(9.5, canvas.MUTED, labelpad=6))
     totals, hits = counts.sum(axis=1), np.diagonal(counts)
     beside = matrix.secondary_yaxis("right")
     recalls = [percent(hit / n if n else None, 0 if n < 1000 else 1) for hit, n in zip(hits, totals, strict=True)]

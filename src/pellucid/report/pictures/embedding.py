@@ -29,11 +29,11 @@ def png(figure: Figure) -> bytes:
     """Draws `points`, each with `x`, `y`, its picture, its class and what the model says."""
     data = figure.data
     points = data["points"]
-    class_of_point = [point["given"] if data["labelled"] else point["predicted"] for point in points]
+    class_of_point = [point["label"] if data["labelled"] else point["predicted"] for point in points]
     used = {*class_of_point, *(point["predicted"] for point in points)}
     names = list(dict.fromkeys([*(name for name in data["classes"] if name in used), *class_of_point]))
     palette = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
-    wrong = [data["labelled"] and point["given"] != point["predicted"] for point in points]
+    wrong = [data["labelled"] and point["label"] != point["predicted"] for point in points]
     wide = 2 * _MARGIN + _SIDE + _KEY
     share = (
         f"The plane holds {percent(data['explained'], 0)} of the variance."

@@ -43,7 +43,7 @@ def png(figure: Figure) -> bytes:
     drawing, axes = canvas.sheet(wide, high)
     title = canvas.shortened(figure.title, [data["picture"]["id"], data["network"]], wide - 2 * _MARGIN)
     colours.head(axes, title, lines)
-    _given(axes, data, picture, first)
+    _draw_input(axes, data, picture, first)
     for column, method in enumerate(methods):
         left = _MARGIN + _SIDE + _GAP + column * (_EDGE + _GAP)
         axes.text(left, head + 0.12, method["method"], **canvas.text(10, weight="bold", va="center"))
@@ -59,15 +59,15 @@ def png(figure: Figure) -> bytes:
     return canvas.finish(drawing)
 
 
-def _given(axes: Axes, data: Mapping[str, Any], picture: np.ndarray, top: float) -> None:
+def _draw_input(axes: Axes, data: Mapping[str, Any], picture: np.ndarray, top: float) -> None:
     """The picture, and how probable its classes are."""
     canvas.place(axes, picture, _MARGIN, top, _SIDE - 0.15)
     colours.frame(axes, _MARGIN, top, _SIDE - 0.15, picture.shape)
     y = top + _SIDE + 0.05
     axes.text(_MARGIN, y, short(data["picture"]["id"], 23), **canvas.text(8.5, va="center", weight="bold"))
-    label = data["picture"]["given"]
+    label = data["picture"]["label"]
     if label is not None:
-        axes.text(_MARGIN, y + 0.19, f"given: {short(label, 22)}", **canvas.text(8.5, canvas.MUTED, va="center"))
+        axes.text(_MARGIN, y + 0.19, f"label: {short(label, 22)}", **canvas.text(8.5, canvas.MUTED, va="center"))
     y += 0.45
     for name, share in data["probabilities"]:
         wrong = label is not None and name != label
@@ -122,7 +122,7 @@ def _neighbours(axes: Axes, near: Mapping[str, Any], top: float, wide: float) ->
     for index, cell in enumerate(cells):
         left = _MARGIN + index * (edge + 0.12)
         canvas.place(axes, canvas.decoded(cell["png"]), left, top + 0.34, edge)
-        beneath = short(str(cell["given"]), 11) if cell["given"] is not None else short(cell["predicted"], 11)
+        beneath = short(str(cell["label"]), 11) if cell["label"] is not None else short(cell["predicted"], 11)
         axes.text(left, top + 0.46 + edge, beneath, **canvas.text(8, va="center", weight="bold"))
         axes.text(
             left + edge,

@@ -29,7 +29,7 @@ def png(figure: Figure) -> bytes:
     high = _HEAD + max(rows * (edge + _TEXT), _PICTURE + 0.75) + 0.1
     drawing, axes = canvas.sheet(wide, high)
     _head(axes, figure)
-    given(axes, data["picture"], _MARGIN, _HEAD)
+    draw_input(axes, data["picture"], _MARGIN, _HEAD)
     for index, one in enumerate(maps):
         row, column = divmod(index, columns)
         left, top = start + column * (edge + _GAP), _HEAD + row * (edge + _TEXT)
@@ -47,7 +47,7 @@ def png(figure: Figure) -> bytes:
     return canvas.finish(drawing)
 
 
-def given(axes: Axes, picture: Mapping[str, Any], left: float, top: float) -> None:
+def draw_input(axes: Axes, picture: Mapping[str, Any], left: float, top: float) -> None:
     """The picture as the network was given it, and what the model says of it."""
     pixels = canvas.decoded(picture["png"])
     canvas.place(axes, pixels, left, top, _PICTURE)
@@ -62,8 +62,8 @@ def given(axes: Axes, picture: Mapping[str, Any], left: float, top: float) -> No
             canvas.text(8.5, va="center"),
         ),
     ]
-    if picture["given"] is not None:
-        lines.append((f"given: {short(picture['given'], 24)}", canvas.text(8.5, canvas.MUTED, va="center")))
+    if picture["label"] is not None:
+        lines.append((f"label: {short(picture['label'], 24)}", canvas.text(8.5, canvas.MUTED, va="center")))
     if not together:
         lines.append((f"{size} pixels", canvas.text(8.5, canvas.MUTED, va="center")))
     for line, (line_text, look) in enumerate(lines):

@@ -147,7 +147,7 @@ def _frame(figure: Figure, number: int) -> bytes:
 
 def _meaning(data: Mapping[str, Any]) -> list[str]:
     picture = data["picture"]
-    label_text = f", given as '{short(picture['given'], 16)}'" if picture["given"] is not None else ""
+    label_text = f", label '{short(picture['label'], 16)}'" if picture["label"] is not None else ""
     zero = "Kernels in colour, grey is 0; maps: white" if _coloured(data) else "White"
     scale = f"{zero} is 0, red above, blue below; one scale over all epochs."
     return [scale, f"The picture: {short(picture['id'], 30)}{label_text}."]
@@ -197,7 +197,7 @@ def _answers(
     shares = frame["probabilities"]
     classes = data["shown"] if most >= len(data["shown"]) else sorted(data["shown"], key=lambda i: -shares[i])[:most]
     for row, index in enumerate(classes):
-        name, right = data["classes"][index], data["classes"][index] == data["picture"]["given"]
+        name, right = data["classes"][index], data["classes"][index] == data["picture"]["label"]
         y = top + row * high
         colour = "#7fb0d6" if right else "#dfe4e9"
         axes.add_patch(

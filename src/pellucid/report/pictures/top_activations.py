@@ -79,8 +79,8 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
             Rectangle(corner_of_part, (x2 - x1) * scale, (y2 - y1) * scale, fill=False, linewidth=1.5, edgecolor=_FRAME)
         )
     value = minus(f"{cell['value']:.3g}")
-    if cell["given"] is not None:
-        name = short(str(cell["given"]), fitting(str(cell["given"]), 8, _EDGE - inches(value, 7)))
+    if cell["label"] is not None:
+        name = short(str(cell["label"]), fitting(str(cell["label"]), 8, _EDGE - inches(value, 7)))
         axes.text(left, top + _EDGE + 0.1, name, **canvas.text(7.5, va="center", weight="bold"))
     axes.text(left + _EDGE, top + _EDGE + 0.1, value, **canvas.text(7, canvas.MUTED, va="center", ha="right"))
 
