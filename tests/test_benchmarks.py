@@ -10,10 +10,10 @@ TOP = Path(__file__).resolve().parents[1]
 
 
 def script(name):
-    found = importlib.util.spec_from_file_location(f"benchmark_{name}", TOP / "benchmarks" / f"{name}.py")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = module  # dataclasses look themselves up there
-    found.loader.exec_module(module)
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", TOP / "benchmarks" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look themselves up there
+    spec.loader.exec_module(module)
     return module
 
 

@@ -30,46 +30,48 @@ def home(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def said(do: Any) -> str:
+def message_of(do: Any) -> str:
     with pytest.raises(UsageError) as caught:
         do()
     return str(caught.value)
 
 
 def test_a_model_is_no_predictions(data, model):
-    assert said(lambda: pellucid.evaluate(model, data.test)) == (
+    assert message_of(lambda: pellucid.evaluate(model, data.test)) == (
         f"evaluate takes predictions, evaluate(predict(model, pictures)); given: {model!r}."
     )
 
 
 def test_a_dataset_is_no_split(data, model):
-    found = pellucid.predict(model, data.test)
-    assert said(lambda: pellucid.evaluate(found, data)) == (
+    predictions = pellucid.predict(model, data.test)
+    assert message_of(lambda: pellucid.evaluate(predictions, data)) == (
         f"The pictures are the split that was predicted, for example data.test; given: {data!r}."
     )
 
 
 @pytest.mark.parametrize("given", [None, 3, np.zeros((2, 8, 8), np.uint8)])
 def test_what_cannot_be_loaded(given):
-    assert said(lambda: pellucid.load(given)).startswith(
+    assert message_of(lambda: pellucid.load(given)).startswith(
         "Data are loaded by a name or a path, for example 'mnist' or 'photos/'; given:"
     )
 
 
 @pytest.mark.parametrize("given", [print, [print], 3])
 def test_what_cannot_be_called_back(data, given):
-    sentence = said(lambda: pellucid.train(data, "logistic-regression", epochs=1, progress=False, callbacks=given))
+    sentence = message_of(
+        lambda: pellucid.train(data, "logistic-regression", epochs=1, progress=False, callbacks=given)
+    )
     assert sentence.startswith("Callbacks are a list of objects with methods such as on_epoch(row); given: ")
 
 
 @pytest.mark.parametrize("given", ["3", 2.5, True, None])
 def test_what_is_no_batch_size_of_predictions(data, model, given):
     sentence = f"A batch size is a whole number of pictures, at least 1; given: {given!r}."
-    assert said(lambda: pellucid.predict(model, data.test, batch_size=given)) == sentence
+    assert message_of(lambda: pellucid.predict(model, data.test, batch_size=given)) == sentence
 
 
 def test_what_is_no_batch_size_of_a_training(data):
-    assert said(lambda: pellucid.train(data, "mlp", batch_size="many", progress=False)).startswith(
+    assert message_of(lambda: pellucid.train(data, "mlp", batch_size="many", progress=False)).startswith(
         "batch size was given as 'many', but should be "
     )
 
@@ -87,7 +89,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers(data):
 @pytest.mark.parametrize("seed", [-1, 1.0, True, "1", np.int64(-1)])
 def test_what_is_no_seed(data, seed):
     sentence = f"A seed is a whole number of at least 0; given: {seed!r}."
-    assert said(lambda: pellucid.train(data, "mlp", seed=seed)) == sentence
+    assert message_of(lambda: pellucid.train(data, "mlp", seed=seed)) == sentence
 
 
 @pytest.mark.parametrize(
@@ -104,8 +106,8 @@ def test_a_model_is_saved_in_ones_own_folder(model, home):
 
 
 def test_predictions_are_saved_in_ones_own_folder(data, model, home):
-    found = pellucid.predict(model, data.test)
-    found.save("~/x.parquet")
+    predictions = pellucid.predict(model, data.test)
+    predictions.save("~/x.parquet")
     assert len(Predictions.load("~/x.parquet")) == 360
     assert (home / "x.parquet").is_file()
 
@@ -122,17 +124,17 @@ def test_a_network_from_ones_own_folder(data, home):
 
 @pytest.mark.parametrize("do", [pellucid.load, Model.load, Predictions.load])
 def test_the_folder_of_nobody(do):
-    assert said(lambda: do("~nobody-at-all/x")) == (
+    assert message_of(lambda: do("~nobody-at-all/x")) == (
         "~nobody-at-all/x begins with the folder of the user 'nobody-at-all', and this machine has no such user. For "
         "a file of that name, write ./~nobody-at-all/x."
     )
 
 
 def test_predictions_say_how_many_were_unreadable():
-    found = Predictions(
+    predictions = Predictions(
         ids=np.array(["a"]),
         probabilities=np.ones((1, 1), np.float32),
         classes=("x",),
         unreadable={"b": "no", "c": "no"},
     )
-    assert repr(found) == "Predictions(1 pictures, 1 classes, labels unknown, 2 more could not be read)"
+    assert repr(predictions) == "Predictions(1 pictures, 1 classes, labels unknown, 2 more could not be read)"

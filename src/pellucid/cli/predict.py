@@ -26,9 +26,7 @@ Exit codes: 0 success; 1 some pictures could not be read (each is named); 2 wron
 def predict(
     model: Annotated[
         Path,
-        typer.Argument(
-            metavar="MODEL", help="Model file, run folder, or a backbone such as lite0.", show_default=False
-        ),
+        typer.Argument(metavar="MODEL", help="Model file, run folder, or a backbone: lite0.", show_default=False),
     ],
     paths: Annotated[
         list[str],
@@ -41,11 +39,7 @@ def predict(
     *,
     top: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="Classes for each picture; default 1, or 5 of 100 or more.",
-            show_default=False,
-        ),
+        typer.Option(min=1, help="Classes for each picture; default 1, or 5 of 100 or more.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,

@@ -22,9 +22,7 @@ Nothing is overwritten."""
 def sort(
     model: Annotated[
         Path,
-        typer.Argument(
-            metavar="MODEL", help="Model file, run folder, or a backbone such as lite0.", show_default=False
-        ),
+        typer.Argument(metavar="MODEL", help="Model file, run folder, or a backbone: lite0.", show_default=False),
     ],
     paths: Annotated[
         list[str],
