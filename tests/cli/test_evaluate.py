@@ -59,9 +59,8 @@ def test_a_picture_that_cannot_be_decoded_is_named_and_left_out(pellucid, class_
     assert done.findings["accuracy"]["n"] == 23
 
 
-TOO_GOOD = "Note: the model learned from these pictures, or they chose its epoch, so the numbers are too good.\n"
+TOO_GOOD = "Note: the model learned from these pictures, so the numbers are too good.\n"
 CHOSE = "Note: these pictures chose the model's epoch, so the numbers are somewhat too good.\n"
-OTHERS = "are not those that this model learned from. If Pellucid made its splits, the model may have learned"
 
 
 def test_validation_is_carved_as_in_training_and_said_so(pellucid, model_file):
@@ -75,51 +74,105 @@ def test_validation_is_carved_as_in_training_and_said_so(pellucid, model_file):
 
 
 def test_pictures_that_the_model_learned_from_are_said_so(pellucid, model_file):
-    assert pellucid("evaluate", model_file, "digits", "--split", "train").err == TOO_GOOD
+    done = pellucid("evaluate", model_file, "digits", "--split", "train", "--json")
+    assert done.err == (
+        "Note: the model learned from 1,293 of these 1,437 pictures, so the accuracy on all of them is too good; "
+        "'accuracy without copies' leaves them out.\n"
+        "Note: 144 of these 1,437 pictures chose the model's epoch, so the numbers are somewhat too good.\n"
+    )
+    assert "accuracy_without_copies" not in done.findings, "none are left"
     assert pellucid("evaluate", model_file, "digits").err == ""
 
 
 QUICK = ["--network", "logistic-regression", "--epochs", 1, "--quiet", "--no-report"]
 
 
-def test_a_picture_that_the_training_left_out_makes_it_no_other_folder(pellucid, class_folders, tmp_path):
-    photos = Path(shutil.copytree(class_folders, tmp_path / "photos"))
-    file = library.load(photos).train.pictures.paths[0]
-    file.write_bytes(file.read_bytes()[:-30])
-    assert pellucid("train", photos, *QUICK, "--out", tmp_path / "run").code == 0
-    assert (tmp_path / "run" / "quarantine.json").is_file()
-    assert OTHERS not in pellucid("evaluate", tmp_path / "run", photos).err
-    assert TOO_GOOD in pellucid("evaluate", tmp_path / "run", photos, "--split", "train").err
-
-
-def test_a_folder_that_has_changed_since_the_training(pellucid, class_folders, tmp_path):
+def test_a_folder_without_splits_is_scored_whole(pellucid, class_folders, tmp_path):
     photos = Path(shutil.copytree(class_folders, tmp_path / "photos"))
     assert pellucid("train", photos, *QUICK, "--out", tmp_path / "run").code == 0
-    assert OTHERS not in pellucid("evaluate", tmp_path / "run", photos).err
-    assert TOO_GOOD in pellucid("evaluate", tmp_path / "run", photos, "--split", "train").err
-    # Of the same number, but one is another picture now.
-    file = library.load(photos).train.pictures.paths[0]
-    before = file.read_bytes()
-    Image.new("L", (16, 16), 40).save(file)
-    assert all(
-        OTHERS in pellucid("evaluate", tmp_path / "run", photos, "--split", split).err for split in ("train", "test")
+    sizes = {name: len(split) for name, split in library.load(photos).splits.items()}
+    done = pellucid("evaluate", tmp_path / "run", photos, "--json")
+    total = sum(sizes.values())
+    assert done.findings["accuracy"]["n"] == total
+    known = sum(
+        library.Model.load(tmp_path / "run" / "model.safetensors").specification.training["data"]["sizes"].values()
     )
-    file.write_bytes(before)
-    # Of another number.
+    assert done.findings["accuracy_without_copies"]["n"] == total - known
+    assert f"of these {total:,} pictures, so the accuracy on all of them is too good" in done.err
+    # The splits of the training are there by name.
+    alone = pellucid("evaluate", tmp_path / "run", photos, "--split", "test", "--json")
+    assert alone.findings["accuracy"]["n"] == sizes["test"]
+    assert "too good" not in alone.err
+
+
+def test_pictures_are_known_by_content_whatever_they_are_called(pellucid, class_folders, tmp_path):
+    photos = Path(shutil.copytree(class_folders, tmp_path / "photos"))
+    assert pellucid("train", photos, *QUICK, "--out", tmp_path / "run").code == 0
+    others = tmp_path / "others" / "dark"
+    others.mkdir(parents=True)
     for n in range(6):
-        Image.new("L", (16, 16), 30 + n).save(photos / "dark" / f"new-{n}.png")
-    done = pellucid("evaluate", tmp_path / "run", photos)
-    assert f"Note: the training pictures of 'photos' {OTHERS} from pictures that are scored here" in done.err
+        Image.new("L", (16, 16), 30 + n).save(others / f"new-{n}.png")
+    done = pellucid("evaluate", tmp_path / "run", tmp_path / "others", "--json")
+    assert done.findings["accuracy"]["n"] == 6
+    assert "too good" not in done.err, "the model has seen none of them"
+    learned = library.load(photos).train.pictures.paths[0]
+    shutil.copy(learned, tmp_path / "others" / "dark" / "renamed.png")
+    assert "of these 7 pictures" in pellucid("evaluate", tmp_path / "run", tmp_path / "others").err
+
+
+def test_a_model_file_may_leave_the_hashes_out(pellucid, class_folders, tmp_path):
+    photos = Path(shutil.copytree(class_folders, tmp_path / "photos"))
+    quiet = ["--recipe-set", "keep_hashes=false"]
+    assert pellucid("train", photos, *QUICK, *quiet, "--out", tmp_path / "run").code == 0
+    model = library.Model.load(tmp_path / "run" / "model.safetensors")
+    assert model.specification.training["data"]["hashes"] == {}
+    assert "too good" not in pellucid("evaluate", tmp_path / "run", photos).err
+
+
+def test_a_test_folder_of_one_class_gives_the_recall_of_that_class(pellucid, class_folders, tmp_path):
+    photos = Path(shutil.copytree(class_folders, tmp_path / "photos"))
+    assert pellucid("train", photos, *QUICK, "--out", tmp_path / "run").code == 0
+    for folder in ("one", "split/test"):
+        shutil.copytree(class_folders / "dark", tmp_path / folder / "dark")
+        done = pellucid("evaluate", tmp_path / "run", tmp_path / folder.split("/")[0], "--json")
+        assert done.code == 0
+        n = len(list((class_folders / "dark").iterdir()))
+        assert done.findings["accuracy"]["n"] == n
+        rows = {row[0]: row for row in done.findings["per_class"]["rows"]}
+        assert rows["dark"][2] == pytest.approx(done.findings["accuracy"]["value"])
+        assert rows["dark"][4] == n
+
+
+def test_without_a_test_split_validation_is_scored_and_train_never(pellucid, class_folders, tmp_path):
+    for split in ("train", "validation"):
+        shutil.copytree(class_folders, tmp_path / "photos" / split)
+    assert pellucid("train", tmp_path / "photos", *QUICK, "--out", tmp_path / "run").code == 0
+    done = pellucid("evaluate", tmp_path / "run", tmp_path / "photos")
+    assert "Note: 'photos' has no test split; these are its validation pictures.\n" in done.err
+    shutil.rmtree(tmp_path / "photos" / "validation")
+    done = pellucid("evaluate", tmp_path / "run", tmp_path / "photos")
+    assert done.code == 2
+    assert done.sentence == (
+        "'photos' has only a training split, and a model is not scored on what models learn from. Give a folder of "
+        "other pictures; or --split train to score these all the same."
+    )
 
 
 def test_a_folder_with_its_own_validation_split(pellucid, class_folders, tmp_path):
-    for split in ("train", "validation", "test"):
-        shutil.copytree(class_folders, tmp_path / "photos" / split)
+    numbers = {"train": 30, "validation": 90, "test": 150}
+    for split, start in numbers.items():
+        for label, shade in (("dark", 0), ("light", 100)):
+            (tmp_path / "photos" / split / label).mkdir(parents=True)
+            for n in range(6):
+                Image.new("L", (16, 16), (start + shade + n) % 256).save(
+                    tmp_path / "photos" / split / label / f"{n}.png"
+                )
     assert pellucid("train", tmp_path / "photos", *QUICK, "--out", tmp_path / "run").code == 0
     assert CHOSE in pellucid("evaluate", tmp_path / "run", tmp_path / "photos", "--split", "validation").err
     # The same pictures under another name are the same pictures.
     (tmp_path / "photos").rename(tmp_path / "others")
     assert CHOSE in pellucid("evaluate", tmp_path / "run", tmp_path / "others", "--split", "validation").err
+    assert TOO_GOOD in pellucid("evaluate", tmp_path / "run", tmp_path / "others", "--split", "train").err
     assert "too good" not in pellucid("evaluate", tmp_path / "run", tmp_path / "others").err
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.data import cache, sides
+from pellucid.data.checking.near_duplicates import components
 from pellucid.data.splitting import carve, carve_test, lacking, with_validation
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, PictureFiles, Split
@@ -443,20 +444,33 @@ def test_copies_and_groups_stay_whole_whatever_is_carved(data, fraction, seed):
     pictures[mirrored] = pictures[mirrored][..., ::-1]
     split = Split("train", pictures, labels, ("a", "b", "c"), columns={"groups": groups, "shown": shown})
     try:
-        rest, carved = carve(split, fraction, seed, name="test")
+        rest, carved, note = carve_test(split, fraction, seed)
     except DataError:
-        return  # all of it hangs together
+        return  # its groups hang together
     assert sorted([*rest.ids, *carved.ids]) == sorted(split.ids), "disjoint, and complete"
     assert not set(rest.columns["groups"]) & set(carved.columns["groups"])
-    assert not set(rest.columns["shown"]) & set(carved.columns["shown"])
+    if "on both sides" not in note:
+        assert not set(rest.columns["shown"]) & set(carved.columns["shown"])
+    else:  # only if copies and groups together tie all pictures into one
+        everyone = np.arange(n)
+        _, group = np.unique(groups, return_inverse=True)
+        ties = np.concatenate([n + group, n + 15 + shown])
+        assert len(np.unique(components(n + 35, np.tile(everyone, 2), ties)[:n])) == 1
 
 
 def test_copies_may_be_torn_apart_where_that_is_asked_for():
     split = Split("train", scenes([0] * 10), np.array([0, 1] * 5), ("a", "b"))
     assert len(carve(split, 0.2, 0, name="test", copies=False)[1]) == 2
+    train, test, note = carve_test(split, 0.2, 0)
+    assert (len(train), len(test)) == (8, 2), "never a refusal"
+    assert note.endswith("nearly all pictures are the same, so copies are on both sides, and the accuracy is too good")
+
+
+def test_declared_groups_are_never_torn_apart():
+    split = Split("train", scenes(range(10)), np.array([0, 1] * 5), ("a", "b"), columns={"groups": np.zeros(10)})
     with pytest.raises(DataError) as error:
         carve(split, 0.2, 0, name="test")
-    assert str(error.value).endswith("at least two, of different groups and not copies of each other.")
+    assert str(error.value).endswith("some class needs at least two of different groups.")
 
 
 def test_files_keep_their_side_when_they_are_moved(tmp_path):

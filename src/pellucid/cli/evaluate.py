@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pellucid.cli import completion
 
 if TYPE_CHECKING:
-    from pellucid.records import Dataset, Findings, Model, Predictions
+    from pellucid.records import Dataset, Findings, Model, Predictions, Split
 
 EXAMPLES = """  pellucid evaluate model.safetensors mnist
   pellucid evaluate runs/digits-convnet-001 digits --split validation
@@ -31,7 +31,13 @@ def evaluate(
         ),
     ],
     *,
-    split: Annotated[str, typer.Option(help="Split: train, validation or test.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split: train, validation or test. By default test, else validation; all of a folder without splits.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="New folder for findings, predictions, pictures and report.", show_default=False),
@@ -48,18 +54,17 @@ def evaluate(
     from pellucid.records import Model
 
     loaded = Model.load(model)
-    dataset = load(data)
+    dataset = load(data, test_fraction=1 if split is None else 0.2)
     console.notes(dataset.notes)
-    learned = _with_carved_validation(dataset, loaded)
-    carved = split == "validation" and split not in dataset.splits and learned is not None
-    pictures = (learned if carved and learned is not None else dataset).split(split)
-    console.notes(_cautions(split, dataset, learned, loaded, carved=carved))
+    name = split or _usual_split(dataset)
+    pictures = _pictures(dataset, name, loaded)
 
     from pellucid import evaluation, inference
 
     predictions = inference.predict(loaded, pictures, batch_size=batch_size, network=network)
     findings = evaluation.evaluate(predictions, pictures)
-    if split == "test":
+    findings += _without_known(predictions, pictures, loaded)
+    if name == "test":
         from pellucid.evaluation.scoring import counted
 
         findings = counted(findings, pictures, loaded.sha256)
@@ -73,95 +78,93 @@ def evaluate(
         raise typer.Exit(1)
 
 
+def _usual_split(dataset: Dataset) -> str:
+    """The split to score if the user names none: test, else validation; never train.
+
+    Raises:
+        UsageError: there is only a training split.
+    """
+    from pellucid.cli import console
+    from pellucid.errors import UsageError
+
+    if "test" in dataset.splits:
+        return "test"
+    if "validation" not in dataset.splits:
+        raise UsageError(
+            f"'{dataset.name}' has only a training split, and a model is not scored on what models learn from. Give a "
+            f"folder of other pictures; or --split train to score these all the same."
+        )
+    console.notes([f"'{dataset.name}' has no test split; these are its validation pictures."])
+    return "validation"
+
+
+def _pictures(dataset: Dataset, name: str, model: Model) -> Split:
+    """The pictures of a split; of a validation split that the model's recipe carves, if the data have none."""
+    from pellucid.cli import console
+
+    if name != "validation" or name in dataset.splits:
+        return dataset.split(name)
+    carved = _with_carved_validation(dataset, model)
+    if carved is None:
+        return dataset.split(name)
+    pictures = carved.split(name)
+    source = f"the {len(pictures):,} pictures that the model's recipe set aside from train"
+    console.notes([f"'{dataset.name}' has no validation split. These are {source}."])
+    return pictures
+
+
 def _with_carved_validation(dataset: Dataset, model: Model) -> Dataset | None:
     """The data with the validation split that the model's recipe carves; None if that is unknown."""
     from pellucid.data.splitting import with_validation
     from pellucid.errors import PellucidError
 
-    dataset = _readable(dataset, model)
-    if "validation" in dataset.splits:
-        return dataset
     plan = model.specification.training.get("recipe")
-    if "train" not in dataset.splits or not isinstance(plan, dict):
+    if "train" not in dataset.splits or not isinstance(plan, dict) or plan.get("freeze_backbone"):
         return None
-    if plan.get("freeze_backbone"):  # trained on the whole of train; nothing was carved
-        return dataset
     try:
         return with_validation(dataset, plan["validation_fraction"], plan["split_seed"])
     except (KeyError, TypeError, PellucidError):  # another kind of recipe, or data that cannot be split
         return None
 
 
-def _readable(dataset: Dataset, model: Model) -> Dataset:
-    """The data without unreadable training files, if the model learned from fewer files than there are."""
-    from dataclasses import replace
-
+def _without_known(predictions: Predictions, pictures: Split, model: Model) -> Findings:
+    """Warns of pictures that the model has learned from, by their content, and scores the others alone."""
     import numpy as np
 
-    from pellucid.records import PictureFiles
+    from pellucid.cli import console
+    from pellucid.data.hashing import are_among, content_hashes
+    from pellucid.evaluation.scoring import accuracy_without
+    from pellucid.records import Findings
 
-    then = model.specification.training.get("data")
-    sizes = then.get("sizes") if isinstance(then, dict) and then.get("name") == dataset.name else None
-    names = [name for name in ("train", "validation") if name in dataset.splits]
-    files = all(isinstance(dataset.split(name).pictures, PictureFiles) for name in names)
-    if not isinstance(sizes, dict) or not files or sum(sizes.values()) >= sum(len(dataset.split(one)) for one in names):
-        return dataset
-    from pellucid.data.checking.checking import look_ahead
-
-    unreadable = look_ahead(dataset).unreadable  # cached since the training
-    readable = {
-        name: np.flatnonzero(~np.isin(dataset.split(name).ids.astype(str), list(unreadable.get(name, ()))))
-        for name in names
-    }
-    if not all(map(len, readable.values())):
-        return dataset
-    return replace(
-        dataset,
-        splits={**dataset.splits, **{name: dataset.split(name).take(indices) for name, indices in readable.items()}},
-    )
-
-
-def _cautions(split: str, dataset: Dataset, learned: Dataset | None, model: Model, *, carved: bool) -> Iterable[str]:
-    """Warnings before the numbers: whether the model has learned from these pictures."""
-    then = model.specification.training.get("data")
-    named_the_same = isinstance(then, dict) and then.get("name") == dataset.name
-    same = (split != "test" or named_the_same) and learned is not None and _is_training_data(learned, then)
-    used = then.get("sizes", {}) if isinstance(then, dict) else {}
-    if carved and learned is not None:
-        yield (
-            f"'{dataset.name}' has no validation split. These are the {len(learned.validation):,} pictures that the "
-            f"model's recipe set aside from train."
-        )
-    if same and split == "train":
-        yield "the model learned from these pictures, or they chose its epoch, so the numbers are too good."
-    if same and split == "validation" and split in used:
-        yield "these pictures chose the model's epoch, so the numbers are somewhat too good."
-    if named_the_same and not same:
-        yield (
-            f"the training pictures of '{dataset.name}' are not those that this model learned from. If Pellucid made "
-            f"its splits, the model may have learned from pictures that are scored here, and the numbers may be too "
-            f"good."
-        )
-
-
-def _is_training_data(data: Dataset, then: Any) -> bool:
-    """Whether the training and validation pictures are those that a model file records."""
-    from dataclasses import replace
-
-    from pellucid.errors import DataError
-
-    if not isinstance(then, dict) or "train" not in data.splits:
-        return False
-    names = [name for name in ("train", "validation") if name in then.get("sizes", {})]
-    if not set(names) <= set(data.splits):
-        return False
-    used = {name: data.split(name) for name in names}
-    if then.get("sizes") != {name: len(split) for name, split in used.items()}:
-        return False  # saves reading all of them
+    data = model.specification.training.get("data")
+    packed = data.get("hashes") if isinstance(data, dict) else None
+    if not isinstance(packed, dict) or not packed:
+        return Findings()
+    hashes = content_hashes(pictures.pictures)
     try:
-        return replace(data, splits=used).fingerprint == then.get("fingerprint")
-    except DataError:  # a file is gone
-        return False
+        known = {name: are_among(hashes, text) for name, text in packed.items()}
+    except (TypeError, ValueError):  # not written by Pellucid
+        return Findings()
+    learned = known.get("train", np.zeros(len(pictures), dtype=bool))
+    chose = known.get("validation", np.zeros(len(pictures), dtype=bool)) & ~learned
+    console.notes(_cautions(len(pictures), int(learned.sum()), int(chose.sum())))
+    metric = accuracy_without(predictions, pictures.ids.astype(str)[learned | chose])
+    return Findings() if metric is None else Findings((metric,))
+
+
+def _cautions(count: int, learned: int, chose: int) -> Iterable[str]:
+    """Warnings, from the number of pictures, of those that the model learned from and of those that chose its epoch."""
+    if learned == count:
+        yield "the model learned from these pictures, so the numbers are too good."
+    elif learned:
+        yield (
+            f"the model learned from {learned:,} of these {count:,} pictures, so the accuracy on all of them is too "
+            f"good; 'accuracy without copies' leaves them out."
+        )
+    if chose == count:
+        yield "these pictures chose the model's epoch, so the numbers are somewhat too good."
+    elif chose:
+        yield f"{chose:,} of these {count:,} pictures chose the model's epoch, so the numbers are somewhat too good."
 
 
 def _write(findings: Findings, predictions: Predictions, out: Path) -> Path | None:

@@ -46,10 +46,18 @@ def describe(model: Model) -> Table:
         ("probabilities", specification.probabilities),
         ("temperature", specification.temperature),
         *([] if specification.abstain_below is None else [("abstains below", specification.abstain_below)]),
-        *_nested("training", specification.training),
+        *_nested("training", _without_hashes(specification.training)),
         *(row for name, metric in sorted(specification.metrics.items()) for row in _measured(name, metric)),
     ]
     return Table("model", ("what", "value"), tuple((what, _text(value)) for what, value in rows))
+
+
+def _without_hashes(training: dict[str, Any]) -> dict[str, Any]:
+    """How a model was trained, without the hashes of its pictures, which say nothing to a person."""
+    data = training.get("data")
+    if not isinstance(data, dict):
+        return training
+    return training | {"data": {key: value for key, value in data.items() if key != "hashes"}}
 
 
 def _nested(title: str, content: Any) -> list[tuple[str, Any]]:

@@ -2,8 +2,9 @@
 
 What comes out is what a person sees: turned upright as EXIF says, the first frame of an animation or page of a TIFF,
 transparency laid over a stated background (white), 16 bits scaled to 8, CMYK and palettes turned into RGB. Colour
-becomes grey by ITU-R 601-2: 0.299 R + 0.587 G + 0.114 B; grey becomes colour by repeating it. Colour profiles are not
-applied.
+becomes grey by ITU-R 601-2: 0.299 R + 0.587 G + 0.114 B; grey becomes colour by repeating it. A colour profile (ICC)
+other than sRGB is converted to sRGB, and so is a PNG's gamma. What a TIFF says of its values is honoured: WhiteIsZero,
+and 12 bits in 16.
 
 A truncated or damaged file is refused with a sentence that names it, not half-decoded, and so is one whose header
 declares more pixels than a limit, before they are allocated. One damage goes unseen: a JPEG has no checksum, and when
@@ -25,6 +26,7 @@ import numpy as np
 import PIL
 from PIL import Image
 
+from pellucid.data.pixel_values import flatten
 from pellucid.errors import DataError, FormatError, MissingDataError, PellucidError, UsageError
 from pellucid.records.pictures import Member
 
@@ -57,7 +59,7 @@ SUFFIXES = {
 MOST_PIXELS = 100_000_000
 """A picture of more pixels than this is refused before it is decoded; `$PELLUCID_MOST_PIXELS` sets another limit."""
 
-VERSION = f"d1-pillow{PIL.__version__}"
+VERSION = f"d2-pillow{PIL.__version__}"
 """What pixels of a file depend on besides its bytes: cached ones are decoded anew when it changes."""
 
 _ORIENTATION = 0x0112
@@ -139,7 +141,7 @@ def open_upright(
                 _turn(image)  # reads its EXIF quietly: Pillow turns a TIFF itself when it loads it, and says so
             image.load()
             turn = _turn(image)
-            flat = _flatten(image, "L" if channels == 1 else "RGB", background, name)
+            flat = flatten(image, "L" if channels == 1 else "RGB", background, name)
             return flat if turn is None else flat.transpose(turn)
 
 
@@ -295,6 +297,11 @@ def _format_errors(name: str) -> Iterator[None]:
     except PermissionError as error:
         raise DataError(f"{name} may not be read by this user. Change its permissions, or copy it.") from error
     except Image.UnidentifiedImageError as error:
+        if (known := _signature(name)) is not None:
+            raise FormatError(
+                f"{name} is a {known} of a kind that cannot be read, such as 64-bit floats or 16 bits with "
+                f"transparency. Save it as PNG, or as a {known} of 8 or 16 bits."
+            ) from error
         raise FormatError(
             f"{name} is not a picture that can be read: its content is none of {READABLE}, whatever its name says."
         ) from error
@@ -303,34 +310,24 @@ def _format_errors(name: str) -> Iterator[None]:
         raise FormatError(f"{name} cannot be decoded; it is damaged or cut off ({detail}).") from error
 
 
-def _flatten(image: Image.Image, mode: str, background: tuple[int, int, int], name: str) -> Image.Image:
-    """The picture in mode L or RGB, without transparency."""
-    if image.mode.startswith(("I", "F")):
-        image = _eight_bits(image, name)
-    if image.has_transparency_data:
-        rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (*background, 255)), rgba)
-    if image.mode not in ("L", "1", "RGB"):
-        # Palettes, CMYK, YCbCr and the rest go to grey by way of RGB, so that one formula decides.
-        image = image.convert("RGB")
-    return image if image.mode == mode else image.convert(mode)
+_SIGNATURES = {
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+}
+"""First bytes of files that are of a known format even if Pillow cannot open them."""
 
 
-def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """Grey of 16 bits (modes I;16 and I), or of fractions or bytes as floats (mode F), as mode L."""
-    values = np.asarray(image)
-    low, high = values.min(), values.max()
-    if image.mode == "F":
-        if not (low >= 0 and high <= 255):
-            raise FormatError(f"{name} has values from {low} to {high}; as floats they are expected in 0 to 1 or 255.")
-        values = values * 255 if high <= 1 else values
-    else:
-        if not (low >= 0 and high <= 65535):
-            raise FormatError(f"{name} has values from {low} to {high}; whole numbers are expected in 0 to 65535.")
-        values = values / 257
-    grey = Image.fromarray(np.rint(values).astype(np.uint8))
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        # A PNG of 16 bits may name one value that is transparent.
-        grey.putalpha(Image.fromarray(np.where(np.asarray(image) == transparent, 0, 255).astype(np.uint8)))
-    return grey
+def _signature(name: str) -> str | None:
+    """The format that the first bytes of a file claim; None if it cannot be read or claims none."""
+    try:
+        with Path(name).open("rb") as stream:
+            head = stream.read(8)
+    except (OSError, ValueError):
+        return None
+    return next((kind for start, kind in _SIGNATURES.items() if head.startswith(start)), None)

@@ -59,13 +59,8 @@ def read(
     if not checked.readable:
         raise MissingDataError(_nothing(path, walked, [reason for _, _, reason in checked.unreadable]))
     classes = ordered_classes(picture.label for picture in checked.readable)
-    if len(classes) == 1:
-        if (inner := _wrapped(path)) is not None:
-            raise DataError(f"{path} is one level above the data: its class folders are in {inner}. Give that folder.")
-        raise DataError(
-            f"{path} has pictures of one class only, '{on_one_line(classes[0])}'; a classifier needs two or more. Make "
-            f"one folder of pictures per class."
-        )
+    if len(classes) == 1 and (inner := _wrapped(path)) is not None:
+        raise DataError(f"{path} is one level above the data: its class folders are in {inner}. Give that folder.")
     name = path.resolve().name or "folder"
     origin = Origin(
         name,

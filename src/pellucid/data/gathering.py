@@ -11,7 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ import numpy as np
 from pellucid.data.decoding import SUFFIXES, probe
 from pellucid.data.files import read_errors
 from pellucid.data.hashing import threads
-from pellucid.data.labels import ordered_classes
 from pellucid.data.progress import watched
 from pellucid.data.split_names import split_of
 from pellucid.data.splitting import GROUPS, carve_test, lacking
@@ -34,7 +33,6 @@ __all__ = [
     "Picture",
     "as_dataset",
     "check",
-    "classes_of",
     "files",
     "listed",
     "named_split",
@@ -173,10 +171,18 @@ def as_dataset(
         classes: the class names, in order.
         origin: where they come from.
         has_splits: whether the data have splits of their own.
-        test_fraction: fraction to carve if they have none; 0 carves nothing.
+        test_fraction: fraction to carve if they have none; 0 carves nothing, 1 makes everything the test split.
         seed: seed of the carving.
         look_for_copies: whether to look for files with the same bytes, which then stay in one split.
+
+    Raises:
+        DataError: there is only one class, and the pictures are not all to be the test split.
     """
+    if len(classes) == 1 and test_fraction != 1:
+        raise DataError(
+            f"{origin.root} has pictures of one class only, '{on_one_line(classes[0])}'; a classifier needs two or "
+            f"more. Make one folder of pictures per class."
+        )
     copies = _copies(pictures) if look_for_copies else []
     groups = _joined(pictures, copies)
     splits = {}
@@ -187,7 +193,9 @@ def as_dataset(
                 split, [pictures[i] for i in in_split], classes, origin.root, origin.name, [groups[i] for i in in_split]
             )
     all_notes = [*origin.notes, *_copies_note(copies)]
-    if not has_splits and test_fraction:
+    if not has_splits and test_fraction == 1:
+        splits = {"test": replace(splits["train"], name="test")}
+    elif not has_splits and test_fraction:
         try:
             splits["train"], splits["test"], note = carve_test(splits["train"], test_fraction, seed)
             all_notes.append(note)
@@ -279,20 +287,6 @@ def _copies_note(groups: Sequence[Sequence[Picture]]) -> list[str]:
         note += f"; {torn:,} such picture{'s' * (torn > 1)} in more than one class"
     # The check before a training has them all.
     return [f"{note}: {listed([' = '.join(picture.identity for picture in group) for group in groups], at_most=3)}"]
-
-
-def classes_of(labels: Sequence[str], path: Path) -> tuple[str, ...]:
-    """The class names that occur, in order.
-
-    Raises:
-        DataError: there is only one.
-    """
-    classes = ordered_classes(labels)
-    if len(classes) == 1:
-        raise DataError(
-            f"{path} has pictures of one class only, '{on_one_line(classes[0])}'; a classifier needs two or more."
-        )
-    return classes
 
 
 def named_split(name: str, where: str) -> str:

@@ -6,6 +6,7 @@ can be written to, everything is read again: slower, and no different.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import os
@@ -23,7 +24,7 @@ from pellucid.data.progress import Progress, watched
 from pellucid.records import MappedPictures, PictureFiles
 from pellucid.records.pictures import Members
 
-__all__ = ["content_hashes", "recall", "remember", "threads"]
+__all__ = ["are_among", "content_hashes", "pack", "recall", "remember", "threads"]
 
 _SETTLED = 2.0
 """Seconds: a file changed more recently could change again without its time showing it, so it is not remembered."""
@@ -43,6 +44,32 @@ def content_hashes(
     if isinstance(pictures.paths, Members):
         return pictures.paths.digests()
     return _of_files([Path(path) for path in pictures.paths], progress)
+
+
+_PACKED = 5
+"""Bytes of each hash that a model file keeps. By chance, one in a million pictures matches one in a million others."""
+
+
+def pack(hashes: np.ndarray) -> str:
+    """Hashes S32 (N,) as text for a model file: the first 5 bytes of each, each once, sorted, in base64."""
+    full = np.ascontiguousarray(hashes.astype("S32")).view(np.uint8).reshape(-1, 32)
+    known = full[full.any(axis=1)][:, :_PACKED]
+    return base64.b64encode(np.unique(known, axis=0).tobytes()).decode("ascii")
+
+
+def are_among(hashes: np.ndarray, packed: str) -> np.ndarray:
+    """Which hashes S32 (N,) are among those of `pack`: bool (N,).
+
+    Raises:
+        ValueError: the text is not one of `pack`.
+    """
+    content = base64.b64decode(packed, validate=True)
+    if len(content) % _PACKED:
+        raise ValueError(f"{len(content)} bytes are not a whole number of hashes")
+    stored = np.frombuffer(content, dtype=f"V{_PACKED}")
+    full = np.ascontiguousarray(hashes.astype("S32")).view(np.uint8).reshape(-1, 32)
+    short = np.ascontiguousarray(full[:, :_PACKED]).view(f"V{_PACKED}").ravel()
+    return np.isin(short, stored) & full.any(axis=1)
 
 
 def _of_files(paths: Sequence[Path], progress: Progress | None) -> np.ndarray:

@@ -26,8 +26,9 @@ def load(
             with or without `train`, `validation` and `test` above them, or of IDX, CIFAR, Parquet or tar files; or a
             table of pictures (CSV, Parquet). A name of the catalogue wins over a folder of that name; `./mnist` is the
             folder.
-        test_fraction: which part is carved off as the test split where a folder has no splits of its own; 0 carves
-            none. Data with splits of its own keeps them.
+        test_fraction: fraction of the pictures to carve off as the test split if a folder has no splits of its own; 0
+            carves none, and 1 makes all pictures the test split, to score a model on them. Data with splits of its own
+            keeps them.
         seed: of that carving.
         columns: of a table, or of Parquet: which column is the `path` (or `image`), `label`, `split` or `groups`, where
             their names do not say it. `scans.csv?label=finding&groups=patient` says the same.
@@ -75,7 +76,7 @@ def load(
 
 def _check(source: object, test_fraction: float) -> None:
     """Refuses a source that is no name and no path, and a fraction that is none."""
-    if test_fraction != 0:
+    if test_fraction not in (0, 1):
         check_fraction(test_fraction, "test_fraction")
     if not isinstance(source, (str, Path)):
         raise UsageError(

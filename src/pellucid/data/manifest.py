@@ -21,8 +21,8 @@ from typing import Any
 
 from pellucid.data.columns import choose
 from pellucid.data.files import read_errors
-from pellucid.data.gathering import Origin, Picture, as_dataset, check, classes_of, files, listed, named_split
-from pellucid.data.labels import clean_cell, clean_column
+from pellucid.data.gathering import Origin, Picture, as_dataset, check, files, listed, named_split
+from pellucid.data.labels import clean_cell, clean_column, ordered_classes
 from pellucid.data.walk import on_one_line
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset
@@ -100,7 +100,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
     )
     return as_dataset(
         checked.readable,
-        classes_of([picture.label for picture in checked.readable], path),
+        ordered_classes(picture.label for picture in checked.readable),
         origin,
         has_splits="split" in column_index,
         test_fraction=test_fraction,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +139,9 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     """
     name = path.resolve().name
     splits, notes = _read_splits(path, None, name)
-    if set(_pairs(path)) == {""} and test_fraction:
+    if set(_pairs(path)) == {""} and test_fraction == 1:
+        splits = {"test": replace(splits["train"], name="test")}
+    elif set(_pairs(path)) == {""} and test_fraction:
         splits["train"], splits["test"], note = carve_test(splits["train"], test_fraction, seed)
         notes.append(note)
     return Dataset(name, splits, f"IDX files of the folder {name}.", tuple(notes))

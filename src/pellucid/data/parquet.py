@@ -25,12 +25,11 @@ from pellucid.data.gathering import (
     Origin,
     Picture,
     as_dataset,
-    classes_of,
     files,
     listed,
     unreadable_notes,
 )
-from pellucid.data.labels import clean_cell, clean_classes, clean_label
+from pellucid.data.labels import clean_cell, clean_classes, clean_label, ordered_classes
 from pellucid.data.shards import beneath, examine, find, nothing
 from pellucid.data.walk import on_one_line
 from pellucid.errors import FormatError, MissingDataError
@@ -180,7 +179,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
         notes.append(f"{files(len(unlabelled))} without a label left out: {listed(unlabelled)}")
     if not pictures:
         raise MissingDataError(nothing(path, notes))
-    classes = tuple(every[0].names) or classes_of([picture.label for picture in pictures], path)
+    classes = tuple(every[0].names) or ordered_classes(picture.label for picture in pictures)
     origin = Origin(
         path.resolve().stem if path.is_file() else path.resolve().name,
         top,

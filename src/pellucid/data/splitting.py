@@ -65,13 +65,13 @@ def carve(split: Split, fraction: float, seed: int, *, name: str, copies: bool =
     Raises:
         DataError: there are too few pictures for two parts.
     """
-    carved, _ = _carved(split, fraction, seed, name=name, copies=copies)
+    carved, _, _ = _carved(split, fraction, seed, name=name, copies=copies)
     return split.take(np.flatnonzero(~carved)), split.take(np.flatnonzero(carved), name=name)
 
 
 def carve_test(split: Split, fraction: float, seed: int) -> tuple[Split, Split, str]:
     """Carves a test split off all there is, as above: (train, test, what a person should know of it)."""
-    carved, stay = _carved(split, fraction, seed, name="test", copies=True)
+    carved, stay, warning = _carved(split, fraction, seed, name="test", copies=True)
     train, test = split.take(np.flatnonzero(~carved)), split.take(np.flatnonzero(carved), name="test")
     share = f"{len(test):,} pictures ({100 * fraction:g} % of each class)"
     note = f"no test split was given: {share} were set apart by seed {seed}"
@@ -81,33 +81,46 @@ def carve_test(split: Split, fraction: float, seed: int) -> tuple[Split, Split, 
         note += f"; of those set apart, {stay.entered:,} had been for training"
     if not stay.recorded:
         note += f"; {cache_root()} cannot be written to, so some may change sides when others are added or removed"
-    return train, test, note
+    return train, test, f"{note}; {warning}" if warning else note
 
 
-def _carved(split: Split, fraction: float, seed: int, *, name: str, copies: bool) -> tuple[np.ndarray, sides.Stay]:
-    """Which pictures are carved, bool (N,), and how that stands to an earlier carving."""
+def _carved(split: Split, fraction: float, seed: int, *, name: str, copies: bool) -> tuple[np.ndarray, sides.Stay, str]:
+    """Which pictures are carved, bool (N,); how that compares to an earlier carving; and a warning, or nothing.
+
+    Near-duplicates stay together if that leaves enough pictures for both parts, else exact copies, else only the
+    pictures of a declared group.
+    """
     check_fraction(fraction)
     labels = split.known_labels()
     contents, settings = _contents(split), f"{name} {float(fraction)!r} {seed}"
     keys = _keys(split, contents, seed, name)
-    groups = _together(split, copies=copies)
-    known_as = _known_as(split, contents, groups)
-    with sides.alone(contents):
-        before, stay = sides.recalled(contents, settings, known_as)
-        sides_before = before if groups is None else _united(before, groups)
-        if stay is None:
-            sides_before = _released(sides_before, labels)
-        if groups is not None:
-            carved_mask = _choose_groups(labels, groups, len(split.classes), fraction, keys, sides_before)
-        else:
-            carved_mask = _choose(labels, len(split.classes), fraction, keys, sides_before)
-        if not carved_mask.any() or carved_mask.all():
-            raise DataError(
-                f"The {split.name} split has {len(split):,} pictures, too few to carve a {name} split from it: some "
-                f"class needs at least two"
-                f"{'' if groups is None else ', of different groups and not copies of each other'}."
-            )
-        return carved_mask, stay or sides.remember(contents, settings, known_as, carved_mask, before)
+    for judged in _COPIES if copies else ("none",):
+        groups = _together(split, copies=judged)
+        known_as = _known_as(split, contents, groups)
+        with sides.alone(contents):
+            before, stay = sides.recalled(contents, settings, known_as)
+            sides_before = before if groups is None else _united(before, groups)
+            if stay is None:
+                sides_before = _released(sides_before, labels)
+            if groups is not None:
+                mask = _choose_groups(labels, groups, len(split.classes), fraction, keys, sides_before)
+            else:
+                mask = _choose(labels, len(split.classes), fraction, keys, sides_before)
+            if mask.any() and not mask.all():
+                stay = stay or sides.remember(contents, settings, known_as, mask, before)
+                return mask, stay, _COPIES[judged] if copies else ""
+    raise DataError(
+        f"The {split.name} split has {len(split):,} pictures, too few to carve a {name} split from it: some class "
+        f"needs at least two{' of different groups' if GROUPS in split.columns else ''}."
+    )
+
+
+_COPIES = {
+    "near": "",
+    "exact": "nearly all pictures are alike, so near-duplicates are on both sides, and the accuracy may be too good",
+    "none": "nearly all pictures are the same, so copies are on both sides, and the accuracy is too good",
+}
+"""Which copies stay together, the strictest judgement first, and the warning if a weaker one was needed."""
 
 
 def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
@@ -117,9 +130,14 @@ def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     """
     if "validation" in dataset.splits:
         return dataset
-    rest, carved = carve(dataset.train, fraction, seed, name="validation", copies=not is_published(dataset))
-    order = {"train": rest, "validation": carved}
-    return replace(dataset, splits=order | {k: v for k, v in dataset.splits.items() if k not in order})
+    train, copies = dataset.train, not is_published(dataset)
+    mask, _, warning = _carved(train, fraction, seed, name="validation", copies=copies)
+    order = {
+        "train": train.take(np.flatnonzero(~mask)),
+        "validation": train.take(np.flatnonzero(mask), name="validation"),
+    }
+    notes = (*dataset.notes, *([f"of train and validation, {warning}"] if warning else []))
+    return replace(dataset, notes=notes, splits=order | {k: v for k, v in dataset.splits.items() if k not in order})
 
 
 def lacking(splits: Mapping[str, Split]) -> list[str]:
@@ -133,12 +151,17 @@ def lacking(splits: Mapping[str, Split]) -> list[str]:
     return notes
 
 
-def _together(split: Split, *, copies: bool) -> np.ndarray | None:
-    """A number for each picture that those have in common which stay together, int64 (N,); None where all are alone."""
+def _together(split: Split, *, copies: str) -> np.ndarray | None:
+    """A number for each picture, the same for pictures that stay together, int64 (N,); None if all are alone.
+
+    Args:
+        split: the pictures.
+        copies: the copies that stay together: `near`, `exact` or `none`.
+    """
     from pellucid.data.checking.near_duplicates import components, families
 
     everyone = np.arange(len(split))
-    kin = families(split) if copies else everyone
+    kin = everyone if copies == "none" else families(split, exact=copies == "exact")
     if GROUPS in split.columns:
         _, first, group = np.unique(split.columns[GROUPS], return_index=True, return_inverse=True)
         kin = components(len(split), np.concatenate([everyone, everyone]), np.concatenate([kin, first[group]]))

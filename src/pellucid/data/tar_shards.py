@@ -24,12 +24,11 @@ from pellucid.data.gathering import (
     Origin,
     Picture,
     as_dataset,
-    classes_of,
     files,
     listed,
     unreadable_notes,
 )
-from pellucid.data.labels import clean_classes, clean_label
+from pellucid.data.labels import clean_classes, clean_label, ordered_classes
 from pellucid.data.progress import watched
 from pellucid.data.shards import beneath, examine, find, nothing
 from pellucid.data.walk import on_one_line
@@ -129,7 +128,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     notes = [*archives.notes, *_notes(every, unlabelled, unreadable)]
     if not pictures:
         raise MissingDataError(nothing(path, notes))
-    classes = names or classes_of([picture.label for picture in pictures], path)
+    classes = names or ordered_classes(picture.label for picture in pictures)
     name = path.resolve().stem if path.is_file() else path.resolve().name
     origin = Origin(name, top, f"Pictures of tar archives ({files(len(every))}).", notes, unreadable)
     return as_dataset(

@@ -43,6 +43,7 @@ _USED_BY_FEATURES = {
     "fit",
     "split_seed",
     "validation_fraction",
+    "keep_hashes",
 }
 """Settings of a recipe that have an effect if the backbone is frozen."""
 

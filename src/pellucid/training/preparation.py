@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from pellucid.data import preprocessing as preparing
+from pellucid.data.hashing import content_hashes, pack
 from pellucid.data.splitting import with_validation
 from pellucid.errors import UsageError
 from pellucid.inference.building import load_weights, quick_order, try_out
@@ -204,6 +205,7 @@ def provenance(data: Dataset, plan: ResolvedPlan, splits: tuple[str, ...] = ("tr
         splits: names of the splits that were learned from or validated on; never the test split.
     """
     used: Mapping[str, Any] = {name: data.split(name) for name in splits}
+    keep = plan.record.recipe.get("keep_hashes", True)
     content: dict[str, Any] = {
         "recipe": plan.record.recipe,
         "seed": plan.record.seed,
@@ -211,6 +213,7 @@ def provenance(data: Dataset, plan: ResolvedPlan, splits: tuple[str, ...] = ("tr
             "name": data.name,
             "fingerprint": replace(data, splits=used).fingerprint,
             "sizes": {name: len(split) for name, split in used.items()},
+            "hashes": {name: pack(content_hashes(split.pictures)) for name, split in used.items()} if keep else {},
         },
         "versions": {
             "pellucid": __version__,

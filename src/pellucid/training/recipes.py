@@ -59,6 +59,8 @@ class Recipe(BaseModel):
             times the pictures of the rarest; None never does.
         freeze_batchnorm: whether batch normalisation keeps its initial running statistics.
         best_within: with a backbone, the number of seconds in which several methods are tried; validation chooses.
+        keep_hashes: whether the model file keeps hashes of its training and validation pictures, 7 bytes each, so that
+            `evaluate` can tell whether the model has learned from the pictures that it scores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,6 +100,7 @@ class Recipe(BaseModel):
     freeze_backbone: bool = False
     balance_above_ratio: float | None = Field(default=3.0, ge=1, allow_inf_nan=False)
     freeze_batchnorm: bool = False
+    keep_hashes: bool = True
     best_within: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     @field_validator("augmentation", mode="before")

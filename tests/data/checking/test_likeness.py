@@ -80,6 +80,7 @@ def test_cells_find_what_comparing_everything_finds(scene, monkeypatch):
 
 def test_a_crowd_of_copies_is_followed_up_in_part(scene, monkeypatch):
     monkeypatch.setattr(near_duplicates, "_MOST_A_QUERY", 3)
+    monkeypatch.setattr(near_duplicates, "_FEWEST", 21)  # or what surrounds them, which is only copies, would say no
     dice = np.random.default_rng(0)
     base = thumbnails([scene(1)])[0].astype(int)
     crowd = np.stack([np.clip(base + dice.integers(-2, 3, base.shape), 0, 255) for _ in range(20)]).astype(np.uint8)

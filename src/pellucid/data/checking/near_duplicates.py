@@ -38,8 +38,10 @@ FARTHEST_COARSE, FARTHEST_FINE = 0.14, 0.20
 SHARE_COARSE, SHARE_FINE = 1.0, 0.17
 """The same as a share of the square of the distance to the most similar hundredth of the sample."""
 _SAMPLE, _HUNDREDTH = 1000, 10
-_FEWEST = 50
-"""Below so many pictures there is no hundredth to speak of, and the bounds alone decide."""
+"""Largest sample, and the rank in it that the share refers to. Of fewer than 50 pictures it is the most similar fifth,
+so that one picture more or less changes no judgement by much."""
+_FEWEST = 3
+"""Of fewer pictures none can be compared with others than its copy, and the bounds alone decide."""
 _ONE_CELL = 2000
 _CELLS_EACH = 3
 _MOST_A_QUERY = 50
@@ -107,8 +109,9 @@ def _thresholds(
     for start in range(0, len(described), _ROWS):
         rows = described[start : start + _ROWS]
         alike = np.maximum(rows @ sample.T, rows @ turned.T)
-        # Of the most similar ones one may be the picture itself.
-        ranked = np.partition(alike, len(sample) - _HUNDREDTH - 1, axis=1)[:, len(sample) - _HUNDREDTH - 1]
+        # Of the most similar ones one may be the picture itself, and another one its copy.
+        rank = min(_HUNDREDTH, max(2, len(sample) // 5))
+        ranked = np.partition(alike, len(sample) - rank - 1, axis=1)[:, len(sample) - rank - 1]
         least[start : start + _ROWS] = np.maximum(least[start : start + _ROWS], 1 - share * (1 - ranked) ** 2)
     return least
 
@@ -238,7 +241,7 @@ def _verified(thumbnails: np.ndarray, one: np.ndarray, other: np.ndarray, form: 
     return Pairs(first[order], second[order], alike[good][order], kind % 2 == 1, kind >= 2)
 
 
-VERSION = 2
+VERSION = 3
 """Of the method: what was remembered of another one is not used."""
 
 FLATTEST = 2.0
@@ -283,16 +286,22 @@ def components(n: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return family
 
 
-def families(split: Split) -> np.ndarray:
-    """The family of each picture: the least index among its copies, int64 (N,). Remembered in the cache by content."""
+def families(split: Split, *, exact: bool = False) -> np.ndarray:
+    """The family of each picture: the least index among its copies, int64 (N,). Cached by content.
+
+    Args:
+        split: the pictures.
+        exact: count only pictures with the same pixels as copies.
+    """
     if len(split) < 2:
         return np.arange(len(split))
-    key = hashlib.sha256(f"{VERSION} ".encode() + content(split)).hexdigest()[:32]
+    key = hashlib.sha256(f"{VERSION} {'exact ' * exact}".encode() + content(split)).hexdigest()[:32]
     known = _recalled(key, len(split))
     if known is None:
-        pairs, _ = copies(look(split.pictures, [str(one) for one in split.ids]))
-        known = components(len(split), pairs.first, pairs.second)
-        # Where the cache cannot be written to, it is found anew every time.
+        pairs, same = copies(look(split.pictures, [str(name) for name in split.ids]))
+        counted = same if exact else np.ones(len(pairs), dtype=bool)
+        known = components(len(split), pairs.first[counted], pairs.second[counted])
+        # If the cache cannot be written, this is computed every time.
         cache.write_arrays(_place(key), families=known.astype(np.int32))
     return known
 
