@@ -16,12 +16,12 @@ from pellucid.insight.numbers import rounded
 from pellucid.records import Figure, Findings, Model, Table
 
 PICTURES = 500
-"""So many pictures are looked at where no limit is given."""
+"""Number of pictures by default."""
 
 COLUMNS = ("layer", "kind", "units", "mean", "std", "zeros %", "constant", "never above 0")
 _BINS = 60
 _EACH = 40_000
-"""So many values of each layer are kept for its histogram."""
+"""Number of values of each layer that are kept for its histogram."""
 
 
 def by_unit(layer: Layer, output: torch.Tensor) -> torch.Tensor:
@@ -40,7 +40,7 @@ def constant(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
 
 
 class _Tally:
-    """What is known of a layer so far."""
+    """Running statistics of a layer."""
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
@@ -83,11 +83,11 @@ def activations(
     Args:
         model: the model.
         data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
-        split: which split of it.
-        limit: how many pictures; 500 where it is left out.
-        seed: which.
+        split: the split to use.
+        limit: number of pictures; 500 by default.
+        seed: seed of the sample.
         network: for a model of the user's own network; see `pellucid.build`.
-        progress: told how many pictures are done, of how many.
+        progress: called with (pictures done, pictures in total).
 
     Raises:
         NetworkError: the values are not numbers.
@@ -164,7 +164,7 @@ def _statistics(name: str, tally: _Tally) -> tuple[tuple[Any, ...], dict[str, An
         "mean": rounded(mean),
         "std": rounded(deviation),
         "edges": [rounded(edges[0]), rounded(edges[-1])],
-        # What lies outside is counted at the ends; exact zeros apart, which would hide all else.
+        # Values outside the range count at its ends. Exact zeros, which would hide the rest, are apart.
         "counts": np.histogram(values[values != 0].clip(edges[0], edges[-1]), edges)[0].tolist(),
         "outside": rounded(float(((values < edges[0]) | (values > edges[-1])).mean())),
     }

@@ -26,7 +26,7 @@ from pellucid.records import Figure, Model
 
 Progress = Callable[[int, int], None]
 KERNELS, CLASSES = 8, 10
-"""So many kernels with their maps, and so many classes, are shown."""
+"""Number of kernels with their maps, and of classes, that are shown."""
 
 
 def snapshots(run: str | Path) -> list[tuple[int, Path]]:
@@ -61,9 +61,9 @@ def film(
         run: a run folder of `pellucid train ... --snapshots`.
         picture: whose maps and probabilities are shown; see `pellucid.insight.selection.pick`.
         layer: a convolution, by its name or number; for a network without any, the dense layer that reads the picture.
-        limit: how many kernels; 8 where it is left out.
+        limit: number of kernels; 8 by default.
         network: for a model of the user's own network; see `pellucid.build`.
-        progress: told how many epochs are done, of how many.
+        progress: called with (epochs done, epochs in total).
 
     Raises:
         MissingDataError: the run kept no snapshots.
