@@ -38,7 +38,7 @@ class Unwhitened(WhitenedConvNet):
         self.whitening.weight.requires_grad_(True)
 
     def look_at(self, inputs: torch.Tensor) -> None:
-        """Looks away."""
+        """PictureStatistics away."""
 
 
 class Undirac(WhitenedConvNet):

@@ -35,7 +35,7 @@ from PIL import Image
 
 from pellucid.data import decoding, load
 from pellucid.data.checking.near_duplicates import copies
-from pellucid.data.checking.scan import Looks, look
+from pellucid.data.checking.scan import PictureStatistics, scan_pictures
 from pellucid.records import PictureFiles
 from pellucid.statistics.intervals import wilson
 from pellucid.version import __version__
@@ -107,35 +107,35 @@ KINDS: dict[str, Callable[[Picture, Draw], Picture]] = {
 }
 
 
-def of_array(pictures: np.ndarray, originals: int, others: int) -> tuple[list[Picture], Looks]:
+def of_array(pictures: np.ndarray, originals: int, others: int) -> tuple[list[Picture], PictureStatistics]:
     """Some pictures to be copied, and the looks at others."""
     order = np.random.default_rng(7).permutation(len(pictures))
     chosen = [pictures[i] for i in order[:originals]]
     images = [Image.fromarray(one[0] if len(one) == 1 else one.transpose(1, 2, 0).copy()) for one in chosen]
-    return images, look(pictures[order[originals : originals + others]], ())
+    return images, scan_pictures(pictures[order[originals : originals + others]], ())
 
 
-def sets(originals: int = ORIGINALS, others: int = OTHERS) -> Iterator[tuple[str, list[Picture], Looks]]:
+def sets(originals: int = ORIGINALS, others: int = OTHERS) -> Iterator[tuple[str, list[Picture], PictureStatistics]]:
     """The sets that are measured on."""
     yield "CIFAR-10, test", *of_array(np.asarray(load("cifar10").test.pictures), originals, others)
     photos = Path(os.environ["PELLUCID_DATA"]) / "hymenoptera" / "val"
     images = [decoding.open_upright(path, 3) for path in sorted(photos.rglob("*.jpg"))]
-    yield "ants and bees, val", images[:originals], Looks.empty(0)
+    yield "ants and bees, val", images[:originals], PictureStatistics.empty(0)
     yield "MNIST, test", *of_array(np.asarray(load("mnist").test.pictures), originals, others)
     digits = load("digits")
     whole = np.concatenate([digits.train.pictures, digits.test.pictures])
     yield "digits (8×8)", *of_array(whole, originals, others)
 
 
-def measure(name: str, images: list[Picture], others: Looks, folder: Path) -> Iterator[dict[str, Any]]:
+def measure(name: str, images: list[Picture], others: PictureStatistics, folder: Path) -> Iterator[dict[str, Any]]:
     """Plants copies of each kind, and looks for them."""
     n = len(images)
     originals = _written(images, folder / "originals")
-    clean = len(copies(Looks.joined([originals, others]))[0])
+    clean = len(copies(PictureStatistics.joined([originals, others]))[0])
     for kind, change in KINDS.items():
         draw = np.random.default_rng(11)
         changed = _written([change(image, draw) for image in images], folder / kind.replace(" %", "").replace(" ", "-"))
-        pairs, _ = copies(Looks.joined([originals, changed, others]))
+        pairs, _ = copies(PictureStatistics.joined([originals, changed, others]))
         planted = (pairs.second - pairs.first == n) & (pairs.first < n)
         with_a_copy = ((pairs.first >= n) & (pairs.first < 2 * n)) | ((pairs.second >= n) & (pairs.second < 2 * n))
         found, all_ = int(planted.sum()), int(with_a_copy.sum())
@@ -154,13 +154,13 @@ def measure(name: str, images: list[Picture], others: Looks, folder: Path) -> It
         }
 
 
-def _written(images: list[Picture], folder: Path) -> Looks:
+def _written(images: list[Picture], folder: Path) -> PictureStatistics:
     folder.mkdir(parents=True)
     paths = []
     for index, image in enumerate(images):
         paths.append(folder / f"{index:05}.png")
         image.save(paths[-1], compress_level=1)
-    return look(PictureFiles(tuple(paths)), [path.name for path in paths])
+    return scan_pictures(PictureFiles(tuple(paths)), [path.name for path in paths])
 
 
 def speed(pictures: int, times: int) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def test_a_transformer_is_explained_by_its_patches(own, digits):
         q, k, _ = network.qkv(network.norm(network.patches(given).flatten(2).transpose(1, 2))).chunk(3, dim=-1)
         weights = torch.softmax(q @ k.transpose(1, 2) / 6**0.5, dim=-1)
     np.testing.assert_allclose(found.data["rows"][0]["mean"], weights[0].mean(dim=0).view(4, 4).numpy(), rtol=1e-3)
-    assert found.note.startswith("How much each patch is looked at")
+    assert found.note.startswith("The attention that each patch gets")
 
 
 def test_attention_that_cannot_be_drawn_is_a_sentence(untrained, own, digits):

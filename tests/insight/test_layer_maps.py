@@ -89,9 +89,9 @@ def test_layers_without_maps_are_refused_with_those_that_have(model, untrained):
     )
     with pytest.raises(UnknownNameError, match=r"named 'pol'\. Did you mean 'pool'\?"):
         insight.feature_maps(model, "pol", "digits:0")
-    with pytest.raises(UsageError, match="No layer of the network 'mlp' gives maps"):
+    with pytest.raises(UsageError, match="No layer of the network 'mlp' has feature maps"):
         insight.feature_maps(untrained("mlp"), 1, np.zeros((28, 28), np.uint8))
-    with pytest.raises(UsageError, match=r"At least one map is shown; given: --limit 0\."):
+    with pytest.raises(UsageError, match=r"--limit is at least 1; given: 0\."):
         insight.feature_maps(model, 1, "digits:0", limit=0)
     with pytest.raises(UnknownNameError, match="There is no scale named 'filter'"):
         insight.feature_maps(model, 1, "digits:0", scale="filter")

@@ -43,7 +43,7 @@ def test_a_sample_is_drawn_by_seed_and_says_what_it_is(digits):
     whole, which = sample(digits.test, "", 9999)
     assert whole is digits.test
     assert which == "360 pictures: digits, test split."
-    with pytest.raises(UsageError, match=r"At least one picture is looked at; given: --limit 0\."):
+    with pytest.raises(UsageError, match=r"--limit is at least 1; given: 0\."):
         sample(digits, "train", 0)
     with pytest.raises(MissingDataError, match="has no validation split"):
         sample(digits, "validation", 5)
@@ -291,7 +291,7 @@ def test_deep_networks_are_probed_at_some_layers(untrained, digits):
     ("classes", "limit", "kind", "sentence"),
     [
         (("4", "ten"), None, UnknownNameError, "There is no class named 'ten'"),
-        (("4", "4"), None, UsageError, "Two classes are told apart; given: 4 and 4"),
+        (("4", "4"), None, UsageError, "A linear probe takes two classes; given: 4 and 4"),
         (("4", "9"), 4, UsageError, "at least 8 pictures; given: --limit 4"),
     ],
 )

@@ -205,7 +205,7 @@ def test_training_goes_on_from_a_model_of_ones_own(data, file):
     more = pellucid.train(data, start=first, **QUICK)
     assert more.specification.network == first.specification.network
     assert more.weights.keys() == first.weights.keys()
-    with pytest.raises(UsageError, match="leave its settings out"):
+    with pytest.raises(UsageError, match="which takes no settings; leave them out"):
         pellucid.train(data, start=first, settings={"width": 10}, **QUICK)
 
 

@@ -7,7 +7,7 @@ Each picture has a random key, and the smallest keys of a class are carved. The 
 so a file keeps its side when it is moved or renamed; and it is held there when others are added or removed
 (`data/sides.py`): only what is new is shared out. Pictures in memory go by their places.
 
-No copy crosses: pictures that are copies of each other, exact or nearly so (`data/checking/likeness.py`), and those of
+Copies stay together: exact and near-duplicates (`data/checking/near_duplicates.py`), and the pictures of
 one declared group stay on one side.
 """
 

@@ -12,7 +12,7 @@ from pellucid.statistics.comparison import Cells, cells, mcnemar, tango
 from pellucid.statistics.intervals import wilson
 
 SIGNIFICANT = 0.05
-"""A p value below this is called a difference: where there is none, one comparison in twenty at most is called so."""
+"""A p value below this counts as a difference. Without a real difference, at most one comparison in twenty does."""
 
 _METHOD = "95 % score interval for paired shares (Tango 1998)"
 
@@ -28,9 +28,9 @@ def compare(
     (every picture of which the two say different things).
 
     Args:
-        a: what the one model says; labels have to be known.
-        b: what the other says; the pictures that both have predicted are found by their ids.
-        names: what the two are called in `compared`.
+        a: predictions of the first model, with labels.
+        b: predictions of the second model; pictures are matched by id.
+        names: names of the two in the table `compared`.
         same_data: whether both are known to be of one dataset, whatever it is called.
 
     Raises:
@@ -63,7 +63,7 @@ _P_VALUE = (
 
 
 def verdict(counts: Cells, p: float) -> str:
-    """What a comparison comes to, in one sentence.
+    """The result of a comparison in one sentence.
 
     >>> verdict(Cells(300, 9, 23, 28), 0.02)
     'B is right on 23 pictures that A gets wrong, A on 9 that B gets wrong; B is better (p = 0.02)'

@@ -1,4 +1,4 @@
-"""`evaluate`: what a model's predictions are worth, as findings."""
+"""`evaluate`: scores predictions against labels, as findings."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["accuracy_without", "counted"]
 
 
 SAMPLE = 24
-"""How many pictures the sample of right and wrong predictions shows."""
+"""Pictures in the sample of right and wrong predictions."""
 
 UNEQUAL = 2
-"""From this ratio of the largest to the smallest class on, the balanced accuracy is said too."""
+"""Report the balanced accuracy if the largest class is at least this many times as large as the smallest."""
 
 CONFUSIONS = 50
-"""How many kinds of confusion the table lists."""
+"""Most rows in the table of confusions."""
 
 
 def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistakes: int = 24) -> Findings:
@@ -36,9 +36,9 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
     `predictions` (a seeded sample).
 
     Args:
-        predictions: of N pictures, with their labels.
+        predictions: for N pictures, with labels.
         pictures: the pictures themselves, found by id, so that the figures can show them.
-        mistakes: how many mistakes are shown at most.
+        mistakes: largest number of mistakes to show.
 
     Raises:
         DataError: the labels are not known, there is nothing to score, the probabilities are not numbers, or a
@@ -228,11 +228,11 @@ def _sample(predictions: Predictions, labels: np.ndarray, cells: _Cells) -> Figu
 
 
 def accuracy_without(predictions: Predictions, copied: Iterable[str]) -> Metric | None:
-    """The share that is right of the pictures that are not copies, with its interval; None where none is left.
+    """The accuracy without copies, with its interval; None if no picture or no copy is left.
 
     Args:
-        predictions: of N pictures, with their labels.
-        copied: the ids of pictures of which a copy was learned from.
+        predictions: for N pictures, with labels.
+        copied: ids of pictures that the model has learned from.
     """
     if predictions.labels is None:
         return None
@@ -252,7 +252,7 @@ def counted(findings: Findings, split: Split, model: str) -> Findings:
     """Notes in the ledger that a test split was scored, and says in the accuracy's note how often that was.
 
     Args:
-        findings: what was found on it.
+        findings: the findings on the split.
         split: the test split.
         model: the SHA-256 of the model.
     """

@@ -44,7 +44,7 @@ def build(model: Model, network: nn.Module | type[nn.Module] | str | None = None
 
 
 def _of_the_catalogue(model: Model) -> nn.Module:
-    """The network that a model file names. First without memory, so that a file that lies cannot ask for much of it."""
+    """The network that a model file names. It is first built without memory, so a hostile file cannot claim much."""
     named, shape, classes = model.specification.network, model.specification.preprocessing.shape, len(model.classes)
     if is_file_reference(named.name):
         raise ModelFileError(f"The model file names the network '{named.name}', which is no network of the catalogue.")
@@ -71,7 +71,7 @@ def _given(
     classes: int,
     settings: Mapping[str, Any],
 ) -> nn.Module:
-    """The network that a user gave for a model, tried out."""
+    """The network that the user gave for a model, after a trial run."""
     if isinstance(network, str):
         network = custom.load_class(network)
     if isinstance(network, nn.Module):
@@ -176,17 +176,17 @@ def pretrained(name: str = "lite0", *, weights: str | Path | None = None, downlo
     """The model that a backbone is, with the classes that it learned (for ImageNet's, 1,000).
 
     Args:
-        name: `lite0`, which comes along, or `timm:NAME`.
+        name: `lite0`, which is installed with Pellucid, or `timm:NAME`.
         weights: a file with the weights of `timm:NAME`.
         download: whether these may be downloaded.
 
     Raises:
-        UsageError: its weights are not at hand, or nobody knows what its outputs mean.
+        UsageError: its weights are not on this machine, or the meaning of its outputs is unknown.
     """
     backbone = backbones.load(name, weights=weights, download=download)
     if not backbone.classes:
         raise UsageError(
-            f"What the outputs of '{name}' mean is not known. Train with it: pellucid train DATA --backbone {name}."
+            f"The meaning of the outputs of '{name}' is unknown. Train with it: pellucid train DATA --backbone {name}."
         )
     return Model(
         Specification(

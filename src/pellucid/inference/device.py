@@ -1,4 +1,4 @@
-"""Where the arithmetic is done."""
+"""The device of a computation: its choice, its precision, and the memory of the processor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def notes(device: torch.device) -> tuple[str, ...]:
-    """What a person should know of the device that a training ran on."""
+    """Notes on the device of a training."""
     if device.type == "cpu":
         return ()
     return (f"This was computed on the device {device.type}, on which Pellucid has never been tested.",)
@@ -55,7 +55,7 @@ def fast_in_half(kind: str) -> bool:
 
 
 def computing(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Within it, layers compute in that precision: `full` (float32), or `mixed` (bfloat16 where the device is fast).
+    """Within the block, layers compute in `full` precision (float32), or in `mixed` (bfloat16 if the device is fast).
 
     Mixed precision after Micikevicius et al. 2018 (arXiv:1710.03740): weights, sums and losses stay in float32.
     bfloat16 has the range of float32, so that no loss has to be scaled.
@@ -68,16 +68,16 @@ def computing(precision: str, device: torch.device) -> AbstractContextManager[ob
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT = 64 * 2**20
 _MAPPED_FROM = 32 * 2**20
-"""The most that the C library takes."""
+"""The largest value that the C library accepts."""
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Has the C library keep up to 64 MiB that were given back, for the next to ask; whether it was told so.
+    """Makes the C library keep up to 64 MiB of freed memory for the next allocation; returns whether it does.
 
     Each step of a training asks for the same arrays of some megabytes and gives them back. By default they go back to
     the system between two steps, which zeroes them page by page when they are asked for again: a fifth of the time of
-    LeNet-5. Only glibc on Linux is told (`mallopt`), and not where the environment says how it is to be.
+    LeNet-5. This sets `mallopt` of glibc on Linux, unless the environment configures it.
     """
     configured = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
     if sys.platform != "linux" or configured:

@@ -1,10 +1,10 @@
-"""What a backbone says of pictures, computed once: features (N, D), kept in the cache by content.
+"""Features of a backbone for pictures, (N, D), computed once and cached by content.
 
-`features/KEY/` holds what one backbone says with one preprocessing, in parts. A part is a safetensors file that is
-written whole and never changed: `keys` uint8 (n, 32), the SHA-256 of each picture's content, and `values` float32
-(n, D). A program that is killed loses the part that it was computing, and no more; several at once may each add their
-own. KEY is a hash of everything that the numbers depend on. They are float32, computed as `pellucid.inference.fused`
-does: within 1e-4 of the largest of the backbone's own module.
+`features/KEY/` holds the features of one backbone with one preprocessing, in parts. A part is a safetensors file that
+is written whole and never changed: `keys` uint8 (n, 32), the SHA-256 of each picture's content, and `values` float32
+(n, D). A killed program loses only the part that it was computing, and several programs may add parts at once. KEY is a
+hash of everything that the numbers depend on. They are float32, computed as `pellucid.inference.fused` does: within
+1e-4 of the largest value of the backbone's own module.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pellucid.records import Model, PictureFiles, Predictions, Split, atomic
 
 _VERSION = 2
 _PART_ROWS = 1024
-"""After so many pictures a part is written: what a kill may cost."""
+"""Pictures in one part: a kill costs at most these."""
 _MOST_PARTS = 16
 _Found = dict[bytes, np.ndarray]
 
@@ -40,15 +40,15 @@ _Found = dict[bytes, np.ndarray]
 def backbone_features(
     pictures: Pictures, backbone: Backbone, *, progress: Progress | None = None
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """The features of pictures; those that the cache has are not computed again.
+    """The features of pictures; cached ones are not computed again.
 
     Args:
         pictures: files, or decoded pictures.
-        backbone: what says them.
-        progress: told how many pictures are done, of how many are to be computed.
+        backbone: the backbone.
+        progress: called with (pictures done, pictures to compute).
 
     Returns:
-        float32 (N, D), in the order of the pictures, NaN where one cannot be read; and why: {place: sentence}.
+        float32 (N, D), in the order of the pictures, NaN for unreadable ones; and the reasons: {index: sentence}.
     """
     digests = [bytes(one).ljust(32, b"\0") for one in content_hashes(pictures)]
     store = Store(backbone)
@@ -80,7 +80,7 @@ def _compute(
     missing: list[int],
     progress: Progress | None,
 ) -> dict[int, str]:
-    """Adds to `known`, and to the store, what is missing; gives why some of it cannot be."""
+    """Computes missing features, adds them to `known` and to the store, and returns why some cannot be computed."""
     reasons: dict[int, str] = {}
     if not missing:
         return reasons
@@ -100,7 +100,7 @@ def _compute(
                 new.clear()
 
     try:
-        for _ in watched(work(), len(missing), f"Looking at the pictures with {backbone.name}", progress):
+        for _ in watched(work(), len(missing), f"Computing features with {backbone.name}", progress):
             pass
     finally:
         store.add(new)  # Ctrl-C keeps what was computed
@@ -119,7 +119,7 @@ class Store:
         return sorted(self.place.glob("*.safetensors"))
 
     def read(self, digests: set[bytes]) -> _Found:
-        """What it has of these contents."""
+        """The stored features of these contents."""
         features: _Found = {}
         for path in self.parts():
             part = self._part(path)
@@ -134,7 +134,7 @@ class Store:
         return features
 
     def _part(self, path: Path) -> tuple[np.ndarray, np.ndarray] | None:
-        """The keys and values of a part; None where it is damaged, or was removed just now."""
+        """The keys and values of a part; None if it is damaged, or was just removed."""
         from safetensors.numpy import load
 
         try:
@@ -161,7 +161,7 @@ class Store:
             atomic.write_bytes(self.place / f"{uuid.uuid4().hex}.safetensors", content)
 
     def tidy(self) -> None:
-        """Makes one part of many, where no other process is just doing so."""
+        """Joins many parts into one, unless another process is doing so."""
         if len(self.parts()) <= _MOST_PARTS:
             return
         with contextlib.suppress(PellucidError, OSError, TimeoutError), cache.locked(self.place, wait=False):
@@ -172,7 +172,7 @@ class Store:
                 if part is not None:
                     together.update((bytes(key), value) for key, value in zip(*part, strict=True))
             self.add(together)
-            if len(self.parts()) > len(before):  # never remove what was not written anew
+            if len(self.parts()) > len(before):  # only remove parts that were written again
                 for path in before:
                     path.unlink(missing_ok=True)
 
@@ -197,8 +197,8 @@ class Described:
     """N pictures.
 
     Attributes:
-        predictions: what the model says of them.
-        features: what it says that from, float32 (N, D); the probabilities, where its network has no features.
+        predictions: of the model.
+        features: float32 (N, D); the probabilities if the network has no known features.
     """
 
     predictions: Predictions
@@ -206,7 +206,7 @@ class Described:
 
 
 def backbone_of(model: Model) -> Backbone | None:
-    """The backbone within a model; None where it has none that is known.
+    """The backbone of a model; None if it has no known one.
 
     Where the training left it as it was, its hash is the same as before, and so are the features in the cache.
     """
@@ -219,7 +219,7 @@ def backbone_of(model: Model) -> Backbone | None:
 
 
 def describe(model: Model, pictures: Split, **settings: Any) -> Described:
-    """Predicts pictures, and keeps what it was predicted from.
+    """Predictions for pictures together with their features.
 
     Of a model on a backbone the features come from the cache, where they were computed before: for an earlier training
     on the same backbone, or an earlier look at the same pictures.

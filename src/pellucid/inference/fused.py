@@ -32,7 +32,7 @@ slower, since what a layer hands to the next no longer stays in the cache (measu
 
 
 def quick(module: nn.Module) -> Function:
-    """What computes the same as `module` in evaluation mode, without gradients, and faster where that can be."""
+    """A function with the outputs of `module` in evaluation mode, without gradients, and faster if possible."""
     return FusedLite0(module) if can_be_fused(module) else module
 
 
@@ -42,7 +42,7 @@ def quick_features(module: nn.Module) -> Function:
 
 
 def can_be_fused(module: nn.Module) -> TypeGuard[Lite0]:
-    """Whether it is a Lite0 on the processor, in float32, that nobody listens to (hooks would not be called)."""
+    """Whether a module is a Lite0 on the processor, in float32, without hooks (which would not be called)."""
     if type(module) is not Lite0:
         return False
     hooked = any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())  # noqa: SLF001 (no other way to ask)
@@ -50,7 +50,7 @@ def can_be_fused(module: nn.Module) -> TypeGuard[Lite0]:
 
 
 class FusedLite0:
-    """A Lite0 with the weights that it has now, for evaluation."""
+    """A Lite0 with its current weights, for evaluation."""
 
     def __init__(self, network: Lite0) -> None:
         kind = _Fused if has_fused_kernels() else _Plain
@@ -113,7 +113,7 @@ class _Fused(_Plain):
         sides, strides, dilation = [self.padding] * 2, [self.stride] * 2, [1, 1]
         kernels = torch.ops.mkldnn
         if self.packed is None:
-            # Weights in the order that the kernel reads them in, which it would else make anew at every call.
+            # Weights in the order of the kernel, which would otherwise reorder them at every call.
             self.packed = kernels._reorder_convolution_weight(  # noqa: SLF001 (torch has no public name for it)
                 self.weight, sides, strides, dilation, self.groups, list(x.shape)
             )
@@ -130,7 +130,7 @@ class _Fused(_Plain):
 def has_fused_kernels() -> bool:
     """Whether this torch, on this processor, has the fused kernels, and they compute what plain convolutions do.
 
-    They are torch's own, but not among what it promises to keep: so they are tried before they are relied on.
+    They are torch's own, but not a stable interface, so they are tried first.
     """
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(0)

@@ -26,11 +26,11 @@ def multiply_adds(module: nn.Module, inputs: tuple[Any, ...], output: torch.Tens
 
     Args:
         module: the layer.
-        inputs: what it was called with.
-        output: what it gave, (1, ...).
+        inputs: its inputs.
+        output: its output, (1, ...).
 
     Returns:
-        The count, or None where it is not known: a layer of a kind that only its author knows, in which torch saw
+        The count, or None if it is unknown: for a layer of an unknown kind in which torch sees
         neither a convolution nor a product of matrices. The second value says whether torch's own counter sees them.
     """
     if isinstance(module, layer_kinds.TRANSPOSED):

@@ -26,7 +26,7 @@ _MOST_BYTES = 64 * 1024**2
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some pictures that are ready.
+    """A batch of decoded pictures.
 
     Attributes:
         places: which of all they are: int64 (M,).

@@ -16,18 +16,18 @@ from pellucid.inference.multiply_adds import counter, multiply_adds
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer at the moment in which it ran.
+    """A layer in one of its runs.
 
     Attributes:
         name: as the network calls it; `activation:2` when the same one runs for the second time.
         module: the layer itself.
         kind: in words.
-        input_shape: what it was given, without the batch; None where that was no tensor.
-        output_shape: what it gave, without the batch; None where that was no tensor, or it never ran.
-        parameters: how many numbers it has that no earlier layer has.
-        multiply_adds: for one picture; None where that is not known.
+        input_shape: without the batch; None if the input was no tensor.
+        output_shape: without the batch; None if the output was no tensor, or the layer never ran.
+        parameters: number of its parameters that no earlier layer shares.
+        multiply_adds: for one picture; None if unknown.
         number: its number among the convolutions, from 1; None for other layers.
-        pieces: into how many pieces it takes a picture, one by one, as attention within windows does.
+        pieces: number of pieces of one picture that it handles one by one, as attention within windows does.
         last: whether its channels come last because those of the layers around it do.
     """
 
@@ -65,7 +65,7 @@ class Trace:
         layers: what ran.
         others: what holds parameters without having run as a layer.
         between: multiply-adds of convolutions and products of matrices that no layer did, but a `forward` itself.
-        left_out: how many layers are not listed: those that hand on what they are given, and those without parameters
+        left_out: number of layers that are not listed: those that change nothing, and those without parameters
             that did not run.
     """
 

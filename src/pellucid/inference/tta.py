@@ -1,7 +1,7 @@
-"""Looking again: where a first look at a picture leaves a doubt, the outputs of several views of it are averaged.
+"""Test-time augmentation: for pictures with an unsure prediction, the outputs of several views are averaged.
 
 Views are mirrored, or moved by a pixel along the diagonal with the edge mirrored (Jordan 2024, arXiv:2404.00498). They
-cost a forward pass each, so only the pictures whose first look is unsure are seen again.
+cost a forward pass each, so only pictures with an unsure first prediction get them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ View = Callable[[torch.Tensor], torch.Tensor]
 
 
 def looks(views: Sequence[str]) -> list[tuple[float, View]]:
-    """What is seen of a picture: (weight, from uint8 (N, C, H, W) to a view of the same shape). Weights add up to 1.
+    """The views: (weight, function from uint8 (N, C, H, W) to a view of the same shape). The weights sum to 1.
 
     `flip` halves every weight and adds the mirror image; `shift` adds the two pictures that are moved by a pixel, which
     together weigh as much as the one that is not.
@@ -44,12 +44,12 @@ def look_again(
     """The outputs (N, K), with those of unsure pictures replaced by the weighted mean over their views.
 
     Args:
-        outputs: of the first look.
+        outputs: for the plain pictures.
         pictures: uint8 (N, C, H, W).
         forward: from pictures to outputs.
         probabilities: from outputs to probabilities (N, K).
         views: `flip`, `shift`.
-        below: pictures whose largest probability is less than that are seen again.
+        below: pictures whose largest probability is below this get all views.
     """
     unsure = torch.nonzero(probabilities(outputs).amax(dim=1) < below)[:, 0]
     if not views or not len(unsure):
@@ -65,7 +65,7 @@ def look_again(
 
 
 def _moved(pictures: torch.Tensor, step: int) -> torch.Tensor:
-    """Moved by `step` pixels down and to the right; what comes in at the edge is its mirror image."""
+    """Shifted by `step` pixels down and to the right, with the edge mirrored."""
     height, width = pictures.shape[-2:]
     rows = (torch.arange(height, device=pictures.device) - step).abs()
     columns = (torch.arange(width, device=pictures.device) - step).abs()

@@ -16,12 +16,12 @@ from pellucid.insight.numbers import rounded
 from pellucid.records import Figure, Findings, Model, Table
 
 PICTURES = 500
-"""So many pictures are looked at where no limit is given."""
+"""Number of pictures by default."""
 
 COLUMNS = ("layer", "kind", "units", "mean", "std", "zeros %", "constant", "never above 0")
 _BINS = 60
 _EACH = 40_000
-"""So many values of each layer are kept for its histogram."""
+"""Number of values of each layer that are kept for its histogram."""
 
 
 def by_unit(layer: Layer, output: torch.Tensor) -> torch.Tensor:
@@ -40,7 +40,7 @@ def constant(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
 
 
 class _Tally:
-    """What is known of a layer so far."""
+    """Running statistics of a layer."""
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
@@ -83,11 +83,11 @@ def activations(
     Args:
         model: the model.
         data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
-        split: which split of it.
-        limit: how many pictures; 500 where it is left out.
-        seed: which.
+        split: the split to use.
+        limit: number of pictures; 500 by default.
+        seed: seed of the sample.
         network: for a model of the user's own network; see `pellucid.build`.
-        progress: told how many pictures are done, of how many.
+        progress: called with (pictures done, pictures in total).
 
     Raises:
         NetworkError: the values are not numbers.
@@ -109,46 +109,9 @@ def activations(
     for name, tally in tallies.items():
         if tally.low is None or tally.high is None:
             continue
-        mean = tally.sum / tally.count
-        deviation = max(tally.squares / tally.count - mean**2, 0.0) ** 0.5
-        if not np.isfinite((mean, deviation)).all():
-            raise NetworkError(
-                f"'{name}' gives values that are infinite or not numbers: the weights were spoilt while the network "
-                f"learned. Train again with a lower learning rate."
-            )
-        dead = int(constant(tally.low, tally.high).sum())
-        silent = int((tally.high <= 0).sum())
-        units = len(tally.low)
-        rows.append(
-            (
-                name,
-                tally.layer.kind,
-                units,
-                rounded(mean),
-                rounded(deviation),
-                tally.zeros / tally.count,
-                dead,
-                silent,
-            )
-        )
-        values = np.concatenate(tally.kept)
-        edges = np.linspace(*_range(values), _BINS + 1)
-        drawn.append(
-            {
-                "layer": name,
-                "kind": tally.layer.kind,
-                "units": units,
-                "zeros": rounded(tally.zeros / tally.count),
-                "dead": dead,
-                "silent": silent,
-                "mean": rounded(mean),
-                "std": rounded(deviation),
-                "edges": [rounded(edges[0]), rounded(edges[-1])],
-                # What lies outside is counted at the ends; exact zeros apart, which would hide all else.
-                "counts": np.histogram(values[values != 0].clip(edges[0], edges[-1]), edges)[0].tolist(),
-                "outside": rounded(float(((values < edges[0]) | (values > edges[-1])).mean())),
-            }
-        )
+        row, histogram = _statistics(name, tally)
+        rows.append(row)
+        drawn.append(histogram)
     note = f"Over {which} 'Constant' units gave one value for all of them; after a ReLU they are dead."
     title = f"What the layers of {name_of(model)} give, over {len(pixels):,} pictures"
     figure = Figure(
@@ -159,6 +122,53 @@ def activations(
         note=which,
     )
     return Findings((Table("activations", COLUMNS, tuple(rows), note), figure))
+
+
+def _statistics(name: str, tally: _Tally) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The table row and the histogram of a layer.
+
+    Raises:
+        NetworkError: a value is infinite or not a number.
+    """
+    assert tally.low is not None
+    assert tally.high is not None
+    mean = tally.sum / tally.count
+    deviation = max(tally.squares / tally.count - mean**2, 0.0) ** 0.5
+    if not np.isfinite((mean, deviation)).all():
+        raise NetworkError(
+            f"'{name}' gives values that are infinite or not numbers: the weights were spoilt while the network "
+            f"learned. Train again with a lower learning rate."
+        )
+    dead = int(constant(tally.low, tally.high).sum())
+    silent = int((tally.high <= 0).sum())
+    units = len(tally.low)
+    row = (
+        name,
+        tally.layer.kind,
+        units,
+        rounded(mean),
+        rounded(deviation),
+        tally.zeros / tally.count,
+        dead,
+        silent,
+    )
+    values = np.concatenate(tally.kept)
+    edges = np.linspace(*_range(values), _BINS + 1)
+    histogram = {
+        "layer": name,
+        "kind": tally.layer.kind,
+        "units": units,
+        "zeros": rounded(tally.zeros / tally.count),
+        "dead": dead,
+        "silent": silent,
+        "mean": rounded(mean),
+        "std": rounded(deviation),
+        "edges": [rounded(edges[0]), rounded(edges[-1])],
+        # Values outside the range count at its ends. Exact zeros, which would hide the rest, are apart.
+        "counts": np.histogram(values[values != 0].clip(edges[0], edges[-1]), edges)[0].tolist(),
+        "outside": rounded(float(((values < edges[0]) | (values > edges[-1])).mean())),
+    }
+    return row, histogram
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -20,18 +20,18 @@ from pellucid.insight.selection import pick
 from pellucid.records import Figure, Model
 
 ROWS, HEADS = 6, 8
-"""So many layers, evenly over the depth and the last one always, and so many heads of each are shown."""
+"""Number of layers, evenly over the depth with the last one, and number of heads of each, that are shown."""
 
 
 def attention(model: Model, picture: Any, *, limit: int | None = None, network: Any = None) -> Figure:
     """The attention of a transformer's layers for one picture, head by head: a figure of kind `attention`.
 
-    Where there is a class token it is what this looks at; where there is none, how much each patch is looked at by all.
+    With a class token, the maps show its attention to each patch; else the attention that each patch gets on average.
 
     Args:
         model: the model.
         picture: see `pellucid.insight.selection.pick`.
-        limit: how many layers are shown; 6 where it is left out.
+        limit: number of layers to show; 6 by default.
         network: for a model of the user's own network; see `pellucid.build`.
 
     Raises:
@@ -45,17 +45,10 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
     watching = _AttentionWatcher()
     with torch.no_grad(), watching:
         outputs = module(preparing.normalise(torch.from_numpy(pixels), specification.preprocessing))
-    drawn = [index for index, one in enumerate(watching.found) if grid_of(one.shape[-1])]
+    drawn = [index for index, weights in enumerate(watching.found) if grid_of(weights.shape[-1])]
     attentions = [watching.found[index] for index in drawn]
     if not attentions:
-        over = "only over parts of the picture" if watching.found else "none"
-        raise UsageError(
-            f"The network '{name_of(model)}' has no attention that could be drawn: it attends {over}. For a "
-            f"convolutional network look at --feature-maps LAYER, or at --why."
-            if watching.found
-            else f"The network '{name_of(model)}' has no attention. For a convolutional network look at --feature-maps "
-            f"LAYER, or at --why."
-        )
+        raise _nothing_to_draw(name_of(model), windowed=bool(watching.found))
     rows = sorted({int(i) for i in np.linspace(0, len(attentions) - 1, min(limit or ROWS, len(attentions))).round()})
     grid = grid_of(attentions[-1].shape[-1])
     assert grid is not None
@@ -96,14 +89,22 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
         f" The other {windowed} layers attend within windows of the picture, and are not drawn." if windowed else ""
     )
     title = f"Where {name_of(model)} looks in {name}: {left}"
-    what = "What the class token looks at" if before else "How much each patch is looked at"
+    what = "The attention of the class token to each patch" if before else "The attention that each patch gets"
     return Figure(
         "attention", "attention", data, title=title, note=f"{what}, on a grid of {side}×{side} patches.{within}"
     )
 
 
+def _nothing_to_draw(name: str, *, windowed: bool) -> UsageError:
+    """The error for a network without attention over the whole picture."""
+    which = " that can be drawn: it attends only over parts of the picture" if windowed else ""
+    return UsageError(
+        f"The network '{name}' has no attention{which}. For a convolutional network use --feature-maps LAYER or --why."
+    )
+
+
 def _reach(weights: np.ndarray, side: int) -> float:
-    """How far apart a patch and what it looks at are on average, in patches (Dosovitskiy et al. 2020, figure 7)."""
+    """Mean distance of a patch to those that it attends to, in patches (Dosovitskiy et al. 2020, figure 7)."""
     positions = np.stack(np.divmod(np.arange(side * side), side), axis=1)
     distances = np.sqrt(np.square(positions[:, np.newaxis] - positions).sum(axis=2))
     total = np.maximum(weights.sum(axis=-1, keepdims=True), 1e-12)

@@ -25,12 +25,12 @@ from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight.flow import Node, flow
 
 LARGE = 100
-"""A picture of more pixels on a side is dealt with in fewer, larger steps."""
+"""A picture with more pixels on a side is explained in fewer, larger steps."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is explained: the output for a class, or by how much it lies above that of a rival."""
+    """The quantity to explain: the output for a class, or its lead over the output for a rival class."""
 
     target: int
     rival: int | None = None
@@ -58,7 +58,7 @@ class _Scored(nn.Module):
 
 
 def require_captum() -> None:
-    """Says so where captum is not installed.
+    """Refuses to go on without captum.
 
     Raises:
         UsageError: with what to type.
@@ -123,7 +123,7 @@ def last_rows(layers: Trace) -> Layer | None:
 
 
 def grid_of(tokens: int) -> tuple[int, int] | None:
-    """How many tokens stand before the patches, and how many patches a side has; None where they are no square."""
+    """(tokens before the patches, patches per side); None if the patches form no square."""
     for before in (0, 1, 2, 5):
         side = math.isqrt(max(tokens - before, 0))
         if side > 1 and side * side == tokens - before:

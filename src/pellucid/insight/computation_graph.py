@@ -29,14 +29,14 @@ MANY = 36
 """A graph of more operations than this is drawn by its blocks."""
 
 _LEAST, _MOST = 3, 60
-"""So many operations has a block whose inside is drawn."""
+"""Most operations of a block whose inside is drawn."""
 
 _CONTAINERS = {"Sequential", "ModuleList", "ModuleDict"}
 
 
 @dataclass
 class _Box:
-    """What is drawn as one: an operation, or a block of them, or several blocks that are alike."""
+    """One box of the drawing: an operation, a block of operations, or several equal blocks."""
 
     nodes: list[Node]
     title: str
@@ -114,7 +114,7 @@ def graph(model: Model, *, backward: bool = False, picture: Any = None, network:
 def _note(data: dict[str, Any]) -> str:
     notes = []
     if data["details"]:
-        notes.append("A dark frame is a block of operations; what it does is drawn at the right.")
+        notes.append("A dark frame is a block of operations; its inside is drawn at the right.")
     elif any(box["block"] for box in data["boxes"]):
         notes.append("A dark frame is a block of operations, too many to be drawn.")
     if data["backward"]:
@@ -234,7 +234,7 @@ def _connect(boxes: Sequence[_Box]) -> None:
 
 
 def _signature(nodes: Sequence[Node]) -> tuple[Any, ...]:
-    """What a block does, without its sizes: the kinds of its operations, and which feeds which."""
+    """The structure of a block without its sizes: the kinds of its operations and their connections."""
     numbers = {node.index: number for number, node in enumerate(nodes)}
     return tuple(
         (re.sub(r"[\d×]+|, stride .*", "", node.kind), tuple(sorted(numbers.get(one, -1) for one in node.sources)))
@@ -243,7 +243,7 @@ def _signature(nodes: Sequence[Node]) -> tuple[Any, ...]:
 
 
 def _sizes(box: _Box) -> tuple[Any, ...]:
-    """The sizes of one of its blocks: of what it gives at each step, and of its kernels."""
+    """The sizes in one of its blocks: of the output of each step, and of its kernels."""
     return tuple((node.kind, node.shape) for node in box.nodes[: len(box.nodes) // box.count])
 
 

@@ -34,7 +34,7 @@ COLUMNS = (
     "like shuffled weights",
 )
 ALIKE = 0.5
-"""A map whose rank correlation with that of shuffled weights lies above this says little of what was learned."""
+"""A map that correlates more than this with the map of shuffled weights shows little of what the network learned."""
 
 _FINEST = 64
 
@@ -200,12 +200,12 @@ _NOTE = (
     "Deletion: the mean probability of the class while the pixels that the map holds for important are taken away (the "
     "lower the better); insertion: while they are put into a blank picture (the higher the better); beside each the "
     f"mean of {faithfulness.NOISE} maps of noise. Like shuffled weights: the rank correlation with the map of the "
-    f"network with its weights shuffled; above {ALIKE:g} the map says little of what was learned."
+    f"network with its weights shuffled; above {ALIKE:g} the map shows little of what the network learned."
 )
 
 
 class _Steps:
-    """Counts what is done."""
+    """Counts finished steps."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self.progress = progress
@@ -227,7 +227,7 @@ def _words(better: tuple[bool, bool]) -> str:
 
 
 def _rival(probabilities: np.ndarray, target: int, label: str | None, classes: tuple[str, ...]) -> int:
-    """What the class is set against: the given class where it is another, else the most probable other one."""
+    """The class to compare with: the label if it is another class, else the most probable other class."""
     if label is not None and label in classes and classes.index(label) != target:
         return classes.index(label)
     return next(int(i) for i in np.argsort(-probabilities, kind="stable") if i != target)
@@ -242,7 +242,7 @@ def _differentiable(module: nn.Module) -> nn.Module:
 
 
 def _blank(pixels: np.ndarray) -> np.ndarray:
-    """A picture with nothing in it: everywhere the median colour of this one, which is its background."""
+    """A picture without content: everywhere the median colour of this one, which is its background."""
     median = np.median(pixels, axis=(2, 3), keepdims=True).astype(np.uint8)
     return np.broadcast_to(median, pixels.shape).copy()
 

@@ -1,4 +1,4 @@
-"""How far a map of reasons can be trusted: is it what the model goes by, and does it come from what was learned?
+"""How far to trust an attribution map: does the model rely on these pixels, and does the map depend on its weights?
 
 Deletion and insertion (Petsiuk, Das and Saenko 2018, arXiv:1806.07421): pixels are taken away, or put into a blank
 picture, those that the map holds for the most important first. The score is the mean of the probability of the class on
@@ -17,7 +17,7 @@ import torch
 
 STEPS = 12
 NOISE = 9
-"""So many parts are taken away or put in one after the other; so many maps of noise are compared with."""
+"""Number of steps in which pixels are removed or inserted, and number of noise maps for comparison."""
 
 Probability = Callable[[torch.Tensor], np.ndarray]
 """(N, C, H, W) → the probability of the class, (N,)."""
@@ -31,7 +31,7 @@ def deletion_and_insertion(
     Args:
         values: the map, (H, W).
         inputs: the picture as the network takes it, (1, C, H, W).
-        blank: what stands where nothing is left, of the same shape.
+        blank: the values of removed pixels, of the same shape.
         probability: of the class that is explained.
 
     Returns:

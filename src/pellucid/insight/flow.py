@@ -1,4 +1,4 @@
-"""What a network computes, as a graph: every operation on one picture, and where its numbers come from.
+"""The computation of a network as a graph: every operation on one picture, and the sources of its inputs.
 
 The operations are watched while they happen (a `TorchFunctionMode`), so that any network will do, whatever its
 `forward` decides. What a layer does inside is one node; what a `forward` does between its layers (`+`, `cat`,
@@ -24,7 +24,7 @@ _NO_OPERATIONS = {
     "__get__", "__set__", "size", "dim", "numel", "is_floating_point", "is_complex", "stride", "storage_offset",
     "data_ptr", "requires_grad_", "register_hook", "is_contiguous", "__len__", "__bool__", "item", "tolist",
 }  # fmt: skip
-"""Questions to a tensor, and not what a network computes."""
+"""Queries of a tensor, which are no part of the computation."""
 
 _HIDDEN = {
     "contiguous", "to", "float", "type", "type_as", "detach", "clone", "expand", "expand_as", "__getitem__", "view",
@@ -44,10 +44,10 @@ class Node:
             operation's: `add`.
         kind: in words.
         path: the modules that it runs within, from the outside: ((name, class, which run), ...), without the layer.
-        layer: the layer itself; None for what is none.
-        shape: what it gives, without the batch.
+        layer: the layer; None if the node is no layer.
+        shape: of its output, without the batch.
         sources: the indices of the nodes whose numbers it takes.
-        field: its receptive field; None where that is the whole picture, or is not known.
+        field: its receptive field; None if that is the whole picture or unknown.
         moves: whether it only moves numbers, and changes none.
         made: the gradient functions that it left, in torch's words (`ConvolutionBackward0`).
     """
@@ -175,7 +175,7 @@ class _Watching(OperationWatcher):
 
 
 def _without_loose_ends(watching: _Watching) -> list[Node]:
-    """The nodes, without those that lead nowhere, as questions of size do, and numbered anew."""
+    """The nodes that lead to the output, renumbered; queries of a size, for example, lead nowhere."""
     nodes = watching.nodes
     needed = {len(nodes) - 1}
     for node in reversed(nodes):

@@ -17,9 +17,9 @@ from pellucid.records import Figure, Model
 
 SCALES = ("filter", "layer")
 _IDLE = 1e-4
-"""Below this part of the layer's largest weight a kernel does next to nothing."""
+"""A kernel whose weights are all below this share of the layer's largest weight does next to nothing."""
 GRID, UNITS, ROWS, CHANNELS = 64, 40, 16, 16
-"""So many kernels are shown as a grid, dense units as a grid, kernels as rows, and in these so many input channels."""
+"""Shown by default: kernels in a grid, dense units in a grid, kernels as rows, input channels of a row."""
 
 
 def filters(
@@ -40,7 +40,7 @@ def filters(
         model: the model.
         layer: its name, or its number among the convolutions, from 1. A name that is there wins.
         scale: `filter` colours each kernel by its own largest weight, `layer` all of them by that of the layer.
-        limit: how many kernels are shown, and in rows how many of their channels. Where it is left out 64, in rows
+        limit: number of kernels to show, and in rows the number of their channels. By default 64, in rows
             16, of dense units 40.
         network: for a model of the user's own network; see `pellucid.build`.
 
@@ -126,7 +126,7 @@ def _called(layer: Layer, network: str) -> str:
 
 
 def _limits(data: dict[str, Any]) -> str:
-    """What is not shown."""
+    """A sentence on the kernels that are not shown."""
     many, channels = data["shape"][:2]
     shown, seen = len(data["kernels"]), len(data["kernels"][0]["weights"])
     left = []
@@ -138,12 +138,12 @@ def _limits(data: dict[str, Any]) -> str:
 
 
 def _idle(kernel: np.ndarray, weights: np.ndarray) -> bool:
-    """Whether all weights of a kernel are next to 0, as weight decay leaves those that nobody needs."""
+    """Whether all weights of a kernel are close to 0, as weight decay leaves unused kernels."""
     return bool(np.abs(kernel).max() < _IDLE * np.abs(weights).max())
 
 
 LEAST = 0.5
-"""From this part of its weights on a kernel is said to answer to an edge or a line."""
+"""A kernel responds to an edge or a line if at least this share of its weights works for it."""
 
 _ANGLES = np.arange(0, 180, 7.5)
 _NAMES = {0: "horizontal", 90: "vertical", 45: "rising", 135: "falling"}
@@ -154,7 +154,7 @@ def answers_to(kernel: np.ndarray) -> dict[str, Any] | None:
 
     An edge e is −1 on one side of a line through the middle, and +1 on the other; a line is high along it and low at
     both sides, 0 in the sum. The strength, |Σ w·e| / (max |e| · Σ |w|), is how much of the kernel works for it, 0 to 1;
-    from that of a line, what the line across gives alike is taken away: a blob is none.
+    from that of a line, the response to the line across is subtracted, so that a blob counts as no line.
 
     Args:
         kernel: weights (C, H, W), which are shown the edge in grey, alike in all channels: weights that cancel each

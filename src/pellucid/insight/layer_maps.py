@@ -1,4 +1,4 @@
-"""What a layer makes of one picture: its feature maps, as a figure."""
+"""The feature maps of a layer for one picture, as a figure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pellucid.records import Figure, Model
 
 SCALES = ("layer", "map")
 MAPS = 64
-"""So many maps are shown where no limit is given."""
+"""Number of maps to show by default."""
 
 
 def feature_maps(
@@ -35,7 +35,7 @@ def feature_maps(
     limit: int | None = None,
     network: Any = None,
 ) -> Figure:
-    """The maps that a layer gives for one picture, those with the largest value first: a figure of kind `feature-maps`.
+    """The feature maps of a layer for one picture, those with the largest value first: a figure of kind `feature-maps`.
 
     Args:
         model: the model.
@@ -43,19 +43,19 @@ def feature_maps(
             (C, H, W), or (H, W, C).
         picture: a file, `mnist:17`, an array ...; see `pellucid.insight.selection.pick`.
         scale: `layer` colours all maps by the largest value of the layer, `map` each by its own.
-        limit: how many maps are shown; 64 where it is left out.
+        limit: number of maps to show; 64 by default.
         network: for a model of the user's own network; see `pellucid.build`.
 
     Raises:
         UnknownNameError: there is no such layer, or no such scale.
-        UsageError: what the layer gives has no place in the picture; there is no such picture; the limit is below 1.
+        UsageError: the layer has no feature maps; there is no such picture; the limit is below 1.
         FormatError: the picture cannot be read.
-        NetworkError: what the layer gives are not numbers.
+        NetworkError: the maps are not finite numbers.
     """
     if scale not in SCALES:
         raise UnknownNameError("scale", scale, SCALES)
     if limit is not None and limit < 1:
-        raise UsageError(f"At least one map is shown; given: --limit {limit}.")
+        raise UsageError(f"--limit is at least 1; given: {limit}.")
     run = runner(model, network)
     module = run.module
     specification = model.specification
@@ -101,7 +101,7 @@ def feature_maps(
 
 
 def _run(module: nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
-    """What the layer gives, (C, H, W), and the network's outputs, (1, K)."""
+    """The maps of the layer, (C, H, W), and the network's outputs, (1, K)."""
     maps: list[np.ndarray] = []
     # A copy: an activation that works in place would overwrite what its layer gave.
 

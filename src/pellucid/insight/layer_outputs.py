@@ -1,4 +1,4 @@
-"""What layers give for many pictures: they run in batches, and every layer that is asked for hands on what it made."""
+"""The outputs of chosen layers for many pictures, batch by batch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from pellucid.inference.tracing import Layer
 from pellucid.records import Dataset, Preprocessing, Split
 
 Progress = Callable[[int, int], None]
-"""Told after each batch: (how many pictures are done, of how many)."""
+"""Called after each batch with (pictures done, pictures in total)."""
 
 _PIXELS = 1_500_000
-"""So many pixel values go through the network at once: large pictures in small batches."""
+"""Pixel values in one batch: large pictures go in small batches."""
 
 
 def standing(dataset: Dataset) -> str:
-    """The split that is meant where none is named: test, else validation, which the model did not learn from either."""
+    """The split to use if none is named: test, else validation, since the model learned from neither."""
     return next((name for name in ("test", "validation") if name in dataset.splits), next(iter(dataset.splits)))
 
 
@@ -36,12 +36,12 @@ def sample(data: Any, split: str | None, most: int, *, seed: int = 0) -> tuple[S
 
     Args:
         data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
-        split: which split of a data set; None for what `standing` says.
-        most: so many at most, drawn by seed, in the order in which they stand.
-        seed: of the drawing.
+        split: the split of a dataset; None uses `standing`.
+        most: largest number of pictures; more are sampled by seed, in their order.
+        seed: seed of the sample.
     """
     if most < 1:
-        raise UsageError(f"At least one picture is looked at; given: --limit {most}.")
+        raise UsageError(f"--limit is at least 1; given: {most}.")
     whole = data if isinstance(data, (Dataset, Split)) else load(data)
     pictures = whole if isinstance(whole, Split) else whole.split(split or standing(whole))
     of = f"{pictures.dataset}, {pictures.name} split" if pictures.dataset else f"{pictures.name} split"
@@ -52,7 +52,7 @@ def sample(data: Any, split: str | None, most: int, *, seed: int = 0) -> tuple[S
 
 
 def prepared(split: Split, preprocessing: Preprocessing) -> tuple[Split, np.ndarray]:
-    """The pictures that can be read, as the network takes them: uint8 (N, C, H, W)."""
+    """The readable pictures, and their pixels at the size of the network, uint8 (N, C, H, W)."""
     pixels, readable, _ = preparing.prepare_readable(split, preprocessing)
     if not len(readable):
         raise UsageError(f"None of the {len(split):,} pictures of the {split.name} split can be read.")
@@ -68,16 +68,16 @@ def record(
     *,
     progress: Progress | None = None,
 ) -> torch.Tensor:
-    """Runs pictures through a network, and hands each layer's output to `take`; gives the outputs, (N, K).
+    """Runs pictures through a network, passes the outputs of each layer to `take`, and returns the outputs, (N, K).
 
     Args:
         module: in evaluation mode.
         pixels: uint8 (N, C, H, W).
-        preprocessing: how they become inputs.
+        preprocessing: turns them into inputs.
         layers: of `trace`; `activation:2` is the second run of `activation`.
         take: called with a layer, its output for a batch, (B, ...) float32, and the number of the batch's first
-            picture. The output may be overwritten later: what is kept has to be copied.
-        progress: told how far it is.
+            picture. The output may be overwritten later: copy what you keep.
+        progress: called with (pictures done, pictures in total).
     """
     batch = max(1, min(256, _PIXELS // max(pixels[0].size, 1)))
     layers_by_run: dict[int, dict[int, Layer]] = {}

@@ -17,7 +17,7 @@ from pellucid.records import Findings, Metric, Model, Table
 COLUMNS = ("conv", "layer", "kind", "output", "parameters", "multiply-adds", "sees", "kB")
 
 
-_KEPT = "what the layers give for one picture, as float32: about what training keeps of each"
+_KEPT = "the outputs of the layers for one picture as float32: about what training keeps of each picture"
 
 
 def summary(model: Model, network: Any = None) -> Findings:
@@ -30,8 +30,8 @@ def summary(model: Model, network: Any = None) -> Findings:
     Returns:
         The metrics `parameters`, `multiply_adds` (for one picture), `parameter_memory` and `output_memory`, and the
         table `layers`. Its column `conv` numbers the convolutions, which `filters` and `feature_maps` take for their
-        names; `sees` is the receptive field in pixels, None where that is the whole picture or not known; `kB` is what
-        a layer's output takes, as float32.
+        names; `sees` is the receptive field in pixels, None if that is the whole picture or unknown; `kB` is the
+        size of a layer's output as float32.
     """
     run = runner(model, network)
     module = run.module
@@ -59,15 +59,17 @@ def summary(model: Model, network: Any = None) -> Findings:
         notes.append(f"Not known, so not in the sum: the multiply-adds of {_listed(unknown)}.")
     partial = [layer.name for layer in layers.layers if callable(getattr(layer.module, "dense_weight", None))]
     if partial:
-        notes.append(f"Counted with the zeros where there is no connection, as they are computed: {_listed(partial)}.")
+        notes.append(
+            f"Counted with the zeros of missing connections, since these are computed too: {_listed(partial)}."
+        )
     if layers.left_out:
-        notes.append(f"Layers that hand on what they are given, or never ran, are left out: {layers.left_out}.")
+        notes.append(f"Left out are layers that change nothing or never ran: {layers.left_out}.")
     notes += declaration(module).notes
     return Findings(
         (
             Metric("parameters", parameters, 0, unit="count", note=f"{fixed:,} of them fixed" if fixed else ""),
             Metric("multiply_adds", sum(row[5] or 0 for row in rows), 1, unit="count", note="for one picture"),
-            Metric("parameter_memory", _bytes(module) / 1e6, 0, unit="MB", note="as they are held"),
+            Metric("parameter_memory", _bytes(module) / 1e6, 0, unit="MB", note="in memory"),
             Metric("output_memory", sum(row[7] or 0 for row in rows) / 1e3, 1, unit="MB", note=_KEPT),
             Table("layers", COLUMNS, tuple(rows), " ".join(notes)),
         ),
@@ -76,7 +78,7 @@ def summary(model: Model, network: Any = None) -> Findings:
 
 
 def name_of(model: Model) -> str:
-    """What the model's network is called; the user's own by its class."""
+    """The name of the model's network; for the user's own network, its class."""
     named = model.specification.network
     return named.source.rpartition(":")[2] or named.name if named.name == "custom" else named.name
 
@@ -86,7 +88,7 @@ def _listed(names: list[str], most: int = 6) -> str:
 
 
 def _kilobytes(shape: tuple[int, ...] | None) -> float | None:
-    """What numbers of that shape take as float32, in thousands of bytes."""
+    """Size of an array of that shape as float32, in thousands of bytes."""
     return None if shape is None else rounded(math.prod(shape) * 4 / 1000)
 
 

@@ -20,7 +20,7 @@ from pellucid.statistics.intervals import wilson
 
 PICTURES = 600
 LAYERS = 24
-"""So many pictures of the two classes, and so many layers, are looked at."""
+"""By default: number of pictures of the two classes, and number of layers."""
 
 COLUMNS = ("layer", "kind", "numbers", "accuracy %", "low %", "high %", "n", "as good as the best")
 _NUMBERS = 8192
@@ -42,20 +42,20 @@ def linear_probe(
 ) -> Findings:
     """How well each layer separates two classes: the table `linear-probe` and a figure of that kind.
 
-    A plane is laid through what the layer gives for one half of the pictures, and scored on the other half. A layer is
-    as good as the best where its errors cannot be told from those of the best by an exact McNemar test (p of 0.05 and
-    above): on few pictures many layers will do. What is marked is the first layer from which on all are; where even
-    the best is not surely better than guessing, none is.
+    A linear classifier learns from the outputs of each layer for one half of the pictures, and is scored on the other
+    half. A layer is as good as the best if an exact McNemar test cannot tell their errors apart (p at least 0.05): with
+    few pictures many layers are. Marked is the first layer from which on all are as good; if even the best may be
+    guessing, none is marked.
 
     Args:
         model: the model.
         classes: the two class names.
         data: labelled pictures: a `Dataset`, a `Split`, or what `pellucid.load` takes.
-        split: which split; where it is left out the test split, which the model never learned from, or validation.
-        limit: how many pictures, half of them to learn from; 600 where it is left out.
-        seed: which, and which half.
+        split: the split to use; test by default, else validation, since the model learned from neither.
+        limit: number of pictures, half of them to learn from; 600 by default.
+        seed: seed of the sample and of its halves.
         network: for a model of the user's own network; see `pellucid.build`.
-        progress: told how many pictures are done, of how many.
+        progress: called with (pictures done, pictures in total).
 
     Raises:
         UnknownNameError: the data have no such class.
@@ -82,30 +82,19 @@ def linear_probe(
         scores = probe(values[learn], labels[learn], values[~learn])
         hits = (scores > 0) == (labels[~learn] == 1)
         right.append(hits)
-        low, high = wilson(int(hits.sum()), len(hits))
         kind = "the picture itself" if name == "pixels" else next(one.kind for one in layers if one.name == name)
-        edges = np.linspace(-2, 2, _BINS + 1)
-        drawn.append(
-            {
-                "layer": name,
-                "kind": kind,
-                "accuracy": rounded(hits.mean()),
-                "low": rounded(low),
-                "high": rounded(high),
-                "counts": [np.histogram(scores[labels[~learn] == i].clip(-2, 2), edges)[0].tolist() for i in (0, 1)],
-            }
-        )
-        rows.append([name, kind, values.shape[1], rounded(hits.mean()), rounded(low), rounded(high), len(hits)])
+        drawn.append(_layer_result(name, kind, scores, labels[~learn]))
+        low, high = (drawn[-1][end] for end in ("low", "high"))
+        rows.append([name, kind, values.shape[1], rounded(hits.mean()), low, high, len(hits)])
     best, good, first = _first_that_is_as_good(right, above_chance=[layer["low"] > 0.5 for layer in drawn])
     for row, as_good in zip(rows, good, strict=True):
         row.append(as_good)
     n = int((~learn).sum())
     note = (
         f"A plane learned from {int(learn.sum())} pictures, scored on {n} others: {which} As good as the best: its "
-        f"errors cannot be told from those of '{drawn[best]['layer']}' (exact McNemar test, p at least 0.05)."
-    )
-    if left_out:
-        note += f" {left_out}"
+        f"errors cannot be told from those of '{drawn[best]['layer']}' (exact McNemar test, p at least 0.05). "
+        f"{left_out}"
+    ).strip()
     content = {
         "network": name_of(model),
         "classes": list(classes),
@@ -119,6 +108,25 @@ def linear_probe(
     answer = _answer(drawn, good, first, best)
     figure = Figure("linear-probe", "linear-probe", content, title=title, note=f"{answer} {left_out}".strip())
     return Findings((Table("linear-probe", COLUMNS, tuple(tuple(row) for row in rows), note), figure))
+
+
+def _layer_result(name: str, kind: str, scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """The accuracy of a layer's probe with its interval, and the histogram of the scores of both classes."""
+    hits = (scores > 0) == (labels == 1)
+    low, high = wilson(int(hits.sum()), len(hits))
+    return {
+        "layer": name,
+        "kind": kind,
+        "accuracy": rounded(hits.mean()),
+        "low": rounded(low),
+        "high": rounded(high),
+        "counts": [_histogram(scores[labels == label]) for label in (0, 1)],
+    }
+
+
+def _histogram(scores: np.ndarray) -> list[int]:
+    """Counts of scores from -2 to 2; scores outside are counted at the ends."""
+    return np.histogram(scores.clip(-2, 2), np.linspace(-2, 2, _BINS + 1))[0].tolist()
 
 
 def _first_that_is_as_good(right: list[np.ndarray], *, above_chance: list[bool]) -> tuple[int, list[bool], int | None]:
@@ -154,7 +162,7 @@ def _of_two(
 ) -> tuple[Split, np.ndarray, str]:
     """The pictures of two classes, as many of one as of the other; their labels, 0 or 1; and a sentence on which."""
     if len(set(classes)) != 2:
-        raise UsageError(f"Two classes are told apart; given: {' and '.join(classes)}. Try --linear-probe 4,9.")
+        raise UsageError(f"A linear probe takes two classes; given: {' and '.join(classes)}. Try --linear-probe 4,9.")
     if most < 8:
         raise UsageError(f"A probe takes at least 8 pictures; given: --limit {most}.")
     pictures, _ = sample(data, split, 2**62)

@@ -1,4 +1,4 @@
-"""A map of a data set as the network sees it: what its last layer is given, laid out in two directions."""
+"""A map of a dataset as the network sees it: the features before the last layer, projected to two dimensions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pellucid.records import Figure, Findings, Metric, Model
 
 METHODS = ("pca", "tsne")
 PICTURES = 600
-"""So many pictures are laid out where no limit is given: more would hide each other."""
+"""Number of pictures by default: more would hide each other."""
 
 NEAR = 10
 _EDGE = 32
@@ -39,15 +39,15 @@ def embedding(
         data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
         method: `pca`, the two directions in which the features vary most; or `tsne` (van der Maaten and Hinton 2008),
             which keeps neighbours together, and whose distances between groups mean nothing.
-        split: which split of the data; test where it is left out, or validation where there is no test split.
-        limit: how many pictures; 600 where it is left out.
-        seed: which, and where t-SNE begins.
+        split: the split to use; test by default, else validation.
+        limit: number of pictures; 600 by default.
+        seed: seed of the sample and of t-SNE.
         network: for a model of the user's own network; see `pellucid.build`.
-        progress: told how many pictures are done, of how many.
+        progress: called with (pictures done, pictures in total).
 
     Returns:
-        The metric `neighbours_kept`: which part of each picture's 10 nearest neighbours among the features are among
-        its 10 nearest on the plane too. It says how far the map can be trusted.
+        The metric `neighbours_kept`: the share of each picture's 10 nearest neighbours in the features that are among
+        its 10 nearest on the plane too. It tells how far to trust the map.
 
     Raises:
         UnknownNameError: there is no such method.

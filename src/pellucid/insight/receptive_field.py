@@ -1,7 +1,7 @@
 """Receptive fields: the part of the picture that a number of a layer depends on, worked out operation by operation.
 
-A unit of a map that began at pixel `start`, reaches over `reach` pixels, and stands `jump` pixels beside its neighbour,
-seen through a kernel of F = D·(F₀ − 1) + 1 with stride S and padding P, gives
+A unit of a map starts at pixel `start`, covers `reach` pixels, and is `jump` pixels from its neighbour. The same unit
+after a kernel of F = D·(F₀ − 1) + 1 with stride S and padding P, gives
 
     reach' = reach + (F − 1)·jump        jump' = S·jump        start' = start − P·jump
 
@@ -21,7 +21,7 @@ _SAME = {
     "alpha_dropout", "batch_norm", "cat", "concat", "clamp", "maximum", "minimum", "contiguous", "to", "float",
     "channel_shuffle", "chunk", "split", "type", "type_as", "detach", "clone", "local_response_norm",
 }  # fmt: skip
-"""Operations that mix no places, as long as the maps keep their size."""
+"""Operations that work on each position alone, as long as the maps keep their size."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Field:
         return cls((0, 0), (1, 1), (1, 1))
 
     def of(self, row: int, column: int) -> tuple[int, int, int, int]:
-        """What the unit at a place sees: (top, left, bottom, right) in pixels, the last two not included."""
+        """The field of the unit at a position: (top, left, bottom, right) in pixels, the last two excluded."""
         top, left = (
             begin + place * step for begin, place, step in zip(self.start, (row, column), self.jump, strict=True)
         )
         return top, left, top + self.reach[0], left + self.reach[1]
 
     def through(self, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Field:
-        """The field of what slides over the maps with these settings."""
+        """The field after a window with these settings slides over the maps."""
         start, reach, jump = [], [], []
         for axis, (f, s, p, d) in enumerate(zip(*map(_pair, (kernel, stride, padding, dilation)), strict=True)):
             start.append(self.start[axis] - p * self.jump[axis])
@@ -67,15 +67,15 @@ def after(
     shapes: list[tuple[int, ...]],
     output: tuple[int, ...],
 ) -> Field | None:
-    """The field of what an operation gives; None where that is the whole picture, or is not known.
+    """The field of the output of an operation; None if that is the whole picture or unknown.
 
     Args:
         operation: torch's name of it.
-        args: what it was called with.
-        kwargs: the same, by name.
-        fields: the fields of the tensors that it was given.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        fields: the fields of its input tensors.
         shapes: their shapes, with the batch.
-        output: the shape of what it gives, with the batch.
+        output: the shape of its output, with the batch.
     """
     if any(one is None for one in fields) or len(output) != 4:
         return None
@@ -137,7 +137,7 @@ def _sliced(field: Field, index: Any) -> Field | None:
 
 
 def _together(fields: list[Field]) -> Field | None:
-    """The smallest field that holds all of them; None where they do not keep step."""
+    """The smallest field that contains all of them; None if their jumps differ."""
     if len({one.jump for one in fields}) > 1:
         return None
     top, left = (min(one.start[axis] for one in fields) for axis in (0, 1))

@@ -1,4 +1,4 @@
-"""Which layer is meant: by its name, or by its number among the convolutions."""
+"""Finding the layer or picture that a user names: a layer by name or number, a picture by file, id or number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pellucid.insight.layer_outputs import standing
 from pellucid.records import Dataset, PictureFiles, Specification, Split
 
 _MOST = 24
-"""So many names are listed in a sentence; a network of fifty layers would fill a page."""
+"""Names that a sentence lists at most: a network of fifty layers would fill a page."""
 
 
 def with_kernels(layers: Trace, name: str, network: str, reading: Layer | None) -> Layer:
@@ -29,7 +29,7 @@ def with_kernels(layers: Trace, name: str, network: str, reading: Layer | None) 
     Args:
         layers: the layers.
         name: a name, or a number among the convolutions from 1. A name that is there wins.
-        network: what the network is called.
+        network: name of the network.
         reading: the dense layer that reads the picture itself, where there is one.
 
     Raises:
@@ -74,7 +74,7 @@ def with_maps(layers: Trace, name: str, network: str) -> Layer:
         return layer
     if not spatial:
         raise UsageError(
-            f"No layer of the network '{network}' gives maps: what they give has no place in the picture. "
+            f"No layer of the network '{network}' has feature maps: their outputs have no position in the picture. "
             f"`pellucid inspect MODEL` lists them."
         )
     tokens = any(one.output_shape is not None and len(one.output_shape) == 2 for one in layers.layers)
@@ -153,11 +153,11 @@ def _not_reading(layer: Layer) -> str:
 
 
 _FOLDERS = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
-"""What folders of splits are called besides."""
+"""Short names of splits."""
 
 
 def pick(picture: Any, specification: Specification) -> tuple[Split, str]:
-    """One picture as a split of length 1, and what it is called.
+    """One picture as a split of length 1, and its name.
 
     Args:
         picture: the path of a file; `mnist:17`, the picture of that number of a data set's test split, from 0
@@ -191,7 +191,7 @@ def _of_a_dataset(reference: str) -> tuple[Split, str]:
         )
     dataset = load(source)
     split, index = _place(dataset, which)
-    # A file is known by its name, a picture of an array by where it stands.
+    # A file goes by its name, a picture of an array by its index.
     name = split.ids[index] if isinstance(split.pictures, PictureFiles) else f"{split.name}/{index}"
     return split.take([index]), f"{dataset.name} {name}"
 

@@ -88,7 +88,7 @@ def _rows(layer: Layer) -> list[tuple[Any, ...]]:
 
 
 def _step(module: nn.Module, axis: int, dimensions: int, size: int, measured: int) -> _Step:
-    """The arithmetic in one direction. What was measured decides: a layer may do more than its settings say."""
+    """The arithmetic in one direction. The measured size decides: a layer may do more than its settings say."""
     if isinstance(module, (*layer_kinds.ADAPTIVE_AVERAGE, *layer_kinds.ADAPTIVE_MAX)):
         return _Step("", f"made to be {measured}, whatever W is", measured)
     if isinstance(module, layer_kinds.TRANSPOSED):
@@ -144,7 +144,7 @@ def _sliding(window: _Window) -> _Step:
 
 
 def _transposed(module: Any, axis: int, size: int) -> _Step:
-    """(W − 1)·S + F − 2P, and what is added at the end."""
+    """(W − 1)·S + F − 2P, plus output padding."""
     kernel, stride, dilation = module.kernel_size[axis], module.stride[axis], module.dilation[axis]
     padding, more = module.padding[axis], module.output_padding[axis]
     wide = reach(kernel, dilation)

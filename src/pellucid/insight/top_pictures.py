@@ -1,4 +1,4 @@
-"""What excites a unit: the pictures for which it gives its largest values, and the place in them that it answers to."""
+"""The pictures for which a unit has its largest activations, and the part of each picture that it responds to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pellucid.records import Figure, Model
 
 PICTURES = 2000
 UNITS, EACH = 16, 9
-"""So many pictures are looked at, units shown, and pictures of each, where nothing else is given."""
+"""By default: number of pictures to search, of units to show, and of pictures for each unit."""
 
 
 def top_activations(
@@ -37,7 +37,7 @@ def top_activations(
     network: Any = None,
     progress: Progress | None = None,
 ) -> Figure:
-    """For units of a layer, the pictures that excite them most: a figure of kind `top-activations`.
+    """For units of a layer, the pictures with their largest activations: a figure of kind `top-activations`.
 
     Where the layer's values have a place in the picture, a frame shows what the unit sees from where it was excited
     most (its receptive field, padding left out).
@@ -46,11 +46,11 @@ def top_activations(
         model: the model.
         layer: its name, or its number among the convolutions, from 1.
         data: a `Split`, or the train split of a `Dataset` or of what `pellucid.load` takes.
-        units: their numbers, from 1; the first 16 where they are left out.
-        limit: how many pictures are looked at; 2,000 where it is left out.
-        seed: which.
+        units: their numbers, from 1; the first 16 by default.
+        limit: number of pictures to search; 2,000 by default.
+        seed: seed of the sample.
         network: for a model of the user's own network; see `pellucid.build`.
-        progress: told how many pictures are done, of how many.
+        progress: called with (pictures done, pictures in total).
 
     Raises:
         UnknownNameError: there is no such layer.
@@ -105,7 +105,7 @@ def top_activations(
 def _peaks(
     module: Any, pixels: np.ndarray, preprocessing: Any, layer: Layer, numbers: Sequence[int], progress: Progress | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the units give.
+    """The largest activations of units.
 
     Returns:
         The largest value of each unit for each picture, (units, N); where in its map it stands, (units, N); and which

@@ -38,11 +38,11 @@ class Backbone:
     Attributes:
         name: a name of the catalogue, or `timm:NAME`.
         weights: all of them, its classifier included: arrays by name.
-        classifier: what the names of its last layer's weights begin with: `classifier`.
-        classes: what it learned to tell apart; empty where that is not known.
+        classifier: prefix of the names of its last layer's weights: `classifier`.
+        classes: the classes that it was trained on; empty if unknown.
         preprocessing: how its pictures were prepared.
         settings: what its constructor takes beside shape and classes.
-        temperature: what the outputs of its own classifier are divided by.
+        temperature: divisor of the outputs of its own classifier.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Backbone:
 
     @cached_property
     def sha256(self) -> str:
-        """Of what the features depend on: the weights without the classifier (hexadecimal)."""
+        """SHA-256 of the weights without the classifier, on which the features depend (hexadecimal)."""
         digest = hashlib.sha256(self.name.encode())
         for name, array in sorted(self.weights.items()):
             if not name.startswith(f"{self.classifier}."):
@@ -70,7 +70,7 @@ class Backbone:
 
     @property
     def provenance(self) -> dict[str, str]:
-        """What a model says of the backbone that it has, in `training`."""
+        """Facts on the backbone for a model's `training` record."""
         return {"name": self.name, "sha256": self.sha256, "classifier": self.classifier}
 
     def module(self, classes: int | None = None) -> nn.Module:
@@ -92,7 +92,7 @@ class Backbone:
 
 
 def embedding(module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    """What of a backbone's network gives the features (N, D), which its last layer, a dense one, takes.
+    """The function of a backbone's network that computes the features (N, D), the inputs of its last, dense layer.
 
     Raises:
         UsageError: it has no such part.
@@ -112,11 +112,11 @@ def load(name: str = "lite0", *, weights: str | Path | None = None, download: bo
     Args:
         name: `lite0`, or `timm:NAME`.
         weights: for `timm:NAME`, a file with its weights: `.safetensors`, or a `.pth` that holds arrays alone.
-        download: whether `timm:NAME` may be downloaded where its weights are not at hand.
+        download: whether to download the weights of `timm:NAME` if they are missing.
 
     Raises:
         UnknownNameError: there is none.
-        UsageError: its weights are not at hand, or timm is not installed.
+        UsageError: its weights are not on this machine, or timm is not installed.
         ModelFileError: the file does not hold them.
     """
     if name.startswith(TIMM):
@@ -128,7 +128,7 @@ def load(name: str = "lite0", *, weights: str | Path | None = None, download: bo
 
 
 def require(name: str) -> None:
-    """Refuses a backbone whose weights are not at hand, before anything is done for it.
+    """Refuses a backbone whose weights are not on this machine, before any work is done.
 
     Raises:
         PellucidError: as in `load`.

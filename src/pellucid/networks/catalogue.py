@@ -63,7 +63,7 @@ NETWORKS: dict[str, Entry] = {
 
 
 TIMM = "timm:"
-"""What the names of timm's networks begin with."""
+"""Prefix of the names of timm's networks."""
 
 
 def check_name(name: str) -> None:
@@ -77,8 +77,8 @@ def check_name(name: str) -> None:
         raise UnknownNameError("network", name, NETWORKS, hint)
 
 
-BACKBONES: dict[str, str] = {"lite0": "EfficientNet-Lite0, learned on ImageNet; comes along"}
-"""The networks that come with what they have learned. Others: `timm:NAME`."""
+BACKBONES: dict[str, str] = {"lite0": "EfficientNet-Lite0, trained on ImageNet; installed with Pellucid"}
+"""Networks with pretrained weights. Others: `timm:NAME`."""
 
 
 def check_backbone(name: str) -> None:
@@ -88,7 +88,7 @@ def check_backbone(name: str) -> None:
         UnknownNameError: it is none of these, nor `timm:NAME`.
     """
     if name not in BACKBONES and not name.startswith(TIMM):
-        hint = f"Others: {TIMM}NAME for any network of timm whose weights are at hand."
+        hint = f"Others: {TIMM}NAME for any network of timm whose weights are on this machine."
         raise UnknownNameError("backbone", name, BACKBONES, hint)
 
 

@@ -39,7 +39,7 @@ class Network(nn.Module):
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a network declares; for a module that declares nothing, the usual case."""
+    """The declarations of a network, with defaults for a module that declares nothing."""
 
     learning_rule: str = Network.learning_rule
     loss: str = Network.loss
@@ -49,7 +49,7 @@ class Declaration:
 
 
 def declaration(module: nn.Module | type[nn.Module]) -> Declaration:
-    """What a module or its class declares. Any `nn.Module` will do: what it does not declare is the usual case.
+    """The declarations of a module or its class. Any `nn.Module` works; missing declarations have defaults.
 
     An attribute that only happens to have such a name, as a layer called `loss`, declares nothing.
     """

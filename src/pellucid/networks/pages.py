@@ -1,4 +1,4 @@
-"""The page of each network: what its file says of it, read without importing torch.
+"""The page of each network, from its docstring, read without importing torch.
 
 `python -m pellucid.networks.pages > docs/networks.md` writes all of them into one document.
 """
@@ -23,7 +23,7 @@ Generated from the files in `src/pellucid/networks/` by `python -m pellucid.netw
 
 
 def page(name: str) -> str:
-    """What the file of a network says of it: formula, shapes, parameters, source, what it is good for.
+    """The page of a network: formula, shapes, parameters, source, and what it is good for.
 
     Raises:
         UnknownNameError: there is no network of that name.

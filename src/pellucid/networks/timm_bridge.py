@@ -66,7 +66,7 @@ def create(
         )
     channels, height, width = shape
     arguments: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": channels, **(settings or {})}
-    # Transformers have positions for one size of picture, and are told which; others take any size.
+    # Vision transformers need the size of the pictures; other networks take any size.
     sized = "vision_transformer" in timm.model_entrypoint(plain).__module__
     if sized and "img_size" not in arguments:
         arguments["img_size"] = (height, width)
@@ -139,7 +139,7 @@ def weights_file(name: str, settings: Mapping[str, Any], *, download: bool) -> P
     if not download:
         raise UsageError(
             f"The weights of '{name}' are not on this machine. With --download they are fetched from {repository} on "
-            f"the Hugging Face hub; lite0 comes along."
+            f"the Hugging Face hub; lite0 is installed with Pellucid."
         )
     try:
         size = huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url(repository, file)).size

@@ -13,9 +13,9 @@ from pellucid.networks.arithmetic import require_size
 from pellucid.networks.network import Network
 
 _LEAST_VARIANCE = 5e-4
-"""What is added to a variance before it is divided by: directions that hardly occur are not blown up to noise."""
+"""Added to each variance before the division, so that rare directions are not amplified to noise."""
 _AT_ONCE = 250
-"""Pictures whose patches are held in memory at once."""
+"""Pictures whose patches are in memory at once."""
 
 
 class WhitenedConvNet(Network):

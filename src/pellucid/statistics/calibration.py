@@ -19,7 +19,7 @@ def fit_temperature(outputs: np.ndarray, labels: np.ndarray, *, smoothing: float
             Platt, "Probabilistic outputs for support vector machines", 1999).
 
     Returns:
-        T, between 1e-4 and 1e6; 1 where there is nothing to fit on.
+        T, between 1e-4 and 1e6; 1 if there is nothing to fit on.
     """
     if not len(labels):
         return 1.0

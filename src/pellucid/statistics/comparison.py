@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Cells(NamedTuple):
-    """On how many pictures who is right.
+    """Counts of the pictures that both, one or none of two models get right.
 
     Attributes:
         both: both are.

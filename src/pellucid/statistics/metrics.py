@@ -59,7 +59,7 @@ def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """The share of pictures whose given class is among the k most probable: 0 to 1."""
+    """The share of pictures whose label is among the k most probable classes: 0 to 1."""
     return float((ranks(probabilities, labels) < k).mean())
 
 

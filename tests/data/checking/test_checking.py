@@ -16,7 +16,7 @@ from pellucid.cli.arguments import parse
 from pellucid.data.checking.checking import CHECKS, check, look_ahead, undivided, worst
 from pellucid.data.checking.evidence import gather
 from pellucid.data.checking.extremes import robust_scores
-from pellucid.data.checking.scan import jpeg_size, kind_of, look
+from pellucid.data.checking.scan import jpeg_size, kind_of, scan_pictures
 from pellucid.errors import DataError
 from pellucid.records import Dataset, Figure, Findings, PictureFiles, Remark, Split
 from pellucid.training.recipes import named_recipe
@@ -126,7 +126,7 @@ def test_a_class_that_a_split_lacks(photos):
     assert found["class_missing_in_validation"].text == "The validation split lacks the class 'b'."
     found = remarks(check(photos({"train/a": 20, "test/a": 3, "test/b": 31}, "other")))
     assert found["class_missing_in_train"].level == "error"
-    assert "A model cannot learn what it never sees." in found["class_missing_in_train"].advice
+    assert "A model cannot learn a class that it never sees." in found["class_missing_in_train"].advice
     found = remarks(check(photos({"train/a": 20, "train/b": 20, "train/c": 20, "test/c": 31}, "third")))
     assert found["class_missing_in_test"].text == "The test split lacks 2 classes: 'a', 'b'."
 
@@ -243,17 +243,19 @@ def test_a_photo_that_is_turned_and_other_kinds(photos, scene):
     deep = np.asarray(scene(62).convert("L")).astype(np.uint16) * 257
     Image.fromarray(deep).save(folder / "bees" / "deep.tiff")
     evidence = gather(undivided(folder))
-    assert not evidence.looks.reasons
+    assert not evidence.statistics.reasons
     at = {name: i for i, name in enumerate(evidence.ids.tolist())}
-    looks = evidence.looks
+    statistics = evidence.statistics
     turned = at["ants/turned.jpg"]
-    assert (looks.width[turned], looks.height[turned]) == (90, 120)
-    np.testing.assert_allclose(looks.brightness[turned], np.asarray(scene(60, (90, 120)).convert("L")).mean(), atol=2)
-    assert looks.kinds[at["ants/press.jpg"]] == "JPEG"
-    np.testing.assert_allclose(looks.brightness[at["ants/press.jpg"]], looks.brightness.mean(), atol=80)
-    assert looks.kinds[at["bees/deep.tiff"]] == "TIFF"
+    assert (statistics.width[turned], statistics.height[turned]) == (90, 120)
     np.testing.assert_allclose(
-        looks.brightness[at["bees/deep.tiff"]], np.asarray(scene(62).convert("L")).mean(), atol=1
+        statistics.brightness[turned], np.asarray(scene(60, (90, 120)).convert("L")).mean(), atol=2
+    )
+    assert statistics.kinds[at["ants/press.jpg"]] == "JPEG"
+    np.testing.assert_allclose(statistics.brightness[at["ants/press.jpg"]], statistics.brightness.mean(), atol=80)
+    assert statistics.kinds[at["bees/deep.tiff"]] == "TIFF"
+    np.testing.assert_allclose(
+        statistics.brightness[at["bees/deep.tiff"]], np.asarray(scene(62).convert("L")).mean(), atol=1
     )
 
 
@@ -297,7 +299,7 @@ def test_a_folder_that_refuses(photos, monkeypatch):
 def test_what_vanishes_or_is_no_file_is_named(tmp_path, scene):
     scene(0).save(tmp_path / "there.jpg")
     paths = (tmp_path / "there.jpg", tmp_path / "gone.jpg", tmp_path)
-    seen = look(PictureFiles(paths), ("there", "gone", "folder"))
+    seen = scan_pictures(PictureFiles(paths), ("there", "gone", "folder"))
     assert seen.readable.tolist() == [True, False, False]
     assert seen.reasons[1] == f"There is no file at {tmp_path / 'gone.jpg'}."
     assert seen.reasons[2] == "folder is no regular file."
@@ -310,7 +312,7 @@ def test_ctrl_c_ends_the_look(tmp_path, scene):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        look(PictureFiles((tmp_path / "one.jpg",)), ("one",), stop)
+        scan_pictures(PictureFiles((tmp_path / "one.jpg",)), ("one",), stop)
 
 
 def test_progress_counts_the_pictures_of_all_splits(arrays):
@@ -325,8 +327,8 @@ def test_files_and_arrays_look_the_same(tmp_path, scene):
     for index, image in enumerate(images):
         image.save(tmp_path / f"{index}.png")
     paths = tuple(sorted(tmp_path.glob("*.png")))
-    of_files = look(PictureFiles(paths), [path.name for path in paths])
-    of_arrays = look(np.stack([np.asarray(image).transpose(2, 0, 1) for image in images]), ())
+    of_files = scan_pictures(PictureFiles(paths), [path.name for path in paths])
+    of_arrays = scan_pictures(np.stack([np.asarray(image).transpose(2, 0, 1) for image in images]), ())
     for name, most in (("brightness", 1), ("contrast", 1), ("sharpness", 0.1), ("width", 0), ("height", 0)):
         np.testing.assert_allclose(getattr(of_files, name), getattr(of_arrays, name), atol=most)
     assert np.abs(of_files.thumbnails.astype(int) - of_arrays.thumbnails).max() <= 2
@@ -334,10 +336,10 @@ def test_files_and_arrays_look_the_same(tmp_path, scene):
 
 def test_large_pictures_are_reduced_first(scene):
     large = np.asarray(scene(0, (700, 520))).transpose(2, 0, 1)[None]
-    seen = look(large, ())
+    seen = scan_pictures(large, ())
     assert (seen.width[0], seen.height[0]) == (700, 520)
     assert seen.readable.all()
-    assert look(np.zeros((1, 1, 2, 2), np.uint8), ()).sharpness[0] == 0
+    assert scan_pictures(np.zeros((1, 1, 2, 2), np.uint8), ()).sharpness[0] == 0
 
 
 def test_formats_by_their_first_bytes(tmp_path, scene):

@@ -13,8 +13,8 @@ import pellucid
 from pellucid.data.catalogue import DATASETS
 from pellucid.data.checking import near_duplicates
 from pellucid.data.checking.descriptors import WINDOWS, around, describe, mirrored, resampling
-from pellucid.data.checking.near_duplicates import components, copies, families, likenesses
-from pellucid.data.checking.scan import Looks, look
+from pellucid.data.checking.near_duplicates import components, copies, families, find_near_duplicates
+from pellucid.data.checking.scan import PictureStatistics, scan_pictures
 from pellucid.records import Split
 
 
@@ -43,12 +43,12 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_copies_are_found_and_nothing_else(scene, change):
     originals = [scene(number) for number in range(80)]
-    pairs = likenesses(thumbnails([*originals, *map(CHANGES[change], originals)]))
+    pairs = find_near_duplicates(thumbnails([*originals, *map(CHANGES[change], originals)]))
     found = set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
     planted = {(i, i + 80) for i in range(80)}
     assert found <= planted, "precision"
     assert len(found) >= 72, "recall of 0.90"
-    assert (pairs.likeness > 0.8).all()
+    assert (pairs.similarity > 0.8).all()
     if change == "mirrored":
         assert pairs.mirrored.all()
         assert not pairs.cropped.any()
@@ -62,7 +62,11 @@ def test_changed_copies_are_found_and_nothing_else(scene, change):
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_few_pictures(scene, n):
     assert (
-        len(likenesses(thumbnails([scene(i) for i in range(n)]).reshape(n, 32, 32) if n else np.zeros((0, 32, 32))))
+        len(
+            find_near_duplicates(
+                thumbnails([scene(i) for i in range(n)]).reshape(n, 32, 32) if n else np.zeros((0, 32, 32))
+            )
+        )
         == 0
     )
 
@@ -70,9 +74,9 @@ def test_few_pictures(scene, n):
 def test_cells_find_what_comparing_everything_finds(scene, monkeypatch):
     originals = [scene(number, (32, 32)) for number in range(300)]
     everything = thumbnails([*originals, *(CHANGES["mirrored"](one) for one in originals)])
-    whole = likenesses(everything)
+    whole = find_near_duplicates(everything)
     monkeypatch.setattr(near_duplicates, "_ONE_CELL", 10)
-    in_cells = likenesses(everything)
+    in_cells = find_near_duplicates(everything)
     assert len(whole) == 300
     common = set(zip(whole.first, whole.second, strict=True)) & set(zip(in_cells.first, in_cells.second, strict=True))
     assert len(common) >= 297
@@ -84,14 +88,14 @@ def test_a_crowd_of_copies_is_followed_up_in_part(scene, monkeypatch):
     dice = np.random.default_rng(0)
     base = thumbnails([scene(1)])[0].astype(int)
     crowd = np.stack([np.clip(base + dice.integers(-2, 3, base.shape), 0, 255) for _ in range(20)]).astype(np.uint8)
-    pairs = likenesses(crowd)
+    pairs = find_near_duplicates(crowd)
     assert 20 <= len(pairs) < 190
     assert len(np.unique(components(20, pairs.first, pairs.second))) == 1, "still one family"
 
 
 def test_two_handwritten_digits_are_no_copies():
     digits = pellucid.load("digits").train
-    seen = look(digits.pictures, ())
+    seen = scan_pictures(digits.pictures, ())
     pairs, exact = copies(seen)
     assert len(pairs) <= len(digits) * 0.005
     assert not exact.any()
@@ -102,7 +106,7 @@ def test_mnist_is_handwritten_too(data_root):
         pytest.skip("what reads MNIST was deleted")
     ones = pellucid.load("mnist").test
     which = np.flatnonzero(ones.labels == 1)[:1000]
-    pairs, _ = copies(look(ones.pictures[which], ()))
+    pairs, _ = copies(scan_pictures(ones.pictures[which], ()))
     assert len(pairs) <= 5, "a thousand ones, half a million pairs"
 
 
@@ -152,14 +156,14 @@ def test_components_are_those_of_the_graph(n, data):
 
 def test_exact_copies_are_paired_with_the_first(scene):
     one, other = (np.asarray(scene(i, (20, 20))).transpose(2, 0, 1) for i in (0, 1))
-    pairs, exact = copies(look(np.stack([one, other, one, one]), ()))
+    pairs, exact = copies(scan_pictures(np.stack([one, other, one, one]), ()))
     assert list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == [(0, 2), (0, 3)]
     assert exact.all()
 
 
 def test_blank_pictures_are_nobodys_copies():
-    assert len(copies(look(np.zeros((5, 1, 9, 9), np.uint8), ()))[0]) == 0
-    assert len(copies(Looks.empty(3))[0]) == 0
+    assert len(copies(scan_pictures(np.zeros((5, 1, 9, 9), np.uint8), ()))[0]) == 0
+    assert len(copies(PictureStatistics.empty(3))[0]) == 0
 
 
 def test_families_are_remembered_by_content(scene, tmp_path, monkeypatch):

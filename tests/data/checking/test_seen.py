@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pellucid.data.checking import scan
-from pellucid.data.checking.scan import look
+from pellucid.data.checking.scan import scan_pictures
 from pellucid.records import PictureFiles
 
 
@@ -41,7 +41,7 @@ def decoded(monkeypatch):
 
 
 def seen(files):
-    return look(files, [path.name for path in files.paths])
+    return scan_pictures(files, [path.name for path in files.paths])
 
 
 def same(one, other):

@@ -1,8 +1,7 @@
-"""`check`: what is to be known of labelled pictures before anything is learned from them.
+"""`check`: what to know about labelled pictures before training on them.
 
-Every picture is decoded once (`looking`); copies are found among the thumbnails (`likeness`, `kinship`); then each
-check of the registry says what it finds, as remarks, tables and figures. `before` is the form that runs before each
-training.
+`scan` decodes every picture once and keeps its statistics; `near_duplicates` finds copies among the thumbnails; then
+each check of the registry returns remarks, tables and figures. `before` is the form that runs before each training.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Classes of very different size: what a model then gains by always saying the commonest."""
+"""Classes of very different size: the accuracy of a model that always predicts the largest."""
 
 from __future__ import annotations
 

@@ -35,14 +35,14 @@ CHECKS: dict[str, str] = {
 
 
 def check(data: Dataset | str | Path, *, progress: Progress | None = None) -> Findings:
-    """Looks at labelled pictures alone, before anything is learned, and says what it finds.
+    """Checks labelled pictures before any training.
 
     Args:
-        data: a dataset; or a name or a path, of which everything is looked at as it lies there: nothing is carved.
-        progress: told (pictures done, of how many); None shows a bar in a terminal when it takes long.
+        data: a dataset; or a name or a path, of which all pictures are checked as they are: nothing is carved.
+        progress: called with (pictures done, pictures in total); None shows a bar in a terminal if it takes long.
 
     Returns:
-        Remarks (what is so, how serious it is, what to do), tables and figures.
+        Remarks (the finding, its level, and advice), tables and figures.
 
     Raises:
         DataError: there is nothing to look at.
@@ -59,7 +59,7 @@ def before(data: Dataset) -> tuple[Evidence, Findings]:
 
 
 def examine(evidence: Evidence) -> Findings:
-    """What all checks find."""
+    """The findings of all checks."""
     findings = [item for path in CHECKS.values() for item in importlib.import_module(path).check(evidence)]
     return Findings(tuple(findings), title=_title(evidence))
 
@@ -91,12 +91,12 @@ def _title(evidence: Evidence) -> str:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is known of a dataset before a training.
+    """The result of the check before a training.
 
     Attributes:
         findings: the remarks of all checks.
         unreadable: why pictures cannot be read: for each split, {id: reason}.
-        leaked: for each split that may be scored, the ids of its pictures that have a copy in what is learned from.
+        leaked: for each split that may be scored, the ids of its pictures that have a copy in the training data.
     """
 
     findings: Findings
@@ -105,7 +105,7 @@ class Outlook:
 
 
 def look_ahead(data: Dataset) -> Outlook:
-    """Looks at all pictures of a dataset, or remembers what was seen of the very same ones."""
+    """Checks all pictures of a dataset, or returns the cached result for the same pictures."""
     key = _key(data)
     known = _recalled(key)
     if known is None:
@@ -119,7 +119,7 @@ def look_ahead(data: Dataset) -> Outlook:
 def _look(data: Dataset) -> Outlook:
     evidence, findings = before(data)
     unreadable: dict[str, dict[str, str]] = {name: {} for name in evidence.splits}
-    for index, reason in sorted(evidence.looks.reasons.items()):
+    for index, reason in sorted(evidence.statistics.reasons.items()):
         unreadable[evidence.splits[evidence.split[index]]][str(evidence.ids[index])] = reason
     shared = {
         name: list(evidence.all_names(leaked(evidence, name))) for name in ("validation", "test") if name in data.splits

@@ -16,10 +16,10 @@ way, and there is little to learn from."""
 
 
 def check(evidence: Evidence) -> list[Finding]:
-    """Remarks on what is missing and what is few; a table of the counts."""
+    """Remarks on missing and small classes, and a table of the counts."""
     data = evidence.data
     if (evidence.labels < 0).all():
-        return [Remark("no_labels", "warning", "The labels are not known, so nothing is said of classes.")]
+        return [Remark("no_labels", "warning", "The labels are unknown, so classes are not checked.")]
     counts = {
         name: np.bincount(
             evidence.labels[evidence.split == i][evidence.labels[evidence.split == i] >= 0], minlength=len(data.classes)
@@ -43,9 +43,9 @@ def _of_split(classes: tuple[str, ...], split: str, counts: np.ndarray, splits: 
         what = "the class" if len(lacking) == 1 else f"{len(lacking):,} classes:"
         text = f"The {split} split lacks {what} {_listed(lacking)}."
         consequence = {
-            "train": "A model cannot learn what it never sees.",
-            "test": "The accuracy says nothing about what is not tested.",
-        }.get(split, "The best epoch is chosen without regard to what is missing.")
+            "train": "A model cannot learn a class that it never sees.",
+            "test": "The accuracy says nothing about classes that are not tested.",
+        }.get(split, "The missing classes have no say in the choice of the epoch.")
         advice = f"{consequence} Add pictures, or give one folder without splits: each split then gets a share."
         level = "warning" if split == "validation" else "error"
         findings.append(Remark(f"class_missing_in_{split}", level, text, advice))

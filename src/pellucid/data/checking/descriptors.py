@@ -1,4 +1,4 @@
-"""What a picture looks like, in few numbers: the low frequencies of its cosine transform (a DCT-II).
+"""A picture's appearance in a few numbers: the low frequencies of its cosine transform (a DCT-II).
 
 The first coefficient is left out, so that brightness does not count, and the length is brought to one, so that contrast
 does not. The others are multiplied by their frequency, because the spectrum of photographs falls with it: else all that

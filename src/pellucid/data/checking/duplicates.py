@@ -25,7 +25,7 @@ def check(evidence: Evidence) -> list[Finding]:
     torn = known & (evidence.labels[first] != evidence.labels[second])
     across = evidence.split[first] != evidence.split[second]
     findings: list[Finding] = [*_across(evidence), *_torn(evidence, torn), *_within(evidence, ~torn & ~across)]
-    order = np.lexsort((-pairs.likeness, ~across, ~torn))
+    order = np.lexsort((-pairs.similarity, ~across, ~torn))
     findings.append(_table(evidence, order))
     findings.append(_figure(evidence, first[order], second[order]))
     return findings
@@ -47,7 +47,7 @@ def shared(evidence: Evidence, split: str, others: tuple[str, ...]) -> np.ndarra
 
 
 def _across(evidence: Evidence) -> list[Finding]:
-    """A remark for each split of pictures to be scored that shares some with what is learned from."""
+    """A remark for each split to be scored that shares pictures with the training data."""
     findings: list[Finding] = []
     for split, candidates in (("test", ("train", "validation")), ("validation", ("train",))):
         others = tuple(name for name in candidates if name in evidence.splits)
@@ -61,7 +61,7 @@ def _across(evidence: Evidence) -> list[Finding]:
             f"{' or '.join(others)}{_exactly(evidence, which)}: {evidence.named(which, 3)}."
         )
         advice = (
-            f"What a model learned by heart counts as right there, so the accuracy is too good. Remove them from "
+            f"A model that learned these by heart gets them right, so the accuracy is too good. Remove them from "
             f"{split}, or give one folder without splits: copies then stay on one side. Training also scores without "
             f"them."
         )
@@ -92,7 +92,7 @@ def _within(evidence: Evidence, within: np.ndarray) -> list[Finding]:
         f"{len(which):,} pictures have a copy in the same split and class{_exactly(evidence, which)}; for example "
         f"{evidence.name(int(first[0]))} and {evidence.name(int(second[0]))}."
     )
-    advice = "Each counts double. Where splits are made for you, copies stay on one side; else remove what is too much."
+    advice = "Each counts double. If Pellucid makes the splits, copies stay on one side; else remove the surplus."
     return [Remark("copies_within", "warning", text, advice, len(which), evidence.all_names(which))]
 
 
@@ -119,9 +119,9 @@ def _table(evidence: Evidence, order: np.ndarray) -> Table:
             for i in (one, other)
             for part in (evidence.name(i), evidence.splits[evidence.split[i]], evidence.label(i))
         ]
-        rows.append((*splits_of_pair, _how(evidence, p), round(float(pairs.likeness[p]), 3)))
+        rows.append((*splits_of_pair, _how(evidence, p), round(float(pairs.similarity[p]), 3)))
     note = "" if len(order) <= _ROWS else f"The first {_ROWS:,} of {len(order):,} pairs."
-    columns = ("picture", "split", "class", "copy", "its split", "its class", "how", "likeness")
+    columns = ("picture", "split", "class", "copy", "its split", "its class", "how", "similarity")
     return Table("copies_of_pictures", columns, tuple(rows), note)
 
 

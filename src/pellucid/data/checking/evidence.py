@@ -1,4 +1,4 @@
-"""What all checks look at: the pictures of all splits as one list, and what was seen of them."""
+"""The input of all checks: the pictures of all splits as one list, with their statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from pellucid.data import decoding
 from pellucid.data.checking.near_duplicates import Pairs, copies
-from pellucid.data.checking.scan import Looks, look
+from pellucid.data.checking.scan import PictureStatistics, scan_pictures
 from pellucid.data.progress import Progress
 from pellucid.data.walk import on_one_line
 from pellucid.errors import DataError
@@ -27,14 +27,14 @@ class Evidence:
 
     Attributes:
         data: the dataset.
-        looks: what was seen of each.
+        statistics: of each picture.
         split: which split each is in, as an index into `splits`, int64 (N,).
         labels: int64 (N,); −1 where they are not known.
         ids: str (N,).
     """
 
     data: Dataset
-    looks: Looks
+    statistics: PictureStatistics
     split: np.ndarray
     labels: np.ndarray
     ids: np.ndarray
@@ -63,14 +63,14 @@ class Evidence:
 
     @cached_property
     def _copies(self) -> tuple[Pairs, np.ndarray]:
-        return copies(self.looks)
+        return copies(self.statistics)
 
     def name(self, index: int) -> str:
-        """What a picture is called, on one line."""
+        """The name of a picture, on one line."""
         return on_one_line(str(self.ids[index]))
 
     def label(self, index: int) -> str:
-        """The class of a picture; empty where it is not known."""
+        """The class of a picture; empty if unknown."""
         return self.data.classes[self.labels[index]] if self.labels[index] >= 0 else ""
 
     def named(self, indices: np.ndarray, at_most: int = 5) -> str:
@@ -84,8 +84,8 @@ class Evidence:
 
 
 def gather(data: Dataset, progress: Progress | None = None) -> Evidence:
-    """Looks at all pictures of a dataset."""
-    looks, offset, whole = [], 0, sum(len(split) for split in data)
+    """Scans all pictures of a dataset."""
+    statistics, offset, whole = [], 0, sum(len(split) for split in data)
     for split in data:
 
         def told(done: int, of: int, offset: int = offset) -> None:
@@ -93,11 +93,11 @@ def gather(data: Dataset, progress: Progress | None = None) -> Evidence:
             progress(offset + done, whole)
 
         names = [on_one_line(str(one)) for one in split.ids]
-        looks.append(look(split.pictures, names, None if progress is None else told))
+        statistics.append(scan_pictures(split.pictures, names, None if progress is None else told))
         offset += len(split)
     return Evidence(
         data,
-        Looks.joined(looks),
+        PictureStatistics.joined(statistics),
         np.concatenate([np.full(len(split), number) for number, split in enumerate(data)]),
         np.concatenate([np.full(len(split), -1) if split.labels is None else split.labels for split in data]),
         np.concatenate([split.ids.astype(str) for split in data]),
@@ -118,7 +118,7 @@ def cell(evidence: Evidence, index: int, *lines: str) -> dict[str, Any]:
 def _png(evidence: Evidence, index: int) -> str:
     from PIL import Image
 
-    if not evidence.looks.readable[index]:
+    if not evidence.statistics.readable[index]:
         return ""
     number = int(evidence.split[index])
     split = evidence.data.splits[evidence.splits[number]]

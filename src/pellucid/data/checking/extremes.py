@@ -1,8 +1,8 @@
 """Pictures that are far from the rest in size, shape, brightness or sharpness, and those that show nothing.
 
-How far is said by a robust z-score: the distance from the median, divided by 1.4826 times the median of all such
+The measure is a robust z-score: the distance from the median, divided by 1.4826 times the median of all such
 distances (which is the standard deviation, where values are spread normally). Sizes and shapes are compared by their
-logarithms. What lies farther than 5 is named; of normal values that would be one in two million.
+logarithms. Pictures farther than 5 are named; of normal values that would be one in two million.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from pellucid.data.checking.evidence import Evidence, cell
 from pellucid.data.checking.near_duplicates import FLATTEST
-from pellucid.data.checking.scan import Looks
+from pellucid.data.checking.scan import PictureStatistics
 from pellucid.records import Figure, Finding, Remark, Table
 
 __all__ = ["check", "robust_scores"]
@@ -29,71 +29,71 @@ class _Measure:
     """Something to be far from the rest in.
 
     Attributes:
-        values: what of the looks is compared.
+        values: the quantity to compare, from the statistics.
         least: a difference that is never remarkable: the standard deviation is taken to be at least a fifth of it.
-        low, high: what a picture is that lies below, and above.
+        low, high: words for a picture below, and above, the others.
         said: the value in words, of one picture.
     """
 
-    values: Callable[[Looks], np.ndarray]
+    values: Callable[[PictureStatistics], np.ndarray]
     least: float
     low: str
     high: str
-    said: Callable[[Looks, int], str]
+    said: Callable[[PictureStatistics, int], str]
 
 
-def _area(looks: Looks) -> np.ndarray:
-    return np.log(looks.width.astype(np.float64) * looks.height)
+def _area(statistics: PictureStatistics) -> np.ndarray:
+    return np.log(statistics.width.astype(np.float64) * statistics.height)
 
 
-def _aspect(looks: Looks) -> np.ndarray:
-    return np.log(looks.width / looks.height.astype(np.float64))
+def _aspect(statistics: PictureStatistics) -> np.ndarray:
+    return np.log(statistics.width / statistics.height.astype(np.float64))
 
 
-def _pixels(looks: Looks, index: int) -> str:
-    return f"{looks.width[index]}×{looks.height[index]} pixels"
+def _pixels(statistics: PictureStatistics, index: int) -> str:
+    return f"{statistics.width[index]}×{statistics.height[index]} pixels"
 
 
 MEASURES: dict[str, _Measure] = {
     "size": _Measure(_area, np.log(2), "smaller", "larger", _pixels),
     "shape": _Measure(_aspect, np.log(1.5), "narrower", "wider", _pixels),
     "brightness": _Measure(
-        lambda looks: looks.brightness.astype(np.float64),
+        lambda statistics: statistics.brightness.astype(np.float64),
         25.0,
         "darker",
         "brighter",
-        lambda looks, i: f"mean grey level {looks.brightness[i]:.0f} of 255",
+        lambda statistics, i: f"mean grey level {statistics.brightness[i]:.0f} of 255",
     ),
     "sharpness": _Measure(
-        lambda looks: looks.sharpness.astype(np.float64),
+        lambda statistics: statistics.sharpness.astype(np.float64),
         1.0,
         "more blurred",
         "more grainy or sharp",
-        lambda looks, i: f"log sharpness {looks.sharpness[i]:.1f}",
+        lambda statistics, i: f"log sharpness {statistics.sharpness[i]:.1f}",
     ),
 }
 
 
 def check(evidence: Evidence) -> list[Finding]:
-    """A remark for each measure; a table of what was named; a figure of the farthest of each."""
-    looks = evidence.looks
+    """A remark for each measure, a table of the named pictures, and a figure of the most extreme ones."""
+    statistics = evidence.statistics
     findings: list[Finding] = _flat(evidence)
-    which = np.flatnonzero(looks.readable & (looks.contrast >= FLATTEST))
+    which = np.flatnonzero(statistics.readable & (statistics.contrast >= FLATTEST))
     rows: list[tuple[Any, ...]] = []
     groups: list[dict[str, Any]] = []
     for name, measure in MEASURES.items() if len(which) >= _FEWEST else ():
         with np.errstate(divide="ignore", invalid="ignore"):  # of unreadable ones, which are left out
-            scores = robust_scores(measure.values(looks)[which], measure.least / BOUND)
+            scores = robust_scores(measure.values(statistics)[which], measure.least / BOUND)
         far = np.flatnonzero(np.abs(scores) > BOUND)
         if not len(far):
             continue
         far = far[np.argsort(-np.abs(scores[far]), kind="stable")]
         findings.append(_remark(evidence, name, measure, which[far], scores[far]))
         rows += [
-            (evidence.name(int(which[i])), name, measure.said(looks, int(which[i])), round(float(scores[i]), 1))
+            (evidence.name(int(which[i])), name, measure.said(statistics, int(which[i])), round(float(scores[i]), 1))
             for i in far.tolist()[:_ROWS]
         ]
-        cells = [cell(evidence, int(which[i]), measure.said(looks, int(which[i]))) for i in far[:_SHOWN].tolist()]
+        cells = [cell(evidence, int(which[i]), measure.said(statistics, int(which[i]))) for i in far[:_SHOWN].tolist()]
         groups.append({"caption": f"{name}: the {len(cells)} farthest of {len(far):,}", "cells": cells})
     if rows:
         columns = ("picture", "in", "value", "robust z")
@@ -122,8 +122,8 @@ def _remark(evidence: Evidence, name: str, measure: _Measure, far: np.ndarray, s
 
 
 def _flat(evidence: Evidence) -> list[Finding]:
-    looks = evidence.looks
-    flat = np.flatnonzero(looks.readable & (looks.contrast < FLATTEST))
+    statistics = evidence.statistics
+    flat = np.flatnonzero(statistics.readable & (statistics.contrast < FLATTEST))
     if not len(flat):
         return []
     n = len(flat)

@@ -1,4 +1,4 @@
-"""File types: those that differ by class, which a network may learn instead of what is shown; strays; false names."""
+"""File types: types that differ by class, which a network may learn instead of the content; strays; false names."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def check(evidence: Evidence) -> list[Finding]:
     """Remarks, and a table of the types of each class, where pictures come from files of several types."""
     if not evidence.files:
         return []
-    which = np.flatnonzero(evidence.looks.readable & (evidence.looks.kinds != ""))
-    types, kind = np.unique(evidence.looks.kinds[which], return_inverse=True)
+    which = np.flatnonzero(evidence.statistics.readable & (evidence.statistics.kinds != ""))
+    types, kind = np.unique(evidence.statistics.kinds[which], return_inverse=True)
     findings = _misnamed(evidence)
     if len(types) < 2:
         return findings
@@ -73,12 +73,12 @@ def _misnamed(evidence: Evidence) -> list[Finding]:
         start = int(np.argmax(evidence.split == number))
         for index, path in enumerate(split.pictures.paths):
             promised = SUFFIXES.get(path.suffix.lower())
-            content_kind = evidence.looks.kinds[start + index]
+            content_kind = evidence.statistics.kinds[start + index]
             if promised and content_kind not in ("", "other", promised):
                 wrong.append(start + index)
     if not wrong:
         return []
     which, n = np.array(wrong), len(wrong)
-    first = f"{evidence.name(wrong[0])} is {evidence.looks.kinds[wrong[0]]}"
+    first = f"{evidence.name(wrong[0])} is {evidence.statistics.kinds[wrong[0]]}"
     text = f"{n:,} file{'s are' if n > 1 else ' is'} of another type than the name says: {first}."
     return [Remark("misnamed", "info", text, "They are read by their content.", n, evidence.all_names(which))]

@@ -26,11 +26,11 @@ import numpy as np
 
 from pellucid.data import cache
 from pellucid.data.checking.descriptors import COARSE, FINE, WINDOWS, around, describe, mirrored
-from pellucid.data.checking.scan import Looks, look
+from pellucid.data.checking.scan import PictureStatistics, scan_pictures
 from pellucid.data.hashing import content_hashes
 from pellucid.records import PictureFiles, Split
 
-__all__ = ["VERSION", "Pairs", "components", "content", "copies", "families", "likenesses"]
+__all__ = ["VERSION", "Pairs", "components", "content", "copies", "families", "find_near_duplicates"]
 
 
 FARTHEST_COARSE, FARTHEST_FINE = 0.14, 0.20
@@ -55,14 +55,14 @@ class Pairs:
 
     Attributes:
         first, second: indices, int64 (P,), first < second, each pair once, sorted.
-        likeness: their correlation, float32 (P,).
+        similarity: their correlation, float32 (P,).
         mirrored: whether one is mirrored, bool (P,).
         cropped: whether one is a part of the other, bool (P,).
     """
 
     first: np.ndarray
     second: np.ndarray
-    likeness: np.ndarray
+    similarity: np.ndarray
     mirrored: np.ndarray
     cropped: np.ndarray
 
@@ -70,7 +70,7 @@ class Pairs:
         return len(self.first)
 
 
-def likenesses(thumbnails: np.ndarray) -> Pairs:
+def find_near_duplicates(thumbnails: np.ndarray) -> Pairs:
     """The pairs of near-duplicates among thumbnails, uint8 (N, 32, 32).
 
     Exact copies are best left out but for one, since n of them are n² / 2 pairs.
@@ -84,7 +84,7 @@ def likenesses(thumbnails: np.ndarray) -> Pairs:
 
 
 def _in_rows(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray) -> np.ndarray:
-    """What a function makes of an array, some rows at a time."""
+    """The results of a function for the rows of an array, some rows at a time."""
     parts = [function(array[start : start + _ROWS]) for start in range(0, len(array), _ROWS)]
     return np.concatenate(parts) if parts else function(array)
 
@@ -140,7 +140,7 @@ def _near(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The pairs of a cell that are near enough for both: (whose form, which picture, how alike), each (P,)."""
     alike = forms[queries] @ described[among].T
-    # Few have anything near: their greatest value tells, in one pass over what is large.
+    # Few have anything near. Their largest value shows it, in one pass over the large array.
     hopeful = np.flatnonzero(alike.max(axis=1) >= nearest[queries])
     query, alike = queries[hopeful], alike[hopeful]
     close = alike >= nearest[query][:, np.newaxis]
@@ -242,27 +242,27 @@ def _verified(thumbnails: np.ndarray, one: np.ndarray, other: np.ndarray, form: 
 
 
 VERSION = 3
-"""Of the method: what was remembered of another one is not used."""
+"""Version of the method: cached results of another version are not used."""
 
 FLATTEST = 2.0
-"""Grey levels: a picture of less contrast shows nothing, and is nobody's copy."""
+"""Grey levels: a picture of less contrast shows nothing, and counts as no copy."""
 
 
-def copies(looks: Looks) -> tuple[Pairs, np.ndarray]:
+def copies(statistics: PictureStatistics) -> tuple[Pairs, np.ndarray]:
     """The pairs of copies among pictures, and which of them are exact, bool (P,).
 
     Of n equal pictures each is paired with the first of them: n − 1 pairs, and not n² / 2.
     """
-    able = np.flatnonzero(looks.readable & (looks.contrast >= FLATTEST))
-    _, first, which = np.unique(looks.digests[able], return_index=True, return_inverse=True)
+    able = np.flatnonzero(statistics.readable & (statistics.contrast >= FLATTEST))
+    _, first, which = np.unique(statistics.digests[able], return_index=True, return_inverse=True)
     alone = np.sort(first)
-    near = likenesses(looks.thumbnails[able[alone]])
+    near = find_near_duplicates(statistics.thumbnails[able[alone]])
     leader = able[first[which]]
     again = able[leader != able]
     exact = leader[leader != able]
     joined = [
         (exact, again, np.ones(len(again), dtype=np.float32), *[np.zeros(len(again), dtype=bool)] * 2),
-        (able[alone[near.first]], able[alone[near.second]], near.likeness, near.mirrored, near.cropped),
+        (able[alone[near.first]], able[alone[near.second]], near.similarity, near.mirrored, near.cropped),
     ]
     columns = [np.concatenate(parts) for parts in zip(*joined, strict=True)]
     same = np.arange(len(columns[0])) < len(again)
@@ -298,7 +298,7 @@ def families(split: Split, *, exact: bool = False) -> np.ndarray:
     key = hashlib.sha256(f"{VERSION} {'exact ' * exact}".encode() + content(split)).hexdigest()[:32]
     known = _recalled(key, len(split))
     if known is None:
-        pairs, same = copies(look(split.pictures, [str(name) for name in split.ids]))
+        pairs, same = copies(scan_pictures(split.pictures, [str(name) for name in split.ids]))
         counted = same if exact else np.ones(len(pairs), dtype=bool)
         known = components(len(split), pairs.first[counted], pairs.second[counted])
         # If the cache cannot be written, this is computed every time.
@@ -307,7 +307,7 @@ def families(split: Split, *, exact: bool = False) -> np.ndarray:
 
 
 def content(split: Split) -> bytes:
-    """What the pictures of a split are known by, in their order: a SHA-256."""
+    """SHA-256 of the pictures of a split, in their order."""
     if isinstance(split.pictures, PictureFiles):
         return hashlib.sha256(content_hashes(split.pictures).tobytes()).digest()
     # As one stretch of memory: sixty thousand small hashes would take a second.

@@ -1,6 +1,6 @@
 """One look at every picture: it is decoded once, and everything that the checks need is taken from it in that pass.
 
-What is kept of a picture is a grey thumbnail of 32×32 and some numbers, about a kilobyte, so that memory is bounded by
+Each picture leaves a grey thumbnail of 32×32 and some numbers, about a kilobyte, so that memory is bounded by
 that and by what is being decoded. JPEGs are decoded at a fraction of their size where they are large. What was seen of
 files is remembered by their content (`seen`).
 """
@@ -29,21 +29,21 @@ from pellucid.errors import DataError, PellucidError
 from pellucid.records import PictureFiles
 from pellucid.records.pictures import Members
 
-__all__ = ["Looks", "Memory", "jpeg_size", "kind_of", "look"]
+__all__ = ["Memory", "PictureStatistics", "jpeg_size", "kind_of", "scan_pictures"]
 
 
 _AT_LEAST = (96, 96)
 """Height and width that are enough to see brightness and sharpness by; a JPEG is decoded at twice these or more."""
 _MOST = 256
-"""A longer side in pixels is reduced to this before sharpness is measured, so that it is that of what is seen."""
+"""Longer sides are reduced to this many pixels before sharpness is measured."""
 _FILES_AT_ONCE, _ROWS_AT_ONCE = 64, 2048
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """ITU-R 601-2, as in decoding."""
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What was seen of N pictures.
+class PictureStatistics:
+    """Statistics of N pictures.
 
     Attributes:
         readable: bool (N,); of the others, everything below but the reasons is zero.
@@ -69,7 +69,7 @@ class Looks:
     reasons: dict[int, str]
 
     @classmethod
-    def empty(cls, n: int) -> Looks:
+    def empty(cls, n: int) -> PictureStatistics:
         return cls(
             readable=np.zeros(n, dtype=bool),
             thumbnails=np.zeros((n, SIDE, SIDE), dtype=np.uint8),
@@ -87,7 +87,7 @@ class Looks:
         return len(self.readable)
 
     @classmethod
-    def joined(cls, parts: Sequence[Looks]) -> Looks:
+    def joined(cls, parts: Sequence[PictureStatistics]) -> PictureStatistics:
         """The looks at several sets of pictures, one after the other."""
         starts = np.cumsum([0, *(len(part) for part in parts)])
         reasons = {
@@ -99,12 +99,12 @@ class Looks:
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}, reasons=reasons)
 
 
-def look(pictures: Any, names: Sequence[str], progress: Progress | None = None) -> Looks:
-    """Looks at N pictures, files or an array (in memory or mapped); `names` are what their errors call them.
+def scan_pictures(pictures: Any, names: Sequence[str], progress: Progress | None = None) -> PictureStatistics:
+    """Statistics of N pictures, files or an array (in memory or mapped); `names` are for error messages.
 
     What cannot be read is named in the reasons, and stops nothing.
     """
-    statistics = Looks.empty(len(pictures))
+    statistics = PictureStatistics.empty(len(pictures))
     if isinstance(pictures, PictureFiles):
         memory = Memory(pictures)
         contents = np.zeros(len(pictures), dtype="S32")
@@ -122,14 +122,14 @@ def _starts(n: int, step: int) -> Iterable[int]:
 
 
 def _look_at_files(
-    statistics: Looks,
+    statistics: PictureStatistics,
     paths: Sequence[Any],
     names: Sequence[str],
     which: Sequence[int],
     contents: np.ndarray,
     progress: Progress | None,
 ) -> None:
-    """Looks at those files whose places are given; notes the SHA-256 of each one's bytes in `contents`, S32 (N,)."""
+    """Scans the files at these indices; writes the SHA-256 of their bytes to `contents`, S32 (N,)."""
 
     def chunk(start: int) -> int:
         greys: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
@@ -154,8 +154,8 @@ def _look_at_files(
             raise
 
 
-def _look_at_file(statistics: Looks, index: int, path: Any, name: str, contents: np.ndarray) -> np.ndarray:
-    """Decodes a file, notes what is seen of it, and gives it in grey, uint8 (h, w), at most 256 pixels long."""
+def _look_at_file(statistics: PictureStatistics, index: int, path: Any, name: str, contents: np.ndarray) -> np.ndarray:
+    """Decodes a file, notes its statistics, and returns it in grey, uint8 (h, w), at most 256 pixels long."""
     with read_errors(path if isinstance(path, Path) else Path(str(path))):
         if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would be to wait
             raise DataError(f"{name} is no regular file.")
@@ -169,7 +169,7 @@ def _look_at_file(statistics: Looks, index: int, path: Any, name: str, contents:
     width, height = image.size
     if statistics.kinds[index] == "JPEG":
         full = jpeg_size(content) or image.size
-        # What the file says of itself is before EXIF turns it.
+        # The header's size is that before EXIF turns the picture.
         turned = (full[0] > full[1]) != (width > height) and full[0] != full[1]
         width, height = full[::-1] if turned else full
     statistics.width[index], statistics.height[index] = width, height
@@ -185,8 +185,8 @@ def _look_at_file(statistics: Looks, index: int, path: Any, name: str, contents:
     return levels
 
 
-def _look_at_arrays(statistics: Looks, start: int, pictures: np.ndarray) -> None:
-    """Notes what is seen of some pictures, uint8 (B, C, H, W)."""
+def _look_at_arrays(statistics: PictureStatistics, start: int, pictures: np.ndarray) -> None:
+    """Notes the statistics of some pictures, uint8 (B, C, H, W)."""
     here = slice(start, start + len(pictures))
     channels, height, width = pictures.shape[1:]
     grey = pictures[:, 0] if channels == 1 else np.tensordot(pictures.astype(np.float32), _GREY, axes=(1, 0))
@@ -201,7 +201,7 @@ def _look_at_arrays(statistics: Looks, start: int, pictures: np.ndarray) -> None
     _measure(statistics, np.arange(start, start + len(pictures)), grey[:, ::factor, ::factor])
 
 
-def _measure(statistics: Looks, indices: np.ndarray, grey: np.ndarray) -> None:
+def _measure(statistics: PictureStatistics, indices: np.ndarray, grey: np.ndarray) -> None:
     """Brightness, contrast and sharpness of grey pictures of one size, (B, h, w)."""
     levels = grey.astype(np.float32)
     statistics.brightness[indices] = levels.mean(axis=(1, 2))
@@ -216,19 +216,19 @@ def _measure(statistics: Looks, indices: np.ndarray, grey: np.ndarray) -> None:
 
 
 _VERSION = 1
-"""Of what is seen: what another version saw is not used."""
+"""Version of the statistics: those of another version are not used."""
 
 
 class Memory:
-    """What was seen of the files of one folder."""
+    """Cached statistics of the files of one folder."""
 
     def __init__(self, pictures: PictureFiles) -> None:
         self.pictures = pictures
         self.place = None if isinstance(pictures.paths, Members) else _place(pictures.paths)
         self.before = _read(self.place)
 
-    def recall(self, statistics: Looks) -> np.ndarray:
-        """Fills in what is known of the pictures, and says of which: bool (N,)."""
+    def recall(self, statistics: PictureStatistics) -> np.ndarray:
+        """Fills in cached statistics, and returns for which pictures: bool (N,)."""
         known = np.zeros(len(statistics), dtype=bool)
         if not len(self.before.get("contents", ())):
             return known
@@ -243,8 +243,8 @@ class Memory:
         statistics.readable[known] = True
         return known
 
-    def keep(self, statistics: Looks, contents: np.ndarray) -> None:
-        """Adds what was seen now of the pictures whose content is given, S32 (N,); the others' is empty."""
+    def keep(self, statistics: PictureStatistics, contents: np.ndarray) -> None:
+        """Adds the new statistics of the pictures whose content is not empty, S32 (N,)."""
         new = np.flatnonzero(statistics.readable & (contents != b""))
         if self.place is None or not len(new):
             return
@@ -255,11 +255,11 @@ class Memory:
         if self.before:
             arrays = {name: np.concatenate([self.before[name], array]) for name, array in arrays.items()}
         with contextlib.suppress(PellucidError, OSError):
-            cache.make_room(sum(array.nbytes for array in arrays.values()), "What was seen of pictures")
+            cache.make_room(sum(array.nbytes for array in arrays.values()), "The statistics of pictures")
             cache.write_arrays(self.place, **arrays)
 
 
-def _remembered(statistics: Looks) -> list[str]:
+def _remembered(statistics: PictureStatistics) -> list[str]:
     return [field.name for field in fields(statistics) if field.name not in ("readable", "reasons")]
 
 
@@ -272,7 +272,7 @@ def _place(paths: Sequence[Path]) -> Path:
 
 
 def _read(path: Path | None) -> dict[str, np.ndarray]:
-    """The arrays of a file of ours; nothing where it is not there, or damaged."""
+    """The arrays of a cache file; nothing if it is missing or damaged."""
     arrays = None if path is None else cache.read_arrays(path)
     return arrays if arrays and len({array.shape[:1] for array in arrays.values()}) == 1 else {}
 
@@ -299,7 +299,7 @@ def kind_of(content: bytes) -> str:
 
 
 def jpeg_size(content: bytes) -> tuple[int, int] | None:
-    """(width, height) in a JPEG's frame header (ITU-T T.81, B.2.2), before EXIF turns it; None where it is broken."""
+    """(width, height) in a JPEG's frame header (ITU-T T.81, B.2.2), before EXIF turns it; None if it is broken."""
     offset = 2
     while offset + 9 <= len(content):
         if content[offset] != 0xFF:

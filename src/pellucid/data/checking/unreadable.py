@@ -12,7 +12,7 @@ __all__ = ["check"]
 
 def check(evidence: Evidence) -> list[Finding]:
     """A remark and a table of (picture, reason)."""
-    reasons = evidence.looks.reasons
+    reasons = evidence.statistics.reasons
     if not reasons:
         return []
     which = np.array(sorted(reasons))
