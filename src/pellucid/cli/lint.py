@@ -82,12 +82,19 @@ def lint(
         findings = look(
             target, shape=sides, classes=classes, object_size=object_size, network=network, progress=progress
         )
+    _show(findings, as_json=as_json)
+    if findings["warnings"].value:
+        raise typer.Exit(1)
+
+
+def _show(findings: Findings, *, as_json: bool) -> None:
+    """Print the findings as text, or as JSON."""
+    from pellucid.cli import console
+
     if as_json:
         console.emit(findings, as_json=True)
     else:
         typer.echo(_page(findings))
-    if findings["warnings"].value:
-        raise typer.Exit(1)
 
 
 def _sides(text: str) -> tuple[int, int, int]:

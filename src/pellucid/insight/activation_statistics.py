@@ -109,46 +109,9 @@ def activations(
     for name, tally in tallies.items():
         if tally.low is None or tally.high is None:
             continue
-        mean = tally.sum / tally.count
-        deviation = max(tally.squares / tally.count - mean**2, 0.0) ** 0.5
-        if not np.isfinite((mean, deviation)).all():
-            raise NetworkError(
-                f"'{name}' gives values that are infinite or not numbers: the weights were spoilt while the network "
-                f"learned. Train again with a lower learning rate."
-            )
-        dead = int(constant(tally.low, tally.high).sum())
-        silent = int((tally.high <= 0).sum())
-        units = len(tally.low)
-        rows.append(
-            (
-                name,
-                tally.layer.kind,
-                units,
-                rounded(mean),
-                rounded(deviation),
-                tally.zeros / tally.count,
-                dead,
-                silent,
-            )
-        )
-        values = np.concatenate(tally.kept)
-        edges = np.linspace(*_range(values), _BINS + 1)
-        drawn.append(
-            {
-                "layer": name,
-                "kind": tally.layer.kind,
-                "units": units,
-                "zeros": rounded(tally.zeros / tally.count),
-                "dead": dead,
-                "silent": silent,
-                "mean": rounded(mean),
-                "std": rounded(deviation),
-                "edges": [rounded(edges[0]), rounded(edges[-1])],
-                # Values outside the range count at its ends. Exact zeros, which would hide the rest, are apart.
-                "counts": np.histogram(values[values != 0].clip(edges[0], edges[-1]), edges)[0].tolist(),
-                "outside": rounded(float(((values < edges[0]) | (values > edges[-1])).mean())),
-            }
-        )
+        row, histogram = _statistics(name, tally)
+        rows.append(row)
+        drawn.append(histogram)
     note = f"Over {which} 'Constant' units gave one value for all of them; after a ReLU they are dead."
     title = f"What the layers of {name_of(model)} give, over {len(pixels):,} pictures"
     figure = Figure(
@@ -159,6 +122,53 @@ def activations(
         note=which,
     )
     return Findings((Table("activations", COLUMNS, tuple(rows), note), figure))
+
+
+def _statistics(name: str, tally: _Tally) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The table row and the histogram of a layer.
+
+    Raises:
+        NetworkError: a value is infinite or not a number.
+    """
+    assert tally.low is not None
+    assert tally.high is not None
+    mean = tally.sum / tally.count
+    deviation = max(tally.squares / tally.count - mean**2, 0.0) ** 0.5
+    if not np.isfinite((mean, deviation)).all():
+        raise NetworkError(
+            f"'{name}' gives values that are infinite or not numbers: the weights were spoilt while the network "
+            f"learned. Train again with a lower learning rate."
+        )
+    dead = int(constant(tally.low, tally.high).sum())
+    silent = int((tally.high <= 0).sum())
+    units = len(tally.low)
+    row = (
+        name,
+        tally.layer.kind,
+        units,
+        rounded(mean),
+        rounded(deviation),
+        tally.zeros / tally.count,
+        dead,
+        silent,
+    )
+    values = np.concatenate(tally.kept)
+    edges = np.linspace(*_range(values), _BINS + 1)
+    histogram = {
+        "layer": name,
+        "kind": tally.layer.kind,
+        "units": units,
+        "zeros": rounded(tally.zeros / tally.count),
+        "dead": dead,
+        "silent": silent,
+        "mean": rounded(mean),
+        "std": rounded(deviation),
+        "edges": [rounded(edges[0]), rounded(edges[-1])],
+        # Values outside the range count at its ends. Exact zeros, which would hide the rest, are apart.
+        "counts": np.histogram(values[values != 0].clip(edges[0], edges[-1]), edges)[0].tolist(),
+        "outside": rounded(float(((values < edges[0]) | (values > edges[-1])).mean())),
+    }
+    return row, histogram
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

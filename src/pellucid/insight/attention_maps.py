@@ -45,17 +45,10 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
     watching = _AttentionWatcher()
     with torch.no_grad(), watching:
         outputs = module(preparing.normalise(torch.from_numpy(pixels), specification.preprocessing))
-    drawn = [index for index, one in enumerate(watching.found) if grid_of(one.shape[-1])]
+    drawn = [index for index, weights in enumerate(watching.found) if grid_of(weights.shape[-1])]
     attentions = [watching.found[index] for index in drawn]
     if not attentions:
-        over = "only over parts of the picture" if watching.found else "none"
-        raise UsageError(
-            f"The network '{name_of(model)}' has no attention that could be drawn: it attends {over}. For a "
-            f"convolutional network look at --feature-maps LAYER, or at --why."
-            if watching.found
-            else f"The network '{name_of(model)}' has no attention. For a convolutional network look at --feature-maps "
-            f"LAYER, or at --why."
-        )
+        raise _nothing_to_draw(name_of(model), windowed=bool(watching.found))
     rows = sorted({int(i) for i in np.linspace(0, len(attentions) - 1, min(limit or ROWS, len(attentions))).round()})
     grid = grid_of(attentions[-1].shape[-1])
     assert grid is not None
@@ -99,6 +92,14 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
     what = "The attention of the class token to each patch" if before else "The attention that each patch gets"
     return Figure(
         "attention", "attention", data, title=title, note=f"{what}, on a grid of {side}×{side} patches.{within}"
+    )
+
+
+def _nothing_to_draw(name: str, *, windowed: bool) -> UsageError:
+    """The error for a network without attention over the whole picture."""
+    which = " that can be drawn: it attends only over parts of the picture" if windowed else ""
+    return UsageError(
+        f"The network '{name}' has no attention{which}. For a convolutional network use --feature-maps LAYER or --why."
     )
 
 

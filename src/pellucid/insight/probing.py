@@ -82,30 +82,19 @@ def linear_probe(
         scores = probe(values[learn], labels[learn], values[~learn])
         hits = (scores > 0) == (labels[~learn] == 1)
         right.append(hits)
-        low, high = wilson(int(hits.sum()), len(hits))
         kind = "the picture itself" if name == "pixels" else next(one.kind for one in layers if one.name == name)
-        edges = np.linspace(-2, 2, _BINS + 1)
-        drawn.append(
-            {
-                "layer": name,
-                "kind": kind,
-                "accuracy": rounded(hits.mean()),
-                "low": rounded(low),
-                "high": rounded(high),
-                "counts": [np.histogram(scores[labels[~learn] == i].clip(-2, 2), edges)[0].tolist() for i in (0, 1)],
-            }
-        )
-        rows.append([name, kind, values.shape[1], rounded(hits.mean()), rounded(low), rounded(high), len(hits)])
+        drawn.append(_layer_result(name, kind, scores, labels[~learn]))
+        low, high = (drawn[-1][end] for end in ("low", "high"))
+        rows.append([name, kind, values.shape[1], rounded(hits.mean()), low, high, len(hits)])
     best, good, first = _first_that_is_as_good(right, above_chance=[layer["low"] > 0.5 for layer in drawn])
     for row, as_good in zip(rows, good, strict=True):
         row.append(as_good)
     n = int((~learn).sum())
     note = (
         f"A plane learned from {int(learn.sum())} pictures, scored on {n} others: {which} As good as the best: its "
-        f"errors cannot be told from those of '{drawn[best]['layer']}' (exact McNemar test, p at least 0.05)."
-    )
-    if left_out:
-        note += f" {left_out}"
+        f"errors cannot be told from those of '{drawn[best]['layer']}' (exact McNemar test, p at least 0.05). "
+        f"{left_out}"
+    ).strip()
     content = {
         "network": name_of(model),
         "classes": list(classes),
@@ -119,6 +108,25 @@ def linear_probe(
     answer = _answer(drawn, good, first, best)
     figure = Figure("linear-probe", "linear-probe", content, title=title, note=f"{answer} {left_out}".strip())
     return Findings((Table("linear-probe", COLUMNS, tuple(tuple(row) for row in rows), note), figure))
+
+
+def _layer_result(name: str, kind: str, scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """The accuracy of a layer's probe with its interval, and the histogram of the scores of both classes."""
+    hits = (scores > 0) == (labels == 1)
+    low, high = wilson(int(hits.sum()), len(hits))
+    return {
+        "layer": name,
+        "kind": kind,
+        "accuracy": rounded(hits.mean()),
+        "low": rounded(low),
+        "high": rounded(high),
+        "counts": [_histogram(scores[labels == label]) for label in (0, 1)],
+    }
+
+
+def _histogram(scores: np.ndarray) -> list[int]:
+    """Counts of scores from -2 to 2; scores outside are counted at the ends."""
+    return np.histogram(scores.clip(-2, 2), np.linspace(-2, 2, _BINS + 1))[0].tolist()
 
 
 def _first_that_is_as_good(right: list[np.ndarray], *, above_chance: list[bool]) -> tuple[int, list[bool], int | None]:

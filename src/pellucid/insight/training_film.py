@@ -84,9 +84,7 @@ def film(
         layers = trace(module, specification.preprocessing.shape)
         reads = selection.reading(module, layers, specification.preprocessing.shape)
         layer_shown = selection.with_kernels(layers, str(layer), name_of(model), reads)
-        dense = not layer_kinds.is_convolution(layer_shown.module)
-        weight: Any = layer_shown.module.weight if dense else layer_kinds.weight_of(layer_shown.module)
-        weight = weight.unflatten(1, specification.preprocessing.shape) if dense else weight
+        weight = _kernels(layer_shown.module, specification.preprocessing.shape)
         channels = weight.shape[1]
         kernels = weight.detach().float().numpy()[: limit or KERNELS]
         maps, outputs = _run(
@@ -107,13 +105,12 @@ def film(
         if progress is not None:
             progress(done, len(kept_snapshots))
     assert layer_shown is not None
-    last = np.array(frames[-1]["probabilities"])
     label = split.classes[int(split.labels[0])] if split.labels is not None else None
     data = {
         "network": name_of(first),
         "layer": layer_shown.name,
         "classes": list(first.classes),
-        "shown": sorted(int(i) for i in np.argsort(-last, kind="stable")[:CLASSES]),
+        "shown": sorted(np.argsort(-np.array(frames[-1]["probabilities"]), kind="stable")[:CLASSES].tolist()),
         "mean_kernels": channels not in (1, 3),
         "picture": {"png": as_png(pixels[0]), "id": name, "label": label},
         "largest_weight": rounded(max(np.abs(frame["kernels"]).max() for frame in frames)),
@@ -123,6 +120,12 @@ def film(
     epochs = len(frames) - (kept_snapshots[0][0] == 0)
     title = f"How {name_of(first)} learned: {epochs} epochs, as seen in {layer_shown.name}"
     return Figure("film", "film", data, title=title)
+
+
+def _kernels(module: nn.Module, shape: tuple[int, int, int]) -> torch.Tensor:
+    """The weights of a convolution, or those of a dense layer as kernels of the picture's shape (C, H, W)."""
+    weight: Any = module.weight
+    return layer_kinds.weight_of(module) if layer_kinds.is_convolution(module) else weight.unflatten(1, shape)
 
 
 def _run(module: nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarray | None, torch.Tensor]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.operations.backpropagation import cnn_step, mlp_step
+from pellucid.operations.backpropagation import Step, cnn_step, mlp_step
 from pellucid.operations.differentiation import Variable
-from pellucid.operations.examples.panels import graph, grid, node, row, sign, worked
+from pellucid.operations.examples.panels import Panel, graph, grid, node, row, sign, worked
 from pellucid.operations.losses import softmax
 from pellucid.records import Figure
 
@@ -73,8 +73,7 @@ def backpropagation_cnn() -> Figure:
     weights = np.array([[0.5, -0.5, 1.0, 0.2], [-0.3, 0.8, -0.6, 0.1]])
     step = cnn_step(x, np.array([1]), [kernels, np.array([-0.2]), weights, np.zeros(2)])
     c, r, p, z = (one[0] for one in step.values[1:])
-    dx, dc, dr, dp, dz = (one[0] for one in step.flow)
-    winners = [(int(i), int(j)) for i, j in np.argwhere(dr[0] != 0)]
+    winners = [(int(i), int(j)) for i, j in np.argwhere(step.flow[2][0][0] != 0)]
     forwards = [
         grid(x[0, 0], "x"),
         sign("∗"),
@@ -87,18 +86,6 @@ def backpropagation_cnn() -> Figure:
         grid(p[0], "p"),
         sign("→"),
         grid(z[:, np.newaxis], "z"),
-    ]
-    largest = float(max(np.abs(one).max() for one in (dx, dc, dr, dp, dz)))
-    backwards = [
-        grid(dx[0], "∂L/∂x", largest=largest),
-        sign("←"),
-        grid(dc[0], "∂L/∂c", largest=largest),
-        sign("←"),
-        grid(dr[0], "∂L/∂r", marked=winners, largest=largest),
-        sign("←"),
-        grid(dp[0], "∂L/∂p", largest=largest),
-        sign("←"),
-        grid(dz[:, np.newaxis], "∂L/∂z", largest=largest),
     ]
     return worked(
         "backpropagation-cnn",
@@ -114,7 +101,7 @@ def backpropagation_cnn() -> Figure:
         [
             row(*forwards, title="Forwards: convolution, ReLU, max pooling, dense"),
             row(
-                *backwards,
+                *_backwards(step, winners),
                 title="Backwards: the gradient of each",
                 text=(
                     f"L = {step.loss:.3f}. Pooling hands its gradient to the largest of each window (framed); ReLU "
@@ -131,6 +118,23 @@ def backpropagation_cnn() -> Figure:
             ),
         ],
     )
+
+
+def _backwards(step: Step, winners: list[tuple[int, int]]) -> list[Panel]:
+    """The gradient of the input and of each step of the CNN; `winners` are the pixels that max pooling chose."""
+    dx, dc, dr, dp, dz = (gradient[0] for gradient in step.flow)
+    largest = float(max(np.abs(one).max() for one in (dx, dc, dr, dp, dz)))
+    return [
+        grid(dx[0], "∂L/∂x", largest=largest),
+        sign("←"),
+        grid(dc[0], "∂L/∂c", largest=largest),
+        sign("←"),
+        grid(dr[0], "∂L/∂r", marked=winners, largest=largest),
+        sign("←"),
+        grid(dp[0], "∂L/∂p", largest=largest),
+        sign("←"),
+        grid(dz[:, np.newaxis], "∂L/∂z", largest=largest),
+    ]
 
 
 def automatic_differentiation() -> Figure:

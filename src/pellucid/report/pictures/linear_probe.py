@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -70,35 +70,37 @@ def png(figure: Figure) -> bytes:
     for row, layer in enumerate(layers):
         top = head + row * _ROW
         if row == data["first"]:
-            axes.add_patch(
-                Rectangle(
-                    (0.12, top + 0.02),
-                    wide - 0.24,
-                    _ROW - 0.02,
-                    facecolor="#fdf3dc",
-                    edgecolor="#e0b878",
-                    linewidth=0.9,
-                    zorder=0,
-                )
-            )
+            _highlight(axes, top, wide)
         _row(axes, layer, top, named, good=good[row])
-        middle = top + _ROW / 2
-        axes.plot([across(layer["low"]), across(layer["high"])], [middle] * 2, color=canvas.MUTED, linewidth=1.6)
-        axes.plot(
-            [across(layer["accuracy"])],
-            [middle],
-            "o" if good[row] else "D",
-            color=canvas.INK if good[row] else canvas.PAPER,
-            markeredgecolor=canvas.INK,
-            markersize=5.5,
-        )
-        axes.text(
-            scale + _SCALE + 0.16,
-            middle,
-            percent(layer["accuracy"]),
-            **canvas.text(8.5, va="center", weight="bold" if good[row] else "normal"),
-        )
+        _accuracy(axes, layer, top + _ROW / 2, across, good=good[row])
     return canvas.finish(drawing, colours=96)
+
+
+def _highlight(axes: Axes, top: float, wide: float) -> None:
+    """A coloured frame behind a row."""
+    frame = {"facecolor": "#fdf3dc", "edgecolor": "#e0b878", "linewidth": 0.9, "zorder": 0}
+    axes.add_patch(Rectangle((0.12, top + 0.02), wide - 0.24, _ROW - 0.02, **frame))
+
+
+def _accuracy(
+    axes: Axes, layer: Mapping[str, Any], middle: float, across: Callable[[float], float], *, good: bool
+) -> None:
+    """The accuracy of a layer with its interval; `across` is the position of an accuracy on the scale."""
+    axes.plot([across(layer["low"]), across(layer["high"])], [middle] * 2, color=canvas.MUTED, linewidth=1.6)
+    axes.plot(
+        [across(layer["accuracy"])],
+        [middle],
+        "o" if good else "D",
+        color=canvas.INK if good else canvas.PAPER,
+        markeredgecolor=canvas.INK,
+        markersize=5.5,
+    )
+    axes.text(
+        across(1.0) + 0.16,
+        middle,
+        percent(layer["accuracy"]),
+        **canvas.text(8.5, va="center", weight="bold" if good else "normal"),
+    )
 
 
 def _row(axes: Axes, layer: Mapping[str, Any], top: float, named: float, *, good: bool) -> None:
