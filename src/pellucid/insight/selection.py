@@ -18,6 +18,7 @@ from pellucid.inference.pictures import as_split
 from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight.layer_outputs import standing
 from pellucid.records import Dataset, PictureFiles, Specification, Split
+from pellucid.records.names import listed
 
 _MOST = 24
 """Names that a sentence lists at most: a network of fifty layers would fill a page."""
@@ -52,7 +53,7 @@ def with_kernels(layers: Trace, name: str, network: str, reading: Layer | None) 
             raise _unknown("convolution", name, [one.name for one in drawable], len(drawable))
         raise UsageError(
             f"'{layer.name}' ({layer.kind}) is not a convolution, so it has no kernels. "
-            f"The convolutions of '{network}': {_listed([one.name for one in drawable])}."
+            f"The convolutions of '{network}': {listed([layer.name for layer in drawable], _MOST, quoted=False)}."
         )
     raise UsageError(
         f"The network '{network}' has no convolution{f', and {_not_reading(layer)}' if layer is not None else ''}. "
@@ -84,7 +85,7 @@ def with_maps(layers: Trace, name: str, network: str) -> Layer:
     what = layer_kinds.times(layer.output_shape) if layer.output_shape is not None else "no"
     raise UsageError(
         f"'{layer.name}' ({layer.kind}) gives {what} numbers that have no place in the picture, so it has no maps. "
-        f"Layers that have: {_listed([one.name for one in spatial])}.{hint}"
+        f"Layers that have: {listed([layer.name for layer in spatial], _MOST, quoted=False)}.{hint}"
     )
 
 
@@ -141,11 +142,6 @@ def _unknown(what: str, name: str, names: Iterable[str], convolutions: int, furt
         names = [*dict.fromkeys([*difflib.get_close_matches(name.lower(), names, _MOST // 2, 0.4), *names])][:_MOST]
         hint = f"There are more: `pellucid inspect MODEL` lists all. {hint}"
     return UnknownNameError(what, name, names, f"{hint.strip()}{further}".strip())
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-    return ", ".join(names[:_MOST]) + more
 
 
 def _not_reading(layer: Layer) -> str:
