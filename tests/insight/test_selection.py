@@ -70,8 +70,8 @@ def test_a_picture_of_a_folder_by_its_number_or_its_id(specification, tmp_path):
             "digits:seven",
             UsageError,
             (
-                "'digits' has no picture 'seven'. Give the number of a test picture, as in digits:17, a number in another "
-                "split, as in digits:train/17, or an id, as in digits:digits/0."
+                "'digits' has no picture 'seven'. Give the number of a test picture, as in digits:17, a number in "
+                "another split, as in digits:train/17, or an id, as in digits:digits/0."
             ),
         ),
     ],

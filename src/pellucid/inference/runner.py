@@ -306,8 +306,8 @@ def predictions_of(model: Model, split: Split, outputs: torch.Tensor, unreadable
     shares = probabilities(specification.probabilities, outputs, specification.temperature)
     if not torch.isfinite(shares).all():
         raise NetworkError(
-            f"A temperature of {specification.temperature:g} gives no valid probabilities: the model file is damaged. Train "
-            f"again."
+            f"A temperature of {specification.temperature:g} gives no valid probabilities: the model file is damaged. "
+            f"Train again."
         )
     return Predictions(
         ids=split.ids,
