@@ -141,7 +141,6 @@ OPTION_SYNONYMS = {
     "--output": "--out",
     "--output-dir": "--out",
     "--save-dir": "--out",
-    "--into": "--out",
     "--num-epochs": "--epochs",
     "--verbose": "--debug",
 }
