@@ -147,13 +147,10 @@ def test_unreadable_pictures_are_each_named(class_folders):
     (folder / "bees" / "empty.png").write_bytes(b"")
     data = load(folder, test_fraction=0)
     assert len(data.train) == 5
-    unreadable = (
-        "is not a picture that can be read: its content is none of PNG, JPEG, WebP, AVIF, BMP, GIF or TIFF, whatever "
-        "its"
-    )
+    unreadable = "is not a supported picture: its content is not PNG, JPEG, WebP, AVIF, BMP, GIF or TIFF"
     assert data.notes == (
         "2 files could not be read and left out, each named below",
-        f"left out: ants/text.jpg {unreadable} name says.",
+        f"left out: ants/text.jpg {unreadable}.",
         "left out: bees/empty.png is empty: it has 0 bytes.",
     )
 
@@ -376,7 +373,7 @@ def test_a_folder_that_may_not_be_read(class_folders, monkeypatch):
         return truly(self)
 
     monkeypatch.setattr(Path, "iterdir", refuse)
-    with pytest.raises(DataError, match=r"bees may not be read by this user\. Change its permissions, or copy it"):
+    with pytest.raises(DataError, match=r"bees cannot be read: permission denied\. Change its permissions, or copy it"):
         load(folder)
 
 

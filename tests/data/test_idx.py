@@ -106,13 +106,13 @@ def test_each_refusal_has_its_own_sentence(tmp_path, case, packed):
 def test_damaged_gzip(tmp_path):
     whole = gzip.compress(idx(dims=(10_000,), body=bytes(range(250)) * 40), mtime=0)
     (tmp_path / "cut.gz").write_bytes(whole[:-20])
-    with pytest.raises(FormatError, match=r"cut\.gz is cut off: its gzip packing ends too early"):
+    with pytest.raises(FormatError, match=r"cut\.gz is cut off: its gzip data ends too early"):
         read_idx(tmp_path / "cut.gz")
     (tmp_path / "sum.gz").write_bytes(whole[:-8] + b"\0\0\0\0" + whole[-4:])
-    with pytest.raises(FormatError, match=r"sum\.gz is damaged: its gzip packing does not unpack \(CRC"):
+    with pytest.raises(FormatError, match=r"sum\.gz is damaged: gzip cannot unpack it \(CRC"):
         read_idx(tmp_path / "sum.gz")
     (tmp_path / "middle.gz").write_bytes(whole[:10] + b"\xff" * 20 + whole[30:])
-    with pytest.raises(FormatError, match=r"middle\.gz is damaged: its gzip packing does not unpack"):
+    with pytest.raises(FormatError, match=r"middle\.gz is damaged: gzip cannot unpack it"):
         read_idx(tmp_path / "middle.gz")
     (tmp_path / "after.gz").write_bytes(whole + b"more")
     with pytest.raises(FormatError, match="damaged"):

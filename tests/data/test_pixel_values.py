@@ -61,7 +61,7 @@ def test_a_tiff_that_cannot_be_read_is_called_a_tiff(order, bits, kind, tmp_path
     (tmp_path / "a.tif").write_bytes(tiff(VALUES / 65535, bits=bits, kind=kind, order=order))
     with pytest.raises(FormatError) as caught:
         decode(tmp_path / "a.tif", 1)
-    assert "is a TIFF of a kind that cannot be read" in str(caught.value)
+    assert "is a TIFF of an unsupported kind" in str(caught.value)
     assert "none of PNG" not in str(caught.value)
 
 

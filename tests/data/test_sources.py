@@ -277,13 +277,13 @@ def test_columns_can_be_said(table):
     with pytest.raises(FormatError) as error:
         load(path)
     assert str(error.value) == (
-        f"{path} has no column that is named as the path of each picture; it has 'where', 'what', 'label'. Say which "
-        f"one it is: columns={{'path': NAME}} in Python, or ?path=NAME behind the path."
+        f"{path} has no column for the path of each picture; it has 'where', 'what', 'label'. Name the column: "
+        f"columns={{'path': NAME}} in Python, or ?path=NAME after the path."
     )
     with pytest.raises(UsageError, match="has no column 'file'; it has 'where', 'what', 'label'"):
         load(f"{path}?path=file")
     with pytest.raises(
-        UsageError, match="'patient' is no column of such a table; known are path, label, split, groups"
+        UsageError, match="'patient' is not a role of a column here; the roles are path, label, split, groups"
     ):
         load(f"{path}?patient=what")
     with pytest.raises(UsageError, match=r"Behind the \? stand columns, as in .*; given: 'path'"):
@@ -390,7 +390,7 @@ def test_bytes_without_a_struct_groups_and_several_columns(tmp_path):
     path = hub(tmp_path / "b.parquet", [0, 1, 0], thumb=[png(i) for i in range(3)])
     assert load(path, test_fraction=0).classes == ("0", "1")
     path = hub(tmp_path / "c.parquet", [0, 1, 0], image=None, one=[b"1"] * 3, two=[png(i) for i in range(3)])
-    with pytest.raises(FormatError, match="has no column that is named as the image of each picture"):
+    with pytest.raises(FormatError, match="has no column for the image of each picture"):
         load(path)
     assert len(load(path, columns={"image": "two"}, test_fraction=0).train) == 3
     with pytest.raises(FormatError, match="the column 'label' holds no bytes of pictures"):
