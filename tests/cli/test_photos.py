@@ -29,7 +29,7 @@ def test_train_needs_no_network_for_photos(pellucid, photos, tmp_path):
         assert "Learning rate" not in page, "there is none"
     again = pellucid("evaluate", tmp_path / "run", photos)
     assert again.code == 0
-    assert "Note" not in again.err.replace("Note: no test split was given", "")
+    assert "Note" not in again.err.replace("Note: the data have no test split", "")
     seen = pellucid("evaluate", tmp_path / "run", photos, "--split", "train")
     assert "the model learned from these pictures" in seen.err
 

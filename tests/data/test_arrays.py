@@ -100,7 +100,7 @@ def test_a_test_split_is_carved_only_when_asked(digits):
     data = from_arrays(pictures, labels, test=0.25, seed=3, validation=(pictures[:9], labels[:9]))
     assert [len(split) for split in data] == [1077, 9, 360]
     assert data.notes == (
-        "no test split was given: 360 pictures (25 % of each class) were set apart by seed 3",
+        "the data have no test split: 360 pictures (25 % of each class) were split off with seed 3",
         "validation lacks the class '9'",
     )
     with pytest.raises(UsageError, match="test is 2"):

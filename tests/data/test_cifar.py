@@ -101,7 +101,7 @@ def test_a_label_out_of_range(ten, tmp_path, cifar_files):
     content[0] = 20
     (tmp_path / "train.bin").write_bytes(cifar_files["train.bin"])
     (tmp_path / "test.bin").write_bytes(content)
-    with pytest.raises(FormatError, match="record 0 says 20, and its 20 classes"):
+    with pytest.raises(FormatError, match="record 0 has label 20, but the 20 classes"):
         load(tmp_path)
 
 
@@ -172,7 +172,7 @@ def test_an_archive_may_not_unpack_to_too_much(tmp_path, make_tar, monkeypatch):
 
 def test_other_folders_are_not_cifar(class_folders, tmp_path):
     assert not cifar.recognises(class_folders({"ants": 1}))
-    with pytest.raises(MissingDataError, match="holds no CIFAR files"):
+    with pytest.raises(MissingDataError, match="has no CIFAR files"):
         cifar.read(tmp_path)
 
 

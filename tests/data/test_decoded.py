@@ -251,7 +251,7 @@ def test_damage_in_the_store_path_is_named(photos, tmp_path):
     assert all(name in reason for name, reason in reasons.items())
     again = prepare_readable(files, COLOUR, memory=0)
     assert again[2] == reasons
-    with pytest.raises(FormatError, match=r"2\.png is not a picture"):
+    with pytest.raises(FormatError, match=r"2\.png is not a supported picture"):
         prepare(files, COLOUR, memory=0)
     with pytest.raises(DataError, match=r"There is no picture at .*nothing\.png"):
         prepare(PictureFiles((*photos.paths[:2], tmp_path / "nothing.png")), COLOUR, memory=0)

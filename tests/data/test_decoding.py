@@ -237,9 +237,9 @@ def test_floats():
     values = Image.fromarray(np.array([[0, 128, 255]], dtype=np.float32))
     assert decode(values, 1)[0, 0].tolist() == [0, 128, 255]
     for wrong in ([[0, 256]], [[-1, 0]], [[0, np.nan]]):
-        with pytest.raises(FormatError, match="as floats they are expected in 0 to 1 or 255"):
+        with pytest.raises(FormatError, match="floats must lie in 0 to 1 or 0 to 255"):
             decode(Image.fromarray(np.array(wrong, dtype=np.float32)), 1)
-    with pytest.raises(FormatError, match="values from 0 to 65536; whole numbers are expected in 0 to 65535"):
+    with pytest.raises(FormatError, match="values from 0 to 65536; whole numbers must lie in 0 to 65535"):
         decode(Image.fromarray(np.array([[0, 65536]], dtype=np.int32)), 1)
 
 

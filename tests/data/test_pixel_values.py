@@ -66,7 +66,7 @@ def test_a_tiff_that_cannot_be_read_is_called_a_tiff(order, bits, kind, tmp_path
 
 
 def test_floats_in_which_white_is_zero_are_refused():
-    with pytest.raises(FormatError, match="floats in which white is zero"):
+    with pytest.raises(FormatError, match="is a float TIFF with WhiteIsZero"):
         decode(tiff(VALUES / 65535, bits=32, kind=3, photometric=0), 1)
 
 
