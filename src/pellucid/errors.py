@@ -21,7 +21,9 @@ A mistake in Pellucid's own code is not in this tree: it fails an `assert`, and 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 __all__ = [
     "DataError",
@@ -59,16 +61,46 @@ class UnknownNameError(UsageError):
     pellucid.errors.UnknownNameError: There is no network named 'lenet'. Did you mean 'lenet5'? Known: lenet5, mlp.
     """
 
-    def __init__(self, kind: str, name: object, known: Iterable[str], hint: str = "") -> None:
+    def __init__(
+        self,
+        kind: str,
+        name: object,
+        known: Iterable[str],
+        hint: str = "",
+        *,
+        synonyms: Mapping[str, str] | None = None,
+    ) -> None:
         known = sorted(known)
-        close = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
+        meant = suggestion(str(name), known, synonyms or {})
         sentences = [f"There is no {kind} named '{name}'."]
-        if close:
-            sentences.append(f"Did you mean '{close[0]}'?")
+        if meant is not None:
+            sentences.append(f"Did you mean '{meant}'?")
         sentences.append(f"Known: {', '.join(known)}.")
         if hint:
             sentences.append(hint)
         super().__init__(" ".join(sentences))
+
+
+def suggestion(name: str, known: Iterable[str], synonyms: Mapping[str, str] = MappingProxyType({})) -> str | None:
+    """The known name that was probably meant, or None.
+
+    Case, hyphens and underscores do not matter: `CIFAR-10` is `cifar10`. Then synonyms count, then similar spelling.
+
+    >>> suggestion("le-net-5", ["lenet5", "mlp"])
+    'lenet5'
+    """
+    plain = {_plain(candidate): candidate for candidate in known}
+    wanted = _plain(name)
+    if wanted in plain:
+        return plain[wanted]
+    if wanted in (same := {_plain(word): meant for word, meant in synonyms.items()}):
+        return same[wanted]
+    close = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.6)
+    return plain[close[0]] if close else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 class DataError(PellucidError):

@@ -271,3 +271,36 @@ def test_no_write_permission_as_an_ordinary_user(class_folders):
         "runs is not writable. Choose a folder of your own (--out)."
     ]
     assert left == []
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("train", "digits", "--lr", "0.1"), "(Possible options: --learning-rate)"),
+        (("train", "digits", "--bs", "8"), "(Possible options: --batch-size)"),
+        (("train", "digits", "--workers", "2"), "(Possible options: --threads)"),
+        (("train", "digits", "--val-split", "0.1"), "(Possible options: --recipe-set validation_fraction=0.1)"),
+        (("train", "digits", "--network", "mlp", "--recipe-set", "lr=0.1"), "Did you mean 'learning_rate'?"),
+        (("train", "CIFAR-10", "--network", "mlp"), "Did you mean 'cifar10'?"),
+        (("train", "fashion_mnist", "--network", "mlp"), "Did you mean 'fashion-mnist'?"),
+        (("train", "digits", "--network", "le-net-5"), "Did you mean 'lenet5'?"),
+        (("train", "digits", "--network", "LeNet5"), "Did you mean 'lenet5'?"),
+        (("train", "digits", "--network", "ResNet18"), "timm has networks of that kind: try timm:resnet18."),
+    ],
+)
+def test_what_other_tools_call_it_finds_ours(pellucid, words, meant):
+    done = pellucid(*words)
+    assert done.code == 2
+    assert meant in done.err
+
+
+def test_every_synonym_means_something_that_there_is():
+    from pellucid.cli.app import OPTION_SYNONYMS
+    from pellucid.training.recipes import SETTING_SYNONYMS, Recipe
+
+    assert set(SETTING_SYNONYMS.values()) <= set(Recipe.model_fields)
+    assert not set(SETTING_SYNONYMS) & set(Recipe.model_fields)
+    for words in OPTION_SYNONYMS.values():
+        option, _, value = words.partition(" ")
+        if option == "--recipe-set":
+            assert value.partition("=")[0] in Recipe.model_fields

@@ -22,7 +22,7 @@ def _elsewhere(tmp_path, monkeypatch):
 def test_a_healthy_network_ends_with_0(pellucid):
     done = pellucid("lint", "lenet5")
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("lenet5, pictures of 1×28×28, 10 classes: nothing found. ")
+    assert done.out.startswith("lenet5, pictures of 1×28×28, 10 classes: no problems found. ")
 
 
 def test_what_is_only_mentioned_ends_with_0(pellucid):
@@ -46,7 +46,7 @@ def test_a_warning_ends_with_1(pellucid, tmp_path):
     assert done.code == 1
     assert done.err == ""
     assert done.out.startswith("train.py: 1 warning. ")
-    assert "  train.py:5\n  why   backward() adds to the gradients" in done.out
+    assert "  train.py:5\n  why   backward() adds to the existing gradients" in done.out
     found = pellucid("lint", "train.py", "--json")
     assert found.code == 1
     assert found.findings["warnings"]["value"] == 1
@@ -55,7 +55,7 @@ def test_a_warning_ends_with_1(pellucid, tmp_path):
 
 def test_a_model_file_and_a_run_folder(pellucid, model_file):
     assert pellucid("lint", model_file).code == 0
-    assert "logistic-regression, pictures of 1×8×8, 10 classes: nothing found" in pellucid("lint", model_file).out
+    assert "logistic-regression, pictures of 1×8×8, 10 classes: no problems found" in pellucid("lint", model_file).out
 
 
 def test_shape_and_classes_are_taken(pellucid):
@@ -74,13 +74,13 @@ def test_the_rules_are_listed(pellucid):
     [
         ([], 2, "Lint what? Give a network or a script: pellucid lint lenet5. --rules lists the rules."),
         (["lenet"], 2, "Did you mean 'lenet5'?"),
-        (["lenet5", "--shape", "28"], 2, "--shape was given '28', but expects channels, height and width"),
+        (["lenet5", "--shape", "28"], 2, "--shape is '28', but should be channels, height and width"),
         (["lenet5", "--shape", "1,a,3"], 2, "for example --shape 3,64,64."),
-        (["lenet5", "--shape", "1,0,3"], 2, "--shape was given '1,0,3'"),
+        (["lenet5", "--shape", "1,0,3"], 2, "--shape is '1,0,3'"),
         (["convnet", "--shape", "1,2,2"], 1, "convnet"),
-        (["none.py"], 1, "There is no file none.py to read."),
-        (["none/model.safetensors"], 1, "There is nothing at none/model.safetensors"),
-        (["train.py", "--object", "3"], 2, "--object is for networks, and train.py is read as a script."),
+        (["none.py"], 1, "There is no file none.py."),
+        (["none/model.safetensors"], 1, "none/model.safetensors does not exist"),
+        (["train.py", "--object", "3"], 2, "--object is for networks, and train.py is a script."),
     ],
 )
 def test_mistakes_get_a_sentence(pellucid, arguments, code, said):

@@ -29,7 +29,10 @@ def test_train_needs_no_network_for_photos(pellucid, photos, tmp_path):
         assert "Learning rate" not in page, "there is none"
     again = pellucid("evaluate", tmp_path / "run", photos)
     assert again.code == 0
-    assert "Note" not in again.err.replace("Note: the data have no test split", "")
+    assert "the model learned from 16 of these 20 pictures" in again.err
+    assert "Note" not in pellucid("evaluate", tmp_path / "run", photos, "--split", "test").err.replace(
+        "Note: the data have no test split", ""
+    )
     seen = pellucid("evaluate", tmp_path / "run", photos, "--split", "train")
     assert "the model learned from these pictures" in seen.err
 
@@ -88,15 +91,15 @@ def test_label_names_what_cannot_be_read(pellucid, photos, photo_model_file, tmp
 
 
 def test_sort_copies_into_class_folders(pellucid, photos, photo_model_file, tmp_path):
-    done = pellucid("sort", photo_model_file, photos, "--into", tmp_path / "sorted", "--threshold", 0)
+    done = pellucid("sort", photo_model_file, photos, "--out", tmp_path / "sorted", "--threshold", 0)
     assert done.code == 0, done.err
     assert "Copied: 20. Photos whose class is less probable than 0 % are in unsure." in done.out
     assert len(list((tmp_path / "sorted").glob("*/*.jpg"))) == 20
-    again = pellucid("sort", photo_model_file, photos, "--into", tmp_path / "sorted", "--threshold", 0)
+    again = pellucid("sort", photo_model_file, photos, "--out", tmp_path / "sorted", "--threshold", 0)
     assert "Copied: 0." in again.out
     assert "20 had been sorted before." in again.out
     shutil.copytree(photos, tmp_path / "own")
-    own = ("sort", photo_model_file, tmp_path / "own", "--into", tmp_path / "b", "--threshold", 0)
+    own = ("sort", photo_model_file, tmp_path / "own", "--out", tmp_path / "b", "--threshold", 0)
     counted = pellucid(*own, "--move", "--json")
     assert sum(row[1] for row in counted.findings["sorted"]["rows"]) == 20
     assert not list((tmp_path / "own").glob("*/*.jpg"))
@@ -105,14 +108,14 @@ def test_sort_copies_into_class_folders(pellucid, photos, photo_model_file, tmp_
 def test_sort_names_what_cannot_be_read(pellucid, photo_model_file, tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "bad.jpg").write_bytes(b"none")
-    done = pellucid("sort", photo_model_file, tmp_path / "new", tmp_path / "no", "--into", tmp_path / "sorted")
+    done = pellucid("sort", photo_model_file, tmp_path / "new", tmp_path / "no", "--out", tmp_path / "sorted")
     assert done.code == 1
     assert "1 could not be read, and stayed where it is." in done.out
-    nothing = pellucid("sort", photo_model_file, tmp_path / "no", tmp_path / "none", "--into", tmp_path / "s")
+    nothing = pellucid("sort", photo_model_file, tmp_path / "no", tmp_path / "none", "--out", tmp_path / "s")
     assert nothing.code == 1
 
 
 def test_mistakes_of_sorting(pellucid, photos, photo_model_file, tmp_path):
-    assert "is within" in pellucid("sort", photo_model_file, photos, "--into", photos).sentence
-    assert pellucid("sort", photo_model_file, photos, "--into", tmp_path, "--threshold", 3).code == 2
+    assert "is within" in pellucid("sort", photo_model_file, photos, "--out", photos).sentence
+    assert pellucid("sort", photo_model_file, photos, "--out", tmp_path, "--threshold", 3).code == 2
     assert pellucid("sort", photo_model_file, photos).code == 2

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import pellucid
-from pellucid.data.idx import write_idx
 from pellucid.data.labels import clean_column, clean_label, clean_name, ordered_classes
 from pellucid.errors import DataError, FormatError
 from pellucid.inference.runner import _labels_for
@@ -129,13 +128,6 @@ def test_every_source_leaves_out_what_has_no_label_and_says_so(write, value, mis
     assert sum(len(split) for split in data) == 10
     (note,) = [note for note in data.notes if "without a label" in note]
     assert note.startswith("1 file without a label left out")
-
-
-def test_idx_has_the_classes_of_the_same_numbers(tmp_path):
-    pixels = np.stack([np.asarray(Image.open(io.BytesIO(png(i)))) for i in range(24)])
-    write_idx(tmp_path / "train-images-idx3-ubyte", pixels)
-    write_idx(tmp_path / "train-labels-idx1-ubyte", np.repeat(np.arange(12, dtype=np.uint8), 2))
-    assert pellucid.load(tmp_path, test_fraction=0).classes == tuple(map(str, range(12)))
 
 
 def test_folders_in_two_unicode_forms_are_one_class_with_a_note(tmp_path):

@@ -82,7 +82,7 @@ def test_the_home_folder_is_known(class_folders, monkeypatch):
     assert load("~/insects").name == "insects"
 
 
-@pytest.mark.parametrize("fraction", [-0.1, 1, 3])
+@pytest.mark.parametrize("fraction", [-0.1, 1.5, 3])
 def test_fractions_that_are_none(fraction):
     with pytest.raises(UsageError) as error:
         load("digits", test_fraction=fraction)

@@ -279,3 +279,16 @@ def test_ten_thousand_mutations(sources, mutate):
     assert outcomes.total() == 10_000
     assert {name for name, read in outcomes if not read} == set(sources), "damaged headers are refused"
     assert outcomes["images", True] > 100, "damaged pixels are pixels"
+
+
+def test_twelve_numbers_are_twelve_classes_in_their_order(tmp_path):
+    write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((24, 8, 8), dtype=np.uint8))
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.repeat(np.arange(12, dtype=np.uint8), 2))
+    assert load(tmp_path, test_fraction=0).classes == tuple(map(str, range(12))), "as tests/data/test_labels.py has it"
+
+
+def test_all_of_a_set_without_splits_is_the_test(tmp_path):
+    write_idx(tmp_path / "images-idx3-ubyte", np.zeros((6, 8, 8), dtype=np.uint8))
+    write_idx(tmp_path / "labels-idx1-ubyte", np.arange(6, dtype=np.uint8) % 2)
+    data = load(tmp_path, test_fraction=1)
+    assert {name: len(split) for name, split in data.splits.items()} == {"test": 6}

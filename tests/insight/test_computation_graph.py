@@ -38,8 +38,8 @@ def test_blocks_that_repeat_are_boxes_drawn_once(untrained):
     assert sum(box["parameters"] for box in figure.data["boxes"]) == 269_722
     details = figure.data["details"]
     assert [one["title"] for one in details] == [
-        "Block, as in stage1.0 (7 of this form)",
-        "Block, as in stage2.0 (2 of this form)",
+        "Block, as in stage1.0 (7 of this structure)",
+        "Block, as in stage2.0 (2 of this structure)",
     ]
     for one in details:
         kinds = [box["kind"] for box in one["boxes"]]
@@ -79,7 +79,7 @@ def test_where_blocks_are_too_many_larger_ones_are_drawn(own):
     figure = insight.graph(own(network), network=network)
     assert [box["kind"] for box in figure.data["boxes"] if box["block"]] == ["Stage", "Stage"]
     assert figure.data["details"] == []
-    assert figure.note == "A dark frame is a block of operations, too many to be drawn."
+    assert figure.note == "A dark frame is a block of operations; it has too many to draw."
 
 
 def test_gradients_are_those_of_autograd(untrained):
@@ -101,7 +101,7 @@ def test_gradients_are_those_of_autograd(untrained):
     assert boxes["activation"]["parameters"] is None
     assert figure.data["loss"] == pytest.approx(loss.item(), rel=1e-3)
     assert figure.data["loss_of"] == model.classes[int(outputs.argmax())]
-    assert figure.note == "Gradients of the loss for digits test/3: their root mean square."
+    assert figure.note == "Root mean square of the gradients of the loss for digits test/3."
 
 
 def test_the_loss_is_that_of_the_given_class_where_it_is_known():
@@ -112,8 +112,8 @@ def test_the_loss_is_that_of_the_given_class_where_it_is_known():
     assert "grey noise" in insight.graph(model, backward=True).note
 
 
-def test_weights_that_are_no_numbers_are_said_to_be_spoilt(own):
+def test_graph_of_nan_weights_raises(own):
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10))
     nn.init.constant_(network[0].weight, float("nan"))
-    with pytest.raises(NetworkError, match="infinite or not numbers"):
+    with pytest.raises(NetworkError, match="infinite or NaN: training diverged"):
         insight.graph(own(network), backward=True, network=network)

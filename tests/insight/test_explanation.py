@@ -99,7 +99,7 @@ def test_a_transformer_is_explained_by_its_patches(own, digits):
     network = Attends().eval()
     x = torch.rand(1, 1, 8, 8)
     methods, note = attribution.methods(network, trace(network, (1, 8, 8)), torch.zeros_like(x))
-    assert note == "A transformer has no late maps: Grad-CAM weighs the patches as 'norm' gives them."
+    assert note == "A transformer has no late feature maps, so Grad-CAM uses the patches in the output of 'norm'."
     values = methods["Grad-CAM"](network, x, torch.zeros_like(x), Answer(2))
     tokens = network.norm(network.patches(x).flatten(2).transpose(1, 2)).detach().requires_grad_()
     q, k, v = network.qkv(tokens).unsqueeze(1).chunk(3, dim=-1)
@@ -117,7 +117,7 @@ def test_a_transformer_is_explained_by_its_patches(own, digits):
         q, k, _ = network.qkv(network.norm(network.patches(given).flatten(2).transpose(1, 2))).chunk(3, dim=-1)
         weights = torch.softmax(q @ k.transpose(1, 2) / 6**0.5, dim=-1)
     np.testing.assert_allclose(found.data["rows"][0]["mean"], weights[0].mean(dim=0).view(4, 4).numpy(), rtol=1e-3)
-    assert found.note.startswith("The attention that each patch gets")
+    assert found.note.startswith("The mean attention that each patch receives")
 
 
 def test_attention_that_cannot_be_drawn_is_a_sentence(untrained, own, digits):
@@ -132,14 +132,14 @@ def test_attention_that_cannot_be_drawn_is_a_sentence(untrained, own, digits):
             return self.head((weights @ v).reshape(len(x), 16, 6).mean(dim=1))
 
     network = Windows()
-    with pytest.raises(UsageError, match="it attends only over parts of the picture"):
+    with pytest.raises(UsageError, match="it attends only within windows"):
         insight.attention(own(network), digits.test.take([0]), network=network)
 
 
 def test_a_network_without_maps_has_no_grad_cam(untrained, digits):
     found = insight.explain(untrained("mlp", (1, 8, 8)), digits.test.take([0]))
     assert [row[0] for row in found["faithfulness"].rows] == ["Integrated gradients", "Occlusion"]
-    assert found["explanation"].note == "There is no Grad-CAM: no late layer of this network gives maps."
+    assert found["explanation"].note == "Grad-CAM is missing: no late layer of this network has feature maps."
 
 
 def test_shuffled_weights_are_the_same_numbers_elsewhere(parts):
@@ -213,7 +213,7 @@ def test_an_error_is_set_against_the_given_class(model, digits):
     data = insight.explain(model, wrong)["explanation"].data
     assert (data["about"], data["rival"]) == (digits.classes[said], digits.classes[other])
     found = insight.explain(model, digits.test.take([3]), about=digits.classes[other])
-    assert found["explanation"].title.startswith(f"What speaks for '{digits.classes[other]}' in ")
+    assert found["explanation"].title.startswith(f"Evidence for '{digits.classes[other]}' in ")
     with pytest.raises(UnknownNameError, match="There is no class named 'ten'"):
         insight.explain(model, wrong, about="ten")
 

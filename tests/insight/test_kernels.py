@@ -121,15 +121,15 @@ def test_what_cannot_be_drawn_is_a_sentence(untrained, own):
     with pytest.raises(UsageError) as refused:
         insight.filters(untrained("mlp"), "c1")
     assert str(refused.value) == (
-        "The network 'mlp' has no convolution. What can be shown are the weights of 'layers.1', the dense layer that "
-        "reads the picture, one picture a unit: --filters layers.1."
+        "The network 'mlp' has no convolution. The dense layer 'layers.1' reads the picture, so its weights "
+        "can be drawn, one picture per unit: --filters layers.1."
     )
     with pytest.raises(UsageError, match=r"has no convolution, and 'layers.3' \(dense\) does not read the picture\."):
         insight.filters(untrained("mlp"), "layers.3")
     pooled = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16, 10))
-    with pytest.raises(UsageError, match="no weights that could be drawn as pictures"):
+    with pytest.raises(UsageError, match="there are no weights to draw"):
         insight.filters(own(pooled), 1, network=pooled)
-    with pytest.raises(UsageError, match=r"At least one kernel is shown; given: --limit 0\."):
+    with pytest.raises(UsageError, match=r"--limit must be at least 1; given: 0\."):
         insight.filters(lenet, 1, limit=0)
     with pytest.raises(UnknownNameError, match=r"scale named 'fliter'\. Did you mean 'filter'\?"):
         insight.filters(lenet, 1, scale="fliter")
@@ -171,7 +171,7 @@ def test_a_long_list_of_names_is_cut_short_with_the_nearest_in_it(untrained):
     text = str(raised.value)
     assert "Did you mean 'stage3.2.conv2'?" in text
     assert text.count(",") < 30
-    assert "There are more: `pellucid inspect MODEL` lists all." in text
+    assert "`pellucid inspect MODEL` lists all of them." in text
 
 
 def test_weights_that_are_no_numbers_are_refused(untrained):
@@ -179,9 +179,9 @@ def test_weights_that_are_no_numbers_are_refused(untrained):
     weights = dict(model.weights) | {"c1.weight": np.full_like(model.weights["c1.weight"], np.nan)}
     spoilt = Model(model.specification, weights)
     assert build(spoilt) is not None
-    with pytest.raises(NetworkError, match="Weights of 'c1' are infinite or not numbers"):
+    with pytest.raises(NetworkError, match="Weights of 'c1' are infinite or NaN"):
         insight.filters(spoilt, 1)
-    with pytest.raises(NetworkError, match="gives values that are infinite or not numbers"):
+    with pytest.raises(NetworkError, match="The outputs of 'c1' or of a later layer are infinite or NaN"):
         insight.feature_maps(spoilt, 1, np.zeros((28, 28), np.uint8))
 
 
@@ -195,7 +195,9 @@ def test_a_convolution_in_three_directions_is_no_picture(own):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.output(self.deep(x[:, None]).flatten(1))
 
-    with pytest.raises(UsageError, match="The kernels of 'deep' have 3 directions, so they are no pictures"):
+    with pytest.raises(
+        UsageError, match="The kernels of 'deep' have 3 dimensions, so they cannot be drawn as pictures"
+    ):
         insight.filters(own(Deep()), 1, network=Deep())
 
 

@@ -84,14 +84,14 @@ def test_layers_without_maps_are_refused_with_those_that_have(model, untrained):
     with pytest.raises(UsageError) as refused:
         insight.feature_maps(model, "f6", "digits:0")
     assert str(refused.value) == (
-        "'f6' (dense) gives 84 numbers that have no place in the picture, so it has no maps. "
-        "Layers that have: c1, activation, pool, c3, activation:2, pool:2."
+        "'f6' (dense) has no feature maps: its 84 outputs have no position in the picture. "
+        "Layers with feature maps: c1, activation, pool, c3, activation:2, pool:2."
     )
     with pytest.raises(UnknownNameError, match=r"named 'pol'\. Did you mean 'pool'\?"):
         insight.feature_maps(model, "pol", "digits:0")
     with pytest.raises(UsageError, match="No layer of the network 'mlp' has feature maps"):
         insight.feature_maps(untrained("mlp"), 1, np.zeros((28, 28), np.uint8))
-    with pytest.raises(UsageError, match=r"--limit is at least 1; given: 0\."):
+    with pytest.raises(UsageError, match=r"--limit must be at least 1; given: 0\."):
         insight.feature_maps(model, 1, "digits:0", limit=0)
     with pytest.raises(UnknownNameError, match="There is no scale named 'filter'"):
         insight.feature_maps(model, 1, "digits:0", scale="filter")

@@ -43,7 +43,7 @@ def test_a_sample_is_drawn_by_seed_and_says_what_it_is(digits):
     whole, which = sample(digits.test, "", 9999)
     assert whole is digits.test
     assert which == "360 pictures: digits, test split."
-    with pytest.raises(UsageError, match=r"--limit is at least 1; given: 0\."):
+    with pytest.raises(UsageError, match=r"--limit must be at least 1; given: 0\."):
         sample(digits, "train", 0)
     with pytest.raises(MissingDataError, match="has no validation split"):
         sample(digits, "validation", 5)
@@ -104,7 +104,7 @@ def test_activations_are_counted(own, digits):
 def test_spoilt_weights_are_named(own, digits):
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     nn.init.constant_(network[1].bias, float("inf"))
-    with pytest.raises(NetworkError, match="outputs are infinite or not numbers"):
+    with pytest.raises(NetworkError, match="outputs are infinite or NaN: training diverged"):
         insight.activations(own(network), digits, limit=5, network=network)
 
 
@@ -125,7 +125,7 @@ def test_what_excites_a_unit_is_what_gives_its_largest_values(model, digits):
         frame = [max(y - 12, 0), max(x - 12, 0), min(y - 7, 8), min(x - 7, 8)]
         assert row["cells"][0]["frame"] == frame
         assert row["commonest"][1] == max([cell["label"] for cell in row["cells"]].count(i) for i in some.classes)
-    assert figure.title == "What excites c1 of lenet5 (convolution 5×5): 2 of 6 units"
+    assert figure.title == "Top activations of c1 of lenet5 (convolution 5×5): 2 of 6 units"
 
 
 def test_dense_units_and_tokens_are_excited_too(model, digits, own):
@@ -199,7 +199,7 @@ def test_units_are_counted_in_the_last_direction_where_the_channels_are_last(own
 
 
 def test_layers_and_units_that_are_not_there(model, digits):
-    with pytest.raises(UsageError, match=r"'c1' has the units 1 to 6; given: --unit 7\."):
+    with pytest.raises(UsageError, match=r"'c1' has units 1 to 6; given: --unit 7\."):
         insight.top_activations(model, "c1", digits, units=[7])
     with pytest.raises(UnknownNameError, match="There is no layer named 'c9'"):
         insight.top_activations(model, "c9", digits)
@@ -234,7 +234,7 @@ def test_separation_is_scored_on_pictures_that_were_not_learned_from(model, digi
     assert data[1]["first"] == 0 or not data[1]["good"][data[1]["first"] - 1]
     assert "15 of" not in data[0]
     assert all(sum(map(sum, layer["counts"])) == 30 for layer in data[1]["layers"])
-    assert found[1].note.startswith("The first from which on all are as good as the best: ")
+    assert found[1].note.startswith("All layers from ")
 
 
 def test_an_early_layer_that_is_good_by_luck_is_not_marked(model, digits, monkeypatch):
@@ -257,17 +257,18 @@ def test_an_early_layer_that_is_good_by_luck_is_not_marked(model, digits, monkey
     late = lucky(lambda place: 0.9 if place in (1, 8, 9, 10, 11) else 0.6)
     assert [place for place, good in enumerate(late.data["good"]) if good][:2] == [1, 8]
     assert late.data["first"] == 8, "c1 is good, but what comes after it is not"
-    assert "as far as" not in late.note
+    assert "uncertain" not in late.note
     unsure = lucky(lambda place: 0.8 if place == 11 else 0.67)
     assert unsure.note == (
-        "The first from which on all are as good as the best: the pixels themselves, as far as so few pictures can say."
+        "All layers from the pixels themselves on are as good as the best, though with so few pictures this is "
+        "uncertain."
     )
     guessing = lucky(lambda _: 0.5)
     assert guessing.data["first"] is None
-    assert guessing.note == "No layer tells them apart better than guessing, as far as so few pictures can say."
+    assert guessing.note == "No layer is measurably better than guessing on so few pictures."
     early = lucky(lambda place: 0.95 if place == 1 else 0.6)
     assert early.data["first"] == 1
-    assert early.note == "The best: c1; later layers lose something of it."
+    assert early.note == "The best layer is c1; later layers are worse."
 
 
 def test_labels_that_say_nothing_cannot_be_separated(model, digits):
@@ -291,7 +292,7 @@ def test_deep_networks_are_probed_at_some_layers(untrained, digits):
     ("classes", "limit", "kind", "sentence"),
     [
         (("4", "ten"), None, UnknownNameError, "There is no class named 'ten'"),
-        (("4", "4"), None, UsageError, "A linear probe takes two classes; given: 4 and 4"),
+        (("4", "4"), None, UsageError, "A linear probe needs two different classes; given: 4 and 4"),
         (("4", "9"), 4, UsageError, "at least 8 pictures; given: --limit 4"),
     ],
 )
@@ -333,7 +334,7 @@ def test_a_map_of_the_data_keeps_neighbours(model, digits, method):
 def test_maps_that_cannot_be_drawn_are_a_sentence(model, digits):
     with pytest.raises(UnknownNameError, match="There is no method named 'umap'"):
         insight.embedding(model, digits, method="umap")
-    with pytest.raises(UsageError, match="A map takes at least 12 pictures; there are 5"):
+    with pytest.raises(UsageError, match="An embedding needs at least 12 pictures; there are 5"):
         insight.embedding(model, digits, limit=5)
 
 

@@ -85,11 +85,11 @@ def test_layers_of_their_own_kind_count_what_is_known(untrained):
     table = rows(found)
     assert table["s2"]["parameters"] == 12
     assert table["s2"]["multiply-adds"] is None
-    assert "Not known, so not in the sum: the multiply-adds of s2, s4." in found["layers"].note
+    assert "Multiply-adds are unknown, so not in the sum, for s2, s4." in found["layers"].note
     assert table["c3"]["kind"] == "PartialConvolution 5×5"
     assert table["c3"]["parameters"] == 1_516
     assert table["c3"]["multiply-adds"] == 240_000
-    assert "Counted with the zeros of missing connections, since these are computed too: c3." in found["layers"].note
+    assert "Multiply-adds include the zeros of missing connections, which are computed too: c3." in found["layers"].note
     assert table["between layers"]["multiply-adds"] == 840  # the distances from the codes
 
 
@@ -139,7 +139,7 @@ def test_what_is_unusual_is_counted_once_and_nothing_is_lost(own):
     assert table["pair"]["output"] == "64"
     assert found["parameters"].value == sum(one.numel() for one in network.parameters())
     assert found["parameters"].note == "650 of them fixed"
-    assert "never ran: 2." in found["layers"].note  # nothing, idle
+    assert "Layers that change nothing or never run are omitted: 2." in found["layers"].note  # nothing, idle
     assert found.title.startswith("Odd: ")
 
 

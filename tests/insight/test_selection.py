@@ -57,7 +57,7 @@ def test_a_picture_of_a_folder_by_its_number_or_its_id(specification, tmp_path):
             "nowhere.png",
             MissingDataError,
             (
-                "There is no picture at nowhere.png. Give a picture file, or a test picture of a data set by its "
+                "There is no picture at nowhere.png. Give a picture file, or a test picture of a dataset by its "
                 "number, as in mnist:17."
             ),
         ),
@@ -70,8 +70,8 @@ def test_a_picture_of_a_folder_by_its_number_or_its_id(specification, tmp_path):
             "digits:seven",
             UsageError,
             (
-                "'digits' has no picture 'seven'. Give the number of a test picture, as in digits:17, one of another "
-                "split, as in digits:train/17, or an id, as in digits:digits/0."
+                "'digits' has no picture 'seven'. Give the number of a test picture, as in digits:17, a number in "
+                "another split, as in digits:train/17, or an id, as in digits:digits/0."
             ),
         ),
     ],
@@ -88,5 +88,5 @@ def test_a_data_set_that_was_mistyped_is_guessed(specification):
 
 
 def test_more_than_one_picture_is_refused(specification):
-    with pytest.raises(UsageError, match=r"Feature maps are those of one picture; 2 were given\."):
+    with pytest.raises(UsageError, match=r"One picture is needed; given: 2\."):
         pick(np.zeros((2, 8, 8), np.uint8), specification)

@@ -32,7 +32,7 @@ def test_lenet5_worked_out(untrained):
         ("c3", "both", "(14 − 5 + 2·0) / 1 + 1 = 10", 10),
         ("pool:2", "both", "(10 − 2 + 2·0) / 2 + 1 = 5", 5),
     ]
-    assert found["sizes"].note.startswith("O = (W − F + 2P) / S + 1: W pixels in, a kernel of F, ")
+    assert found["sizes"].note.startswith("O = (W − F + 2P) / S + 1: input size W, kernel size F, ")
     assert "D·(F₀ − 1) + 1" not in found["sizes"].note
 
 
@@ -49,7 +49,7 @@ def test_lenet5_worked_out(untrained):
         (
             nn.AvgPool2d(2, 3, padding=1, ceil_mode=True),
             (1, 5, 5),
-            [("both", "2", "⌈(5 − 2 + 2·1) / 3⌉ + 1 − 1 = 2: a window wholly outside is left out", 2)],
+            [("both", "2", "⌈(5 − 2 + 2·1) / 3⌉ + 1 − 1 = 2: a window fully outside is dropped", 2)],
         ),
         (
             nn.Conv2d(1, 2, 3, dilation=2),
@@ -78,9 +78,9 @@ def test_lenet5_worked_out(untrained):
             (1, 7, 7),
             [("both", "2·(3 − 1) + 1 = 5", "transposed: (7 − 1)·2 + 5 − 2·0 + 1 = 18", 18)],
         ),
-        (nn.AdaptiveAvgPool2d(3), (1, 7, 7), [("both", "", "made to be 3, whatever W is", 3)]),
+        (nn.AdaptiveAvgPool2d(3), (1, 7, 7), [("both", "", "always 3, for any W", 3)]),
         (nn.LPPool2d(2, 3, 2), (1, 7, 7), [("both", "3", "(7 − 3 + 2·0) / 2 + 1 = 3", 3)]),
-        (nn.ZeroPad2d(2), (1, 7, 7), [("both", "", "7 → 11, measured: a layer of its own kind", 11)]),
+        (nn.ZeroPad2d(2), (1, 7, 7), [("both", "", "7 → 11, measured: a custom layer", 11)]),
         (nn.ReLU(), (1, 7, 7), []),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
@@ -96,7 +96,7 @@ def test_a_layer_that_pads_in_its_own_way_is_measured(own):
             return super().forward(nn.functional.pad(x, (0, 1, 0, 1)))
 
     (row,) = only(Padded(1, 2, 2, stride=2), own, (1, 7, 7))
-    assert (row["arithmetic"], row["O"]) == ("7 → 4, measured: it pads in a way of its own", 4)
+    assert (row["arithmetic"], row["O"]) == ("7 → 4, measured: custom padding", 4)
 
 
 def test_kernels_that_reach_further_are_explained_and_nothing_is_said_of_nothing(own, untrained):
@@ -104,7 +104,7 @@ def test_kernels_that_reach_further_are_explained_and_nothing_is_said_of_nothing
     assert "D·(F₀ − 1) + 1" in insight.sizes(own(network), network)["sizes"].note
     found = insight.sizes(untrained("mlp"))["sizes"]
     assert found.rows == ()
-    assert found.note == "This network has neither convolutions nor pooling: nothing slides over the picture."
+    assert found.note == "This network has no convolution and no pooling layer."
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name != "alexnet"])
@@ -162,7 +162,7 @@ def test_a_layer_that_gives_no_tensor_has_no_sizes(own):
     assert rows(insight.sizes(own(Net()), Net())) == []
     layers = insight.summary(own(Net()), Net())["layers"]
     assert [row[3] for row in layers.rows] == ["1×8×8", None, "10"]
-    assert "the multiply-adds of named." in layers.note
+    assert "Multiply-adds are unknown, so not in the sum, for named." in layers.note
 
 
 def test_reach():

@@ -51,7 +51,7 @@ def test_the_film_shows_kernels_maps_and_probabilities_of_every_epoch(run):
         np.testing.assert_allclose(frame["probabilities"], said.probabilities[0], atol=1e-3)
         maps = {one["number"]: one["values"] for one in insight.feature_maps(model, "c1", "digits:3").data["maps"]}
         np.testing.assert_allclose(frame["maps"], [maps[i] for i in (1, 2, 3, 4)], rtol=1e-3, atol=1e-4)
-    assert (frames[0]["accuracy"], figure.title) == (None, "How lenet5 learned: 2 epochs, as seen in c1")
+    assert (frames[0]["accuracy"], figure.title) == (None, "Training of lenet5: c1 over 2 epochs")
     assert Findings.from_json(Findings((figure,)).to_json()) == Findings((figure,))
 
 
@@ -73,7 +73,7 @@ def test_a_network_without_maps_has_a_film_of_its_weights(tmp_path):
 
 
 def test_mistakes(run, tmp_path):
-    with pytest.raises(MissingDataError, match="keeps no snapshots, so there is nothing to film"):
+    with pytest.raises(MissingDataError, match="has no snapshots"):
         insight.film(tmp_path, "digits:3")
     with pytest.raises(UnknownNameError, match="There is no convolution named 'c9'"):
         insight.film(run[0], "digits:3", layer="c9")

@@ -1,4 +1,4 @@
-"""What is found in the networks and loops that courses teach, rebuilt; and the page that shows it.
+"""Findings in networks and loops from courses, and the page with them.
 
 `python tests/lint/test_courses.py` writes the page again.
 """
@@ -28,7 +28,7 @@ COURSES: dict[str, dict[str, tuple[tuple[int, int, int], set[tuple[str, str]]]]]
     "three_models.py": {"Convolutions": ((3, 32, 32), set())},
     "a_few_hours.py": {"Small": ((1, 28, 28), set())},
 }
-"""Each course, its networks with the shape of their pictures, and what is to be found in them."""
+"""Course → its networks with their input shapes and expected findings."""
 
 LOOPS = {
     "classic_lenet.py": set(),
@@ -44,23 +44,23 @@ LOOPS = {
 
 
 def network_of(course: str, kind: str):
-    """The class alone, made: the loops beside it would want data and hours."""
+    """An instance of one class of a course, without running its training loops."""
     tree = ast.parse((HERE / "courses" / course).read_text(encoding="utf-8"))
-    wanted = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef)
-    tree.body = [node for node in tree.body if isinstance(node, wanted) and "torchvision" not in ast.dump(node)[:60]]
+    kinds = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef)
+    tree.body = [node for node in tree.body if isinstance(node, kinds) and "torchvision" not in ast.dump(node)[:60]]
     names: dict = {"__name__": "course"}
     exec(compile(tree, course, "exec"), names)
     return names[kind]()
 
 
-def found_in_networks(course: str):
+def findings_in_networks(course: str):
     for kind, (shape, _) in COURSES[course].items():
         yield kind, lint(network_of(course, kind), shape=shape, classes=10)["flaws"].rows
 
 
 @pytest.mark.parametrize("course", COURSES)
 def test_the_networks_of_the_courses(course):
-    for kind, rows in found_in_networks(course):
+    for kind, rows in findings_in_networks(course):
         assert {(row[0], row[1]) for row in rows} == COURSES[course][kind][1], kind
 
 
@@ -71,21 +71,21 @@ def test_the_loops_of_the_courses(course):
 
 
 def generated() -> str:
-    """The part of the page that the code decides: the rules, and what they find in the courses."""
+    """The generated part of the page: the rules and their findings in the courses."""
     lines = [BEGIN, "## The rules\n"]
     for reads, title in (("network", "for networks"), ("script", "for scripts")):
         lines += [f"| rule {title} | level | finds |", "|---|---|---|"]
         lines += [f"| `{name}` | {rule.level} | {rule.finds} |" for name, rule in RULES.items() if rule.reads == reads]
         lines.append("")
-    lines.append("## What it finds in what courses teach\n")
-    lines.append("Rebuilt in our words; some leave out a step on purpose, to keep a first example short.\n")
+    lines.append("## Findings in course material\n")
+    lines.append("The examples are rewritten. Some leave out a step on purpose, to keep a first example short.\n")
     for course in COURSES:
         text = (HERE / "courses" / course).read_text(encoding="utf-8")
-        said, _, code = text.partition('"""\n')
-        lines += [f"### {said.rpartition(chr(34) * 3)[2].rstrip('.')}\n", f"```text\n{code.strip()}\n```\n"]
-        rows = [(kind, row) for kind, found in found_in_networks(course) for row in found]
+        docstring, _, code = text.partition('"""\n')
+        lines += [f"### {docstring.rpartition(chr(34) * 3)[2].rstrip('.')}\n", f"```text\n{code.strip()}\n```\n"]
+        rows = [(kind, row) for kind, flaws in findings_in_networks(course) for row in flaws]
         rows += [("", row) for row in lint(HERE / "courses" / course)["flaws"].rows]
-        lines += ["| level | rule | place |", "|---|---|---|"] if rows else ["Nothing is found.\n"]
+        lines += ["| level | rule | place |", "|---|---|---|"] if rows else ["No problems found.\n"]
         for kind, (level, rule, place, *_) in rows:
             where = f"`{kind}`: {place}" if kind else f"`{text.splitlines()[int(place.partition(':')[2]) - 1].strip()}`"
             lines.append(f"| {level} | `{rule}` | {where} |")
@@ -100,5 +100,5 @@ def test_the_page_shows_what_is_found():
 
 
 if __name__ == "__main__":
-    kept = PAGE.read_text(encoding="utf-8").partition(BEGIN)[0]
-    PAGE.write_text(kept + generated(), encoding="utf-8")
+    written_by_hand = PAGE.read_text(encoding="utf-8").partition(BEGIN)[0]
+    PAGE.write_text(written_by_hand + generated(), encoding="utf-8")

@@ -99,8 +99,8 @@ def test_a_healthy_project_has_no_flaw_and_says_what_was_read(tmp_path):
     findings = lint(script)
     assert findings["flaws"].rows == ()
     note = findings["flaws"].note
-    assert "Read with it, for it imports them: data.py, engine.py, models/net.py, models/__init__.py." in note or (
-        "Read with it, for it imports them: data.py, engine.py, models/net.py." in note
+    assert "Imported files that were read: data.py, engine.py, models/net.py, models/__init__.py." in note or (
+        "Imported files that were read: data.py, engine.py, models/net.py." in note
     )
     assert f"`pellucid lint {tmp_path / 'models/net.py'}:Net`" in note
 
@@ -229,12 +229,10 @@ def test_bounds_hold_and_what_is_left_out_is_said(tmp_path, monkeypatch):
     names = ["large", "broken", *(f"m{i}" for i in range(5))]
     (tmp_path / "train.py").write_text("".join(f"import {name}\n" for name in names))
     note = lint(tmp_path / "train.py")["flaws"].note
-    assert "Read with it, for it imports them: m0.py, m1.py, m2.py." in note
-    assert "'large.py' is imported and was not looked into: it is larger than 500 kB." in note
-    assert "'broken.py' is imported and was not looked into: it cannot be read as Python (line 1: invalid syntax)." in (
-        note
-    )
-    assert "'m3.py' is imported and was not looked into: 3 files were read already." in note
+    assert "Imported files that were read: m0.py, m1.py, m2.py." in note
+    assert "'large.py' is imported but was not read: it is larger than 500 kB." in note
+    assert "'broken.py' is imported but was not read: it cannot be read as Python (line 1: invalid syntax)." in (note)
+    assert "'m3.py' is imported but was not read: 3 files were already read." in note
     deep = tmp_path / "deep"
     deep.mkdir()
     for i in range(9):
@@ -242,8 +240,8 @@ def test_bounds_hold_and_what_is_left_out_is_said(tmp_path, monkeypatch):
     (deep / "train.py").write_text("import d0\n")
     monkeypatch.setattr(modules, "FILES", 40)
     note = lint(deep / "train.py")["flaws"].note
-    assert "Read with it, for it imports them: d0.py, d1.py, d2.py, d3.py, d4.py, d5.py." in note
-    assert "'d6.py' is imported and was not looked into: it is more than 6 imports away from the script." in note
+    assert "Imported files that were read: d0.py, d1.py, d2.py, d3.py, d4.py, d5.py." in note
+    assert "'d6.py' is imported but was not read: it is more than 6 imports away from the script." in note
 
 
 def test_nothing_outside_the_folder_is_read_and_nothing_is_run(tmp_path):

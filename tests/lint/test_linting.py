@@ -94,10 +94,7 @@ def test_a_script_is_read_without_torch_and_never_run(tmp_path):
 
 def test_a_script_names_the_networks_in_it(file):
     note = lint(file)["flaws"].note
-    assert (
-        note
-        == f"9 rules for a script were tried. The networks in it are looked at by name: `pellucid lint {file}:Net`."
-    )
+    assert note == f"9 script rules were checked. To lint a network in it: `pellucid lint {file}:Net`."
 
 
 def test_a_network_of_a_file(file):
@@ -110,7 +107,7 @@ def test_a_network_of_a_file(file):
     assert rules_of(lint(f"{file}:Fixed", classes=7)) == []
     assert rules_of(lint(f"{file}:Fixed", classes=10)) == ["output-count"]
     assert lint(f"{file}:Net", shape=(3, 8, 8), classes=4).title.endswith("3×8×8, 4 classes")
-    with pytest.raises(UsageError, match="'Never' runs on none of the usual pictures"):
+    with pytest.raises(UsageError, match="'Never' does not run on any of the usual input shapes"):
         lint(f"{file}:Never")
 
 
@@ -122,7 +119,7 @@ def test_a_model_and_its_file(model, tmp_path):
     assert lint(path).title == "lenet5, pictures of 1×28×28, 10 classes"
     with pytest.raises(UsageError) as error:
         lint(path, classes=3)
-    assert str(error.value) == "--classes is for networks by name: a model file says its own. Leave it out."
+    assert str(error.value) == "--classes is for networks by name; a model file has its own. Leave it out."
     with pytest.raises(UsageError, match="--shape is for networks by name"):
         lint(path, shape=(1, 8, 8))
     with pytest.raises(ModelFileError):
@@ -136,9 +133,9 @@ def test_a_model_and_its_file(model, tmp_path):
         (
             "runs/none",
             MissingDataError,
-            "There is nothing at runs/none: expected is a model file, a run folder or a script.",
+            "runs/none does not exist. Give a model file, a run folder or a script.",
         ),
-        ("model.safetensors", MissingDataError, "There is nothing at model.safetensors"),
+        ("model.safetensors", MissingDataError, "model.safetensors does not exist"),
         ("none.py:Net", UsageError, "There is no file none.py"),
     ],
 )
@@ -152,7 +149,7 @@ def test_what_is_not_there_is_said(target, error, said, tmp_path, monkeypatch):
 def test_an_option_for_models_is_refused_for_names():
     with pytest.raises(UsageError) as error:
         lint("lenet5", network="net.py:Net")
-    assert str(error.value) == "--network is for a model file, and 'lenet5' is none. Leave it out."
+    assert str(error.value) == "--network is for a model file, and 'lenet5' is not one. Leave it out."
 
 
 def test_how_large_the_object_is_can_be_said():

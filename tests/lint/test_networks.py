@@ -282,7 +282,7 @@ class Frozen(nn.Module):
 def test_unused_parameters_are_found():
     rows = lint(Frozen("as it should be"), shape=SHAPE, classes=5)["flaws"].rows
     assert [(row[1], row[2]) for row in rows] == [("unused-parameter", "spare")]
-    assert "24 numbers are kept" in rows[0][3]
+    assert "These 24 numbers are saved and counted, but never learn." in rows[0][3]
     used = Frozen("as it should be")
     used.spare = nn.Identity()
     assert found(used) == {}
@@ -374,7 +374,7 @@ def test_pictures_that_know_of_each_other_are_found(way):
 def test_pictures_that_become_rows_of_others_are_found():
     rows = lint(sequence([nn.Unflatten(3, (3, 4)), nn.Flatten(0, 2), nn.Flatten(), nn.Linear(12, 5)]), shape=SHAPE)
     assert [row[1] for row in rows["flaws"].rows] == ["output-count"]
-    assert "4 pictures go in and outputs of shape (48, 5) come out" in rows["flaws"].rows[0][3]
+    assert "For 4 pictures the outputs have shape (48, 5)" in rows["flaws"].rows[0][3]
 
 
 class Strange(nn.Module):
@@ -391,7 +391,7 @@ class Strange(nn.Module):
 def test_what_gives_no_outputs_is_said():
     rows = lint(Strange("nothing"), shape=SHAPE, classes=5)["flaws"].rows
     assert {row[1] for row in rows} == {"output-count", "no-gradient"}
-    assert "gives no tensor but str" in rows[0][3]
+    assert "returns str, not a tensor" in rows[0][3]
     assert "output-count" in found(Strange({"a": torch.tensor(1.0)}))
 
 
@@ -470,7 +470,7 @@ def test_the_network_and_chance_are_left_as_they_were():
 def test_steps_are_told_as_they_begin():
     told = []
     lint("lenet5", progress=lambda *said: told.append(said))
-    assert told == [(0, 4, "its calls"), (1, 4, "its outputs"), (2, 4, "its gradients"), (3, 4, "its beginning")]
+    assert told == [(0, 4, "its calls"), (1, 4, "its outputs"), (2, 4, "its gradients"), (3, 4, "its initial weights")]
 
 
 def test_pictures_are_guessed_where_nobody_says():
@@ -478,7 +478,7 @@ def test_pictures_are_guessed_where_nobody_says():
     assert lint(sequence(dense(nn.ReLU(), first=3072))).title == "Sequential, pictures of 3×32×32"
     with pytest.raises(UsageError) as error:
         lint(sequence(dense(nn.ReLU(), first=7)))
-    assert "runs on none of the usual pictures (1×28×28, 3×32×32, 3×224×224, 3×64×64)" in str(error.value)
+    assert "does not run on any of the usual input shapes (1×28×28, 3×32×32, 3×224×224, 3×64×64)" in str(error.value)
     assert "--shape CHANNELS,HEIGHT,WIDTH" in str(error.value)
 
 
@@ -495,4 +495,4 @@ def test_what_does_not_run_is_said():
 
     with pytest.raises(NetworkError) as error:
         lint(Learner(), shape=SHAPE)
-    assert "does not run while it learns on pictures of 1×12×12" in str(error.value)
+    assert "does not run in training mode on pictures of 1×12×12" in str(error.value)

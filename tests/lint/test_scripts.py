@@ -515,7 +515,7 @@ def test_notebooks_are_read_cell_by_cell(flaws):
     [
         ("a.py", "for x in", "cannot be read as Python (line 1)"),
         ("a.py", "x = '\0'", "cannot be read as Python"),
-        ("b.ipynb", "{}", "it is no notebook, for it has no cells"),
+        ("b.ipynb", "{}", "it is not a notebook, because it has no cells"),
         ("b.ipynb", "nothing", "cannot be read as Python"),
     ],
 )
@@ -532,7 +532,7 @@ def test_a_missing_script_and_options_for_networks(tmp_path):
     assert "There is no file" in str(missing.value)
     with pytest.raises(UsageError) as usage:
         lint("train.py", classes=10)
-    assert str(usage.value) == "--classes is for networks, and train.py is read as a script. Leave it out."
+    assert str(usage.value) == "--classes is for networks, and train.py is a script. Leave it out."
 
 
 def test_other_libraries_have_other_modes(flaws):

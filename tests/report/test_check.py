@@ -37,12 +37,12 @@ def test_long_lists_are_cut_and_that_is_said():
     table = Table("copies_of_pictures", ("picture",), tuple((f"p{i}",) for i in range(600)), "All.")
     text = page.render(Findings((remark, table), "many: 600 pictures"))
     assert "and 100 more" in text
-    assert "All. The first 500 of 600; --json has them all." in text
+    assert "All. The first 500 of 600; --json has all." in text
     assert "1 hint" in text
 
 
 def test_nothing_is_wrong():
-    assert page.verdict([]) == "Nothing was found"
+    assert page.verdict([]) == "No problems found"
     remarks = [Remark("n", level, "t") for level in ("info", "info", "error", "warning")]
     assert page.verdict(remarks) == "1 error, 1 warning and 2 hints"
 

@@ -44,7 +44,7 @@ def test_a_dataset_shows_its_sizes_and_some_pictures(digits):
 def test_a_dataset_without_labels_or_with_notes(digits):
     blind = Split("train", digits.test.pictures, None, digits.classes)
     html = notebook.dataset(Dataset("new", {"train": blind}, notes=("3 files <left> out",)))
-    assert "labels not known" in html
+    assert "labels unknown" in html
     assert "3 files &lt;left&gt; out" in html
     assert "<img" not in html
     even = Split("train", digits.test.pictures[:2], np.array([0, 1]), ("a", "b"))
@@ -53,7 +53,7 @@ def test_a_dataset_without_labels_or_with_notes(digits):
 
 def test_findings_show_numbers_tables_and_pictures(findings):
     html = findings._repr_html_()
-    for part in ("92.5 %", "89.3 to 94.8 %", "Class by class", "digits, test split"):
+    for part in ("92.5 %", "89.3 to 94.8 %", "Scores of each class", "digits, test split"):
         assert part in html
     assert html.count("<img") == 3
     odd = Findings((Metric("x", 1.5, 3), Table("t", ("a %",), ((None,),)), Figure("f", "hologram", {})))
@@ -77,7 +77,7 @@ def test_a_model_says_what_it_takes_and_gives(model):
 def test_predictions_show_the_first_and_count_the_rest(predictions):
     html = predictions._repr_html_()
     assert "360 predictions" in html
-    assert "340 more are not shown" in html
+    assert "The first 20, and 340 more." in html
     assert html.count("<tr>") == 21
     assert "✓" in html
 

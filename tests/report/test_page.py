@@ -85,8 +85,8 @@ def test_the_main_number_comes_with_its_interval_n_and_base_rate(full):
     text = words(full)
     assert "92.5 %" in text
     assert "Right on 333 of 360 test pictures" in text
-    assert "between 89.3 and 94.8 % (95 % interval after Wilson, n = 360)" in text
-    assert "always saying &#39;3&#39; would be right on 10.3 % of them" in text
+    assert "between 89.3 and 94.8 % (95 % Wilson interval, n = 360)" in text
+    assert "always saying &#39;3&#39; would be right 10.3 % of the time" in text
 
 
 def test_says_what_was_trained_and_how_to_repeat_and_use_it(full, about):
@@ -109,15 +109,18 @@ def test_says_what_was_trained_and_how_to_repeat_and_use_it(full, about):
 def test_a_run_without_a_test_split_says_what_is_shown_instead(predictions, digits, about):
     fields = {name: getattr(predictions, name) for name in ("ids", "probabilities", "classes", "labels", "dataset")}
     text = words(page.render(evaluate(Predictions(**fields, split="validation"), digits.test), about=about))
-    assert "No test pictures were scored. What is shown was measured on the validation pictures" in text
+    assert (
+        "There are no test pictures. The numbers are from the validation pictures, which also chose the best epoch"
+        in text
+    )
     assert "Right on 333 of 360 validation pictures" in text
     text = words(page.render(evaluate(Predictions(**fields, split="train")), about=about))
-    assert "from which the model learned, so the numbers are too good" in text
+    assert "which the model learned from, so they are too good" in text
 
 
 def test_an_interrupted_training_says_so(findings, about):
     assert "This training was interrupted" in page.render(findings, about=about | {"interrupted": True})
-    assert "interrupted before" not in page.render(findings, about=about)
+    assert "was interrupted" not in page.render(findings, about=about)
 
 
 def test_a_model_no_better_than_guessing_is_told_so():
@@ -227,5 +230,5 @@ def test_threads_that_are_not_known_are_left_out():
 def test_fine_tuning_that_did_no_good_says_what_is_kept(findings, rows_of, about):
     given = Findings((*findings, history_figure(rows_of(1), 0)), findings.title)
     text = words(page.render(given, about={**about, "chosen_epoch": 0}))
-    assert "None was better than what training began with, which is kept." in text
+    assert "None was better than the model at the start, which is kept." in text
     assert "epoch 0" not in text

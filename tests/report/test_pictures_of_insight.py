@@ -252,7 +252,7 @@ def test_errors_are_ringed_where_they_are_known(grey):
 @pytest.mark.parametrize(("grey", "many", "where"), [(True, 30, "beside"), (False, 30, "in"), (False, 500, "beside")])
 def test_what_the_model_said_stands_in_a_photo_that_has_room(grey, many, where, monkeypatch):
     said = " ".join(words_of(of_points(True, grey, many), monkeypatch))
-    assert f"Ringed: 1 error; {where} the ring what the model said." in said
+    assert f"Ringed: 1 error; {where} the ring the prediction." in said
 
 
 def test_pictures_that_would_hide_each_other_are_moved_apart():
@@ -380,10 +380,10 @@ def test_units_without_a_frame_are_said_to_see_the_whole_picture(monkeypatch):
         data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
         said = words_of(Figure("top-activations", "top-activations", data, title="t", note=""), monkeypatch)
         assert ("Each unit sees the whole picture." in said) == whole
-        assert "Without a frame it sees the whole picture." not in said
+        assert "Without a frame, the unit sees the whole picture." not in said
     row["cells"] = [cell | {"frame": [0, 0, 8, 8]}, cell | {"frame": [0, 0, 3, 3]}]
     said = words_of(Figure("top-activations", "top-activations", data, title="t", note=""), monkeypatch)
-    assert "Without a frame it sees the whole picture." in said
+    assert "Without a frame, the unit sees the whole picture." in said
 
 
 def test_a_long_number_leaves_the_name_of_its_class_less_room(monkeypatch):

@@ -28,7 +28,7 @@ def test_everything_is_drawn_and_shown_and_again_without_the_data_to_the_same_by
 def test_a_run_without_findings_shows_its_history(run):
     run.findings.unlink()
     text = write_run(run).read_text(encoding="utf-8")
-    assert "how well the model does on new pictures is not known" in text
+    assert "the accuracy on new pictures is unknown" in text
     assert "After epoch 9, 98.2 % of 144 validation pictures were right" in text
     assert [path.name for path in run.pictures.iterdir()] == ["history.png"]
 
@@ -43,7 +43,7 @@ def test_findings_alone_make_a_page(run):
 
 def test_an_empty_folder_makes_a_page_that_says_so(tmp_path):
     text = write_run(RunFolder(tmp_path)).read_text(encoding="utf-8")
-    assert "This run has no findings on test pictures" in text
+    assert "This run has no test findings" in text
     assert "After epoch" not in text
 
 
@@ -78,8 +78,11 @@ def test_is_what_the_registry_of_views_names():
     assert display.view("run") is write_run
 
 
-@pytest.mark.parametrize(("frozen", "said"), [(True, "and chose nothing"), (False, "the best epoch was chosen")])
-def test_what_validation_pictures_chose_is_said_as_it_was(frozen, said):
-    found = evaluate(Predictions(np.array(["a", "b"]), np.eye(2), ("x", "y"), np.array([0, 1]), split="validation"))
-    (warning,) = warnings(found, {"recipe": {"freeze_backbone": frozen}})
-    assert said in warning
+@pytest.mark.parametrize(
+    ("frozen", "warning"),
+    [(True, "not used for training or for any choice"), (False, "also chose the best epoch")],
+)
+def test_a_warning_says_what_the_validation_pictures_chose(frozen, warning):
+    findings = evaluate(Predictions(np.array(["a", "b"]), np.eye(2), ("x", "y"), np.array([0, 1]), split="validation"))
+    (sentence,) = warnings(findings, {"recipe": {"freeze_backbone": frozen}})
+    assert warning in sentence

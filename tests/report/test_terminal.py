@@ -25,7 +25,7 @@ def test_metrics_come_first_then_mistakes_then_files_then_tables(findings):
         "The most confident",
         "Model   runs/a",
         "Report  runs/a",
-        "Class by class",
+        "Scores of each class",
         "The most common",
     )
     positions = [text.index(part) for part in parts]

@@ -25,7 +25,15 @@ def test_the_verdict_comes_first_and_the_disagreements_last():
     assert lines[0] == (
         "B is right on 30 pictures that A gets wrong, A on 0 that B gets wrong; B is better (p < 0.0001)"
     )
-    titles = ["Accuracy of A", "Accuracy of B", "Difference", "p value", "Compared", "Who is right", "Class by class"]
+    titles = [
+        "Accuracy of A",
+        "Accuracy of B",
+        "Difference",
+        "p value",
+        "Compared",
+        "Who is right",
+        "Scores of each class",
+    ]
     places = [shown.index(title) for title in [*titles, "Where they disagree"]]
     assert places == sorted(places)
     assert "30.0 %" in lines[3]

@@ -387,8 +387,8 @@ def test_what_is_measured_in_one_process_is_refused_in_two(second, capsys, tmp_p
     with pytest.raises(SystemExit):
         main(["tune", "digits", "--network", "mlp"])
     assert capsys.readouterr().err == (
-        "Process 1: 2 processes were started together, and `pellucid tune` shares its work among none: only "
-        "`pellucid train` does. Start it without torchrun.\n"
+        "Process 1: 2 processes were started together, but only `pellucid train` runs in several processes. Start "
+        "`pellucid tune` without torchrun.\n"
     )
     second.setenv("LOCAL_RANK", "1")
     with pytest.raises(SystemExit):

@@ -86,8 +86,13 @@ def sentences(*, debug: bool) -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
-    except (typer.Exit, typer.Abort, typer.TyperException):
-        raise  # typer prints its own message for a wrong option
+    except (typer.Exit, typer.Abort):
+        raise
+    except typer.TyperException as error:  # typer prints its own message for a wrong option
+        meant = OPTION_SYNONYMS.get(getattr(error, "option_name", "").lower())
+        if meant is not None:
+            error.possibilities = [meant]  # type: ignore[attr-defined]
+        raise
     except PellucidError as error:
         _end(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
@@ -112,6 +117,34 @@ def sentences(*, debug: bool) -> Iterator[None]:
             debug,
         )
 
+
+OPTION_SYNONYMS = {
+    "--lr": "--learning-rate",
+    "--bs": "--batch-size",
+    "--batch": "--batch-size",
+    "--wd": "--recipe-set weight_decay=0.01",
+    "--weight-decay": "--recipe-set weight_decay=0.01",
+    "--workers": "--threads",
+    "--num-workers": "--threads",
+    "--jobs": "--threads",
+    "--val-split": "--recipe-set validation_fraction=0.1",
+    "--validation-split": "--recipe-set validation_fraction=0.1",
+    "--optim": "--optimizer",
+    "--arch": "--network",
+    "--model": "--network",
+    "--pretrained": "--backbone lite0",
+    "--imgsz": "--size",
+    "--image-size": "--size",
+    "--img-size": "--size",
+    "--gpu": "--device cuda",
+    "--cuda": "--device cuda",
+    "--output": "--out",
+    "--output-dir": "--out",
+    "--save-dir": "--out",
+    "--num-epochs": "--epochs",
+    "--verbose": "--debug",
+}
+"""Options by the names that other tools give them, and the words to type here."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk. Writers of files name the file, so an error without a name is of standard output."""

@@ -22,8 +22,8 @@ EXAMPLES = """  pellucid lint deep-convnet
   pellucid lint train.py
   pellucid lint --rules
 
-A script or notebook is read and never run; a network is run on random pictures. The exit code is 1 when there is
-something above `info`."""
+A script or notebook is read, never run; a network runs on random pictures. The exit code is 1 if there is a
+warning."""
 
 
 def lint(
@@ -42,18 +42,18 @@ def lint(
         str | None,
         typer.Option(
             metavar="C,H,W",
-            help="The pictures it is for, as 3,64,64; where left out, those that it is made for.",
+            help="Shape of its pictures, for example 3,64,64; that of the catalogue by default.",
             show_default=False,
         ),
     ] = None,
-    classes: Annotated[int | None, typer.Option(min=2, help="How many classes there are.", show_default=False)] = None,
+    classes: Annotated[int | None, typer.Option(min=2, help="Number of classes.", show_default=False)] = None,
     object_size: Annotated[
         int | None,
         typer.Option(
             "--object",
             metavar="PIXELS",
             min=1,
-            help="How large what is to be recognised is; where left out, half of the picture.",
+            help="Size of the objects in the pictures; half of the picture by default.",
             show_default=False,
         ),
     ] = None,
@@ -63,23 +63,23 @@ def lint(
     rules: Annotated[bool, typer.Option("--rules", help="List the rules.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of findings.")] = False,
 ) -> None:
-    """Find what makes a network or a script quietly worse, with the reason and the mend."""
+    """Find silent mistakes in a network or a training script, with the reason and the fix."""
     from pellucid.cli import console
     from pellucid.errors import UsageError
 
     if rules:
-        from pellucid.lint.linting import rules as listed
+        from pellucid.lint.linting import rules as all_rules
 
-        console.table(listed()["rules"], as_json=as_json)
+        console.table(all_rules()["rules"], as_json=as_json)
         return
     if target is None:
         raise UsageError("Lint what? Give a network or a script: pellucid lint lenet5. --rules lists the rules.")
     sides = _sides(shape) if shape is not None else None
 
-    from pellucid.lint import lint as look
+    from pellucid.lint import lint as run_lint
 
     with _progress() as progress:
-        findings = look(
+        findings = run_lint(
             target, shape=sides, classes=classes, object_size=object_size, network=network, progress=progress
         )
     _show(findings, as_json=as_json)
@@ -98,25 +98,23 @@ def _show(findings: Findings, *, as_json: bool) -> None:
 
 
 def _sides(text: str) -> tuple[int, int, int]:
-    """`3,64,64` or `3x64x64` as numbers.
+    """Parses `3,64,64` or `3x64x64`.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: the text has another form.
     """
     from pellucid.errors import UsageError
 
     parts = text.lower().replace("×", ",").replace("x", ",").split(",")
     sides = [int(part) for part in parts if part.strip().isdecimal()]
     if len(sides) != len(parts) or len(sides) != 3 or min(sides) < 1:
-        raise UsageError(
-            f"--shape was given '{text}', but expects channels, height and width, for example --shape 3,64,64."
-        )
+        raise UsageError(f"--shape is '{text}', but should be channels, height and width, for example --shape 3,64,64.")
     return sides[0], sides[1], sides[2]
 
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Any]:
-    """A bar on a terminal, for large networks take a while; nothing where nobody looks."""
+    """A progress bar on a terminal; nothing in a pipe."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -125,12 +123,12 @@ def _progress() -> Iterator[Any]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("making the network", total=None)
-        yield lambda number, of, what: bar.update(task, completed=number, total=of, description=f"finding out {what}")
+        task = bar.add_task("building the network", total=None)
+        yield lambda number, of, what: bar.update(task, completed=number, total=of, description=f"checking {what}")
 
 
 def _page(findings: Findings) -> str:
-    """What was found, for a person: one paragraph each, as wide as the terminal; whole lines in a pipe."""
+    """The findings as text: one paragraph for each, wrapped on a terminal, whole lines in a pipe."""
     from pellucid.cli import console
 
     rows = findings["flaws"].rows
@@ -140,13 +138,13 @@ def _page(findings: Findings) -> str:
         for count, name in ((warnings, "warning"), (infos, "info"))
         if count
     )
-    lines = [console.plain(f"{findings.title}: {counts_text or 'nothing found'}. {findings['flaws'].note}")]
+    lines = [console.plain(f"{findings.title}: {counts_text or 'no problems found'}. {findings['flaws'].note}")]
     together: dict[tuple[str, ...], list[str]] = {}
-    for level, rule, place, reason, mend in rows:
-        together.setdefault((level, rule, reason, mend), []).append(place)
-    for (level, rule, reason, mend), places in together.items():
+    for level, rule, place, reason, fix in rows:
+        together.setdefault((level, rule, reason, fix), []).append(place)
+    for (level, rule, reason, fix), places in together.items():
         lines += ["", f"{level}  {rule}", *(f"  {console.plain(place)}" for place in places)]
-        lines += _paragraph("why   ", console.plain(reason)) + _paragraph("mend  ", console.plain(mend))
+        lines += _paragraph("why   ", console.plain(reason)) + _paragraph("fix   ", console.plain(fix))
     return "\n".join(lines)
 
 

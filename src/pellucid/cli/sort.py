@@ -1,4 +1,4 @@
-"""`pellucid sort MODEL FOLDER --into OUT`."""
+"""`pellucid sort MODEL FOLDER --out OUT`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import typer
 if TYPE_CHECKING:
     from pellucid.workflows.sort import SortResult
 
-EXAMPLES = """  pellucid sort model.safetensors new-photos/ --into sorted/
-  pellucid sort runs/photos-lite0-001 new-photos/ --into sorted/ --threshold 0.95
-  pellucid sort lite0 holiday/ --into by-thing/ --threshold 0.5
+EXAMPLES = """  pellucid sort model.safetensors new-photos/ --out sorted/
+  pellucid sort runs/photos-lite0-001 new-photos/ --out sorted/ --threshold 0.95
+  pellucid sort lite0 holiday/ --out by-thing/ --threshold 0.5
 
 OUT/sorted.csv lists where each photo went. After an interruption, run the same command again.
 Nothing is overwritten."""
@@ -29,7 +29,7 @@ def sort(
         typer.Argument(metavar="FOLDER...", help="Photos: folders, files or patterns.", show_default=False),
     ],
     *,
-    into: Annotated[Path, typer.Option(help="Folder for the class folders.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the class folders.", show_default=False)],
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -61,7 +61,7 @@ def sort(
 
     from pellucid.workflows import sort as workflow
 
-    result = workflow.sort(loaded, list(gathered.pictures), into, threshold=threshold, move=move, network=network)
+    result = workflow.sort(loaded, list(gathered.pictures), out, threshold=threshold, move=move, network=network)
     for name, reason in result.unreadable.items():
         console.say(reason if name in reason else f"{name}: {reason}")
     if result.counts or as_json:
@@ -69,7 +69,7 @@ def sort(
         console.emit(Findings((Table("sorted", ("folder", "photos"), rows),)), as_json=as_json)
     say = console.say if as_json else typer.echo
     say(_summary(result, moved=move))
-    say(console.plain(f"Sorted  {into}, and what went where: {into / workflow.LOG}"))
+    say(console.plain(f"Sorted  {out}, and what went where: {out / workflow.LOG}"))
     if result.unreadable or gathered.problems:
         raise typer.Exit(1)
 

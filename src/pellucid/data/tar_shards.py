@@ -83,8 +83,9 @@ def _is_shard(path: Path) -> bool:
     """Whether the first members contain a picture and a label with the same key."""
     kinds: dict[str, set[str]] = {}
     # Damage further on does not matter here: the reader reports it.
-    with contextlib.suppress(tarfile.TarError, OSError), tarfile.open(path, "r:") as archive:
-        for _, member in zip(range(_LOOKED_AT), archive, strict=False):
+    faults = (tarfile.TarError, OSError, ValueError, OverflowError, MemoryError, RecursionError, FormatError)
+    with contextlib.suppress(*faults), tarfile.open(path, "r:") as archive:
+        for _, member in zip(range(_LOOKED_AT), _members(archive, path, path.stat().st_size), strict=False):
             key, suffix = _key(member.name)
             kinds.setdefault(key, set()).add(suffix)
     return any(suffixes & {".cls", ".json"} and suffixes & set(SUFFIXES) for suffixes in kinds.values())
@@ -165,12 +166,8 @@ def _index(path: Path) -> TarShard:
     try:
         with read_errors(path), tarfile.open(path, "r:") as archive:
             size = path.stat().st_size
-            members = vars(archive)["members"]  # cleared below: tarfile keeps an object for each member
-            for member in watched(archive, 0, f"Reading {path.name}"):
-                members.clear()
+            for member in watched(_members(archive, path, size), 0, f"Reading {path.name}"):
                 key, suffix = _key(member.name)
-                if member.isreg() and member.offset_data + member.size > size:
-                    raise FormatError(f"{path} is cut off within '{on_one_line(member.name)}'. Copy it again.")
                 if member.isreg() and suffix in (".cls", ".json"):
                     label = _label(archive, member, suffix, path)
                     if label is not None:
@@ -182,7 +179,7 @@ def _index(path: Path) -> TarShard:
                     shard.sizes.append(member.size)
                 elif not member.isdir():
                     shard.strangers.append(f"{path.name}/{member.name}")
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         raise FormatError(
             f"{path} is damaged or not a tar archive ({error}). Copy it again; if it is compressed (.gz), unpack it to "
             f".tar first."
@@ -191,6 +188,24 @@ def _index(path: Path) -> TarShard:
         raise FormatError(f"{path} has two pictures with the same name. Write the archive again.")
     shard.labels = [labels.get(key) for key in keys]
     return shard
+
+
+def _members(archive: tarfile.TarFile, path: Path, size: int) -> Iterator[tarfile.TarInfo]:
+    """The members of an archive of `size` bytes, each after the previous one and inside the file.
+
+    Raises:
+        FormatError: a header declares a negative size, or more bytes than the file has.
+    """
+    cached = vars(archive)["members"]  # tarfile keeps an object for each member; there may be a million
+    end = -1
+    for member in archive:
+        cached.clear()
+        if member.size < 0 or member.offset_data <= end:
+            raise FormatError(f"{path} is damaged: the header of '{on_one_line(member.name)}' declares a wrong size.")
+        if member.isreg() and member.offset_data + member.size > size:
+            raise FormatError(f"{path} is cut off within '{on_one_line(member.name)}'. Copy it again.")
+        end = member.offset_data - 1
+        yield member
 
 
 def _label(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str, path: Path) -> str | None:

@@ -143,7 +143,7 @@ class TorchRunner:
             progress: called with (pictures done, pictures in total).
 
         Raises:
-            NetworkError: the outputs are not finite numbers.
+            NetworkError: an output is infinite or NaN.
             UsageError: the network has no layer with parameters.
         """
         extract = FeatureExtractor(self.module, self.model.specification.preprocessing, self.layers)
@@ -294,21 +294,20 @@ def predictions_of(model: Model, split: Split, outputs: torch.Tensor, unreadable
 
     Raises:
         DataError: the split has classes that the model does not know.
-        NetworkError: the outputs are not finite numbers.
+        NetworkError: an output is infinite or NaN.
     """
     specification, ids = model.specification, split.ids
     if unreadable:
         split = split.take([index for index in range(len(split)) if index not in unreadable])
     if not torch.isfinite(outputs).all():
         raise NetworkError(
-            "The network's outputs are infinite or not numbers, so they say nothing: its weights were spoilt while it "
-            "learned. Train again with a lower learning rate."
+            "The network's outputs are infinite or NaN: training diverged. Train again with a lower learning rate."
         )
     shares = probabilities(specification.probabilities, outputs, specification.temperature)
     if not torch.isfinite(shares).all():
         raise NetworkError(
-            f"The outputs cannot be made probabilities with a temperature of {specification.temperature:g}: the model "
-            f"file is spoilt. Train again."
+            f"A temperature of {specification.temperature:g} gives no valid probabilities: the model file is damaged. "
+            f"Train again."
         )
     return Predictions(
         ids=split.ids,
@@ -324,11 +323,10 @@ def predictions_of(model: Model, split: Split, outputs: torch.Tensor, unreadable
 
 
 def require_finite(outputs: np.ndarray | torch.Tensor) -> None:
-    """Raises NetworkError if a network's outputs are not finite numbers, before anything is drawn from them."""
+    """Raises NetworkError if an output of a network is infinite or NaN."""
     if not np.isfinite(np.asarray(outputs)).all():
         raise NetworkError(
-            "The network's outputs are infinite or not numbers, so there is nothing to see in it: its weights were "
-            "spoilt while it learned. Train again with a lower learning rate."
+            "The network's outputs are infinite or NaN: training diverged. Train again with a lower learning rate."
         )
 
 

@@ -1,19 +1,19 @@
-"""A look inside a model: its layers, its computation, its kernels and feature maps, and why it answers as it does.
+"""Inspection of a model: its layers, computation, kernels, feature maps, and explanations of its predictions.
 
-    pellucid.insight.summary(model)                                 layers, shapes, parameters, multiply-adds, fields
-    pellucid.insight.sizes(model)                                   O = (W − F + 2P) / S + 1, with the numbers
-    pellucid.insight.graph(model)                                   the computation; backward=True for its gradients
+    pellucid.insight.summary(model)                                 layers, shapes, parameters, receptive fields
+    pellucid.insight.sizes(model)                                   O = (W − F + 2P) / S + 1, for each layer
+    pellucid.insight.graph(model)                                   the computation graph; backward=True for gradients
     pellucid.insight.filters(model, "c1")                           the kernels of a convolution
-    pellucid.insight.feature_maps(model, "c1", "mnist:17")          its maps for one picture
-    pellucid.insight.activations(model, "mnist")                    the distribution of what layers give; dead units
-    pellucid.insight.top_activations(model, "c3", "mnist")          the pictures that excite each unit most
-    pellucid.insight.explain(model, "mnist:17")                     why this answer, and how far to trust the reasons
-    pellucid.insight.attention(model, "photo.jpg")                  where a transformer looks
-    pellucid.insight.linear_probe(model, ("4", "9"), "mnist")       which layer tells two classes apart
-    pellucid.insight.embedding(model, "mnist")                      a map of the data, as the network sees them
-    pellucid.insight.film("runs/mnist-lenet5-001", "mnist:17")      how it learned, from the snapshots of a run
+    pellucid.insight.feature_maps(model, "c1", "mnist:17")          its feature maps for one picture
+    pellucid.insight.activations(model, "mnist")                    the distribution of each layer's outputs; dead units
+    pellucid.insight.top_activations(model, "c3", "mnist")          the pictures with each unit's largest activations
+    pellucid.insight.explain(model, "mnist:17")                     attribution maps, and how far to trust them
+    pellucid.insight.attention(model, "photo.jpg")                  the attention of a transformer, head by head
+    pellucid.insight.linear_probe(model, ("4", "9"), "mnist")       how well each layer separates two classes
+    pellucid.insight.embedding(model, "mnist")                      the features of a dataset in two dimensions
+    pellucid.insight.film("runs/mnist-lenet5-001", "mnist:17")      one frame per epoch, from a run's snapshots
 
-Findings come out; the report draws them. Importing this package imports no torch.
+These functions return findings, which the report draws. Importing this package does not import torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How active each layer is over many pictures: the distribution of its values, and units that never say anything."""
+"""Activation statistics of each layer over many pictures: the distribution of its outputs, and dead units."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ PICTURES = 500
 COLUMNS = ("layer", "kind", "units", "mean", "std", "zeros %", "constant", "never above 0")
 _BINS = 60
 _EACH = 40_000
-"""Number of values of each layer that are kept for its histogram."""
+"""Number of values of each layer that its histogram uses."""
 
 
 def by_unit(layer: Layer, output: torch.Tensor) -> torch.Tensor:
-    """The outputs of a batch, (B, units, H, W), (B, tokens, units) or (B, units), as (units, values of each)."""
+    """A batch of outputs, (B, units, H, W), (B, tokens, units) or (B, units), as (units, values per unit)."""
     return output.transpose(0, 1).flatten(1) if layer.spatial else output.flatten(0, -2).T
 
 
 def constant(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-    """Which units gave one value only, bool (units,): those that moved by no more than a layer's rounding errors.
+    """A mask of the units whose output never changes beyond rounding errors, bool (units,).
 
     Args:
-        low: the lowest value of each unit of a layer.
-        high: the highest.
+        low: the lowest output of each unit of a layer, (units,).
+        high: the highest output of each unit, (units,).
     """
     return (high - low) <= 1e-6 * (high.max() - low.min()).clamp(min=1e-30)
 
@@ -50,7 +50,7 @@ class _Tally:
         self.kept: list[np.ndarray] = []
 
     def add(self, output: torch.Tensor, share: float) -> None:
-        """Takes in the outputs of a batch."""
+        """Adds the outputs of a batch, which is this share of all pictures."""
         units = by_unit(self.layer, output)
         low, high = units.amin(dim=1), units.amax(dim=1)
         self.low = low if self.low is None else torch.minimum(self.low, low)
@@ -74,15 +74,15 @@ def activations(
     network: Any = None,
     progress: Progress | None = None,
 ) -> Findings:
-    """The distribution of each layer's values over pictures: the table `activations` and a figure of that name.
+    """The distribution of each layer's outputs over many pictures: the table `activations` and a figure of that kind.
 
-    A unit is a map of a convolution, or a number of a dense layer. It is `constant` when it gave the same value for all
-    pictures, at all places: it says nothing, and after a ReLU it is called dead. `never above 0` counts the units whose
-    values a ReLU after them would make 0.
+    A unit is a feature map of a convolution, or one output of a dense layer. A unit is `constant` if it gives the same
+    value at every position of every picture; after a ReLU such a unit is called dead. `never above 0` counts the units
+    whose outputs a following ReLU would set to 0.
 
     Args:
         model: the model.
-        data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
+        data: a `Dataset`, a `Split`, or anything that `pellucid.load` accepts.
         split: the split to use.
         limit: number of pictures; 500 by default.
         seed: seed of the sample.
@@ -90,7 +90,7 @@ def activations(
         progress: called with (pictures done, pictures in total).
 
     Raises:
-        NetworkError: the values are not numbers.
+        NetworkError: an output is infinite or NaN.
     """
     run = runner(model, network)
     module = run.module
@@ -112,8 +112,8 @@ def activations(
         row, histogram = _statistics(name, tally)
         rows.append(row)
         drawn.append(histogram)
-    note = f"Over {which} 'Constant' units gave one value for all of them; after a ReLU they are dead."
-    title = f"What the layers of {name_of(model)} give, over {len(pixels):,} pictures"
+    note = f"Measured on {which} A constant unit gives the same value everywhere; after a ReLU it is dead."
+    title = f"Outputs of the layers of {name_of(model)} for {len(pixels):,} pictures"
     figure = Figure(
         "activation_histograms",
         "activations",
@@ -128,7 +128,7 @@ def _statistics(name: str, tally: _Tally) -> tuple[tuple[Any, ...], dict[str, An
     """The table row and the histogram of a layer.
 
     Raises:
-        NetworkError: a value is infinite or not a number.
+        NetworkError: an output is infinite or NaN.
     """
     assert tally.low is not None
     assert tally.high is not None
@@ -136,8 +136,7 @@ def _statistics(name: str, tally: _Tally) -> tuple[tuple[Any, ...], dict[str, An
     deviation = max(tally.squares / tally.count - mean**2, 0.0) ** 0.5
     if not np.isfinite((mean, deviation)).all():
         raise NetworkError(
-            f"'{name}' gives values that are infinite or not numbers: the weights were spoilt while the network "
-            f"learned. Train again with a lower learning rate."
+            f"The outputs of '{name}' are infinite or NaN: training diverged. Train again with a lower learning rate."
         )
     dead = int(constant(tally.low, tally.high).sum())
     silent = int((tally.high <= 0).sum())
@@ -164,7 +163,7 @@ def _statistics(name: str, tally: _Tally) -> tuple[tuple[Any, ...], dict[str, An
         "mean": rounded(mean),
         "std": rounded(deviation),
         "edges": [rounded(edges[0]), rounded(edges[-1])],
-        # Values outside the range count at its ends. Exact zeros, which would hide the rest, are apart.
+        # Values outside the range count in the end bins. Exact zeros would dwarf the other bins, so they are excluded.
         "counts": np.histogram(values[values != 0].clip(edges[0], edges[-1]), edges)[0].tolist(),
         "outside": rounded(float(((values < edges[0]) | (values > edges[-1])).mean())),
     }
@@ -172,7 +171,7 @@ def _statistics(name: str, tally: _Tally) -> tuple[tuple[Any, ...], dict[str, An
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:
-    """From where to where a histogram goes: nearly all values, and 0."""
+    """The range of a histogram: the middle 99.6 % of the values, and 0."""
     low, high = np.quantile(values, (0.002, 0.998))
     low, high = min(float(low), 0.0), max(float(high), 0.0)
     return (low, high) if high > low else (low - 0.5, high + 0.5)

@@ -1,4 +1,4 @@
-"""Where a transformer looks: the attention of every head, for one picture."""
+"""The attention maps of a transformer for one picture, head by head."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from pellucid.insight.selection import pick
 from pellucid.records import Figure, Model
 
 ROWS, HEADS = 6, 8
-"""Number of layers, evenly over the depth with the last one, and number of heads of each, that are shown."""
+"""Numbers of layers (evenly spaced in depth, the last included) and of heads per layer to show."""
 
 
 def attention(model: Model, picture: Any, *, limit: int | None = None, network: Any = None) -> Figure:
     """The attention of a transformer's layers for one picture, head by head: a figure of kind `attention`.
 
-    With a class token, the maps show its attention to each patch; else the attention that each patch gets on average.
+    With a class token, a map shows its attention to each patch. Otherwise it shows the mean attention that each patch
+    receives.
 
     Args:
         model: the model.
@@ -35,7 +36,7 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
         network: for a model of the user's own network; see `pellucid.build`.
 
     Raises:
-        UsageError: the network has no attention over the whole picture; there is no such picture.
+        UsageError: the network has no attention over the whole picture, or the picture does not exist.
     """
     run = runner(model, network)
     module = run.module
@@ -45,10 +46,10 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
     watching = _AttentionWatcher()
     with torch.no_grad(), watching:
         outputs = module(preparing.normalise(torch.from_numpy(pixels), specification.preprocessing))
-    drawn = [index for index, weights in enumerate(watching.found) if grid_of(weights.shape[-1])]
-    attentions = [watching.found[index] for index in drawn]
+    drawn = [index for index, weights in enumerate(watching.weights) if grid_of(weights.shape[-1])]
+    attentions = [watching.weights[index] for index in drawn]
     if not attentions:
-        raise _nothing_to_draw(name_of(model), windowed=bool(watching.found))
+        raise _nothing_to_draw(name_of(model), windowed=bool(watching.weights))
     rows = sorted({int(i) for i in np.linspace(0, len(attentions) - 1, min(limit or ROWS, len(attentions))).round()})
     grid = grid_of(attentions[-1].shape[-1])
     assert grid is not None
@@ -56,13 +57,13 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
     rows_data = []
     for row in rows:
         weights = attentions[row][0]  # (heads, from, to)
-        looked = weights[:, 0, before:] if before else weights.mean(dim=1)
-        maps = looked.reshape(len(looked), side, side).numpy()
+        patch_weights = weights[:, 0, before:] if before else weights.mean(dim=1)
+        maps = patch_weights.reshape(len(patch_weights), side, side).numpy()
         rows_data.append(
             {
                 "layer": drawn[row] + 1,
                 "mean": rounded(maps.mean(axis=0)),
-                "heads": [rounded(one) for one in maps[:HEADS]],
+                "heads": [rounded(head) for head in maps[:HEADS]],
                 "many": len(maps),
                 "reach": rounded(_reach(weights[:, before:, before:].numpy(), side)),
             }
@@ -70,7 +71,7 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
     share = probabilities(specification.probabilities, outputs, specification.temperature).numpy()[0]
     data = {
         "network": name_of(model),
-        "layers": len(watching.found),
+        "layers": len(watching.weights),
         "token": bool(before),
         "side": side,
         "rows": rows_data,
@@ -82,29 +83,29 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
             "probability": float(share.max()),
         },
     }
-    many = len(watching.found)
+    many = len(watching.weights)
     left = f"{len(rows)} of {many} layers" if len(rows) < many else f"{many} layers"
     windowed = many - len(attentions)
     within = (
-        f" The other {windowed} layers attend within windows of the picture, and are not drawn." if windowed else ""
+        f" The other {windowed} layers attend only within windows of the picture and are not drawn." if windowed else ""
     )
-    title = f"Where {name_of(model)} looks in {name}: {left}"
-    what = "The attention of the class token to each patch" if before else "The attention that each patch gets"
+    title = f"Attention of {name_of(model)} for {name}: {left}"
+    what = "The attention of the class token to each patch" if before else "The mean attention that each patch receives"
     return Figure(
         "attention", "attention", data, title=title, note=f"{what}, on a grid of {side}×{side} patches.{within}"
     )
 
 
 def _nothing_to_draw(name: str, *, windowed: bool) -> UsageError:
-    """The error for a network without attention over the whole picture."""
-    which = " that can be drawn: it attends only over parts of the picture" if windowed else ""
+    """The error for a network that has no attention over the whole picture."""
+    which = " over the whole picture: it attends only within windows" if windowed else ""
     return UsageError(
         f"The network '{name}' has no attention{which}. For a convolutional network use --feature-maps LAYER or --why."
     )
 
 
 def _reach(weights: np.ndarray, side: int) -> float:
-    """Mean distance of a patch to those that it attends to, in patches (Dosovitskiy et al. 2020, figure 7)."""
+    """Mean attention distance, in patches (Dosovitskiy et al. 2020, figure 7)."""
     positions = np.stack(np.divmod(np.arange(side * side), side), axis=1)
     distances = np.sqrt(np.square(positions[:, np.newaxis] - positions).sum(axis=2))
     total = np.maximum(weights.sum(axis=-1, keepdims=True), 1e-12)
@@ -116,7 +117,7 @@ class _AttentionWatcher(OperationWatcher):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[torch.Tensor] = []
+        self.weights: list[torch.Tensor] = []
 
     def before(self, function: Any, args: Any, kwargs: dict[str, Any]) -> None:
         if getattr(function, "__name__", "") == "scaled_dot_product_attention":
@@ -138,6 +139,6 @@ class _AttentionWatcher(OperationWatcher):
             self._keep(result)
 
     def _keep(self, weights: torch.Tensor) -> None:
-        # One picture: where the first number is larger, it counts windows of the picture.
+        # The input is one picture, so a first dimension above 1 counts windows of it.
         if weights.ndim == 4 and weights.shape[-1] == weights.shape[-2]:
-            self.found.append(weights.float().clone() if len(weights) == 1 else weights.new_zeros(1, 1, 1, 1))
+            self.weights.append(weights.float().clone() if len(weights) == 1 else weights.new_zeros(1, 1, 1, 1))

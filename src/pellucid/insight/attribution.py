@@ -1,10 +1,10 @@
-"""Which pixels speak for an answer: Grad-CAM, integrated gradients, occlusion; each a map with a sign.
+"""Signed attribution maps, pixel by pixel: Grad-CAM, integrated gradients and occlusion.
 
-Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) weighs the last maps by the gradients of the answer; it is shown
-with its negative part, which the paper cuts off. Integrated gradients (Sundararajan, Taly and Yan 2017,
-arXiv:1703.01365) add up the gradients on the way from a blank picture. Occlusion (Zeiler and Fergus 2014,
-arXiv:1311.2901) covers a part, and looks how much the answer falls. Captum computes them; only where a transformer
-has no maps, or maps with their channels last, Grad-CAM over its patches is worked out here.
+Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) weights the last feature maps by the gradients of the output; we
+keep its negative part, which the paper cuts off. Integrated gradients (Sundararajan, Taly and Yan 2017,
+arXiv:1703.01365) sum the gradients along the path from a blank picture. Occlusion (Zeiler and Fergus 2014,
+arXiv:1311.2901) covers part of the picture and measures how much the output falls. Captum computes all three, except
+Grad-CAM over the patches of a transformer and over channels-last maps, which this module computes itself.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight.flow import Node, flow
 
 LARGE = 100
-"""A picture with more pixels on a side is explained in fewer, larger steps."""
+"""A picture with more pixels per side gets fewer, larger steps."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The quantity to explain: the output for a class, or its lead over the output for a rival class."""
+    """The quantity to explain: the output of a class, or its margin over the output of a rival class."""
 
     target: int
     rival: int | None = None
@@ -46,7 +46,7 @@ Explain = Callable[[nn.Module, torch.Tensor, torch.Tensor, Answer], np.ndarray]
 
 
 class _Scored(nn.Module):
-    """A network that gives one number a picture: its answer."""
+    """A network with one output per picture: the quantity to explain, (N,)."""
 
     def __init__(self, network: nn.Module, answer: Answer) -> None:
         super().__init__()
@@ -58,10 +58,10 @@ class _Scored(nn.Module):
 
 
 def require_captum() -> None:
-    """Refuses to go on without captum.
+    """Checks that captum is installed.
 
     Raises:
-        UsageError: with what to type.
+        UsageError: it is not; the message says how to install it.
     """
     if importlib.util.find_spec("captum") is None:
         raise UsageError(
@@ -70,7 +70,7 @@ def require_captum() -> None:
 
 
 def methods(module: nn.Module, layers: Trace, blank: torch.Tensor) -> tuple[dict[str, Explain], str]:
-    """The methods that this network allows, by their names, and a sentence on one that it does not."""
+    """The methods that work for this network, by name, and a note on Grad-CAM if it differs or is missing."""
     last = last_maps(layers)
     if last is not None:
         return {"Grad-CAM": partial(_grad_cam, last.name), **_EITHER}, ""
@@ -80,15 +80,15 @@ def methods(module: nn.Module, layers: Trace, blank: torch.Tensor) -> tuple[dict
     tokens = _last_tokens(module, blank)
     if tokens is not None:
         return {"Grad-CAM": partial(_grad_cam_of_patches, tokens.name), **_EITHER}, (
-            f"A transformer has no late maps: Grad-CAM weighs the patches as '{tokens.name}' gives them."
+            f"A transformer has no late feature maps, so Grad-CAM uses the patches in the output of '{tokens.name}'."
         )
-    return dict(_EITHER), "There is no Grad-CAM: no late layer of this network gives maps."
+    return dict(_EITHER), "Grad-CAM is missing: no late layer of this network has feature maps."
 
 
 def last_maps(layers: Trace) -> Layer | None:
-    """The last layer whose maps have places: after the last convolution, before pooling; None for a transformer.
+    """The last layer with feature maps, after the last convolution and before pooling; None for a transformer.
 
-    A layer that runs several times is passed over, for whose gradients would be meant?
+    Layers that run more than once are skipped, since their gradients would be ambiguous.
     """
     again = {layer.name.rpartition(":")[0] for layer in layers.layers if ":" in layer.name}
     sized = [
@@ -101,15 +101,15 @@ def last_maps(layers: Trace) -> Layer | None:
     ]
     tokens = any(layer.output_shape is not None and len(layer.output_shape) == 2 for layer in layers.layers)
     if any(layer.channels_last for layer in layers.layers):
-        # Where some layers have the channels last, only of convolutions it is sure that theirs are first; and only late
-        # ones have seen enough.
+        # If some layers are channels-last, only convolutions are certain to be channels-first. Early convolutions see
+        # too little of the picture.
         late = layers.layers[len(layers.layers) // 2 :]
         sized = [layer for layer in sized if layer_kinds.is_convolution(layer.module) and layer in late]
     return None if not layers.convolutions or not sized or tokens else sized[-1]
 
 
 def last_rows(layers: Trace) -> Layer | None:
-    """The last layer, among the late ones, that gives maps with their channels last, as Swin transformers do."""
+    """The last layer in the second half of the network with channels-last maps, as Swin transformers have; or None."""
     again = {layer.name.rpartition(":")[0] for layer in layers.layers if ":" in layer.name}
     late = layers.layers[len(layers.layers) // 2 :]
     rows = [
@@ -132,7 +132,7 @@ def grid_of(tokens: int) -> tuple[int, int] | None:
 
 
 def _last_tokens(module: nn.Module, blank: torch.Tensor) -> Node | None:
-    """The normalisation before the last attention: the last place where every patch still has a say."""
+    """The normalisation before the last attention, the last node where every patch still counts; None if not found."""
     nodes = flow(module, blank).nodes
     attending = [node for node in nodes if "attention" in node.kind.lower() or node.kind == "softmax"]
     waiting = list(attending[-1].sources) if attending else []
@@ -147,8 +147,8 @@ def _last_tokens(module: nn.Module, blank: torch.Tensor) -> Node | None:
 def _grad_cam(layer: str, module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, answer: Answer) -> np.ndarray:  # noqa: ARG001 (all methods take the same)
     from captum.attr import LayerAttribution, LayerGradCam
 
-    explaining = LayerGradCam(_Scored(module, answer), _part(module, layer))
-    attributions = explaining.attribute(inputs, relu_attributions=False)
+    grad_cam = LayerGradCam(_Scored(module, answer), _part(module, layer))
+    attributions = grad_cam.attribute(inputs, relu_attributions=False)
     assert isinstance(attributions, torch.Tensor)
     whole = LayerAttribution.interpolate(attributions, tuple(inputs.shape[2:]), "bilinear")
     return whole[0, 0].detach().numpy()
@@ -207,7 +207,7 @@ def _occlusion(module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, ans
 
 
 def window(height: int, width: int) -> tuple[int, int]:
-    """The side of the square that covers a part, and its step, in pixels."""
+    """The side of the occluding square and its step, in pixels."""
     side = max(2, round(min(height, width) / 7))
     return side, side if min(height, width) > LARGE else max(1, side // 2)
 
@@ -222,12 +222,12 @@ def _part(module: nn.Module, layer: str) -> nn.Module:
 
 
 def shuffled(module: nn.Module, seed: int) -> nn.Module:
-    """A copy in which each layer's weights are the same numbers in another order: nothing that was learned is left."""
+    """A copy with each parameter's values permuted at random, which destroys everything that was learned."""
     import copy
 
     generator = torch.Generator().manual_seed(seed)
     other = copy.deepcopy(module)
     with torch.no_grad():
-        for one in other.parameters():
-            one.copy_(one.flatten()[torch.randperm(one.numel(), generator=generator)].view_as(one))
+        for weight in other.parameters():
+            weight.copy_(weight.flatten()[torch.randperm(weight.numel(), generator=generator)].view_as(weight))
     return other.eval()

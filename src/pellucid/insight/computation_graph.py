@@ -1,7 +1,7 @@
-"""The computation of a network as a graph: forward, and backward for one loss, as a figure.
+"""The computation graph of a network as a figure: forward, and backward from one loss.
 
-Small networks are shown operation by operation. In deep ones the blocks that repeat are one box each, alike ones side
-by side are one box with their number, and what such a block does is drawn once beside them.
+Small networks are drawn operation by operation. In deep networks each repeated block is one box, equal blocks in a row
+share one box with their count, and the inside of each kind of block is drawn once.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from pellucid.insight.selection import pick
 from pellucid.records import Figure, Model
 
 MANY = 36
-"""A graph of more operations than this is drawn by its blocks."""
+"""A graph with more operations than this is drawn as blocks."""
 
 _LEAST, _MOST = 3, 60
-"""Most operations of a block whose inside is drawn."""
+"""Fewest mean operations of a block, and most operations of a block whose inside is drawn."""
 
 _CONTAINERS = {"Sequential", "ModuleList", "ModuleDict"}
 
@@ -49,18 +49,18 @@ class _Box:
 
 
 def graph(model: Model, *, backward: bool = False, picture: Any = None, network: Any = None) -> Figure:
-    """The operations of a network, and which takes its numbers from which: a figure of kind `graph`.
+    """The operations of a network and their connections: a figure of kind `graph`.
 
     Args:
         model: the model.
-        backward: show how one loss (cross-entropy) is differentiated: for each operation the gradient function, and how
-            large the gradients of its output and of its parameters are.
-        picture: for the gradients: the picture whose loss it is, see `pellucid.insight.selection.pick`; grey noise
-            where it is left out. Where its class is not known, the loss is that of the predicted one.
+        backward: also show the gradients of one cross-entropy loss: the gradient function of each operation, and the
+            root mean square of the gradients of its output and of its parameters.
+        picture: the picture for the gradients, see `pellucid.insight.selection.pick`; None uses grey noise. Without a
+            known label, the loss is that of the predicted class.
         network: for a model of the user's own network; see `pellucid.build`.
 
     Raises:
-        NetworkError: the gradients are not numbers.
+        NetworkError: a gradient is infinite or NaN.
     """
     module = build(model, network)
     specification = model.specification
@@ -87,10 +87,8 @@ def graph(model: Model, *, backward: bool = False, picture: Any = None, network:
     nodes = _without_moves(computed.nodes)
     boxes = _boxes(nodes, set())
     if len(nodes) > MANY:
-        for most in (
-            _MOST,
-            len(nodes),
-        ):  # where blocks of a size to be drawn are too many, as in a DenseNet, larger ones
+        # If blocks that are small enough to draw are too many, as in a DenseNet, use larger ones.
+        for most in (_MOST, len(nodes)):
             boxes = _boxes(nodes, _blocks(nodes, most))
             if len(boxes) <= MANY:
                 break
@@ -105,7 +103,7 @@ def graph(model: Model, *, backward: bool = False, picture: Any = None, network:
         "edges": _edges(boxes),
         "details": details,
     }
-    parameters = sum(one.numel() for one in module.parameters())
+    parameters = sum(parameter.numel() for parameter in module.parameters())
     direction = f"backward from the loss for '{loss_of}'" if backward else "forward"
     title = f"{name_of(model)}, {direction}: {len(nodes) - 1:,} operations, {parameters:,} parameters"
     return Figure("graph", "graph", data, title=title, note=_note(data))
@@ -116,28 +114,28 @@ def _note(data: dict[str, Any]) -> str:
     if data["details"]:
         notes.append("A dark frame is a block of operations; its inside is drawn at the right.")
     elif any(box["block"] for box in data["boxes"]):
-        notes.append("A dark frame is a block of operations, too many to be drawn.")
+        notes.append("A dark frame is a block of operations; it has too many to draw.")
     if data["backward"]:
         of = "grey noise, as no picture was given" if data["picture"] == "noise" else data["picture"]
-        notes.append(f"Gradients of the loss for {of}: their root mean square.")
+        notes.append(f"Root mean square of the gradients of the loss for {of}.")
     return " ".join(notes)
 
 
 def _gradients(nodes: Sequence[Node], output: torch.Tensor, target: int) -> tuple[dict[int, dict[str, Any]], float]:
-    """For each node the size of the gradients of its output and of its parameters; and the loss."""
+    """The root mean square gradients of each node's output and parameters, by node index; and the loss."""
     loss = torch.nn.functional.cross_entropy(output, torch.tensor([target]))
     nodes_with_output = [
         (node.index, "output", node.output) for node in nodes if node.output is not None and node.output.requires_grad
     ]
     for node in nodes:
         nodes_with_output += (
-            [(node.index, "parameters", one) for one in node.layer.parameters()] if node.layer is not None else []
+            [(node.index, "parameters", tensor) for tensor in node.layer.parameters()] if node.layer is not None else []
         )
-    tensors = [one for *_, one in nodes_with_output if one.requires_grad]
+    tensors = [tensor for *_, tensor in nodes_with_output if tensor.requires_grad]
     gradients = torch.autograd.grad(loss, tensors, allow_unused=True) if tensors else ()
     sums: dict[int, dict[str, list[torch.Tensor]]] = {}
     for (index, what, _), gradient in zip(
-        [one for one in nodes_with_output if one[2].requires_grad], gradients, strict=True
+        [entry for entry in nodes_with_output if entry[2].requires_grad], gradients, strict=True
     ):
         if gradient is not None:
             sums.setdefault(index, {}).setdefault(what, []).append(gradient.flatten())
@@ -147,31 +145,31 @@ def _gradients(nodes: Sequence[Node], output: torch.Tensor, target: int) -> tupl
         sizes = {what: torch.cat(parts).double().square().mean().sqrt().item() for what, parts in known.items()}
         if not all(torch.isfinite(torch.tensor(list(sizes.values())))):
             raise NetworkError(
-                f"The gradients at '{node.name}' are infinite or not numbers: the weights were spoilt while the "
-                f"network learned. Train again with a lower learning rate."
+                f"The gradients at '{node.name}' are infinite or NaN: training diverged. Train again with a lower "
+                f"learning rate."
             )
         result[node.index] = {"functions": node.made, **{what: rounded(size) for what, size in sizes.items()}}
     return result, loss.item()
 
 
 def _without_moves(nodes: Sequence[Node]) -> list[Node]:
-    """The nodes that compute; what only moves numbers, or is switched off, is passed through."""
-    came: dict[int, list[int]] = {}
+    """The nodes that change values; nodes that only move values, and dropout with p = 0, are bypassed."""
+    origins: dict[int, list[int]] = {}
     kept = []
     for node in nodes:
-        sources = sorted({far for near in node.sources for far in came[near]})
+        sources = sorted({far for near in node.sources for far in origins[near]})
         off = isinstance(node.layer, torch.nn.Dropout) and node.layer.p == 0
         if (node.moves or off) and node.index != len(nodes) - 1:
-            came[node.index] = sources
+            origins[node.index] = sources
             continue
-        came[node.index] = [node.index]
+        origins[node.index] = [node.index]
         kept.append(node)
         node.sources = sources
     return kept
 
 
 def _blocks(nodes: Sequence[Node], most: int) -> set[str]:
-    """The names of the classes whose instances are boxes: the outermost that repeat, and are not too large."""
+    """The class names of modules to draw as one box: those that repeat and have at most `most` operations each."""
     instances: dict[str, set[tuple[str, int]]] = {}
     sizes: Counter[tuple[str, int]] = Counter()
     for node in nodes:
@@ -183,13 +181,13 @@ def _blocks(nodes: Sequence[Node], most: int) -> set[str]:
         for kind, which in instances.items()
         if len(which) > 1
         and kind not in _CONTAINERS
-        and max(sizes[one] for one in which) <= most
-        and sum(sizes[one] for one in which) >= _LEAST * len(which)
+        and max(sizes[instance] for instance in which) <= most
+        and sum(sizes[instance] for instance in which) >= _LEAST * len(which)
     }
 
 
 def _boxes(nodes: Sequence[Node], blocks: set[str]) -> list[_Box]:
-    """The nodes in boxes, in the order in which they ran."""
+    """The nodes grouped into boxes, in the order in which they run."""
     boxes: list[_Box] = []
     current: tuple[str, int] | None = None
     for node in nodes:
@@ -206,19 +204,19 @@ def _boxes(nodes: Sequence[Node], blocks: set[str]) -> list[_Box]:
     for box in boxes:
         if len(box.nodes) > 1:
             box.signature = _signature(box.nodes)
-    merged = _merged(boxes, alike=lambda box: (box.signature, _sizes(box)))
+    merged = _merged(boxes, key=lambda box: (box.signature, _sizes(box)))
     if len(merged) > MANY:
-        merged = _merged(boxes, alike=lambda box: box.signature)
+        merged = _merged(boxes, key=lambda box: box.signature)
     _connect(merged)
     return merged
 
 
-def _merged(boxes: Sequence[_Box], alike: Any) -> list[_Box]:
-    """Blocks that follow each other and are alike, as one. Boxes are runs in time, so no circle can come of it."""
+def _merged(boxes: Sequence[_Box], key: Any) -> list[_Box]:
+    """Joins consecutive blocks with equal keys. Boxes are consecutive in time, so this creates no cycle."""
     result: list[_Box] = []
     for box in boxes:
         before = result[-1] if result else None
-        if before is not None and box.signature and before.group == box.group and alike(before) == alike(box):
+        if before is not None and box.signature and before.group == box.group and key(before) == key(box):
             before.count += 1
             before.last = box.title
             before.nodes = [*before.nodes, *box.nodes]
@@ -228,22 +226,25 @@ def _merged(boxes: Sequence[_Box], alike: Any) -> list[_Box]:
 
 
 def _connect(boxes: Sequence[_Box]) -> None:
-    home = {node.index: index for index, box in enumerate(boxes) for node in box.nodes}
+    box_index = {node.index: index for index, box in enumerate(boxes) for node in box.nodes}
     for index, box in enumerate(boxes):
-        box.sources = {home[source] for node in box.nodes for source in node.sources} - {index}
+        box.sources = {box_index[source] for node in box.nodes for source in node.sources} - {index}
 
 
 def _signature(nodes: Sequence[Node]) -> tuple[Any, ...]:
-    """The structure of a block without its sizes: the kinds of its operations and their connections."""
+    """The structure of a block without its sizes: its kinds of operations and their connections."""
     numbers = {node.index: number for number, node in enumerate(nodes)}
     return tuple(
-        (re.sub(r"[\d×]+|, stride .*", "", node.kind), tuple(sorted(numbers.get(one, -1) for one in node.sources)))
+        (
+            re.sub(r"[\d×]+|, stride .*", "", node.kind),
+            tuple(sorted(numbers.get(source, -1) for source in node.sources)),
+        )
         for node in nodes
     )
 
 
 def _sizes(box: _Box) -> tuple[Any, ...]:
-    """The sizes in one of its blocks: of the output of each step, and of its kernels."""
+    """The kind and output shape of each operation in one block of the box."""
     return tuple((node.kind, node.shape) for node in box.nodes[: len(box.nodes) // box.count])
 
 
@@ -253,22 +254,22 @@ def _edges(boxes: Iterable[_Box]) -> list[list[int]]:
 
 def _plain(box: _Box, gradients: dict[int, dict[str, Any]]) -> dict[str, Any]:
     """A box as plain values."""
-    alone = len(box.nodes) == 1
+    single = len(box.nodes) == 1
     last = box.nodes[-1]
     plain: dict[str, Any] = {
         "title": box.title if box.count == 1 else _range(box.title, box.last),
-        "kind": box.kind if alone or box.count == 1 else f"{box.count} × {box.kind}",
+        "kind": box.kind if single or box.count == 1 else f"{box.count} × {box.kind}",
         "shape": layer_kinds.times(last.shape),
         "parameters": sum(node.parameters for node in box.nodes if ":" not in node.name),
         "group": box.group,
-        "block": not alone,
+        "block": not single,
         "field": None if last.field is None else layer_kinds.times(last.field.reach),
     }
     if gradients:
-        sized = [gradients[node.index].get("parameters") for node in box.nodes]
-        weights = [size for size in sized if size is not None]
+        sizes = [gradients[node.index].get("parameters") for node in box.nodes]
+        weights = [size for size in sizes if size is not None]
         plain["gradient"] = {
-            "function": ", ".join(gradients[last.index]["functions"][-1:]) if alone else "",
+            "function": ", ".join(gradients[last.index]["functions"][-1:]) if single else "",
             "output": gradients[last.index].get("output"),
             "parameters": max(weights) if weights else None,
         }
@@ -276,7 +277,7 @@ def _plain(box: _Box, gradients: dict[int, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _range(first: str, last: str) -> str:
-    """`layer1.1` and `layer1.2` are `layer1.1 to 2`."""
+    """`layer1.1 to 2` for `layer1.1` and `layer1.2`."""
     shared = first.rpartition(".")[0]
     return (
         f"{first} to {last.removeprefix(f'{shared}.')}"
@@ -286,20 +287,20 @@ def _range(first: str, last: str) -> str:
 
 
 def _details(boxes: Sequence[_Box], gradients: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
-    """What each kind of block does, drawn for the first one of it; at most four kinds, the commonest."""
-    kept: dict[tuple[Any, ...], list[_Box]] = {}
+    """The inside of the first block of each kind; at most four kinds, the most frequent ones."""
+    boxes_by_signature: dict[tuple[Any, ...], list[_Box]] = {}
     for box in boxes:
         if box.signature and len(box.nodes) <= _MOST * box.count:
-            kept.setdefault(box.signature, []).append(box)
-    common = sorted(kept.values(), key=lambda alike: -sum(box.count for box in alike))[:4]
+            boxes_by_signature.setdefault(box.signature, []).append(box)
+    common = sorted(boxes_by_signature.values(), key=lambda equal: -sum(box.count for box in equal))[:4]
     details = []
-    for alike in sorted(common, key=lambda alike: alike[0].nodes[0].index):
-        first = alike[0]
+    for equal_boxes in sorted(common, key=lambda equal: equal[0].nodes[0].index):
+        first = equal_boxes[0]
         nodes = first.nodes[: len(first.nodes) // first.count]
         numbers = {node.index: number + 1 for number, node in enumerate(nodes)}
         drawn = [_Box([node], _short(node.name, first.title), node.kind, "") for node in nodes]
         entry = {
-            "title": "what came before",
+            "title": "previous operations",
             "kind": "input",
             "shape": "",
             "parameters": 0,
@@ -307,13 +308,13 @@ def _details(boxes: Sequence[_Box], gradients: dict[int, dict[str, Any]]) -> lis
             "block": False,
             "field": None,
         }
-        count = sum(box.count for box in alike)
-        joined = {(numbers.get(source, 0), numbers[node.index]) for node in nodes for source in node.sources}
+        count = sum(box.count for box in equal_boxes)
+        edges = {(numbers.get(source, 0), numbers[node.index]) for node in nodes for source in node.sources}
         details.append(
             {
-                "title": f"{first.kind}, as in {first.title}" + (f" ({count} of this form)" if count > 1 else ""),
+                "title": f"{first.kind}, as in {first.title}" + (f" ({count} of this structure)" if count > 1 else ""),
                 "boxes": [entry, *(_plain(box, gradients) for box in drawn)],
-                "edges": [list(edge) for edge in sorted(joined)],
+                "edges": [list(edge) for edge in sorted(edges)],
             }
         )
     return details

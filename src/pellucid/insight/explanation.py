@@ -1,4 +1,4 @@
-"""Why this answer: maps of what speaks for it, how far each can be trusted, and training pictures that look like it."""
+"""Explanation of one prediction: attribution maps, how faithful each is, and the most similar training pictures."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ COLUMNS = (
     "better than noise",
     "like shuffled weights",
 )
-ALIKE = 0.5
-"""A map that correlates more than this with the map of shuffled weights shows little of what the network learned."""
+SIMILAR = 0.5
+"""Rank correlation with the map of shuffled weights above which a map shows little of what the network learned."""
 
 _FINEST = 64
 
@@ -50,24 +50,24 @@ def explain(
     network: Any = None,
     progress: Progress | None = None,
 ) -> Findings:
-    """Why a model gives a picture this class: the table `faithfulness` and a figure of kind `explanation`.
+    """Explains a model's prediction for a picture: the table `faithfulness` and a figure of kind `explanation`.
 
     Args:
         model: the model.
         picture: see `pellucid.insight.selection.pick`.
         about: the class to explain; None explains the predicted one. It is compared with the label if that is known
-            and differs, else with the next probable class.
-        data: training pictures, of which the nearest are shown: a `Split`, or the train split of a `Dataset` or of what
-            `pellucid.load` takes.
-        limit: how many of these pictures to compare; 10,000 by default.
+            and differs, else with the most probable other class.
+        data: training pictures to search for the nearest ones: a `Split`, a `Dataset`, or anything that
+            `pellucid.load` accepts. A dataset's train split is used.
+        limit: number of training pictures to search; 10,000 by default.
         seed: seed of the shuffled weights, the noise and the sample.
         network: for a model of the user's own network; see `pellucid.build`.
         progress: called with (steps done, steps in total).
 
     Raises:
-        UsageError: captum is not installed; there is no such picture.
+        UsageError: captum is not installed, or the picture does not exist.
         UnknownNameError: there is no such class.
-        NetworkError: the network's outputs are not finite numbers.
+        NetworkError: an output is infinite or NaN.
     """
     attribution.require_captum()
     if about is not None and about not in model.classes:
@@ -92,9 +92,9 @@ def explain(
     }
     predicted = question.target == question.shares.argmax()
     title = (
-        f"Why {name_of(model)} calls {name} '{model.classes[question.target]}'"
+        f"Why {name_of(model)} predicts '{model.classes[question.target]}' for {name}"
         if predicted
-        else f"What speaks for '{model.classes[question.target]}' in {name}"
+        else f"Evidence for '{model.classes[question.target]}' in {name}"
     )
     table = Table("faithfulness", COLUMNS, tuple(rows), _NOTE)
     return Findings((table, Figure("explanation", "explanation", content, title=title, note=note)))
@@ -102,15 +102,17 @@ def explain(
 
 @dataclass(frozen=True)
 class _Question:
-    """A picture, and the class whose output is to be explained.
+    """A picture and the class to explain.
 
     Attributes:
-        module: a copy of the network whose activations do not overwrite their inputs, which gradients need.
+        module: a copy of the network without in-place activations, since gradients need their inputs.
         layers: its layers.
-        specification: of the model.
-        inputs, blank: the picture, and a picture without content, as the network takes them, (1, C, H, W).
+        specification: the specification of the model.
+        inputs: the picture as a network input, (1, C, H, W).
+        blank: a picture without content as a network input, (1, C, H, W).
         shares: the probabilities, (K,).
-        target, rival: indices of the class to explain, and of the class that it is compared with.
+        target: index of the class to explain.
+        rival: index of the class to compare it with.
     """
 
     module: nn.Module
@@ -127,7 +129,7 @@ class _Question:
         """The question for one picture, uint8 (1, C, H, W).
 
         Raises:
-            NetworkError: the network's outputs are not finite numbers.
+            NetworkError: an output is infinite or NaN.
         """
         specification = ready.model.specification
         module = _differentiable(copy.deepcopy(ready.module))
@@ -136,8 +138,8 @@ class _Question:
         shares = _probabilities(module, specification, inputs)[0]
         if not np.isfinite(shares).all():
             raise NetworkError(
-                "The network's outputs are infinite or not numbers, so there is nothing to explain: its weights were "
-                "spoilt while it learned. Train again with a lower learning rate."
+                "The network's outputs are infinite or NaN, so there is nothing to explain: training diverged. Train "
+                "again with a lower learning rate."
             )
         target = specification.classes.index(about) if about is not None else int(shares.argmax())
         rival = _rival(shares, target, label, specification.classes)
@@ -176,11 +178,11 @@ def _explained(
         against = steps.of(explainer(module, inputs, blank, Answer(question.target, question.rival)))
         random = [steps.of(explainer(other, inputs, blank, Answer(question.target))) for other in others]
         deletion, insertion = score(values)
-        # A constant map says nothing, and correlates with nothing.
+        # The rank correlation of a constant map is undefined.
         constant = bool(np.ptp(values) == 0)
-        alike = None if constant else float(np.mean([faithfulness.rank_correlation(values, other) for other in random]))
+        correlations = [] if constant else [faithfulness.rank_correlation(values, other) for other in random]
+        similarity = rounded(float(np.mean(correlations))) if correlations else None
         better = bool(deletion < noise[:, 0].min()), bool(insertion > noise[:, 1].max())
-        alike = None if alike is None else rounded(alike)
         figures.append(
             {
                 "method": method,
@@ -188,24 +190,24 @@ def _explained(
                 "deletion": rounded(deletion),
                 "insertion": rounded(insertion),
                 "better": list(better),
-                "alike": alike,
+                "alike": similarity,
             }
         )
         means = rounded(noise[:, 0].mean()), rounded(noise[:, 1].mean())
-        rows.append((method, rounded(deletion), means[0], rounded(insertion), means[1], _words(better), alike))
+        rows.append((method, rounded(deletion), means[0], rounded(insertion), means[1], _words(better), similarity))
     return rows, figures, noise, note
 
 
 _NOTE = (
-    "Deletion: the mean probability of the class while the pixels that the map holds for important are taken away (the "
-    "lower the better); insertion: while they are put into a blank picture (the higher the better); beside each the "
-    f"mean of {faithfulness.NOISE} maps of noise. Like shuffled weights: the rank correlation with the map of the "
-    f"network with its weights shuffled; above {ALIKE:g} the map shows little of what the network learned."
+    "Deletion: the mean probability of the class while its most important pixels are removed (lower is better). "
+    "Insertion: the same while they are added to a blank picture (higher is better). Next to each is the mean of "
+    f"{faithfulness.NOISE} noise maps. Like shuffled weights: the rank correlation with the map of the network after "
+    f"its weights were shuffled; above {SIMILAR:g}, the map shows little of what the network learned."
 )
 
 
 class _Steps:
-    """Counts finished steps."""
+    """Counts completed steps and calls `progress`."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self.progress = progress
@@ -217,7 +219,7 @@ class _Steps:
             self.progress(min(self.count, self.total), self.total)
 
     def of(self, values: np.ndarray) -> np.ndarray:
-        """A map, once it is there."""
+        """Counts a finished map and returns it as contiguous float32."""
         self.done()
         return np.ascontiguousarray(values, np.float32)
 
@@ -234,7 +236,7 @@ def _rival(probabilities: np.ndarray, target: int, label: str | None, classes: t
 
 
 def _differentiable(module: nn.Module) -> nn.Module:
-    """The network with activations that do not overwrite what they are given, which gradients need."""
+    """Turns off in-place activations, since gradients need their inputs. Changes the module."""
     for part in module.modules():
         if getattr(part, "inplace", False) is True:
             part.inplace = False  # pyrefly: ignore
@@ -242,13 +244,13 @@ def _differentiable(module: nn.Module) -> nn.Module:
 
 
 def _blank(pixels: np.ndarray) -> np.ndarray:
-    """A picture without content: everywhere the median colour of this one, which is its background."""
+    """A picture without content, filled with the median colour of this one (usually the background)."""
     median = np.median(pixels, axis=(2, 3), keepdims=True).astype(np.uint8)
     return np.broadcast_to(median, pixels.shape).copy()
 
 
 def _coarse(values: np.ndarray) -> Any:
-    """A map of at most 64 numbers a side."""
+    """The map averaged down to at most 64 values per side, as nested lists."""
     step = -(-max(values.shape) // _FINEST)
     if step > 1:
         part = torch.from_numpy(values)[None, None]
@@ -264,9 +266,9 @@ def nearest(ready: TorchRunner, pixels: np.ndarray, data: Any, *, most: int | No
 
     Args:
         ready: the runner of the model.
-        pixels: the picture as the network takes it, uint8 (1, C, H, W).
-        data: a `Split`, or the train split of a `Dataset` or of what `pellucid.load` takes.
-        most: how many of them to compare; None compares 10,000.
+        pixels: the picture at the network's input size, uint8 (1, C, H, W).
+        data: a `Split`, a `Dataset`, or anything that `pellucid.load` accepts. A dataset's train split is used.
+        most: number of pictures to search; None searches 10,000.
         seed: seed of the sample.
     """
     pictures, which = sample(data, "train", most or PICTURES, seed=seed)
@@ -274,14 +276,14 @@ def nearest(ready: TorchRunner, pixels: np.ndarray, data: Any, *, most: int | No
     own, _ = ready.features(pixels)
     theirs, outputs = ready.features(many)
     cosines = _unit(theirs) @ _unit(own)[0]
-    # The very picture would be its own nearest neighbour, and says nothing.
+    # An identical picture would be its own nearest neighbour, so it is excluded.
     same = (many == pixels).all(axis=(1, 2, 3))
     order = [int(i) for i in np.argsort(-cosines, kind="stable") if not same[i]][:SHOWN]
     labels = pictures.labels
-    given_classes = [None if labels is None else pictures.classes[int(labels[i])] for i in order]
+    label_names = [None if labels is None else pictures.classes[int(labels[i])] for i in order]
     return {
         "among": which,
-        "counts": [list(one) for one in Counter(one for one in given_classes if one is not None).most_common()],
+        "counts": [list(count) for count in Counter(name for name in label_names if name is not None).most_common()],
         "cells": [
             {
                 "png": as_png(many[i]),
@@ -290,7 +292,7 @@ def nearest(ready: TorchRunner, pixels: np.ndarray, data: Any, *, most: int | No
                 "predicted": ready.model.classes[int(outputs[i].argmax())],
                 "cosine": rounded(cosines[i]),
             }
-            for i, label in zip(order, given_classes, strict=True)
+            for i, label in zip(order, label_names, strict=True)
         ],
     }
 

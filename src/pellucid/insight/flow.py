@@ -1,8 +1,7 @@
-"""The computation of a network as a graph: every operation on one picture, and the sources of its inputs.
+"""The computation graph of a network: every operation on one picture, and where its inputs come from.
 
-The operations are watched while they happen (a `TorchFunctionMode`), so that any network will do, whatever its
-`forward` decides. What a layer does inside is one node; what a `forward` does between its layers (`+`, `cat`,
-`flatten`) are nodes of their own.
+A `TorchFunctionMode` records the operations as they run, so it works for any network, whatever its `forward` does. All
+operations inside one layer form one node; operations between layers (`+`, `cat`, `flatten`) are nodes of their own.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ _NO_OPERATIONS = {
     "__get__", "__set__", "size", "dim", "numel", "is_floating_point", "is_complex", "stride", "storage_offset",
     "data_ptr", "requires_grad_", "register_hook", "is_contiguous", "__len__", "__bool__", "item", "tolist",
 }  # fmt: skip
-"""Queries of a tensor, which are no part of the computation."""
+"""Queries of a tensor, which are not part of the computation."""
 
 _HIDDEN = {
     "contiguous", "to", "float", "type", "type_as", "detach", "clone", "expand", "expand_as", "__getitem__", "view",
     "reshape", "flatten", "unbind", "chunk", "split", "permute", "transpose", "unsqueeze", "squeeze", "dropout",
     "movedim", "unflatten",
 }  # fmt: skip
-"""Operations that move numbers and change none. They are passed through, and not drawn where a layer follows."""
+"""Operations that move values without changing them. The graph does not draw them."""
 
 
 @dataclass
@@ -39,17 +38,17 @@ class Node:
     """An operation, or all the operations of one layer in one run.
 
     Attributes:
-        index: its place in the order in which they ran; the picture is 0.
-        name: the layer's, as the network calls it (`activation:2` for its second run); for what is no layer the
-            operation's: `add`.
-        kind: in words.
-        path: the modules that it runs within, from the outside: ((name, class, which run), ...), without the layer.
-        layer: the layer; None if the node is no layer.
-        shape: of its output, without the batch.
-        sources: the indices of the nodes whose numbers it takes.
+        index: position in the order of execution; the input picture is 0.
+        name: the name of the layer in the network (`activation:2` for its second run), or of the operation (`add`).
+        kind: the kind of the layer or operation, in words.
+        path: the modules around it, outermost first: ((name, class, run number), ...), without the layer itself.
+        layer: the layer; None if the node is not a layer.
+        shape: the shape of its output, without the batch dimension.
+        sources: the indices of the nodes that feed it.
         field: its receptive field; None if that is the whole picture or unknown.
-        moves: whether it only moves numbers, and changes none.
-        made: the gradient functions that it left, in torch's words (`ConvolutionBackward0`).
+        moves: whether it only moves values, without changing them.
+        made: the names of its gradient functions in torch (`ConvolutionBackward0`).
+        output: its output.
     """
 
     index: int
@@ -66,22 +65,22 @@ class Node:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the layer has."""
-        return 0 if self.layer is None else sum(one.numel() for one in self.layer.parameters())
+        """Number of parameters of the layer."""
+        return 0 if self.layer is None else sum(parameter.numel() for parameter in self.layer.parameters())
 
 
 @dataclass
 class Flow:
-    """The graph: its nodes in the order in which they ran, the picture first; and the outputs, (1, K)."""
+    """The graph: its nodes in the order of execution, the input picture first; and the network's output, (1, K)."""
 
     nodes: list[Node]
     output: torch.Tensor
 
 
 def flow(module: nn.Module, batch: torch.Tensor, *, gradients: bool = False) -> Flow:
-    """Runs one picture, (1, C, H, W), through a network in evaluation mode, and notes what happens to it.
+    """Runs one picture, (1, C, H, W), through a network in evaluation mode and records its operations.
 
-    With `gradients`, the outputs can be differentiated afterwards, and each node says which gradient functions it left.
+    With `gradients`, the output can be differentiated afterwards, and each node lists its gradient functions.
     """
     watching = _Watching(batch)
     parts = {name or type(part).__name__: part for name, part in module.named_modules()}
@@ -92,26 +91,26 @@ def flow(module: nn.Module, batch: torch.Tensor, *, gradients: bool = False) -> 
 
 
 def receptive_fields(module: nn.Module, shape: tuple[int, int, int]) -> dict[str, Field]:
-    """The receptive field of every layer that has one, by its name."""
+    """The receptive field of every layer that has one, by layer name."""
     with torch.random.fork_rng(devices=[]):
         computed = flow(module, torch.zeros(1, *shape))
     return {node.name: node.field for node in computed.nodes if node.layer is not None and node.field is not None}
 
 
 class _Watching(OperationWatcher):
-    """Notes each operation, and from which tensors it takes its numbers."""
+    """Records each operation and the tensors that it reads."""
 
     def __init__(self, picture: torch.Tensor) -> None:
         super().__init__()
         start = Node(0, "picture", "input", shape=tuple(picture.shape[1:]), field=Field.of_a_pixel(), output=picture)
         self.nodes = [start]
         self.origin: dict[int, tuple[int, Field | None]] = {id(picture): (0, start.field)}
-        self.alive: list[torch.Tensor] = [picture]  # an id is that of one tensor for as long as it lives
+        self.alive: list[torch.Tensor] = [picture]  # keeps the tensors alive, so that their ids stay unique
         self.stack: list[tuple[nn.Module, str, int, Node | None]] = []
         self.runs: dict[str, int] = {}
 
     def enter(self, name: str, part: nn.Module, _: Any) -> None:
-        """A module begins to run; one that is a layer becomes a node when it does its first operation."""
+        """Called when a module starts to run. A layer becomes a node at its first operation."""
         within = next((node for *_, node in self.stack if node is not None), None)
         self.runs[name] = self.runs.get(name, 0) + 1
         node = None
@@ -121,7 +120,7 @@ class _Watching(OperationWatcher):
         self.stack.append((part, name, self.runs[name], node))
 
     def leave(self) -> None:
-        """The module that began last has ended."""
+        """Called when the innermost running module ends."""
         self.stack.pop()
 
     def _path(self) -> tuple[tuple[str, str, int], ...]:
@@ -129,7 +128,7 @@ class _Watching(OperationWatcher):
 
     def before(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:  # noqa: ARG002
         inputs = [tensor for tensor in tensors_in((args, kwargs)) if id(tensor) in self.origin]
-        # An operation in place gives its input a new origin, so the old ones are noted here.
+        # An in-place operation gives its input a new origin, so the old origins are recorded here.
         return [self.origin[id(tensor)] for tensor in inputs], [tuple(tensor.shape) for tensor in inputs]
 
     def after(self, function: Any, args: Any, kwargs: dict[str, Any], result: Any, noted: Any) -> None:
@@ -146,7 +145,7 @@ class _Watching(OperationWatcher):
         operation: str,
         args: Any,
         kwargs: Any,
-        came: list[tuple[int, Field | None]],
+        origins: list[tuple[int, Field | None]],
         shapes: list[tuple[int, ...]],
         outputs: list[torch.Tensor],
     ) -> None:
@@ -154,28 +153,28 @@ class _Watching(OperationWatcher):
         node = layer if layer is not None else Node(-1, _plain(operation), _plain(operation), self._path())
         if node.index < 0:
             node.index = len(self.nodes)
-            # To lay the maps out as one row of numbers is worth a line; other rearrangements are not.
-            laid_out = len(outputs[0].shape) == 2 and any(len(shape) == 4 for shape in shapes)
-            node.moves = layer is None and _plain(operation) in _HIDDEN and not laid_out
+            # Flattening the feature maps into a vector is worth drawing; other rearrangements are not.
+            flattens = len(outputs[0].shape) == 2 and any(len(shape) == 4 for shape in shapes)
+            node.moves = layer is None and _plain(operation) in _HIDDEN and not flattens
             self.nodes.append(node)
-        for source, _ in came:
+        for source, _ in origins:
             if source != node.index and source not in node.sources:
                 node.sources.append(source)
         node.shape = tuple(outputs[0].shape[1:])
         node.output = outputs[0]
         node.field = receptive_field.after(
-            operation, args, kwargs, [one for _, one in came], shapes, tuple(outputs[0].shape)
+            operation, args, kwargs, [field for _, field in origins], shapes, tuple(outputs[0].shape)
         )
-        made = outputs[0].grad_fn
-        if made is not None and made.name() not in node.made:
-            node.made.append(made.name())
-        for one in outputs:
-            self.origin[id(one)] = (node.index, node.field)
-            self.alive.append(one)
+        gradient_function = outputs[0].grad_fn
+        if gradient_function is not None and gradient_function.name() not in node.made:
+            node.made.append(gradient_function.name())
+        for tensor in outputs:
+            self.origin[id(tensor)] = (node.index, node.field)
+            self.alive.append(tensor)
 
 
 def _without_loose_ends(watching: _Watching) -> list[Node]:
-    """The nodes that lead to the output, renumbered; queries of a size, for example, lead nowhere."""
+    """The nodes that lead to the output, renumbered. Size queries, for example, lead nowhere."""
     nodes = watching.nodes
     needed = {len(nodes) - 1}
     for node in reversed(nodes):
@@ -184,12 +183,12 @@ def _without_loose_ends(watching: _Watching) -> list[Node]:
     kept = [node for node in nodes if node.index in needed or node.index == 0]
     number = {node.index: new_index for new_index, node in enumerate(kept)}
     for node in kept:
-        node.index, node.sources = number[node.index], sorted(number[one] for one in node.sources)
+        node.index, node.sources = number[node.index], sorted(number[source] for source in node.sources)
     return kept
 
 
 def _plain(operation: str) -> str:
-    """`__add__`, `add_` and `iadd` are all `add`."""
+    """The plain name of an operation: `add` for `__add__`, `add_` and `iadd`."""
     name = operation.strip("_")
     name = {"iadd": "add", "radd": "add", "imul": "mul", "rmul": "mul", "isub": "sub", "truediv": "div"}.get(name, name)
     return "__getitem__" if name == "getitem" else name

@@ -17,9 +17,9 @@ from pellucid.records import Figure, Model
 
 SCALES = ("filter", "layer")
 _IDLE = 1e-4
-"""A kernel whose weights are all below this share of the layer's largest weight does next to nothing."""
+"""A kernel is idle if all its weights are below this fraction of the layer's largest weight."""
 GRID, UNITS, ROWS, CHANNELS = 64, 40, 16, 16
-"""Shown by default: kernels in a grid, dense units in a grid, kernels as rows, input channels of a row."""
+"""Shown by default: kernels in a grid, dense units in a grid, kernels in rows, input channels per row."""
 
 
 def filters(
@@ -32,27 +32,27 @@ def filters(
 ) -> Figure:
     """The kernels of a convolution, as a figure of kind `filters`.
 
-    Kernels that see one channel are a grid of pictures, and so are those of a first layer that see the three colours.
-    Deeper ones are rows, one a kernel, with its input channels side by side. For a network without convolutions: the
-    weights of the dense layer that reads the picture, one picture a unit.
+    Kernels of one channel, and those of a first layer over three colours, form a grid of pictures. Deeper kernels form
+    rows: one kernel per row, its input channels side by side. For a network without convolutions, the figure shows the
+    weights of the dense layer that reads the picture, one picture per unit.
 
     Args:
         model: the model.
-        layer: its name, or its number among the convolutions, from 1. A name that is there wins.
-        scale: `filter` colours each kernel by its own largest weight, `layer` all of them by that of the layer.
-        limit: number of kernels to show, and in rows the number of their channels. By default 64, in rows
-            16, of dense units 40.
+        layer: its name, or its number among the convolutions, from 1. A matching name wins.
+        scale: `filter` scales colours by each kernel's largest weight, `layer` by the layer's.
+        limit: number of kernels to show, and of channels per row. By default 64 kernels in a grid, 16 rows, or 40
+            dense units.
         network: for a model of the user's own network; see `pellucid.build`.
 
     Raises:
         UnknownNameError: there is no such convolution, or no such scale.
         UsageError: the layer is of another kind, the network has nothing to draw, or the limit is below 1.
-        NetworkError: the weights are not numbers.
+        NetworkError: a weight is infinite or NaN.
     """
     if scale not in SCALES:
         raise UnknownNameError("scale", scale, SCALES)
     if limit is not None and limit < 1:
-        raise UsageError(f"At least one kernel is shown; given: --limit {limit}.")
+        raise UsageError(f"--limit must be at least 1; given: {limit}.")
     run = runner(model, network)
     module = run.module
     shape = model.specification.preprocessing.shape
@@ -62,7 +62,7 @@ def filters(
     weights = _weights(layer_shown, shape, dense=dense)
     style = _style(layer_shown, layers, weights, shape, dense=dense)
     many = limit or (ROWS if style == "channels" else UNITS if dense else GRID)
-    # A row of sixteen pictures is as wide as a page; of those that are no rows, all three colours are one picture.
+    # Sixteen pictures in a row fill a page. In a grid, all three colours form one picture.
     channels = min(weights.shape[1], limit or CHANNELS) if style == "channels" else weights.shape[1]
     labels = model.classes if dense and len(weights) == len(model.classes) else ()
     shown = [
@@ -100,22 +100,23 @@ def _weights(layer: Layer, shape: tuple[int, int, int], *, dense: bool) -> np.nd
     weight: Any = layer.module.weight if dense else layer_kinds.weight_of(layer.module)
     array = (weight.unflatten(1, shape) if dense else weight).detach().float().cpu().numpy()
     if array.ndim == 3:
-        array = array[:, :, np.newaxis]  # a kernel along one direction is a picture of one row
+        array = array[:, :, np.newaxis]  # a one-dimensional kernel is a picture of one row
     if array.ndim != 4:
-        raise UsageError(f"The kernels of '{layer.name}' have {array.ndim - 2} directions, so they are no pictures.")
+        raise UsageError(
+            f"The kernels of '{layer.name}' have {array.ndim - 2} dimensions, so they cannot be drawn as pictures."
+        )
     if not np.isfinite(array).all():
         raise NetworkError(
-            f"Weights of '{layer.name}' are infinite or not numbers: they were spoilt while the network learned. "
-            f"Train again with a lower learning rate."
+            f"Weights of '{layer.name}' are infinite or NaN: training diverged. Train again with a lower learning rate."
         )
     return array
 
 
 def _style(layer: Layer, layers: Trace, weights: np.ndarray, shape: tuple[int, int, int], *, dense: bool) -> str:
-    """`signed` for one channel, `colour` for the three of a picture, `channels` for those that layers made."""
+    """`signed` for one channel, `colour` for a picture's three, `channels` for the outputs of other layers."""
     if weights.shape[1] == 1:
         return "signed"
-    weighted = [one.name for one in layers.layers if one.parameters]
+    weighted = [other.name for other in layers.layers if other.parameters]
     first = dense or (weighted[:1] == [layer.name] and layer.input_shape is not None and layer.input_shape[0] == 3)
     return "colour" if first and weights.shape[1] == 3 == shape[0] else "channels"
 
@@ -128,42 +129,42 @@ def _called(layer: Layer, network: str) -> str:
 def _limits(data: dict[str, Any]) -> str:
     """A sentence on the kernels that are not shown."""
     many, channels = data["shape"][:2]
-    shown, seen = len(data["kernels"]), len(data["kernels"][0]["weights"])
+    shown, channels_shown = len(data["kernels"]), len(data["kernels"][0]["weights"])
     left = []
     if shown < many:
         left.append(f"first {shown} of {many:,} {'units' if data['dense'] else 'kernels'} shown")
-    if seen < channels:
-        left.append(f"first {seen} of {channels:,} input channels shown")
+    if channels_shown < channels:
+        left.append(f"first {channels_shown} of {channels:,} input channels shown")
     return ("; ".join(left)[:1].upper() + "; ".join(left)[1:] + ".") if left else ""
 
 
 def _idle(kernel: np.ndarray, weights: np.ndarray) -> bool:
-    """Whether all weights of a kernel are close to 0, as weight decay leaves unused kernels."""
+    """Whether all weights of a kernel are close to 0, as weight decay makes unused kernels."""
     return bool(np.abs(kernel).max() < _IDLE * np.abs(weights).max())
 
 
 LEAST = 0.5
-"""A kernel responds to an edge or a line if at least this share of its weights works for it."""
+"""Smallest strength of a clear response to an edge or a line."""
 
 _ANGLES = np.arange(0, 180, 7.5)
 _NAMES = {0: "horizontal", 90: "vertical", 45: "rising", 135: "falling"}
 
 
 def answers_to(kernel: np.ndarray) -> dict[str, Any] | None:
-    """The edge or the line for which a kernel gives its largest value, of either sign.
+    """The edge or line that a kernel responds to most strongly, with either sign.
 
-    An edge e is −1 on one side of a line through the middle, and +1 on the other; a line is high along it and low at
-    both sides, 0 in the sum. The strength, |Σ w·e| / (max |e| · Σ |w|), is how much of the kernel works for it, 0 to 1;
-    from that of a line, the response to the line across is subtracted, so that a blob counts as no line.
+    An edge stimulus e is −1 on one side of a line through the centre and +1 on the other. A line stimulus is high along
+    the line, low on both sides, and sums to 0. The strength is |Σ w·e| / (max |e| · Σ |w|), 0 to 1. A line's strength
+    is reduced by the response to the perpendicular line, so that a blob does not count as a line.
 
     Args:
-        kernel: weights (C, H, W), which are shown the edge in grey, alike in all channels: weights that cancel each
-            other there, as those of a kernel for a colour do, work for no edge.
+        kernel: weights (C, H, W). The stimulus is grey, the same in all channels, so a kernel for a colour, whose
+            weights cancel over the channels, responds to no edge.
 
     Returns:
-        `shape`: `edge` or `line`; `angle` in degrees, 0 lying, 90 upright, rising to the right below 90; `name` of the
-        nearest of four directions, of two that are as near the
-        upright or lying one; `strength`; and whether that is `clear`. None for a kernel of less than 3×3.
+        `shape`: `edge` or `line`; `angle` in degrees: 0 horizontal, 90 vertical, rising to the right between; `name` of
+        the nearest of four directions (horizontal or vertical on a tie); `strength`; and whether that is `clear`. None
+        for a kernel smaller than 3×3 or with mean weights of 0.
     """
     weights = kernel.mean(axis=0)
     if min(weights.shape) < 3 or not weights.any():
@@ -173,13 +174,13 @@ def answers_to(kernel: np.ndarray) -> dict[str, Any] | None:
     total = float(np.abs(kernel).mean(axis=0).sum())
     responses = []
     for angle in _ANGLES:
-        edge, line = (_response(weights, one, total) for one in _shown(x, y, angle))
-        # A blob answers alike to lines at every angle, and so to none.
-        across = _response(weights, _shown(x, y, angle + 90)[1], total)
-        alike = min(abs(across), abs(line)) if across * line > 0 else 0.0
-        responses += [(abs(edge), float(angle), "edge"), (abs(line) - alike, float(angle), "line")]
+        edge, line = (_response(weights, stimulus, total) for stimulus in _stimuli(x, y, angle))
+        # A blob responds equally to lines at every angle, so the part shared with the perpendicular line is removed.
+        perpendicular = _response(weights, _stimuli(x, y, angle + 90)[1], total)
+        shared = min(abs(perpendicular), abs(line)) if perpendicular * line > 0 else 0.0
+        responses += [(abs(edge), float(angle), "edge"), (abs(line) - shared, float(angle), "line")]
     strength, angle, shape = max(responses)
-    nearest = min(_NAMES, key=lambda one: min(abs(angle - one), 180 - abs(angle - one)))
+    nearest = min(_NAMES, key=lambda name_angle: min(abs(angle - name_angle), 180 - abs(angle - name_angle)))
     return {
         "shape": shape,
         "angle": angle,
@@ -189,15 +190,15 @@ def answers_to(kernel: np.ndarray) -> dict[str, Any] | None:
     }
 
 
-def _shown(x: np.ndarray, y: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """An edge and a line at an angle, through the middle of a kernel."""
-    turned = np.deg2rad(angle)
-    away = x * np.sin(turned) - y * np.cos(turned)
-    line = np.clip(1.5 - np.abs(away), -1, 1)
-    # The slope decides between angles that part a small kernel in the same way.
-    return np.clip(2 * away, -1, 1) + 1e-3 * away, line - line.mean()
+def _stimuli(x: np.ndarray, y: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
+    """An edge and a line through the centre of a kernel, at an angle in degrees."""
+    radians = np.deg2rad(angle)
+    distance = x * np.sin(radians) - y * np.cos(radians)
+    line = np.clip(1.5 - np.abs(distance), -1, 1)
+    # The small slope breaks ties between angles that split a small kernel in the same way.
+    return np.clip(2 * distance, -1, 1) + 1e-3 * distance, line - line.mean()
 
 
 def _response(weights: np.ndarray, stimulus: np.ndarray, total: float) -> float:
-    """−1 to 1."""
+    """The normalised response of a kernel to a stimulus, −1 to 1."""
     return float((weights * stimulus).sum()) / float(np.abs(stimulus).max() * total)

@@ -35,27 +35,26 @@ def feature_maps(
     limit: int | None = None,
     network: Any = None,
 ) -> Figure:
-    """The feature maps of a layer for one picture, those with the largest value first: a figure of kind `feature-maps`.
+    """The feature maps of a layer for one picture, sorted by largest activation: a figure of kind `feature-maps`.
 
     Args:
         model: the model.
-        layer: its name, or its number among the convolutions, from 1. Any layer will do whose output is
-            (C, H, W), or (H, W, C).
+        layer: its name, or its number among the convolutions, from 1. Its output must be (C, H, W) or (H, W, C).
         picture: a file, `mnist:17`, an array ...; see `pellucid.insight.selection.pick`.
-        scale: `layer` colours all maps by the largest value of the layer, `map` each by its own.
+        scale: `layer` scales colours by the layer's largest value, `map` by each map's own.
         limit: number of maps to show; 64 by default.
         network: for a model of the user's own network; see `pellucid.build`.
 
     Raises:
         UnknownNameError: there is no such layer, or no such scale.
-        UsageError: the layer has no feature maps; there is no such picture; the limit is below 1.
+        UsageError: the layer has no feature maps, the picture does not exist, or the limit is below 1.
         FormatError: the picture cannot be read.
-        NetworkError: the maps are not finite numbers.
+        NetworkError: a value is infinite or NaN.
     """
     if scale not in SCALES:
         raise UnknownNameError("scale", scale, SCALES)
     if limit is not None and limit < 1:
-        raise UsageError(f"--limit is at least 1; given: {limit}.")
+        raise UsageError(f"--limit must be at least 1; given: {limit}.")
     run = runner(model, network)
     module = run.module
     specification = model.specification
@@ -68,8 +67,8 @@ def feature_maps(
     shares = probabilities(specification.probabilities, outputs, specification.temperature).numpy()[0]
     if not (np.isfinite(values).all() and np.isfinite(shares).all()):
         raise NetworkError(
-            f"'{layer_shown.name}' or a layer after it gives values that are infinite or not numbers: the weights were "
-            f"spoilt while the network learned. Train again with a lower learning rate."
+            f"The outputs of '{layer_shown.name}' or of a later layer are infinite or NaN: training diverged. Train "
+            f"again with a lower learning rate."
         )
     order = np.argsort(-values.max(axis=(1, 2)), kind="stable")[: limit or MAPS]
     label = split.classes[int(split.labels[0])] if split.labels is not None else None
@@ -103,7 +102,7 @@ def feature_maps(
 def _run(module: nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
     """The maps of the layer, (C, H, W), and the network's outputs, (1, K)."""
     maps: list[np.ndarray] = []
-    # A copy: an activation that works in place would overwrite what its layer gave.
+    # Copied, since an in-place activation would overwrite the output.
 
     def keep(_: str, __: nn.Module, ___: Any, output: Any) -> None:
         maps.append(first_tensor(output)[0].float().numpy().copy())

@@ -1,4 +1,4 @@
-"""The outputs of chosen layers for many pictures, batch by batch."""
+"""Outputs of selected layers for many pictures, batch by batch."""
 
 from __future__ import annotations
 
@@ -23,27 +23,30 @@ Progress = Callable[[int, int], None]
 """Called after each batch with (pictures done, pictures in total)."""
 
 _PIXELS = 1_500_000
-"""Pixel values in one batch: large pictures go in small batches."""
+"""Most pixel values in one batch, so large pictures get small batches."""
 
 
-def standing(dataset: Dataset) -> str:
-    """The split to use if none is named: test, else validation, since the model learned from neither."""
+def default_split(dataset: Dataset) -> str:
+    """The name of the default split: test, else validation (the model was trained on neither), else the first."""
     return next((name for name in ("test", "validation") if name in dataset.splits), next(iter(dataset.splits)))
 
 
 def sample(data: Any, split: str | None, most: int, *, seed: int = 0) -> tuple[Split, str]:
-    """Some pictures of a data set, and a sentence on which.
+    """A sample of the pictures of a dataset, and a sentence that describes it.
 
     Args:
-        data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
-        split: the split of a dataset; None uses `standing`.
-        most: largest number of pictures; more are sampled by seed, in their order.
+        data: a `Dataset`, a `Split`, or anything that `pellucid.load` accepts.
+        split: the split of a dataset; None uses `default_split`.
+        most: largest number of pictures. A larger split is sampled; the order is kept.
         seed: seed of the sample.
+
+    Raises:
+        UsageError: `most` is below 1.
     """
     if most < 1:
-        raise UsageError(f"--limit is at least 1; given: {most}.")
+        raise UsageError(f"--limit must be at least 1; given: {most}.")
     whole = data if isinstance(data, (Dataset, Split)) else load(data)
-    pictures = whole if isinstance(whole, Split) else whole.split(split or standing(whole))
+    pictures = whole if isinstance(whole, Split) else whole.split(split or default_split(whole))
     of = f"{pictures.dataset}, {pictures.name} split" if pictures.dataset else f"{pictures.name} split"
     if len(pictures) <= most:
         return pictures, f"{len(pictures):,} pictures: {of}."
@@ -52,7 +55,11 @@ def sample(data: Any, split: str | None, most: int, *, seed: int = 0) -> tuple[S
 
 
 def prepared(split: Split, preprocessing: Preprocessing) -> tuple[Split, np.ndarray]:
-    """The readable pictures, and their pixels at the size of the network, uint8 (N, C, H, W)."""
+    """The readable pictures, and their pixels at the network's input size, uint8 (N, C, H, W).
+
+    Raises:
+        UsageError: no picture can be read.
+    """
     pixels, readable, _ = preparing.prepare_readable(split, preprocessing)
     if not len(readable):
         raise UsageError(f"None of the {len(split):,} pictures of the {split.name} split can be read.")
@@ -68,16 +75,19 @@ def record(
     *,
     progress: Progress | None = None,
 ) -> torch.Tensor:
-    """Runs pictures through a network, passes the outputs of each layer to `take`, and returns the outputs, (N, K).
+    """Runs pictures through a network, passes each layer's output to `take`, and returns the network outputs, (N, K).
 
     Args:
-        module: in evaluation mode.
+        module: the network, in evaluation mode.
         pixels: uint8 (N, C, H, W).
-        preprocessing: turns them into inputs.
-        layers: of `trace`; `activation:2` is the second run of `activation`.
-        take: called with a layer, its output for a batch, (B, ...) float32, and the number of the batch's first
-            picture. The output may be overwritten later: copy what you keep.
+        preprocessing: normalises the pixels.
+        layers: layers from `trace`; `activation:2` is the second run of `activation`.
+        take: called with a layer, its output for a batch, (B, ...) float32, and the index of the batch's first
+            picture. The output may be overwritten later, so copy what you keep.
         progress: called with (pictures done, pictures in total).
+
+    Raises:
+        NetworkError: a network output is infinite or NaN.
     """
     batch = max(1, min(256, _PIXELS // max(pixels[0].size, 1)))
     layers_by_run: dict[int, dict[int, Layer]] = {}
@@ -103,6 +113,6 @@ def record(
             outputs.append(module(inputs).float())
             if progress is not None:
                 progress(min(first + batch, len(pixels)), len(pixels))
-    together = torch.cat(outputs)
-    require_finite(together)
-    return together
+    all_outputs = torch.cat(outputs)
+    require_finite(all_outputs)
+    return all_outputs

@@ -17,11 +17,11 @@ from pellucid.records import Findings, Metric, Model, Table
 COLUMNS = ("conv", "layer", "kind", "output", "parameters", "multiply-adds", "sees", "kB")
 
 
-_KEPT = "the outputs of the layers for one picture as float32: about what training keeps of each picture"
+_OUTPUT_MEMORY = "layer outputs for one picture as float32: about the activation memory per picture in training"
 
 
 def summary(model: Model, network: Any = None) -> Findings:
-    """The layers in the order in which they run: name, kind, output shape, parameters, multiply-adds, field, memory.
+    """The layers in order of execution: name, kind, output shape, parameters, multiply-adds, field, memory.
 
     Args:
         model: the model.
@@ -29,9 +29,9 @@ def summary(model: Model, network: Any = None) -> Findings:
 
     Returns:
         The metrics `parameters`, `multiply_adds` (for one picture), `parameter_memory` and `output_memory`, and the
-        table `layers`. Its column `conv` numbers the convolutions, which `filters` and `feature_maps` take for their
-        names; `sees` is the receptive field in pixels, None if that is the whole picture or unknown; `kB` is the
-        size of a layer's output as float32.
+        table `layers`. Its column `conv` numbers the convolutions; `filters` and `feature_maps` accept these numbers.
+        `sees` is the receptive field in pixels, None if that is the whole picture or unknown. `kB` is the size of a
+        layer's output as float32.
     """
     run = runner(model, network)
     module = run.module
@@ -52,25 +52,25 @@ def summary(model: Model, network: Any = None) -> Findings:
     unknown = [layer.name for layer in layers.layers if layer.multiply_adds is None]
     fixed = parameters - count_parameters(module)
     notes = [
-        "Output: channels × height × width. A multiply-add is one product that is added to a sum.",
-        "Sees: how many pixels one number depends on, padding included; a dash: the whole picture, or not known.",
+        "Output: channels × height × width. A multiply-add is one multiplication and one addition.",
+        "Sees: the receptive field in pixels, padding included; a dash means the whole picture, or unknown.",
     ]
     if unknown:
-        notes.append(f"Not known, so not in the sum: the multiply-adds of {_listed(unknown)}.")
+        notes.append(f"Multiply-adds are unknown, so not in the sum, for {_listed(unknown)}.")
     partial = [layer.name for layer in layers.layers if callable(getattr(layer.module, "dense_weight", None))]
     if partial:
         notes.append(
-            f"Counted with the zeros of missing connections, since these are computed too: {_listed(partial)}."
+            f"Multiply-adds include the zeros of missing connections, which are computed too: {_listed(partial)}."
         )
     if layers.left_out:
-        notes.append(f"Left out are layers that change nothing or never ran: {layers.left_out}.")
+        notes.append(f"Layers that change nothing or never run are omitted: {layers.left_out}.")
     notes += declaration(module).notes
     return Findings(
         (
             Metric("parameters", parameters, 0, unit="count", note=f"{fixed:,} of them fixed" if fixed else ""),
             Metric("multiply_adds", sum(row[5] or 0 for row in rows), 1, unit="count", note="for one picture"),
             Metric("parameter_memory", _bytes(module) / 1e6, 0, unit="MB", note="in memory"),
-            Metric("output_memory", sum(row[7] or 0 for row in rows) / 1e3, 1, unit="MB", note=_KEPT),
+            Metric("output_memory", sum(row[7] or 0 for row in rows) / 1e3, 1, unit="MB", note=_OUTPUT_MEMORY),
             Table("layers", COLUMNS, tuple(rows), " ".join(notes)),
         ),
         title=f"{name_of(model)}: {layer_kinds.times(shape)} to {len(model.classes)} classes",
@@ -93,4 +93,4 @@ def _kilobytes(shape: tuple[int, ...] | None) -> float | None:
 
 
 def _bytes(module: nn.Module) -> int:
-    return sum(one.numel() * one.element_size() for one in module.state_dict().values())
+    return sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())

@@ -1,4 +1,4 @@
-"""Arrays as plain values for a figure: four digits are more than a colour can show; pictures are small PNGs."""
+"""Arrays as plain values for figures: numbers with four digits (enough for a colour), pictures as small PNGs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 
 def rounded(values: Any) -> Any:
-    """Numbers to four significant digits, in nested lists of the array's shape; a single number as one."""
+    """Numbers with four significant digits, in nested lists of the array's shape; a scalar stays a scalar."""
     if np.ndim(values) == 0:
         return float(f"{float(values):.4g}")
-    return [rounded(one) for one in values]
+    return [rounded(value) for value in values]
 
 
 def as_png(picture: np.ndarray, edge: int = 256) -> str:
-    """A picture, uint8 (C, H, W) with C = 1 or 3, as a PNG of at most `edge` by `edge` pixels, in base64."""
+    """A picture, uint8 (C, H, W) with C = 1 or 3, as a base64 PNG of at most `edge` × `edge` pixels."""
     from PIL import Image
 
     stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Which layer tells two classes apart: a linear probe on what each layer gives, scored on pictures it never saw."""
+"""Linear probes: how well each layer's outputs separate two classes, scored on held-out pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LAYERS = 24
 
 COLUMNS = ("layer", "kind", "numbers", "accuracy %", "low %", "high %", "n", "as good as the best")
 _NUMBERS = 8192
-"""Maps are averaged over squares of places until a layer has no more numbers than this."""
+"""Maps are average-pooled until a layer has at most this many features."""
 
 _BINS = 30
 
@@ -42,18 +42,18 @@ def linear_probe(
 ) -> Findings:
     """How well each layer separates two classes: the table `linear-probe` and a figure of that kind.
 
-    A linear classifier learns from the outputs of each layer for one half of the pictures, and is scored on the other
-    half. A layer is as good as the best if an exact McNemar test cannot tell their errors apart (p at least 0.05): with
-    few pictures many layers are. Marked is the first layer from which on all are as good; if even the best may be
-    guessing, none is marked.
+    For each layer, a linear classifier is trained on its outputs for one half of the pictures and scored on the other
+    half. A layer is as good as the best if an exact McNemar test finds no difference between their errors (p ≥ 0.05);
+    with few pictures, many layers are. The figure marks the first layer from which all later layers are as good. It
+    marks none if even the best layer may be guessing.
 
     Args:
         model: the model.
         classes: the two class names.
-        data: labelled pictures: a `Dataset`, a `Split`, or what `pellucid.load` takes.
-        split: the split to use; test by default, else validation, since the model learned from neither.
-        limit: number of pictures, half of them to learn from; 600 by default.
-        seed: seed of the sample and of its halves.
+        data: labelled pictures: a `Dataset`, a `Split`, or anything that `pellucid.load` accepts.
+        split: the split to use; test by default, else validation.
+        limit: number of pictures, half of them for training; 600 by default.
+        seed: seed of the sample and of the split into halves.
         network: for a model of the user's own network; see `pellucid.build`.
         progress: called with (pictures done, pictures in total).
 
@@ -74,26 +74,25 @@ def linear_probe(
         outputs_by_layer[layer.name].append(_flat(output.permute(0, 3, 1, 2) if layer.channels_last else output))
 
     record(module, pixels, preprocessing, layers, take, progress=progress)
-    learn = _half(labels, seed)
+    training = _half(labels, seed)
     inputs = {"pixels": [_flat(torch.from_numpy(pixels).float())]} | outputs_by_layer
     rows, drawn, right = [], [], []
     for name, parts in inputs.items():
         values = np.concatenate(parts)
-        scores = probe(values[learn], labels[learn], values[~learn])
-        hits = (scores > 0) == (labels[~learn] == 1)
+        scores = probe(values[training], labels[training], values[~training])
+        hits = (scores > 0) == (labels[~training] == 1)
         right.append(hits)
-        kind = "the picture itself" if name == "pixels" else next(one.kind for one in layers if one.name == name)
-        drawn.append(_layer_result(name, kind, scores, labels[~learn]))
+        kind = "the picture itself" if name == "pixels" else next(layer.kind for layer in layers if layer.name == name)
+        drawn.append(_layer_result(name, kind, scores, labels[~training]))
         low, high = (drawn[-1][end] for end in ("low", "high"))
         rows.append([name, kind, values.shape[1], rounded(hits.mean()), low, high, len(hits)])
     best, good, first = _first_that_is_as_good(right, above_chance=[layer["low"] > 0.5 for layer in drawn])
     for row, as_good in zip(rows, good, strict=True):
         row.append(as_good)
-    n = int((~learn).sum())
+    n = int((~training).sum())
     note = (
-        f"A plane learned from {int(learn.sum())} pictures, scored on {n} others: {which} As good as the best: its "
-        f"errors cannot be told from those of '{drawn[best]['layer']}' (exact McNemar test, p at least 0.05). "
-        f"{left_out}"
+        f"Each probe is trained on {int(training.sum())} pictures and scored on {n} others: {which} As good as the "
+        f"best: no significant difference from '{drawn[best]['layer']}' (exact McNemar test, p ≥ 0.05). {left_out}"
     ).strip()
     content = {
         "network": name_of(model),
@@ -104,14 +103,14 @@ def linear_probe(
         "first": first,
         "best": best,
     }
-    title = f"Where {name_of(model)} tells '{classes[0]}' from '{classes[1]}'"
+    title = f"Where {name_of(model)} separates '{classes[0]}' from '{classes[1]}'"
     answer = _answer(drawn, good, first, best)
     figure = Figure("linear-probe", "linear-probe", content, title=title, note=f"{answer} {left_out}".strip())
     return Findings((Table("linear-probe", COLUMNS, tuple(tuple(row) for row in rows), note), figure))
 
 
 def _layer_result(name: str, kind: str, scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """The accuracy of a layer's probe with its interval, and the histogram of the scores of both classes."""
+    """The accuracy of a layer's probe with its interval, and the histograms of the scores of both classes."""
     hits = (scores > 0) == (labels == 1)
     low, high = wilson(int(hits.sum()), len(hits))
     return {
@@ -125,32 +124,35 @@ def _layer_result(name: str, kind: str, scores: np.ndarray, labels: np.ndarray) 
 
 
 def _histogram(scores: np.ndarray) -> list[int]:
-    """Counts of scores from -2 to 2; scores outside are counted at the ends."""
+    """Histogram of scores from -2 to 2; scores outside count in the end bins."""
     return np.histogram(scores.clip(-2, 2), np.linspace(-2, 2, _BINS + 1))[0].tolist()
 
 
 def _first_that_is_as_good(right: list[np.ndarray], *, above_chance: list[bool]) -> tuple[int, list[bool], int | None]:
-    """(the best layer, which layers are as good, the first from which on all are; None if the best may be guessing)."""
+    """(index of the best layer, mask of the layers as good, index of the first from which all later ones are as good).
+
+    The last is None if the best layer may be guessing.
+    """
     best = int(np.argmax([hits.mean() for hits in right]))
     compared = [cells(right[best], hits) for hits in right]
     good = [mcnemar(counts.only_a, counts.only_b) >= 0.05 for counts in compared]
     if not above_chance[best]:
         return best, good, None
     first = len(good) - next((i for i, as_good in enumerate(reversed(good)) if not as_good), len(good))
-    # If the best is an early layer, the later ones lose something.
+    # If the last layer is worse than the best, later layers lose information.
     return best, good, best if first == len(good) else first
 
 
 def _answer(layers: list[dict[str, Any]], good: list[bool], first: int | None, best: int) -> str:
     """The result in one sentence."""
     if first is None:
-        return "No layer tells them apart better than guessing, as far as so few pictures can say."
+        return "No layer is measurably better than guessing on so few pictures."
     if first == best and not all(good[first:]):
-        return f"The best: {_called(layers[first])}; later layers lose something of it."
-    # A layer that may be guessing is hardly as good: it only cannot be told from the best.
+        return f"The best layer is {_called(layers[first])}; later layers are worse."
+    # A layer that may be guessing is not really as good: there are too few pictures to see the difference.
     unsure = any(layer["low"] <= 0.5 for layer in layers[first:])
-    few = ", as far as so few pictures can say" if unsure else ""
-    return f"The first from which on all are as good as the best: {_called(layers[first])}{few}."
+    few = ", though with so few pictures this is uncertain" if unsure else ""
+    return f"All layers from {_called(layers[first])} on are as good as the best{few}."
 
 
 def _called(layer: dict[str, Any]) -> str:
@@ -160,11 +162,19 @@ def _called(layer: dict[str, Any]) -> str:
 def _of_two(
     data: Any, split: str | None, classes: tuple[str, str], most: int, seed: int
 ) -> tuple[Split, np.ndarray, str]:
-    """The pictures of two classes, as many of one as of the other; their labels, 0 or 1; and a sentence on which."""
+    """Equally many pictures of two classes; their labels, 0 or 1, (N,); and a sentence that describes the sample.
+
+    Raises:
+        UsageError: the classes are not two, or there are fewer than 8 pictures.
+        UnknownNameError: the data have no such class.
+        DataError: a class has too few pictures.
+    """
     if len(set(classes)) != 2:
-        raise UsageError(f"A linear probe takes two classes; given: {' and '.join(classes)}. Try --linear-probe 4,9.")
+        raise UsageError(
+            f"A linear probe needs two different classes; given: {' and '.join(classes)}. Try --linear-probe 4,9."
+        )
     if most < 8:
-        raise UsageError(f"A probe takes at least 8 pictures; given: --limit {most}.")
+        raise UsageError(f"A linear probe needs at least 8 pictures; given: --limit {most}.")
     pictures, _ = sample(data, split, 2**62)
     labels = pictures.known_labels()
     indices = []
@@ -174,19 +184,19 @@ def _of_two(
         indices.append(np.flatnonzero(labels == pictures.classes.index(name)))
     each = min(most // 2, *map(len, indices))
     if each < 4:
-        few = classes[int(np.argmin([len(one) for one in indices]))]
+        few = classes[int(np.argmin([len(members) for members in indices]))]
         raise DataError(
-            f"The {pictures.name} split has {min(map(len, indices))} pictures of '{few}'; a probe takes at least 4 of "
-            f"each class. Choose another split with --split."
+            f"The {pictures.name} split has {min(map(len, indices))} pictures of '{few}'; a linear probe needs at "
+            f"least 4 of each class. Choose another split with --split."
         )
     generator = np.random.default_rng((seed, *map(len, indices)))
-    drawn = [np.sort(generator.permutation(one)[:each]) for one in indices]
+    drawn = [np.sort(generator.permutation(members)[:each]) for members in indices]
     which = f"{each} of each class, {pictures.dataset + ', ' if pictures.dataset else ''}{pictures.name} split."
     return pictures.take(np.concatenate(drawn)), np.repeat([0, 1], each), which
 
 
 def _half(labels: np.ndarray, seed: int) -> np.ndarray:
-    """One half of each class, to be learned from: bool (N,)."""
+    """The training half: a mask of half of the pictures of each class, bool (N,)."""
     training = np.zeros(len(labels), bool)
     for label in (0, 1):
         indices = np.random.default_rng((seed, label)).permutation(np.flatnonzero(labels == label))
@@ -195,7 +205,10 @@ def _half(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _worth_probing(all_layers: Trace) -> tuple[list[Layer], str]:
-    """All layers; if there are too many, the convolutions and dense layers, or some of these. And a note."""
+    """The layers to probe, and a note if some are omitted.
+
+    If there are more than `LAYERS`, only convolutions and dense layers, thinned evenly over the depth.
+    """
     layers = [
         layer
         for layer in all_layers.layers
@@ -204,7 +217,9 @@ def _worth_probing(all_layers: Trace) -> tuple[list[Layer], str]:
     if len(layers) <= LAYERS:
         return layers, ""
     weighted = [
-        one for one in layers if layer_kinds.is_convolution(one.module) or isinstance(one.module, torch.nn.Linear)
+        layer
+        for layer in layers
+        if layer_kinds.is_convolution(layer.module) or isinstance(layer.module, torch.nn.Linear)
     ]
     if len(weighted) > LAYERS:
         weighted = [weighted[int(i)] for i in np.linspace(0, len(weighted) - 1, LAYERS).round()]
@@ -212,7 +227,7 @@ def _worth_probing(all_layers: Trace) -> tuple[list[Layer], str]:
 
 
 def _flat(output: torch.Tensor) -> np.ndarray:
-    """Outputs (B, C, H, W), (B, tokens, D) or (B, D) as float32 (B, numbers), few enough to be kept."""
+    """Outputs (B, C, H, W), (B, tokens, D) or (B, D) as float32 (B, features), pooled to save memory."""
     if output.ndim == 4:
         side = 1
         while output[0].numel() / side**2 > _NUMBERS and side < max(output.shape[2:]):
@@ -228,12 +243,12 @@ _STRENGTHS = np.logspace(-4, 3, 15)
 
 
 def probe(known: np.ndarray, labels: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """Scores for pictures that were not learned from: above 0 for the second class, below for the first.
+    """Scores of held-out pictures from ridge regression: above 0 for the second class, below 0 for the first.
 
     Args:
-        known: numbers of the pictures that are learned from, (N, D).
+        known: features of the training pictures, (N, D).
         labels: their classes, 0 or 1, (N,).
-        unknown: numbers of others, (M, D).
+        unknown: features of the held-out pictures, (M, D).
 
     Returns:
         float64 (M,).
@@ -241,10 +256,10 @@ def probe(known: np.ndarray, labels: np.ndarray, unknown: np.ndarray) -> np.ndar
     targets = 2.0 * labels - 1
     middle = known.mean(axis=0)
     scale = float(known.std()) or 1.0
-    # One scale for all numbers: each on its own would make much of pixels at the edge, which hardly ever differ.
+    # One scale for all features: scaling each one would amplify pixels at the edge, which hardly vary.
     left, right = (known - middle) / scale, (unknown - middle) / scale
     offset = targets.mean()
-    # In the space of the pictures, which are fewer than the numbers: K = X Xᵀ / D = U diag(s) Uᵀ.
+    # Solved in the dual, since there are fewer pictures than features: K = X Xᵀ / D = U diag(s) Uᵀ.
     kernel = (left @ left.T / left.shape[1]).astype(np.float64)
     sizes, vectors = np.linalg.eigh(kernel)
     sizes = sizes.clip(min=0)
@@ -253,7 +268,7 @@ def probe(known: np.ndarray, labels: np.ndarray, unknown: np.ndarray) -> np.ndar
     for strength in _STRENGTHS * max(float(sizes.mean()), 1e-12):
         shrunk = 1 / (sizes + strength)
         weights = vectors @ (shrunk * turned)
-        # The residual of a picture that was left out is α / (K + λ)⁻¹ on its diagonal (Allen's PRESS).
+        # The leave-one-out residual is α / diag((K + λ)⁻¹) (Allen's PRESS).
         left_out = weights / ((vectors**2) @ shrunk)
         error = float(np.square(left_out).mean())
         if best is None or error < best[0]:

@@ -1,4 +1,4 @@
-"""A map of a dataset as the network sees it: the features before the last layer, projected to two dimensions."""
+"""The embedding of a dataset: its features before the last layer, projected to two dimensions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pellucid.records import Figure, Findings, Metric, Model
 
 METHODS = ("pca", "tsne")
 PICTURES = 600
-"""Number of pictures by default: more would hide each other."""
+"""Number of pictures by default; more would overlap."""
 
 NEAR = 10
 _EDGE = 32
@@ -32,13 +32,13 @@ def embedding(
     network: Any = None,
     progress: Progress | None = None,
 ) -> Findings:
-    """The pictures of a data set on a plane, alike ones beside each other: a figure of kind `embedding`.
+    """The features of pictures in two dimensions: a figure of kind `embedding`.
 
     Args:
         model: the model.
-        data: a `Dataset`, a `Split`, or what `pellucid.load` takes.
-        method: `pca`, the two directions in which the features vary most; or `tsne` (van der Maaten and Hinton 2008),
-            which keeps neighbours together, and whose distances between groups mean nothing.
+        data: a `Dataset`, a `Split`, or anything that `pellucid.load` accepts.
+        method: `pca`, the two directions of largest variance; or `tsne` (van der Maaten and Hinton 2008), which keeps
+            neighbours together; its distances between groups have no meaning.
         split: the split to use; test by default, else validation.
         limit: number of pictures; 600 by default.
         seed: seed of the sample and of t-SNE.
@@ -46,8 +46,8 @@ def embedding(
         progress: called with (pictures done, pictures in total).
 
     Returns:
-        The metric `neighbours_kept`: the share of each picture's 10 nearest neighbours in the features that are among
-        its 10 nearest on the plane too. It tells how far to trust the map.
+        The figure, and the metric `neighbours_kept`: the mean fraction of a picture's 10 nearest neighbours in feature
+        space that are also among its 10 nearest in the plane. It shows how far to trust the plot.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -60,7 +60,9 @@ def embedding(
     pictures, which = sample(data, split, limit or PICTURES, seed=seed)
     pictures, pixels = prepared(pictures, preprocessing)
     if len(pixels) < NEAR + 2:
-        raise UsageError(f"A map takes at least {NEAR + 2} pictures; there are {len(pixels)}. Choose another --split.")
+        raise UsageError(
+            f"An embedding needs at least {NEAR + 2} pictures; there are {len(pixels)}. Choose another --split."
+        )
     values, outputs = run.features(pixels, progress=progress)
     values = values.astype(np.float64) - values.mean(axis=0)
     plane, explained = _pca(values)
@@ -72,7 +74,7 @@ def embedding(
     points = []
     for i in range(len(pixels)):
         label = None if labels is None else pictures.classes[int(labels[i])]
-        says = model.classes[int(predicted[i])]
+
         points.append(
             {
                 "x": rounded(plane[i, 0]),
@@ -80,7 +82,7 @@ def embedding(
                 "png": as_png(pixels[i], _EDGE),
                 "id": str(pictures.ids[i]),
                 "label": label,
-                "predicted": says,
+                "predicted": model.classes[int(predicted[i])],
             }
         )
     content = {
@@ -94,7 +96,7 @@ def embedding(
         "points": points,
     }
     how = "PCA" if method == "pca" else "t-SNE"
-    figure = Figure("embedding", "embedding", content, title=f"What {name_of(model)} sees as alike ({how})", note=which)
+    figure = Figure("embedding", "embedding", content, title=f"Embedding of {name_of(model)} ({how})", note=which)
     return Findings(
         (
             Metric("neighbours_kept", neighbours_kept, len(pixels), unit="fraction", note=f"of the {NEAR} nearest"),
@@ -104,7 +106,7 @@ def embedding(
 
 
 def _pca(values: np.ndarray) -> tuple[np.ndarray, float]:
-    """The two directions of the largest variance, (N, 2), and which part of it they hold. `values` are centred."""
+    """The first two principal components, (N, 2), and the fraction of variance they explain. `values` are centred."""
     left, sizes, _ = np.linalg.svd(values, full_matrices=False)
     plane = np.zeros((len(values), 2))
     plane[:, : min(2, len(sizes))] = (left * sizes)[:, :2]
@@ -122,7 +124,7 @@ def _tsne(values: np.ndarray, start: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _nearest(values: np.ndarray) -> np.ndarray:
-    """Bool (N, N): which are among the nearest of each, itself left out."""
+    """A mask of the nearest neighbours of each row, without the row itself, bool (N, N)."""
     squares = np.square(values).sum(axis=1)
     distances = squares[:, np.newaxis] + squares - 2 * values @ values.T
     np.fill_diagonal(distances, np.inf)

@@ -1,12 +1,12 @@
-"""Receptive fields: the part of the picture that a number of a layer depends on, worked out operation by operation.
+"""Receptive fields: the part of the picture that a unit depends on, computed operation by operation.
 
-A unit of a map starts at pixel `start`, covers `reach` pixels, and is `jump` pixels from its neighbour. The same unit
-after a kernel of F = D·(F₀ − 1) + 1 with stride S and padding P, gives
+The field of the first unit begins at pixel `start`; each field covers `reach` pixels; the fields of neighbours begin
+`jump` pixels apart. A kernel of F = D·(F₀ − 1) + 1 with stride S and padding P gives
 
     reach' = reach + (F − 1)·jump        jump' = S·jump        start' = start − P·jump
 
 (Araujo, Norris and Sim, "Computing receptive fields of convolutional neural networks", Distill 2019,
-doi:10.23915/distill.00021). Where branches meet it is the smallest rectangle that holds all of theirs.
+doi:10.23915/distill.00021). Where branches meet, the field is the smallest rectangle that contains all of theirs.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _SAME = {
     "alpha_dropout", "batch_norm", "cat", "concat", "clamp", "maximum", "minimum", "contiguous", "to", "float",
     "channel_shuffle", "chunk", "split", "type", "type_as", "detach", "clone", "local_response_norm",
 }  # fmt: skip
-"""Operations that work on each position alone, as long as the maps keep their size."""
+"""Operations that act on each position separately, if the maps keep their size."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """In both directions (height, width), in pixels of the picture.
+    """The receptive fields of a layer's units, as (height, width) in pixels of the picture.
 
     Attributes:
-        start: where the field of the first unit, at the upper left, begins; below 0 where it begins in the padding.
-        reach: how many pixels the field of a unit reaches over, padding included.
-        jump: how far apart the fields of two neighbours begin.
+        start: first pixel of the upper left unit's field; negative if it begins in the padding.
+        reach: size of the field of a unit, padding included.
+        jump: distance between the fields of neighbouring units.
     """
 
     start: tuple[int, int]
@@ -43,14 +43,14 @@ class Field:
         return cls((0, 0), (1, 1), (1, 1))
 
     def of(self, row: int, column: int) -> tuple[int, int, int, int]:
-        """The field of the unit at a position: (top, left, bottom, right) in pixels, the last two excluded."""
+        """The field of the unit at a position: (top, left, bottom, right) in pixels, bottom and right exclusive."""
         top, left = (
-            begin + place * step for begin, place, step in zip(self.start, (row, column), self.jump, strict=True)
+            begin + index * step for begin, index, step in zip(self.start, (row, column), self.jump, strict=True)
         )
         return top, left, top + self.reach[0], left + self.reach[1]
 
     def through(self, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Field:
-        """The field after a window with these settings slides over the maps."""
+        """The field after a convolution or pooling with these settings."""
         start, reach, jump = [], [], []
         for axis, (f, s, p, d) in enumerate(zip(*map(_pair, (kernel, stride, padding, dilation)), strict=True)):
             start.append(self.start[axis] - p * self.jump[axis])
@@ -70,14 +70,14 @@ def after(
     """The field of the output of an operation; None if that is the whole picture or unknown.
 
     Args:
-        operation: torch's name of it.
+        operation: its name in torch.
         args: its positional arguments.
         kwargs: its keyword arguments.
         fields: the fields of its input tensors.
-        shapes: their shapes, with the batch.
-        output: the shape of its output, with the batch.
+        shapes: the shapes of its input tensors, with the batch dimension.
+        output: the shape of its output, with the batch dimension.
     """
-    if any(one is None for one in fields) or len(output) != 4:
+    if any(input_field is None for input_field in fields) or len(output) != 4:
         return None
     field = fields[0]
     assert field is not None
@@ -107,10 +107,10 @@ def after(
     if name == "getitem":
         return _sliced(field, args[1])
     if name in _SAME:
-        # A branch of one place for all, as squeeze-and-excitation has it, lets every place see the whole picture.
+        # A pooled branch, as in squeeze-and-excitation, lets every position see the whole picture.
         if any(len(shape) == 4 and shape[2:] != output[2:] for shape in shapes):
             return None
-        return _together([one for one in fields if one is not None])
+        return _together([input_field for input_field in fields if input_field is not None])
     return None
 
 
@@ -123,25 +123,25 @@ def _pooled(field: Field, set_by: dict[str, Any], dilation: Any) -> Field:
 
 
 def _sliced(field: Field, index: Any) -> Field | None:
-    """`x[:, :, ::2, ::2]` begins where it did, with twice the steps."""
+    """The field after a slice: `x[:, :, ::2, ::2]` keeps the start and doubles the jump. None if not a plain slice."""
     index = index if isinstance(index, tuple) else (index,)
-    if len(index) > 4 or not all(isinstance(one, slice) for one in index):
+    if len(index) > 4 or not all(isinstance(part, slice) for part in index):
         return None
     start, jump = list(field.start), list(field.jump)
-    for axis, one in enumerate(index[2:]):
-        if (one.start or 0) < 0:
+    for axis, part in enumerate(index[2:]):
+        if (part.start or 0) < 0:
             return None
-        start[axis] += (one.start or 0) * jump[axis]
-        jump[axis] *= one.step or 1
+        start[axis] += (part.start or 0) * jump[axis]
+        jump[axis] *= part.step or 1
     return Field((start[0], start[1]), field.reach, (jump[0], jump[1]))
 
 
 def _together(fields: list[Field]) -> Field | None:
     """The smallest field that contains all of them; None if their jumps differ."""
-    if len({one.jump for one in fields}) > 1:
+    if len({field.jump for field in fields}) > 1:
         return None
-    top, left = (min(one.start[axis] for one in fields) for axis in (0, 1))
-    bottom, right = (max(one.start[axis] + one.reach[axis] for one in fields) for axis in (0, 1))
+    top, left = (min(field.start[axis] for field in fields) for axis in (0, 1))
+    bottom, right = (max(field.start[axis] + field.reach[axis] for field in fields) for axis in (0, 1))
     return Field((top, left), (bottom - top, right - left), fields[0].jump)
 
 

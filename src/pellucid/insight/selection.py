@@ -1,4 +1,4 @@
-"""Finding the layer or picture that a user names: a layer by name or number, a picture by file, id or number."""
+"""Look-up of the layer or picture that a user names: a layer by name or number, a picture by file, id or number."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from pellucid.errors import MissingDataError, UnknownNameError, UsageError
 from pellucid.inference import layer_kinds
 from pellucid.inference.pictures import as_split
 from pellucid.inference.tracing import Layer, Trace
-from pellucid.insight.layer_outputs import standing
+from pellucid.insight.layer_outputs import default_split
 from pellucid.records import Dataset, PictureFiles, Specification, Split
 
 _MOST = 24
-"""Names that a sentence lists at most: a network of fifty layers would fill a page."""
+"""Most names that an error message lists."""
 
 
 def with_kernels(layers: Trace, name: str, network: str, reading: Layer | None) -> Layer:
-    """The layer whose weights are pictures: a convolution, or in a network without any its first dense layer.
+    """A layer whose weights can be drawn: a convolution, or the dense layer that reads the picture if there is none.
 
     Args:
         layers: the layers.
-        name: a name, or a number among the convolutions from 1. A name that is there wins.
+        name: the name of a layer, or the number of a convolution, from 1. A matching name wins.
         network: name of the network.
-        reading: the dense layer that reads the picture itself, where there is one.
+        reading: the dense layer that reads the picture itself; None if there is none.
 
     Raises:
         UnknownNameError: there is no such convolution.
-        UsageError: the layer is of another kind, or the network has no weights that could be drawn.
+        UsageError: the layer is of another kind, or the network has no weights to draw.
     """
     drawable = layers.convolutions or ((reading,) if reading is not None else ())
     if not drawable:
         raise UsageError(
-            f"The network '{network}' has no convolution, and no dense layer that reads the picture itself, so it has "
-            f"no weights that could be drawn as pictures. `pellucid inspect MODEL` lists its layers."
+            f"The network '{network}' has no convolution and no dense layer that reads the picture itself, so there "
+            f"are no weights to draw. `pellucid inspect MODEL` lists its layers."
         )
     layer = _named(layers, name, drawable)
     if layer is not None and layer in drawable:
@@ -49,24 +49,24 @@ def with_kernels(layers: Trace, name: str, network: str, reading: Layer | None) 
         return reading
     if layers.convolutions:
         if layer is None:
-            raise _unknown("convolution", name, [one.name for one in drawable], len(drawable))
+            raise _unknown("convolution", name, [option.name for option in drawable], len(drawable))
         raise UsageError(
             f"'{layer.name}' ({layer.kind}) is not a convolution, so it has no kernels. "
-            f"The convolutions of '{network}': {_listed([one.name for one in drawable])}."
+            f"The convolutions of '{network}': {_listed([option.name for option in drawable])}."
         )
     raise UsageError(
         f"The network '{network}' has no convolution{f', and {_not_reading(layer)}' if layer is not None else ''}. "
-        f"What can be shown are the weights of '{drawable[0].name}', the dense layer that reads the picture, one "
-        f"picture a unit: --filters {drawable[0].name}."
+        f"The dense layer '{drawable[0].name}' reads the picture, so its weights can be drawn, one picture per unit: "
+        f"--filters {drawable[0].name}."
     )
 
 
 def with_maps(layers: Trace, name: str, network: str) -> Layer:
-    """The layer whose output is maps.
+    """A layer with feature maps, by name, or by number among the convolutions.
 
     Raises:
         UnknownNameError: there is no such layer.
-        UsageError: its output has no place in the picture, as that of a dense layer.
+        UsageError: its outputs have no position in the picture, as in a dense layer.
     """
     spatial = [layer for layer in layers.layers if layer.spatial or layer.channels_last]
     layer = _named(layers, name, layers.convolutions)
@@ -77,26 +77,27 @@ def with_maps(layers: Trace, name: str, network: str) -> Layer:
             f"No layer of the network '{network}' has feature maps: their outputs have no position in the picture. "
             f"`pellucid inspect MODEL` lists them."
         )
-    tokens = any(one.output_shape is not None and len(one.output_shape) == 2 for one in layers.layers)
-    hint = " Of a transformer's later layers --attention shows where they look." if tokens else ""
+    tokens = any(part.output_shape is not None and len(part.output_shape) == 2 for part in layers.layers)
+    hint = " For the later layers of a transformer, use --attention." if tokens else ""
     if layer is None:
-        raise _unknown("layer with maps", name, [one.name for one in spatial], len(layers.convolutions), hint)
+        raise _unknown("layer with maps", name, [option.name for option in spatial], len(layers.convolutions), hint)
     what = layer_kinds.times(layer.output_shape) if layer.output_shape is not None else "no"
     raise UsageError(
-        f"'{layer.name}' ({layer.kind}) gives {what} numbers that have no place in the picture, so it has no maps. "
-        f"Layers that have: {_listed([one.name for one in spatial])}.{hint}"
+        f"'{layer.name}' ({layer.kind}) has no feature maps: its {what} outputs have no position in the picture. "
+        f"Layers with feature maps: {_listed([option.name for option in spatial])}.{hint}"
     )
 
 
 def any_layer(layers: Trace, name: str) -> Layer:
-    """The layer of that name, or of that number among the convolutions, whatever its kind.
+    """A layer of any kind, by name, or by number among the convolutions.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: there is no such layer.
     """
     layer = _named(layers, name, layers.convolutions)
     if layer is None or not layer.output_shape:
-        raise _unknown("layer", name, [one.name for one in layers.layers if one.output_shape], len(layers.convolutions))
+        names = [option.name for option in layers.layers if option.output_shape]
+        raise _unknown("layer", name, names, len(layers.convolutions))
     return layer
 
 
@@ -137,9 +138,9 @@ def _unknown(what: str, name: str, names: Iterable[str], convolutions: int, furt
         else ""
     )
     if len(names) > _MOST:
-        # The nearest, wherever they are, and then the first ones.
+        # The closest matches, then the first names.
         names = [*dict.fromkeys([*difflib.get_close_matches(name.lower(), names, _MOST // 2, 0.4), *names])][:_MOST]
-        hint = f"There are more: `pellucid inspect MODEL` lists all. {hint}"
+        hint = f"`pellucid inspect MODEL` lists all of them. {hint}"
     return UnknownNameError(what, name, names, f"{hint.strip()}{further}".strip())
 
 
@@ -153,21 +154,21 @@ def _not_reading(layer: Layer) -> str:
 
 
 _FOLDERS = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
-"""Short names of splits."""
+"""Other common names of splits."""
 
 
 def pick(picture: Any, specification: Specification) -> tuple[Split, str]:
     """One picture as a split of length 1, and its name.
 
     Args:
-        picture: the path of a file; `mnist:17`, the picture of that number of a data set's test split, from 0
-            (of its validation split where it has no test split); `mnist:train/17` or any other id of the set; for a
-            folder of pictures `photos:17`; or one picture as `pellucid.predict` takes it.
-        specification: of the model that will see it.
+        picture: one of: the path of a file; `mnist:17` for a picture of a dataset's test split, counted from 0 (of its
+            validation split if there is no test split); `mnist:train/17` or `mnist:ID`; `photos:17` for a folder of
+            pictures; or any single picture that `pellucid.predict` accepts.
+        specification: the specification of the model.
 
     Raises:
-        UsageError: it is no such thing, or more than one picture.
-        MissingDataError: there is no such file, split or picture.
+        UsageError: the picture does not exist in its dataset, or there is more than one.
+        MissingDataError: there is no such file or split.
     """
     if isinstance(picture, Split):
         split, name = picture, str(picture.ids[0]) if len(picture) else ""
@@ -176,7 +177,7 @@ def pick(picture: Any, specification: Specification) -> tuple[Split, str]:
     else:
         split, name = as_split(picture, specification), Path(picture).name if isinstance(picture, (str, Path)) else ""
     if len(split) != 1:
-        raise UsageError(f"Feature maps are those of one picture; {len(split):,} were given.")
+        raise UsageError(f"One picture is needed; given: {len(split):,}.")
     return split, name or "the picture"
 
 
@@ -184,25 +185,29 @@ def _of_a_dataset(reference: str) -> tuple[Split, str]:
     source, separator, which = reference.rpartition(":")
     if not separator or not (source in DATASETS or Path(source).is_dir()):
         if separator and source.replace("-", "").isalnum() and len(source) > 1:
-            lookup(source)  # says which data set was probably meant
+            lookup(source)  # its error suggests the dataset that was probably meant
         raise MissingDataError(
-            f"There is no picture at {reference}. Give a picture file, or a test picture of a data set by its number, "
+            f"There is no picture at {reference}. Give a picture file, or a test picture of a dataset by its number, "
             f"as in mnist:17."
         )
     dataset = load(source)
-    split, index = _place(dataset, which)
-    # A file goes by its name, a picture of an array by its index.
+    split, index = _find(dataset, which)
+    # A file is named by its file name, a picture in an array by its index.
     name = split.ids[index] if isinstance(split.pictures, PictureFiles) else f"{split.name}/{index}"
     return split.take([index]), f"{dataset.name} {name}"
 
 
-def _place(dataset: Dataset, which: str) -> tuple[Split, int]:
-    """The split and the index of a number, or of an id."""
+def _find(dataset: Dataset, which: str) -> tuple[Split, int]:
+    """The split and index of a picture, given by number or by id.
+
+    Raises:
+        UsageError: there is no such picture.
+    """
     name, _, number = which.rpartition("/")
-    usual = standing(dataset)
+    default = default_split(dataset)
     name = _FOLDERS.get(name, name) if name not in dataset.splits else name
     if number.isdecimal() and name in ("", *dataset.splits):
-        split = dataset.split(name or usual)
+        split = dataset.split(name or default)
         if int(number) >= len(split):
             raise UsageError(
                 f"The {split.name} split of '{dataset.name}' has {len(split):,} pictures, numbered from 0 to "
@@ -210,11 +215,11 @@ def _place(dataset: Dataset, which: str) -> tuple[Split, int]:
             )
         return split, int(number)
     for split in dataset.splits.values():
-        for index, one in enumerate(split.ids.tolist()):
-            if one == which:
+        for index, picture_id in enumerate(split.ids.tolist()):
+            if picture_id == which:
                 return split, index
     raise UsageError(
-        f"'{dataset.name}' has no picture '{which}'. Give the number of a {usual} picture, as in {dataset.name}:17, "
-        f"one of another split, as in {dataset.name}:train/17, or an id, as in "
+        f"'{dataset.name}' has no picture '{which}'. Give the number of a {default} picture, as in {dataset.name}:17, "
+        f"a number in another split, as in {dataset.name}:train/17, or an id, as in "
         f"{dataset.name}:{next(iter(dataset.splits.values())).ids[0]}."
     )

@@ -1,4 +1,4 @@
-"""The arithmetic of sizes, with the numbers of a model: O = (W − F + 2P) / S + 1."""
+"""The output sizes of a model's layers, with the arithmetic: O = (W − F + 2P) / S + 1."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pellucid.records import Findings, Model, Table
 
 COLUMNS = ("layer", "kind", "direction", "F", "arithmetic", "W", "O")
 _FORMULA = (
-    "O = (W − F + 2P) / S + 1: W pixels in, a kernel of F, P zeros at each side, a stride of S, O pixels out. "
+    "O = (W − F + 2P) / S + 1: input size W, kernel size F, padding P on each side, stride S, output size O. "
     "⌊ ⌋ rounds down."
 )
-_DILATED = "A kernel whose numbers stand D pixels apart reaches over F = D·(F₀ − 1) + 1 pixels."
+_DILATED = "A kernel of F₀ with dilation D covers F = D·(F₀ − 1) + 1 pixels."
 _DIRECTIONS = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
 @dataclass(frozen=True)
 class _Window:
-    """What slides over the pixels in one direction."""
+    """A sliding window in one direction."""
 
     size: int
     kernel: int
@@ -37,7 +37,7 @@ class _Window:
 
 @dataclass(frozen=True)
 class _Step:
-    """The arithmetic of one layer in one direction."""
+    """The arithmetic of one layer in one direction: the kernel size and the calculation as text, and the output."""
 
     kernel: str
     text: str
@@ -45,14 +45,14 @@ class _Step:
 
 
 def sizes(model: Model, network: Any = None) -> Findings:
-    """The size of each convolution's and pooling layer's output, worked out in both directions.
+    """The output size of each convolution and pooling layer, calculated for both directions.
 
     Args:
         model: the model.
         network: for a model of the user's own network; see `pellucid.build`.
 
     Returns:
-        The table `sizes`: layer, kind, direction, kernel, arithmetic, and the pixels in (W) and out (O).
+        The table `sizes`: layer, kind, direction, kernel, arithmetic, input size (W) and output size (O) in pixels.
     """
     run = runner(model, network)
     module = run.module
@@ -63,12 +63,12 @@ def sizes(model: Model, network: Any = None) -> Findings:
         notes.append(_DILATED)
     notes += declaration(module).notes
     if not rows:
-        notes = ["This network has neither convolutions nor pooling: nothing slides over the picture."]
+        notes = ["This network has no convolution and no pooling layer."]
     return Findings((Table("sizes", COLUMNS, rows, " ".join(notes)),))
 
 
 def _rows(layer: Layer) -> list[tuple[Any, ...]]:
-    """One row where all directions are alike, else one for each."""
+    """One row if all directions are equal, else one per direction."""
     if layer.input_shape is None or layer.output_shape is None:
         return []
     known = isinstance(layer.module, layer_kinds.POOLING) or layer_kinds.is_convolution(layer.module)
@@ -88,17 +88,17 @@ def _rows(layer: Layer) -> list[tuple[Any, ...]]:
 
 
 def _step(module: nn.Module, axis: int, dimensions: int, size: int, measured: int) -> _Step:
-    """The arithmetic in one direction. The measured size decides: a layer may do more than its settings say."""
+    """The arithmetic in one direction. The measured size wins, since a layer may do more than its settings say."""
     if isinstance(module, (*layer_kinds.ADAPTIVE_AVERAGE, *layer_kinds.ADAPTIVE_MAX)):
-        return _Step("", f"made to be {measured}, whatever W is", measured)
+        return _Step("", f"always {measured}, for any W", measured)
     if isinstance(module, layer_kinds.TRANSPOSED):
         step = _transposed(module, axis, size)
     elif isinstance(module, layer_kinds.POOLING) or layer_kinds.is_convolution(module):
         step = _sliding(_window(module, axis, dimensions, size))
     else:
-        return _Step("", f"{size} → {measured}, measured: a layer of its own kind", measured)
+        return _Step("", f"{size} → {measured}, measured: a custom layer", measured)
     if step.output != measured:
-        return _Step(step.kernel, f"{size} → {measured}, measured: it pads in a way of its own", measured)
+        return _Step(step.kernel, f"{size} → {measured}, measured: custom padding", measured)
     return step
 
 
@@ -116,13 +116,13 @@ def _window(module: Any, axis: int, dimensions: int, size: int) -> _Window:
         missing = reach(kernel, dilation) - 1
         around = (missing // 2, missing - missing // 2)
     else:
-        one = 0 if padding == "valid" else setting("padding", 0)
-        around = (one, one)
+        side = 0 if padding == "valid" else setting("padding", 0)
+        around = (side, side)
     return _Window(size, kernel, stride, around, dilation, bool(getattr(module, "ceil_mode", False)))
 
 
 def _sliding(window: _Window) -> _Step:
-    """⌊(W − F + 2P) / S⌋ + 1, with the brackets only where they matter."""
+    """⌊(W − F + 2P) / S⌋ + 1, with brackets only if the division leaves a remainder."""
     kernel = reach(window.kernel, window.dilation)
     written = str(kernel) if window.dilation == 1 else f"{window.dilation}·({window.kernel} − 1) + 1 = {kernel}"
     first, last = window.padding
@@ -133,13 +133,13 @@ def _sliding(window: _Window) -> _Step:
     if room % window.stride == 0:
         return _Step(written, f"{inner} + 1 = {room // window.stride + 1}", room // window.stride + 1)
     if not window.ceil:
-        # Padding differs between the sides only for "same", which torch allows with a stride of 1 alone: no rest then.
+        # Only "same" padding differs between the sides. Torch allows it only with stride 1, which leaves no remainder.
         output = output_size(window.size, window.kernel, stride=window.stride, padding=first, dilation=window.dilation)
         return _Step(written, f"⌊{inner}⌋ + 1 = ⌊{quotient:.4g}⌋ + 1 = {output}", output)
     up = -(-room // window.stride) + 1
     if (up - 1) * window.stride >= window.size + first:
-        # Torch leaves out a last window that would begin beyond the picture and its first padding.
-        return _Step(written, f"⌈{inner}⌉ + 1 − 1 = {up - 1}: a window wholly outside is left out", up - 1)
+        # Torch drops a last window that would begin beyond the picture and its leading padding.
+        return _Step(written, f"⌈{inner}⌉ + 1 − 1 = {up - 1}: a window fully outside is dropped", up - 1)
     return _Step(written, f"⌈{inner}⌉ + 1 = ⌈{quotient:.4g}⌉ + 1 = {up}, rounded up", up)
 
 

@@ -1,4 +1,4 @@
-"""The pictures for which a unit has its largest activations, and the part of each picture that it responds to."""
+"""Top activations: the pictures with a unit's largest activations, and the part of each that it responds to."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from pellucid.insight.receptive_field import Field
 from pellucid.records import Figure, Model
 
 PICTURES = 2000
+"""Number of pictures to search by default."""
+
 UNITS, EACH = 16, 9
-"""By default: number of pictures to search, of units to show, and of pictures for each unit."""
+"""Defaults: number of units to show, and of pictures per unit."""
 
 
 def top_activations(
@@ -37,16 +39,15 @@ def top_activations(
     network: Any = None,
     progress: Progress | None = None,
 ) -> Figure:
-    """For units of a layer, the pictures with their largest activations: a figure of kind `top-activations`.
+    """The pictures with the largest activations of each unit of a layer: a figure of kind `top-activations`.
 
-    Where the layer's values have a place in the picture, a frame shows what the unit sees from where it was excited
-    most (its receptive field, padding left out).
+    If the layer has feature maps, a frame marks the receptive field of the largest activation, without padding.
 
     Args:
         model: the model.
         layer: its name, or its number among the convolutions, from 1.
-        data: a `Split`, or the train split of a `Dataset` or of what `pellucid.load` takes.
-        units: their numbers, from 1; the first 16 by default.
+        data: a `Split`, a `Dataset`, or anything that `pellucid.load` accepts. A dataset's train split is used.
+        units: numbers of the units, from 1; the first 16 by default.
         limit: number of pictures to search; 2,000 by default.
         seed: seed of the sample.
         network: for a model of the user's own network; see `pellucid.build`.
@@ -65,7 +66,7 @@ def top_activations(
     many = layer_shown.output_shape[0] if layer_shown.spatial else layer_shown.output_shape[-1]
     numbers = list(units) if units else list(range(1, min(many, UNITS) + 1))
     if wrong := [number for number in numbers if not 1 <= number <= many]:
-        raise UsageError(f"'{layer_shown.name}' has the units 1 to {many:,}; given: --unit {wrong[0]}.")
+        raise UsageError(f"'{layer_shown.name}' has units 1 to {many:,}; given: --unit {wrong[0]}.")
     pictures, which = sample(data, "train", limit or PICTURES, seed=seed)
     pictures, pixels = prepared(pictures, preprocessing)
     values, positions, dead = _peaks(module, pixels, preprocessing, layer_shown, numbers, progress)
@@ -74,7 +75,8 @@ def top_activations(
     for row, number in enumerate(numbers):
         best = np.argsort(-values[row], kind="stable")[:EACH]
         cells = [
-            _cell(pictures, pixels, int(one), values[row, one], positions[row, one], field, layer_shown) for one in best
+            _cell(pictures, pixels, int(index), values[row, index], positions[row, index], field, layer_shown)
+            for index in best
         ]
         label_counts = Counter(cell["label"] for cell in cells if cell["label"] is not None)
         commonest = label_counts.most_common(1)[0] if label_counts else None
@@ -98,7 +100,7 @@ def top_activations(
         "rows": rows,
     }
     of = f"{len(rows)} of {many:,} units" if len(rows) < many else f"{many:,} units" if many > 1 else "its unit"
-    title = f"What excites {layer_shown.name} of {name_of(model)} ({layer_shown.kind}): {of}"
+    title = f"Top activations of {layer_shown.name} of {name_of(model)} ({layer_shown.kind}): {of}"
     return Figure("top-activations", "top-activations", data_shown, title=title, note=f"Among {which}")
 
 
@@ -108,8 +110,9 @@ def _peaks(
     """The largest activations of units.
 
     Returns:
-        The largest value of each unit for each picture, (units, N); where in its map it stands, (units, N); and which
-        gave one value at all places of all pictures, bool (units,). A ReLU6 that reaches 6 in each of them did not.
+        The largest value of each unit for each picture, (units, N); its flat position in the map, (units, N); and a
+        mask of the units with the same value at every position of every picture, bool (units,). The mask compares all
+        values, so a ReLU6 unit whose maximum is always 6 is not in it.
     """
     values = np.zeros((len(numbers), len(pixels)), np.float32)
     positions = np.zeros((len(numbers), len(pixels)), np.int64)
@@ -128,7 +131,7 @@ def _peaks(
             flat = output[:, :, which].transpose(1, 2)
         else:
             flat = output[:, which].unsqueeze(2)
-        if layer.pieces > 1:  # the pieces of a picture, as far as it is cut into windows, stand together
+        if layer.pieces > 1:  # a picture cut into windows takes `pieces` consecutive rows: join them again
             flat = flat.unflatten(0, (-1, layer.pieces)).transpose(1, 2).flatten(2)
         highest, position = flat.max(dim=2)
         values[:, first : first + len(flat)] = highest.T.numpy()
@@ -150,7 +153,7 @@ def _cell(
         frame = [max(top, 0), max(left, 0), min(bottom, height), min(right, width)]
     labels = pictures.labels
     return {
-        # Whole: a drawing may enlarge the few pixels that the unit sees.
+        # At full size, since the drawing may enlarge the few pixels in the field.
         "png": as_png(pixels[index], max(pixels.shape[2:])),
         "id": str(pictures.ids[index]),
         "label": None if labels is None else pictures.classes[int(labels[index])],

@@ -1,4 +1,4 @@
-"""How a network learned, epoch by epoch: its kernels, its maps and its answer for one picture, from snapshots."""
+"""Training epoch by epoch, from snapshots: kernels, feature maps and probabilities for one picture."""
 
 from __future__ import annotations
 
@@ -26,22 +26,21 @@ from pellucid.records import Figure, Model
 
 Progress = Callable[[int, int], None]
 KERNELS, CLASSES = 8, 10
-"""Number of kernels with their maps, and of classes, that are shown."""
+"""Numbers of kernels (with their maps) and of classes to show."""
 
 
 def snapshots(run: str | Path) -> list[tuple[int, Path]]:
-    """The epochs that a run kept, and their model files, the earliest first.
+    """The snapshots of a run as (epoch, model file), earliest first.
 
     Raises:
-        MissingDataError: it kept none.
+        MissingDataError: the run has no snapshots.
     """
     folder = Path(run) / "snapshots"
     paths = sorted(folder.glob("epoch-*.safetensors")) if folder.is_dir() else []
     epochs = [(int(match[1]), path) for path in paths if (match := re.fullmatch(r"epoch-(\d+)", path.stem))]
     if not epochs:
         raise MissingDataError(
-            f"{run} keeps no snapshots, so there is nothing to film. Train with `pellucid train ... --snapshots`, and "
-            f"give the run folder."
+            f"{run} has no snapshots. Train with `pellucid train ... --snapshots`, then give the run folder."
         )
     return epochs
 
@@ -55,29 +54,29 @@ def film(
     network: Any = None,
     progress: Progress | None = None,
 ) -> Figure:
-    """The film of a training: a figure of kind `film`, one frame an epoch.
+    """The film of a training run: a figure of kind `film`, one frame per epoch.
 
     Args:
         run: a run folder of `pellucid train ... --snapshots`.
-        picture: whose maps and probabilities are shown; see `pellucid.insight.selection.pick`.
-        layer: a convolution, by its name or number; for a network without any, the dense layer that reads the picture.
+        picture: the picture to run through each snapshot; see `pellucid.insight.selection.pick`.
+        layer: a convolution, by name or number; in a network without any, the dense layer that reads the picture.
         limit: number of kernels; 8 by default.
         network: for a model of the user's own network; see `pellucid.build`.
         progress: called with (epochs done, epochs in total).
 
     Raises:
-        MissingDataError: the run kept no snapshots.
+        MissingDataError: the run has no snapshots.
         UnknownNameError: there is no such convolution.
     """
-    kept_snapshots = snapshots(run)
+    epochs_and_paths = snapshots(run)
     frames: list[dict[str, Any]] = []
-    first = Model.load(kept_snapshots[0][1])
+    first = Model.load(epochs_and_paths[0][1])
     specification = first.specification
     split, name = pick(picture, specification)
     pixels = np.asarray(preparing.prepare(split, specification.preprocessing))
     layer_shown: Layer | None = None
     channels = 1
-    for done, (epoch, path) in enumerate(kept_snapshots, start=1):
+    for done, (epoch, path) in enumerate(epochs_and_paths, start=1):
         model = Model.load(path)
         module = build(model, network)
         specification = model.specification
@@ -95,7 +94,7 @@ def film(
         frames.append(
             {
                 "epoch": epoch,
-                # A deeper kernel is shown by the mean over its channels.
+                # A deeper kernel is shown as the mean over its channels.
                 "kernels": rounded(kernels if kernels.shape[1] in (1, 3) else kernels.mean(axis=1, keepdims=True)),
                 "maps": rounded(maps[: len(kernels)]) if maps is not None else None,
                 "probabilities": rounded(share),
@@ -103,7 +102,7 @@ def film(
             }
         )
         if progress is not None:
-            progress(done, len(kept_snapshots))
+            progress(done, len(epochs_and_paths))
     assert layer_shown is not None
     label = split.classes[int(split.labels[0])] if split.labels is not None else None
     data = {
@@ -117,8 +116,8 @@ def film(
         "largest_map": rounded(max((np.abs(frame["maps"]).max() for frame in frames if frame["maps"]), default=0.0)),
         "frames": frames,
     }
-    epochs = len(frames) - (kept_snapshots[0][0] == 0)
-    title = f"How {name_of(first)} learned: {epochs} epochs, as seen in {layer_shown.name}"
+    epochs = len(frames) - (epochs_and_paths[0][0] == 0)
+    title = f"Training of {name_of(first)}: {layer_shown.name} over {epochs} epochs"
     return Figure("film", "film", data, title=title)
 
 
@@ -129,7 +128,7 @@ def _kernels(module: nn.Module, shape: tuple[int, int, int]) -> torch.Tensor:
 
 
 def _run(module: nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarray | None, torch.Tensor]:
-    """The maps of a layer for one picture, (C, H, W), where it gives any; and the network's outputs, (1, K)."""
+    """The feature maps of a layer for one picture, (C, H, W), or None; and the network's outputs, (1, K)."""
     maps: list[np.ndarray] = []
 
     def keep(_: str, __: nn.Module, ___: Any, output: Any) -> None:

@@ -1,10 +1,10 @@
-"""What makes networks and trainings quietly worse: found, with the reason and the mend.
+"""Finds mistakes that silently make a network or a training worse, with the reason and the fix.
 
-    pellucid.lint.lint("deep-convnet")       a network: run on random pictures, every call noted
-    pellucid.lint.lint("mynet.py:Net")       one of the user's own
+    pellucid.lint.lint("deep-convnet")       a network: runs on random pictures, and every call is recorded
+    pellucid.lint.lint("mynet.py:Net")       your own network
     pellucid.lint.lint("train.py")           a training script or notebook: read, never run
 
-Importing this package imports no torch.
+Importing this package does not import torch.
 """
 
 from __future__ import annotations

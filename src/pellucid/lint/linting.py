@@ -1,4 +1,4 @@
-"""`lint`: reads a network or a training script, and says what makes it quietly worse."""
+"""`lint`: finds mistakes in a network or a training script that silently cost accuracy."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pellucid.lint.networks.evidence import Subject
     from pellucid.lint.scripts.source import Source
 
-COLUMNS = ("level", "rule", "place", "reason", "mend")
+COLUMNS = ("level", "rule", "place", "reason", "fix")
 SCRIPTS = (".py", ".ipynb")
 _USUAL = ((1, 28, 28), (3, 32, 32), (3, 224, 224), (3, 64, 64))
-"""The pictures on which a network of the user's own is tried when nobody says: MNIST's, CIFAR's, photos."""
+"""Input shapes tried for a user's network without --shape: MNIST's, CIFAR's, photos."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -35,37 +35,35 @@ def lint(
     network: Any = None,
     progress: Progress | None = None,
 ) -> Findings:
-    """Looks for what makes a network, or a training script, quietly worse.
+    """Finds mistakes in a network or a training script that make it worse without an error.
 
     Args:
         target: a network's name (`lenet5`, `timm:resnet18`, `mynet.py:Net`), a module, a model or its file; or a
-            training script or notebook (`train.py`), which is read and not run, as are the files beside it that it
-            imports.
-        shape: (C, H, W) of the pictures; where it is left out, those that the network is made for, or the first of
-            MNIST's, CIFAR's and 224×224 on which it runs.
-        classes: how many classes there are; where it is left out and nothing else tells, the outputs are not counted.
-        object_size: how many pixels measures what is to be recognised; half of the picture where it is left out.
-        network: for a model of the user's own network; see `pellucid.build`.
-        progress: is told, for a network, which step of how many begins and what it finds out.
+            training script or notebook (`train.py`). Scripts and the local files that they import are read, never run.
+        shape: (C, H, W) of the pictures. None uses the shape of the catalogue, or the first usual shape that runs.
+        classes: number of classes. None uses that of the catalogue; if it is unknown, outputs are not counted.
+        object_size: size of the objects in pixels; half of the picture by default.
+        network: the network class, for a model of your own network; see `pellucid.build`.
+        progress: called with (step, number of steps, what the step examines); only for networks.
 
     Returns:
-        The metrics `warnings` and `infos`, and the table `flaws`: level, rule, place, reason, mend; the gravest first.
+        The metrics `warnings` and `infos`, and the table `flaws`: level, rule, place, reason, fix; warnings first.
 
     Raises:
-        UnknownNameError: there is no such network.
-        UsageError: an option that does not fit what is read.
-        MissingDataError: there is no such file.
+        UnknownNameError: the network is unknown.
+        UsageError: an option does not fit the target.
+        MissingDataError: the file does not exist.
         FormatError: the script is not Python.
         NetworkError: the network does not run.
     """
     if isinstance(target, (str, Path)) and is_script(target):
         for option, value in (("shape", shape), ("classes", classes), ("object", object_size), ("network", network)):
             if value is not None:
-                raise UsageError(f"--{option} is for networks, and {target} is read as a script. Leave it out.")
+                raise UsageError(f"--{option} is for networks, and {target} is a script. Leave it out.")
         from pellucid.lint.scripts.script import read
 
         script = read(Path(target))
-        return _findings(Path(target).name, "script", script, _of_the_reading(script.source, Path(target)))
+        return _findings(Path(target).name, "script", script, _reading_note(script.source, Path(target)))
     from pellucid.lint.networks.evidence import STEPS, examine
 
     subject = subject_of(target, shape, classes, object_size, network)
@@ -80,26 +78,26 @@ def lint(
 
 
 def is_script(target: str | Path) -> bool:
-    """Whether a name is that of a script rather than of a network."""
+    """Whether the target is a script and not a network."""
     return str(target).endswith(SCRIPTS)
 
 
-def _of_the_reading(source: Source, target: Path) -> str:
-    """Sentences on which files were read, which were not, and how networks in them are looked at."""
+def _reading_note(source: Source, target: Path) -> str:
+    """Sentences on the files that were read or skipped, and the command for a network in them."""
     note = ""
     if len(source.modules) > 1:
-        note = f" Read with it, for it imports them: {', '.join(one.name for one in source.modules[1:])}."
+        note = f" Imported files that were read: {', '.join(module.name for module in source.modules[1:])}."
     note += "".join(f" {sentence}" for sentence in source.left_out)
     for module in source.modules:
         for kind in module.classes:
             if source.is_network(kind):
                 path = target if module is source.script else target.parent / module.name
-                return f"{note} The networks in it are looked at by name: `pellucid lint {path}:{kind}`."
+                return f"{note} To lint a network in it: `pellucid lint {path}:{kind}`."
     return note
 
 
 def rules() -> Findings:
-    """All rules, as a table: id, level, what it reads, what it finds."""
+    """All rules as a table: name, level, what it reads, what it finds."""
     rows = tuple((name, rule.level, rule.reads, rule.finds) for name, rule in RULES.items())
     return Findings((Table("rules", ("rule", "level", "reads", "finds"), rows),))
 
@@ -111,7 +109,7 @@ def subject_of(
     object_size: int | None,
     network: Any = None,
 ) -> Subject:
-    """The network that is meant, with the pictures and classes that it is for."""
+    """The target as a network with its input shape and number of classes."""
     from torch import nn
 
     from pellucid.lint.networks.evidence import Subject
@@ -125,28 +123,28 @@ def subject_of(
         trained = True
     else:
         if network is not None:
-            raise UsageError(f"--network is for a model file, and '{target}' is none. Leave it out.")
+            raise UsageError(f"--network is for a model file, and '{target}' is not one. Leave it out.")
         name, module, shape, classes = _of_a_name(str(target), shape, classes)
     size = object_size or (min(shape[1:]) + 1) // 2
     return Subject(name, module, shape, classes, trained, size)
 
 
-Found = tuple[str, "nn.Module", tuple[int, int, int], int | None]
+Target = tuple[str, "nn.Module", tuple[int, int, int], int | None]
 
 
-def _of_a_model(target: Any, shape: tuple[int, int, int] | None, classes: int | None, network: Any) -> Found:
+def _of_a_model(target: Any, shape: tuple[int, int, int] | None, classes: int | None, network: Any) -> Target:
     from pellucid.inference.building import build
     from pellucid.insight.layer_summary import name_of
 
     model = target if isinstance(target, Model) else Model.load(target)
     if shape is not None or classes is not None:
         option = "--shape" if shape is not None else "--classes"
-        raise UsageError(f"{option} is for networks by name: a model file says its own. Leave it out.")
+        raise UsageError(f"{option} is for networks by name; a model file has its own. Leave it out.")
     model_shape = model.specification.preprocessing.shape
     return name_of(model), build(model, network), model_shape, len(model.classes)
 
 
-def _of_a_name(name: str, shape: tuple[int, int, int] | None, classes: int | None) -> Found:
+def _of_a_name(name: str, shape: tuple[int, int, int] | None, classes: int | None) -> Target:
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -162,7 +160,7 @@ def _of_a_name(name: str, shape: tuple[int, int, int] | None, classes: int | Non
         return name, catalogue.create(name, shape, classes), shape, classes
 
 
-def _of_a_file(name: str, shape: tuple[int, int, int] | None, classes: int | None) -> Found:
+def _of_a_file(name: str, shape: tuple[int, int, int] | None, classes: int | None) -> Target:
     from pellucid.networks import custom
 
     kind = custom.load_class(name)
@@ -174,10 +172,10 @@ def _of_a_file(name: str, shape: tuple[int, int, int] | None, classes: int | Non
 
 
 def _runs_on(name: str, networks: list[nn.Module]) -> tuple[int, int, int]:
-    """The first of the usual shapes on which a network runs.
+    """The first usual input shape on which a network runs.
 
     Raises:
-        UsageError: it runs on none.
+        UsageError: the network runs on none of them.
     """
     import torch
 
@@ -187,19 +185,19 @@ def _runs_on(name: str, networks: list[nn.Module]) -> tuple[int, int, int]:
         try:
             with torch.no_grad():
                 custom.copy_of(network).eval()(torch.zeros(2, *usual))
-        except Exception:  # noqa: BLE001, S112 (whatever it is: this is not its shape)
+        except Exception:  # noqa: BLE001, S112 (any error: this is not its shape)
             continue
         return usual
     sizes = ", ".join("×".join(str(side) for side in usual) for usual in _USUAL)
     raise UsageError(
-        f"'{name}' runs on none of the usual pictures ({sizes}). Say which it is made for: --shape "
+        f"'{name}' does not run on any of the usual input shapes ({sizes}). Give its own: --shape "
         "CHANNELS,HEIGHT,WIDTH."
     )
 
 
 def _check_name(name: str) -> None:
     if "/" in name or "\\" in name or name.endswith(".safetensors"):
-        raise MissingDataError(f"There is nothing at {name}: expected is a model file, a run folder or a script.")
+        raise MissingDataError(f"{name} does not exist. Give a model file, a run folder or a script.")
     catalogue.check_name(name)
 
 
@@ -207,24 +205,24 @@ def _findings(title: str, reads: str, evidence: Any, more: str = "") -> Findings
     rows: list[tuple[str, ...]] = []
     for name, rule in RULES.items():
         if rule.reads == reads:
-            rows += [_row(name, rule.level, flaw) for flaw in _each_once(rule.load()(evidence))]
+            rows += [_row(name, rule.level, flaw) for flaw in _distinct(rule.load()(evidence))]
     rows.sort(key=lambda row: LEVELS.index(row[0]))
     counts = {level: sum(row[0] == level for row in rows) for level in LEVELS}
-    looked = sum(rule.reads == reads for rule in RULES.values())
+    number_of_rules = sum(rule.reads == reads for rule in RULES.values())
     return Findings(
         (
             Metric("warnings", counts[WARNING], 0, unit="count"),
             Metric("infos", counts[INFO], 0, unit="count"),
-            Table("flaws", COLUMNS, tuple(rows), f"{looked} rules for a {reads} were tried.{more}"),
+            Table("flaws", COLUMNS, tuple(rows), f"{number_of_rules} {reads} rules were checked.{more}"),
         ),
         title=title,
     )
 
 
-def _each_once(flaws: Iterable[Flaw]) -> Iterable[Flaw]:
-    """A layer that runs again has a flaw once."""
+def _distinct(flaws: Iterable[Flaw]) -> Iterable[Flaw]:
+    """The flaws without repeats, for layers that run several times."""
     return dict.fromkeys(flaws)
 
 
 def _row(name: str, level: str, flaw: Flaw) -> tuple[str, ...]:
-    return (flaw.level or level, name, flaw.place, flaw.reason, flaw.mend)
+    return (flaw.level or level, name, flaw.place, flaw.reason, flaw.fix)

@@ -73,8 +73,22 @@ def check_name(name: str) -> None:
         UnknownNameError: it is neither in the catalogue, nor `timm:NAME`, nor `file.py:Class`.
     """
     if name not in NETWORKS and not name.startswith(TIMM) and not is_file_reference(name):
+        if (family := _of_timm(name)) is not None:
+            raise UnknownNameError("network", name, NETWORKS, f"timm has networks of that kind: try {TIMM}{family}.")
         hint = f"Others: {TIMM}NAME for any network of timm, file.py:Class for your own."
         raise UnknownNameError("network", name, NETWORKS, hint)
+
+
+_TIMM_FAMILIES = (
+    *("resnet", "resnext", "wide_resnet", "vit", "deit", "swin", "convnext", "efficientnet", "mobilenet", "densenet"),
+    *("vgg", "regnet", "inception", "xception", "mixer", "beit", "eva", "maxvit", "dpn", "res2net", "hrnet"),
+)
+
+
+def _of_timm(name: str) -> str | None:
+    """The name as timm may have it, if it begins like one of its families; timm is not imported to tell."""
+    plain = name.lower().replace("-", "_")
+    return plain if plain.startswith(_TIMM_FAMILIES) and not plain.startswith("resnet20") else None
 
 
 BACKBONES: dict[str, str] = {"lite0": "EfficientNet-Lite0, trained on ImageNet; installed with Pellucid"}

@@ -1,1 +1,1 @@
-"""Findings, shown: in the terminal, as pictures, as one self-contained page, and in a notebook."""
+"""Shows findings in the terminal, as pictures, as one self-contained HTML page, and in a notebook."""

@@ -1,4 +1,4 @@
-"""The page of a check: what is wrong first, then the tables and pictures that show it."""
+"""The HTML page of `pellucid check`: remarks first, then the tables and figures behind them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pellucid.report.wording import visible
 
 _MARKS = {"error": "Error", "warning": "Warning", "info": "Hint"}
 _ROWS = 500
-"""Of a table on the page; all are in `--json`."""
+"""Number of rows of a table on the page; `--json` has all."""
 
 
 def write(findings: Findings, path: str | Path) -> Path:
-    """Writes the page of a check, one self-contained HTML file, and gives its path.
+    """Writes the page of a check as one self-contained HTML file and returns its path.
 
     Raises:
         StorageError: the file cannot be written.
@@ -27,7 +27,7 @@ def write(findings: Findings, path: str | Path) -> Path:
 
 
 def render(findings: Findings) -> str:
-    """The page as text."""
+    """The page of a check as HTML."""
     remarks = [item for item in findings if isinstance(item, Remark)]
     rows = tuple(
         _shortened(item) if isinstance(item, Table) else item for item in findings if isinstance(item, Table | Figure)
@@ -47,10 +47,10 @@ def render(findings: Findings) -> str:
 
 
 def verdict(remarks: list[Remark]) -> str:
-    """How many of each level: "1 error, 2 warnings and 3 hints"."""
+    """The number of remarks at each level: "1 error, 2 warnings and 3 hints"."""
     counts = Counter(item.level for item in remarks)
     parts = [wording.count(counts[level], name.lower()) for level, name in _MARKS.items() if counts[level]]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts) or "Nothing was found"
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts) or "No problems found"
 
 
 def _remark(item: Remark) -> dict[str, Any]:
@@ -68,5 +68,5 @@ def _remark(item: Remark) -> dict[str, Any]:
 def _shortened(item: Table) -> Table:
     if len(item.rows) <= _ROWS:
         return item
-    note = f"The first {_ROWS:,} of {len(item.rows):,}; --json has them all."
+    note = f"The first {_ROWS:,} of {len(item.rows):,}; --json has all."
     return Table(item.name, item.columns, item.rows[:_ROWS], " ".join(part for part in (item.note, note) if part))

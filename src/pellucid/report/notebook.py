@@ -1,4 +1,4 @@
-"""How records show themselves in a notebook: HTML that takes its colours from the notebook, and a live curve."""
+"""How records look in a notebook: HTML in the notebook's own colours, and training curves that update live."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROWS = 20
 
 
 def dataset(data: Dataset) -> str:
-    """Its sizes, its notes, and a few pictures of each class."""
+    """The sizes and notes of a data set, and a few pictures of each class."""
     rows = [(name, len(split), _counts(split)) for name, split in data.splits.items()]
     first = next(iter(data))
     parts = [
@@ -31,7 +31,7 @@ def dataset(data: Dataset) -> str:
 
 
 def findings(items: Findings) -> str:
-    """The metrics, the tables and the figures."""
+    """Findings as HTML: metrics, then remarks, tables and figures."""
     parts = [_heading(visible(items.title))] if items.title else []
     metrics = [item for item in items if isinstance(item, Metric)]
     if metrics:
@@ -50,7 +50,7 @@ def findings(items: Findings) -> str:
 
 
 def model(trained: Model) -> str:
-    """What it is, what it takes and gives, and how it was trained."""
+    """A summary of a model: network, number of parameters, input, classes, and training data."""
     specification = trained.specification
     preprocessing = specification.preprocessing
     classes = ", ".join(specification.classes[:_ROWS]) + (", …" if len(specification.classes) > _ROWS else "")
@@ -58,9 +58,9 @@ def model(trained: Model) -> str:
     rows = [
         ("network", specification.network.name),
         *((f"network: {key}", value) for key, value in specification.network.settings.items()),
-        ("numbers", f"{trained.parameters:,}"),
-        ("takes", f"{colours} pictures of {preprocessing.width}×{preprocessing.height} pixels"),
-        ("gives", f"{count(len(specification.classes), 'class', 'classes')}: {classes}"),
+        ("parameters", f"{trained.parameters:,}"),
+        ("input", f"{colours} pictures of {preprocessing.width}×{preprocessing.height} pixels"),
+        ("output", f"{count(len(specification.classes), 'class', 'classes')}: {classes}"),
         ("SHA-256", trained.sha256),
     ]
     data = specification.training.get("data")
@@ -70,7 +70,7 @@ def model(trained: Model) -> str:
 
 
 def predictions(table: Predictions) -> str:
-    """The first of them: class, probability, and the given class where it is known."""
+    """The first predictions: class, probability, and the label if it is known."""
     known = table.labels is not None
     rows = []
     for index in range(min(len(table), _ROWS)):
@@ -83,25 +83,25 @@ def predictions(table: Predictions) -> str:
     columns = ("picture", "predicted", "probability", *(("label", "") if known else ()))
     parts = [_heading(count(len(table), "prediction")), _table(columns, rows)]
     if len(table) > _ROWS:
-        parts.append(_faint(f"The first {_ROWS}; {len(table) - _ROWS:,} more are not shown."))
+        parts.append(_faint(f"The first {_ROWS}, and {len(table) - _ROWS:,} more."))
     parts += [_faint(f"{name} could not be read: {reason}") for name, reason in table.unreadable.items()]
     return _box(parts)
 
 
 class LiveCurve:
-    """A training callback that draws the curves, and draws them again in the same place after each epoch."""
+    """A training callback that draws the training curves and updates them after each epoch."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.handle: Any = None
 
     def on_epoch(self, row: dict[str, Any]) -> None:
-        """Adds an epoch to the curves."""
+        """Adds an epoch to the curves and redraws them."""
         self.rows.append(dict(row))
         self._draw()
 
     def on_end(self, summary: Mapping[str, Any]) -> None:
-        """Marks the epoch that was chosen."""
+        """Marks the chosen epoch."""
         if self.rows and isinstance(summary, Mapping):
             self._draw(summary.get("chosen_epoch"))
 
@@ -118,7 +118,7 @@ class LiveCurve:
 
 def _counts(split: Any) -> str:
     if split.labels is None:
-        return "labels not known"
+        return "labels unknown"
     counts = split.counts().values()
     return f"{min(counts):,} to {max(counts):,}" if min(counts) != max(counts) else f"{min(counts):,}"
 
@@ -152,7 +152,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    """As HTML: what comes from outside is text there, never markup."""
+    """The value as escaped HTML text."""
     return html.escape(f"{value:,}" if isinstance(value, int) else visible(str(value)))
 
 
@@ -165,5 +165,5 @@ def _image(figure: Figure) -> str:
 
 
 def _width(image: bytes) -> int:
-    """How wide a page shows it: two thirds of its pixels, which are sharp on dense screens."""
+    """Width on the page in CSS pixels: two thirds of the image's pixels, so that it is sharp on dense screens."""
     return round(int.from_bytes(image[16:20], "big") * 96 / pictures.DPI)

@@ -1,4 +1,4 @@
-"""The worked example of an operation as text: the same numbers that the picture has."""
+"""The worked example of an operation as text, with the same numbers as the picture."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pellucid.records import Figure
 from pellucid.report.wording import count, minus, width
 
 Panel = Mapping[str, Any]
-_AT_MOST = 9
-"""So many points of a curve are written out."""
+_CURVE_POINTS = 9
+"""Largest number of points printed of a curve."""
 
 
 def text(figure: Figure) -> str:
-    """The formula, and each row of panels with what stands above and beneath it."""
+    """The formula, and each row of panels with its title and text."""
     data = figure.data
     parts = [figure.title, "", *(f"    {line}".rstrip() for line in data["formula"].splitlines()), ""]
     for row in data["rows"]:
@@ -27,13 +27,13 @@ def text(figure: Figure) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, with a true minus: `−0.25`, `3`, `1010`."""
+    """A number with three significant digits and a true minus: `−0.25`, `3`, `1010`."""
     text_of_number = f"{value:.3g}" if abs(value) < 1000 else f"{value:.4g}"
     return minus(text_of_number)
 
 
 def _row(panels: Sequence[Panel]) -> list[str]:
-    """Panels side by side: grids and signs on the same lines, everything else beneath; pictures by name."""
+    """Panels side by side: grids and signs on the same lines, other kinds below them, pictures by title only."""
     beside = [_grid(panel) if panel["kind"] == "grid" else _sign(panel) for panel in panels if _is_flat(panel)]
     lines = _joined(beside)
     for panel in panels:
@@ -51,7 +51,7 @@ def _is_flat(panel: Panel) -> bool:
 
 
 def _joined(blocks: Sequence[list[str]]) -> list[str]:
-    """Blocks of lines side by side; a sign stands beside the first line of numbers."""
+    """Joins blocks of lines side by side. A sign is level with the first line of numbers."""
     high = max((len(block) for block in blocks), default=0)
     columns = []
     for block in blocks:
@@ -62,14 +62,14 @@ def _joined(blocks: Sequence[list[str]]) -> list[str]:
 
 
 def _grid(panel: Panel) -> list[str]:
-    """A title, the names of the columns, and the numbers; marked ones in brackets, pale ones with a dot."""
+    """Title, column heads and numbers. Marked numbers are in brackets; faint ones have a dot."""
     marked, faint = ({tuple(cell) for cell in panel[key]} for key in ("marked", "faint"))
 
-    def written(i: int, j: int, value: float) -> str:
-        inside = number(value)
-        return f"[{inside}]" if (i, j) in marked else f"·{inside} " if (i, j) in faint else f" {inside} "
+    def cell_text(i: int, j: int, value: float) -> str:
+        digits = number(value)
+        return f"[{digits}]" if (i, j) in marked else f"·{digits} " if (i, j) in faint else f" {digits} "
 
-    cells = [[written(i, j, value) for j, value in enumerate(line)] for i, line in enumerate(panel["values"])]
+    cells = [[cell_text(i, j, value) for j, value in enumerate(line)] for i, line in enumerate(panel["values"])]
     heads = [f" {head} " for head in panel["column_heads"]]
     wide = max(width(cell) for line in [*cells, heads] for cell in line)
     beside = max([width(head) for head in panel["row_heads"]], default=0)
@@ -87,12 +87,12 @@ def _sign(panel: Panel) -> list[str]:
 
 
 def _chart(panel: Panel) -> list[str]:
-    """Each line at a few of its points."""
+    """Each curve as a few of its points."""
     lines = [panel["title"]] if panel["title"] else []
     for curve in panel["lines"]:
         if curve["style"] in ("arrow", "faint") and not curve["label"]:
             continue
-        step = max(1, -(-(len(curve["x"]) - 1) // (_AT_MOST - 1)))
+        step = max(1, -(-(len(curve["x"]) - 1) // (_CURVE_POINTS - 1)))
         points = list(zip(curve["x"], curve["y"], strict=True))[::step]
         points_text = "  ".join(f"({number(x)}, {number(y)})" for x, y in points)
         lines.append(f"{curve['label']}: {points_text}" if curve["label"] else points_text)

@@ -1,6 +1,6 @@
-"""The report: findings, and how they came about, as one self-contained HTML page.
+"""The report: findings and their training as one self-contained HTML page.
 
-The page loads nothing and sends nothing: its style, its pictures and its few lines of script lie within it.
+The page makes no requests: style, pictures and script are inside it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def write(
     about: Mapping[str, Any] | None = None,
     drawn: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Writes the page, and gives its path.
+    """Writes the report and returns its path.
 
     Args:
-        findings: what there is to show; a run's history and class grid are figures among them.
-        path: where to.
-        about: what was trained, on what and how: the content of run.json.
-        drawn: pictures that are drawn already: PNG by the figure's name.
+        findings: the findings to show, with the history and the class grid of a run as figures.
+        path: the HTML file.
+        about: the content of run.json: network, data and recipe.
+        drawn: figures already drawn: name → PNG bytes.
 
     Raises:
         StorageError: the file cannot be written.
@@ -47,7 +47,7 @@ def write(
 def render(
     findings: Findings, *, about: Mapping[str, Any] | None = None, drawn: Mapping[str, bytes] | None = None
 ) -> str:
-    """The page as text; see `write`."""
+    """The report as HTML; see `write`."""
     run: Mapping[str, Any] = _clean(about or {})
     parts = sections.sections(findings, run, dict(drawn or {}))
     data, network = run.get("data", {}), run.get("network", {})
@@ -76,7 +76,7 @@ def render(
 
 @cache
 def environment() -> Environment:
-    """Where templates are found and filled in; whatever is filled in is text, never markup."""
+    """The Jinja environment of the templates. It escapes all values."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("pellucid.report")
@@ -84,7 +84,7 @@ def environment() -> Environment:
 
 
 def _clean(content: Any) -> Any:
-    """The same content with all text on one line and without characters that cannot be seen."""
+    """The same content with line breaks and invisible characters escaped in all text."""
     if isinstance(content, str):
         return visible(content)
     if isinstance(content, Mapping):
@@ -95,14 +95,14 @@ def _clean(content: Any) -> Any:
 
 
 def write_run(run: RunFolder, data: Dataset | None = None) -> Path:
-    """Draws the run's figures into its `pictures/`, writes its `report.html`, and gives the path of that.
+    """Draws the figures of a run into `pictures/`, writes `report.html`, and returns its path.
 
-    Reads run.json, history.csv and findings.json; what is not there is left out of the report, which says so.
+    Reads run.json, history.csv and findings.json. The report says which of them is missing.
 
     Args:
         run: the run folder.
-        data: what it was trained on. When given, a grid of its training pictures is added to findings.json, so that the
-            report can show it without the data later.
+        data: the training data. A grid of its pictures is added to findings.json, so that the report can be written
+            again without the data. None adds no grid.
 
     Raises:
         FormatError: one of the files is damaged.
@@ -126,22 +126,22 @@ def write_run(run: RunFolder, data: Dataset | None = None) -> Path:
 
 
 def _file_name(figure: Figure) -> str:
-    """Its name as a file's: whatever the findings call it, it stays within the folder."""
+    """A file name for the figure. It has no separators, so the file stays in its folder."""
     return re.sub(r"[\W_]+", "-", figure.name).strip("-") or "figure"
 
 
 def history_figure(rows: list[dict[str, Any]], chosen: int | None = None) -> Figure:
-    """The history as a figure: what `pictures` draws the curves from."""
+    """The history as a figure, which `pictures` draws as curves."""
     return Figure(
         "history", "history", {"rows": rows, "chosen_epoch": chosen}, title="Loss and accuracy after each epoch"
     )
 
 
 def history(path: Path) -> list[dict[str, Any]]:
-    """The rows of history.csv as numbers; an empty place is None.
+    """The rows of history.csv as numbers; an empty cell is None.
 
     Raises:
-        FormatError: it is damaged.
+        FormatError: the file is damaged.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -153,4 +153,4 @@ def history(path: Path) -> list[dict[str, Any]]:
                 for row in csv.DictReader(stream, strict=True)
             ]
     except (ValueError, TypeError, csv.Error) as error:
-        raise FormatError(f"{path} is damaged: it is not a history of numbers ({error}).") from error
+        raise FormatError(f"{path} is damaged: its rows are not numbers ({error}).") from error

@@ -1,4 +1,4 @@
-"""The main result in plain words: how many were right, how sure that is, and what guessing would give."""
+"""The main result in plain words: accuracy, its interval, and the accuracy of guessing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PICTURES = {"test": "test pictures", "validation": "validation pictures", "train
 
 
 def split(findings: Findings) -> str:
-    """On which split the findings were measured; empty where that is not known."""
+    """The split that was scored; empty if it is unknown."""
     if "confusion_matrix" not in findings:
         return ""
     return str(findings["confusion_matrix"].data.get("split", ""))
 
 
 def sentence(findings: Findings) -> str:
-    """In words, as "right on 355 of 360 test pictures"; empty where no accuracy was found."""
+    """The accuracy in words, "right on 355 of 360 test pictures"; empty if there is no accuracy."""
     if "accuracy" not in findings:
         return ""
     accuracy: Metric = findings["accuracy"]
@@ -29,7 +29,7 @@ def sentence(findings: Findings) -> str:
 
 
 def headline(findings: Findings) -> dict[str, Any] | None:
-    """The main number for the top of the page, with what belongs to it; None where there is none."""
+    """The accuracy for the top of the page, with its interval and base rate; None if there is no accuracy."""
     if "accuracy" not in findings:
         return None
     accuracy: Metric = findings["accuracy"]
@@ -46,7 +46,7 @@ def headline(findings: Findings) -> dict[str, Any] | None:
 
 
 def metrics(findings: Findings) -> list[dict[str, Any]]:
-    """The other metrics, for the cards beneath."""
+    """The other metrics, for the cards below the accuracy."""
     return [
         {
             "title": wording.title(item.name),
@@ -62,27 +62,25 @@ def metrics(findings: Findings) -> list[dict[str, Any]]:
 
 
 def warnings(findings: Findings, about: Mapping[str, Any]) -> list[str]:
-    """What a reader must know before the numbers."""
+    """Warnings shown above the numbers."""
     messages = []
     if about.get("interrupted"):
-        messages.append(
-            "This training was interrupted before its end. The best model up to then was kept, and is shown."
-        )
+        messages.append("This training was interrupted. The page shows the best model up to then.")
     measured = split(findings)
     if "accuracy" in findings and measured in ("validation", "train"):
         why = {
-            "validation": "by which the best epoch was chosen, so the numbers are somewhat too good",
-            "train": "from which the model learned, so the numbers are too good",
+            "validation": "which also chose the best epoch, so they are somewhat too good",
+            "train": "which the model learned from, so they are too good",
         }[measured]
         if measured == "validation" and about.get("recipe", {}).get("freeze_backbone"):
-            why = "which taught the model nothing, and chose nothing"
-        messages.append(f"No test pictures were scored. What is shown was measured on the {PICTURES[measured]}, {why}.")
+            why = "which were not used for training or for any choice"
+        messages.append(f"There are no test pictures. The numbers are from the {PICTURES[measured]}, {why}.")
     return messages
 
 
 def without(findings: Findings, about: Mapping[str, Any]) -> str:
-    """What to say where no accuracy was found: what the history shows instead."""
-    message = "This run has no findings on test pictures, so how well the model does on new pictures is not known."
+    """The text in place of a missing accuracy, with the validation accuracy of the chosen epoch."""
+    message = "This run has no test findings, so the accuracy on new pictures is unknown."
     rows = findings["history"].data["rows"] if "history" in findings else []
     chosen = about.get("chosen_epoch")
     row = next((row for row in rows if row.get("epoch") == chosen), rows[-1] if rows else {})
@@ -92,12 +90,12 @@ def without(findings: Findings, about: Mapping[str, Any]) -> str:
     of = f" of {n:,}" if isinstance(n, int) else " of the"
     return (
         f"{message} After epoch {row['epoch']}, {percent(row['validation_accuracy'])}{of} validation pictures were "
-        f"right; these pictures chose the epoch, so that number is somewhat too good."
+        f"right. They also chose the epoch, so this number is somewhat too good."
     )
 
 
 def _unbroken(text: str) -> str:
-    """The text with its numbers kept on one line with their units."""
+    """The text with non-breaking spaces between numbers and units."""
     return text.replace(" %", "\u00a0%").replace("n = ", "n\u00a0=\u00a0")
 
 
@@ -105,14 +103,14 @@ def _certainty(accuracy: Metric) -> str:
     if accuracy.low is None or accuracy.high is None:
         return ""
     return (
-        f"On very many pictures of the same kind, the share would probably lie between "
-        f"{wording.interval(accuracy).replace(' to ', ' and ')} (95 % interval after Wilson, n = {accuracy.n:,})."
+        f"On many more pictures of the same kind, the accuracy would probably lie between "
+        f"{wording.interval(accuracy).replace(' to ', ' and ')} (95 % Wilson interval, n = {accuracy.n:,})."
     )
 
 
 def _guessing(accuracy: Metric, base: Metric) -> str:
     how = wording.visible(base.note) or "always saying the most frequent class"
-    text = f"Without looking at the pictures, {how} would be right on {percent(base.value)} of them."
+    text = f"Without looking at the pictures, {how} would be right {percent(base.value)} of the time."
     if accuracy.low is not None and accuracy.low <= base.value:
         text += " The model is not clearly better than that."
     return text

@@ -1,6 +1,6 @@
-"""The parts of the page, as plain values for its template.
+"""The sections of the report, as plain values for its template.
 
-Findings that are known by name stand in their place, all others at the end, so that whatever was found is shown.
+Findings with a known name go into their own section; all others go into the last one.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from pellucid.report.wording import count, percent, visible
 
 Part = dict[str, Any]
 _SMALL = 64
-"""Pictures up to so many pixels are shown as the squares that they are."""
+"""Longest side in pixels of a picture whose pixels are drawn as squares."""
 
 
 def sections(findings: Findings, about: Mapping[str, Any], drawn: Mapping[str, bytes]) -> list[Part]:
-    """The sections of the page, in their order: each with `id`, `title`, `lead` and `parts`."""
+    """The sections of the page in order, each with `id`, `title`, `lead` and `parts`."""
     show = _Shower(findings, drawn)
     parts = [
         _section("mistakes", "Mistakes", _lead_of_mistakes(findings), show("mistakes")),
-        _section("confusion", "Which class was taken for which", "", [*show("confusion_matrix"), *show("confusions")]),
-        _section("classes", "Class by class", _CLASSES if "per_class" in findings else "", show("per_class")),
+        _section("confusion", "Confusion matrix", "", [*show("confusion_matrix"), *show("confusions")]),
+        _section("classes", "Scores of each class", _CLASSES if "per_class" in findings else "", show("per_class")),
         _section("predictions", "Some predictions", "", show("predictions")),
-        _section("history", "How training went", _lead_of_history(findings, about), show("history")),
+        _section("history", "Training curves", _lead_of_history(findings, about), show("history")),
         _section("data", "The data", "", [*_data(about), *show("class_grid"), *_notes(about)]),
-        _section("training", "What was trained, and how", "", _training(about)),
+        _section("training", "How it was trained", "", _training(about)),
         _section("next", "Use the model", "", _next(about)),
         _section("further", "Further findings", "", show.rest()),
     ]
@@ -39,8 +39,8 @@ def sections(findings: Findings, about: Mapping[str, Any], drawn: Mapping[str, b
 
 
 _CLASSES = (
-    "Precision: of the pictures that the model called so, the share that are. Recall: of the pictures that are so, the "
-    "share that the model found. F1 joins the two (their harmonic mean). All in per cent; n counts the pictures."
+    "Precision: the share of the pictures predicted as this class that belong to it. Recall: the share of this class's "
+    "pictures that are predicted as it. F1: the harmonic mean of the two. All in per cent; n is the number of pictures."
 )
 
 
@@ -49,7 +49,7 @@ def _section(name: str, title: str, lead: str, parts: list[Part]) -> Part:
 
 
 class _Shower:
-    """Shows findings by name, and knows which were not asked for."""
+    """Shows findings by name, and remembers which ones are left."""
 
     def __init__(self, findings: Findings, drawn: Mapping[str, bytes]) -> None:
         self.findings, self.drawn, self.shown = findings, drawn, set[str]()
@@ -82,7 +82,7 @@ class _Shower:
 
 
 def _alternative(item: Figure) -> str:
-    """The picture in words, for who cannot see it."""
+    """The alternative text of a figure."""
     title = visible(item.title) or wording.title(item.name)
     if item.figure == "confusion-matrix":
         counts = item.data["counts"]
@@ -154,21 +154,25 @@ def _lead_of_mistakes(findings: Findings) -> str:
     if "mistakes" not in findings or not findings["mistakes"].data["cells"]:
         return ""
     return (
-        "Where the model was wrong and most sure of itself. Look at these first: some show what it has not learned, "
-        "and some that the given class is itself mistaken."
+        "The wrong predictions with the highest probabilities. Look at these first: some show what the model has not "
+        "learned, and some show wrong labels."
     )
 
 
 def _lead_of_history(findings: Findings, about: Mapping[str, Any]) -> str:
     if "history" not in findings:
         return ""
-    text = "An epoch is one pass over all training pictures. The model does not learn from the validation pictures"
+    text = "An epoch is one pass over the training pictures. The model does not learn from the validation pictures"
     chosen = about.get("chosen_epoch")
     if chosen is None:
         return text + "."
-    if chosen == 0:  # fine-tuning that did no good
-        return f"{text}; they decide which epoch is kept. None was better than what training began with, which is kept."
-    return f"{text}; they decide which epoch is kept, here epoch {chosen} of {len(findings['history'].data['rows'])}."
+    if chosen == 0:  # fine-tuning that did not help
+        return (
+            f"{text}; they choose the epoch that is kept. None was better than the model at the start, which is kept."
+        )
+    return (
+        f"{text}; they choose the epoch that is kept, here epoch {chosen} of {len(findings['history'].data['rows'])}."
+    )
 
 
 def _data(about: Mapping[str, Any]) -> list[Part]:
@@ -190,14 +194,14 @@ def _notes(about: Mapping[str, Any]) -> list[Part]:
     return [{"kind": "list", "title": "Notes on the data", "lines": lines}] if lines else []
 
 
-_OF_A_LAST_LAYER = {"backbone", "freeze_backbone", "loss", "class_weights", "balance_above_ratio", "split_seed"}
+_LINEAR_HEAD_SETTINGS = {"backbone", "freeze_backbone", "loss", "class_weights", "balance_above_ratio", "split_seed"}
 
 
 def _training(about: Mapping[str, Any]) -> list[Part]:
     network = about.get("network", {})
     facts = [
         (name, value)
-        for name, value in (("Network", network.get("name")), ("Its file", network.get("source")))
+        for name, value in (("Network", network.get("name")), ("Network file", network.get("source")))
         if value
     ]
     if isinstance(network.get("parameters"), int):
@@ -205,9 +209,9 @@ def _training(about: Mapping[str, Any]) -> list[Part]:
     facts += _flat(network.get("settings", {}), "Network: ")
     recipe = dict(about.get("recipe", {}))
     if recipe.get("loss") is None and about.get("loss"):
-        recipe["loss"] = about["loss"]  # the recipe leaves it to the network
-    if recipe.get("freeze_backbone"):  # the last layer is solved for: there are no epochs, steps and rates to tell of
-        recipe = {key: value for key, value in recipe.items() if key in _OF_A_LAST_LAYER}
+        recipe["loss"] = about["loss"]  # the network chose it
+    if recipe.get("freeze_backbone"):  # the last layer is solved for, without epochs or learning rates
+        recipe = {key: value for key, value in recipe.items() if key in _LINEAR_HEAD_SETTINGS}
     facts += _flat(recipe)
     facts += _flat(about.get("preprocessing", {}), "Pictures: ")
     facts += _flat({key: about[key] for key in ("seed", "threads", "platform") if key in about})
@@ -219,16 +223,16 @@ def _training(about: Mapping[str, Any]) -> list[Part]:
         parts.append({"kind": "list", "title": "Notes on the network", "lines": network["notes"]})
     if about.get("command"):
         note = (
-            "The same command, in the same folder, on the same machine and with the same number of threads, gives the "
-            "same model. It takes the next run folder; --out names another."
+            "In the same folder, on the same machine and with the same number of threads, this command gives the same "
+            "model. It writes to a new run folder; --out chooses another."
         )
-        text = _again(about["command"], about.get("threads"))
+        text = _repeat_command(about["command"], about.get("threads"))
         parts.append({"kind": "code", "title": "To repeat it", "text": text, "note": note})
     return parts
 
 
-def _again(command: str, threads: object) -> str:
-    """The command without its run folder, which is there by now, and with the number of threads that it ran with."""
+def _repeat_command(command: str, threads: object) -> str:
+    """The command without its run folder, which exists now, and with its number of threads."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -246,11 +250,14 @@ def _again(command: str, threads: object) -> str:
     )
 
 
+_ABBREVIATIONS = {"ema": "EMA", "lr": "learning rate", "sgd": "SGD", "std": "standard deviation", "tta": "TTA"}
+
+
 def _flat(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Settings within settings as one list: ("Optimizer: weight decay", "0.01")."""
+    """Nested settings as one list: ("Optimizer: weight decay", "0.01")."""
     facts = []
     for key, value in settings.items():
-        name = key.replace("_", " ")
+        name = " ".join(_ABBREVIATIONS.get(word, word) for word in key.split("_"))
         name = before + name if before else name[:1].upper() + name[1:]
         if isinstance(value, Mapping):
             facts += _flat(value, f"{name}: ")
@@ -275,10 +282,10 @@ def _next(about: Mapping[str, Any]) -> list[Part]:
     python = (
         "import pellucid\n\n"
         'model = pellucid.Model.load("model.safetensors")\n'
-        'found = pellucid.predict(model, ["picture.png"])\n'
-        "print(found.classes[found.predicted[0]], found.confidence[0])"
+        'predictions = pellucid.predict(model, ["picture.png"])\n'
+        "print(predictions.classes[predictions.predicted[0]], predictions.confidence[0])"
     )
-    note = "In a terminal, in the folder where this page lies; PICTURES/ is a folder of new pictures, or a file:"
+    note = "In a terminal, in the folder of this page. PICTURES/ is a folder of new pictures, or one file:"
     return [
         {"kind": "code", "title": "", "text": "pellucid predict model.safetensors PICTURES/", "note": note},
         {"kind": "code", "title": "", "text": python, "note": "In Python:"},

@@ -1,4 +1,4 @@
-"""Findings in words and numbers for people: the same in the terminal, the page, the pictures and the notebook."""
+"""Words and numbers for findings, shared by terminal, report, pictures and notebook."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ TITLES = {
     "base_rate": "Base rate",
     "top_5_accuracy": "Top-5 accuracy",
     "loss": "Loss",
-    "per_class": "Class by class",
+    "per_class": "Scores of each class",
     "confusions": "The most common confusions",
-    "confusion_matrix": "Which class was taken for which",
+    "confusion_matrix": "Confusion matrix",
     "mistakes": "The most confident mistakes",
     "predictions": "Some predictions",
-    "class_grid": "The pictures, class by class",
-    "history": "How training went",
-    "classes": "How many pictures of each class",
-    "copies_of_pictures": "Which pictures are copies",
+    "class_grid": "Pictures of each class",
+    "history": "Training curves",
+    "classes": "Pictures of each class",
+    "copies_of_pictures": "Copies of pictures",
     "extreme_pictures": "Pictures far from the rest",
-    "file_types": "File types, class by class",
+    "file_types": "File types of each class",
     "unreadable_pictures": "Pictures that cannot be read",
-    "layers": "The layers, in the order in which they run",
+    "layers": "Layers, in the order in which they run",
     "multiply_adds": "Multiply-adds",
-    "sizes": "From size to size",
+    "sizes": "Sizes from layer to layer",
     "accuracy_a": "Accuracy of A",
     "accuracy_b": "Accuracy of B",
     "p_value": "p value",
@@ -34,22 +34,22 @@ TITLES = {
 }
 
 MEANINGS = {
-    "accuracy": "The share of pictures that were given the right class.",
-    "base_rate": "What one would get without looking at the pictures.",
-    "top_5_accuracy": "The share of pictures whose class is among the five that the model holds most probable.",
-    "loss": "How surprised the model was by the right answers; 0 is best, and sure mistakes cost most.",
+    "accuracy": "The share of pictures predicted correctly.",
+    "base_rate": "The accuracy of always predicting the most frequent class.",
+    "top_5_accuracy": "The share of pictures whose class is among the five most probable ones.",
+    "loss": "How little probability the model gives to the right answers. 0 is best; confident mistakes cost most.",
 }
 
 
 def title(name: str) -> str:
-    """What a finding is called for a reader: `top_5_accuracy` is "Top-5 accuracy"."""
+    """The title of a finding: `top_5_accuracy` is "Top-5 accuracy"."""
     return TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
-    """A fraction as per cent: "98.6 %"; a dash where it is not defined.
+    """A fraction as per cent, "98.6 %"; a dash for None.
 
-    What is not quite all is never rounded to 100, and what is not quite nothing never to 0.
+    Below 1 it is never rounded to 100 %, and above 0 never to 0 %.
     """
     return "–" if fraction is None else f"{_hundredths(fraction, digits)} %"
 
@@ -63,12 +63,12 @@ def _hundredths(fraction: float, digits: int) -> str:
 
 
 def probable(share: float, digits: int = 1) -> str:
-    """A probability as per cent; what is next to nothing is "< 0.1 %", for its zeros would say no more."""
+    """A probability as per cent; "< 0.1 %" if it is smaller than that and not 0."""
     return percent(share, digits) if share >= 0.001 or share == 0 else "< 0.1 %"
 
 
 def value(metric: Metric) -> str:
-    """The number of a metric with its unit: "98.6 %", "0.0512 nats", "1,437"."""
+    """The value of a metric with its unit: "98.6 %", "0.0512 nats", "1,437"."""
     if metric.unit == "fraction":
         return percent(metric.value)
     if metric.unit == "count":
@@ -77,7 +77,7 @@ def value(metric: Metric) -> str:
 
 
 def interval(metric: Metric) -> str:
-    """Its 95 % interval: "96.8 to 99.4 %"; empty where there is none."""
+    """The 95 % interval of a metric, "96.8 to 99.4 %"; empty if it has none."""
     if metric.low is None or metric.high is None:
         return ""
     if metric.unit == "fraction":
@@ -86,7 +86,7 @@ def interval(metric: Metric) -> str:
 
 
 def cell(column: str, content: Any) -> str:
-    """What stands in a table: columns whose name ends in `%` hold fractions; None is a dash."""
+    """A table cell as text. Columns whose name ends in `%` hold fractions; None is a dash."""
     if content is None:
         return "–"
     if isinstance(content, bool):
@@ -98,21 +98,21 @@ def cell(column: str, content: Any) -> str:
     return visible(str(content))
 
 
-def count(n: int, one: str, many: str = "") -> str:
+def count(n: int, singular: str, plural: str = "") -> str:
     """A number with its noun: "1 picture", "1,437 pictures"."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
+    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
 
 
 def minus(text: str) -> str:
-    """A number that was written with a hyphen, with a true minus: "−0.25", "1e−05"."""
+    """The text with true minus signs for hyphens: "−0.25", "1e−05"."""
     return text.replace("-", "−")
 
 
 def visible(text: str) -> str:
-    r"""The text on one line: newlines and other characters that cannot be seen are written as escapes, as in `a\nb`.
+    r"""The text on one line: newlines and other invisible characters become escapes, as in `a\nb`.
 
-    Names come from folders, and a folder may be called anything. Marks that turn the direction of writing are escaped
-    too; those that join letters and emoji are kept.
+    Names come from folders, which may have any name. Marks that change the writing direction are escaped too; joiners
+    of letters and emoji are kept.
     """
     return "".join(_escaped(character) for character in text)
 
@@ -124,7 +124,7 @@ def _escaped(character: str) -> str:
 
 
 def width(text: str) -> int:
-    """How many columns the text takes; letters of East Asian scripts take two."""
+    """Width of the text in terminal columns; East Asian letters take two."""
     marks = ("Mn", "Me", "Cf")
     return sum(
         0 if unicodedata.category(character) in marks else 1 + (unicodedata.east_asian_width(character) in "WF")
@@ -133,7 +133,7 @@ def width(text: str) -> int:
 
 
 def short(text: str, columns: int) -> str:
-    """The text on one line in at most that many columns; what is cut from its middle is marked by an ellipsis."""
+    """The text on one line in at most `columns` columns, with an ellipsis for the cut middle."""
     text = visible(text)
     if width(text) <= columns:
         return text

@@ -12,6 +12,30 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pellucid.errors import UnknownNameError, UsageError
 
+SETTING_SYNONYMS = {
+    "lr": "learning_rate",
+    "bs": "batch_size",
+    "wd": "weight_decay",
+    "optim": "optimizer",
+    "num_epochs": "epochs",
+    "n_epochs": "epochs",
+    "val_split": "validation_fraction",
+    "validation_split": "validation_fraction",
+    "valid_pct": "validation_fraction",
+    "patience": "early_stopping",
+    "clip": "gradient_clip",
+    "ema": "ema_decay",
+    "init": "initialisation",
+    "augment": "augmentation",
+    "transforms": "augmentation",
+    "criterion": "loss",
+    "scheduler": "schedule",
+    "lr_scheduler": "schedule",
+    "amp": "precision",
+    "mixed_precision": "precision",
+}
+"""Settings by the names that other tools give them."""
+
 
 class Recipe(BaseModel):
     """The settings of a training.
@@ -119,7 +143,7 @@ class Recipe(BaseModel):
         """
         for name in changes:
             if name not in type(self).model_fields:
-                raise UnknownNameError("training setting", name, type(self).model_fields)
+                raise UnknownNameError("training setting", name, type(self).model_fields, synonyms=SETTING_SYNONYMS)
         try:
             return type(self).model_validate(self.model_dump() | changes)
         except ValidationError as error:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pellucid.errors import UnknownNameError, UsageError
-from pellucid.training.recipes import Recipe
+from pellucid.training.recipes import SETTING_SYNONYMS, Recipe
 
 NOT_SEARCHED = {
     "keep": "it decides which epoch counts",
@@ -130,7 +130,7 @@ def space(texts: Mapping[str, str], recipe: Recipe) -> Space:
 
 def _dimension(name: str, text: str, recipe: Recipe) -> Dimension:
     if name not in Recipe.model_fields:
-        raise UnknownNameError("training setting", name, Recipe.model_fields)
+        raise UnknownNameError("training setting", name, Recipe.model_fields, synonyms=SETTING_SYNONYMS)
     if name in NOT_SEARCHED:
         raise UsageError(f"{name} is not searched: {NOT_SEARCHED[name]}. Leave it out.")
     if ".." in text:

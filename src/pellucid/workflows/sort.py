@@ -198,9 +198,9 @@ def _read(path: Path) -> dict[str, tuple[str, ...]]:
     try:
         rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{path} cannot be read: {error}. Choose another folder with --into.") from error
+        raise FormatError(f"{path} cannot be read: {error}. Choose another folder with --out.") from error
     if not rows or tuple(rows[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
-        raise FormatError(f"{path} is not a table of sorted photos. Choose another folder with --into.")
+        raise FormatError(f"{path} is not a table of sorted photos. Choose another folder with --out.")
     return {row[0]: tuple(row) for row in rows[1:]}
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import pellucid
 from pellucid.cli.arguments import parse
-from pellucid.data.checking.checking import CHECKS, check, look_ahead, undivided, worst
+from pellucid.data.checking.checking import CHECKS, check, load_check, look_ahead, undivided, worst
 from pellucid.data.checking.evidence import gather
 from pellucid.data.checking.extremes import robust_scores
 from pellucid.data.checking.scan import jpeg_size, kind_of, scan_pictures
@@ -376,10 +376,9 @@ def test_named_sets_are_loaded_and_whole_folders_not_divided(photos):
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_each_check_finds_nothing_in_what_is_well(name, arrays):
-    import importlib
 
     evidence = gather(arrays({"train": [0, 1] * 25, "test": [0, 1] * 30}))
-    found = importlib.import_module(CHECKS[name]).check(evidence)
+    found = load_check(name)(evidence)
     assert not [item for item in found if isinstance(item, Remark)]
     assert Findings.from_json(Findings(tuple(found)).to_json()).items == tuple(found)
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,21 +18,28 @@ from pellucid.data.checking.evidence import Evidence, gather
 from pellucid.data.checking.near_duplicates import VERSION, content
 from pellucid.data.progress import Progress
 from pellucid.errors import PellucidError, StorageError
-from pellucid.records import Dataset, Findings, Remark, atomic
+from pellucid.records import Dataset, Finding, Findings, Remark, atomic
 
-__all__ = ["CHECKS", "Outlook", "before", "check", "look_ahead", "worst"]
+__all__ = ["CHECKS", "Outlook", "before", "check", "load_check", "look_ahead", "worst"]
 
 
 CHECKS: dict[str, str] = {
-    "unreadable": "pellucid.data.checking.unreadable",
-    "duplicates": "pellucid.data.checking.duplicates",
-    "classes": "pellucid.data.checking.classes",
-    "balance": "pellucid.data.checking.balance",
-    "extremes": "pellucid.data.checking.extremes",
-    "file-types": "pellucid.data.checking.file_types",
-    "left-out": "pellucid.data.checking.left_out",
+    "unreadable": "pellucid.data.checking.files:unreadable",
+    "duplicates": "pellucid.data.checking.duplicates:duplicates",
+    "classes": "pellucid.data.checking.classes:classes",
+    "balance": "pellucid.data.checking.classes:balance",
+    "extremes": "pellucid.data.checking.extremes:extremes",
+    "file-types": "pellucid.data.checking.files:file_types",
+    "notes": "pellucid.data.checking.files:notes",
 }
-"""The registry: from the name of a check to the module whose `check(evidence)` gives its findings, in their order."""
+"""The registry, in the order of the findings: from the name of a check to its `module:function`, which takes the
+evidence and returns findings."""
+
+
+def load_check(name: str) -> Callable[[Evidence], list[Finding]]:
+    """The function of a check."""
+    module, _, function = CHECKS[name].partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 def check(data: Dataset | str | Path, *, progress: Progress | None = None) -> Findings:
@@ -60,7 +68,7 @@ def before(data: Dataset) -> tuple[Evidence, Findings]:
 
 def examine(evidence: Evidence) -> Findings:
     """The findings of all checks."""
-    findings = [item for path in CHECKS.values() for item in importlib.import_module(path).check(evidence)]
+    findings = [item for name in CHECKS for item in load_check(name)(evidence)]
     return Findings(tuple(findings), title=_title(evidence))
 
 

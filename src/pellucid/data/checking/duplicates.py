@@ -10,12 +10,12 @@ from pellucid.data.checking.evidence import Evidence, cell
 from pellucid.data.checking.near_duplicates import components
 from pellucid.records import Figure, Finding, Remark, Table
 
-__all__ = ["check", "leaked", "shared"]
+__all__ = ["duplicates", "leaked", "shared"]
 
 _ROWS, _FAMILIES, _CELLS = 5000, 12, 6
 
 
-def check(evidence: Evidence) -> list[Finding]:
+def duplicates(evidence: Evidence) -> list[Finding]:
     """Remarks on copies across splits, across classes and within both; a table of the pairs; a figure of families."""
     pairs = evidence.pairs
     if not len(pairs):

@@ -18,7 +18,7 @@ from pellucid.data.checking.near_duplicates import FLATTEST
 from pellucid.data.checking.scan import PictureStatistics
 from pellucid.records import Figure, Finding, Remark, Table
 
-__all__ = ["check", "robust_scores"]
+__all__ = ["extremes", "robust_scores"]
 
 BOUND = 5.0
 _FEWEST, _SHOWN, _ROWS = 20, 6, 1000
@@ -74,7 +74,7 @@ MEASURES: dict[str, _Measure] = {
 }
 
 
-def check(evidence: Evidence) -> list[Finding]:
+def extremes(evidence: Evidence) -> list[Finding]:
     """A remark for each measure, a table of the named pictures, and a figure of the most extreme ones."""
     statistics = evidence.statistics
     findings: list[Finding] = _flat(evidence)

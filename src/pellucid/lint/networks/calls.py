@@ -1,4 +1,4 @@
-"""Which calls do what, and how to walk from one to another."""
+"""Kinds of calls, and walks along the graph of calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pellucid.lint.networks.recording import Call
 
 
 def named(*lines: str) -> frozenset[str]:
-    """Names of functions, given as words."""
+    """A set of function names from words separated by blanks."""
     return frozenset(" ".join(lines).split())
 
 
@@ -17,7 +17,7 @@ RESHAPING = named(
     "movedim contiguous clone to float double half bfloat16 type type_as detach expand ravel getitem select narrow",
     "as_subclass alias",
 )
-"""They give the same numbers in another shape, or some of them."""
+"""Functions that reshape, copy or select values."""
 
 DROPOUT = named("dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout")
 
@@ -25,10 +25,10 @@ AVERAGING = named(
     "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d mean sum pad",
     "interpolate",
 )
-"""Sums with fixed weights."""
+"""Functions that sum values with fixed weights."""
 
 SCALING = named("add sub mul div neg")
-"""Linear where the other operand does not come from the pictures."""
+"""Functions that are linear if the other operand does not depend on the pictures."""
 
 MAXIMA = named("max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d amax max")
 
@@ -44,54 +44,55 @@ _PRODUCTS = named("matmul mm bmm addmm baddbmm einsum mv tensordot")
 
 
 def is_dense(call: Call) -> bool:
-    """Whether it multiplies by a matrix of parameters."""
+    """Whether the call multiplies by a matrix of parameters."""
     return call.function == "linear" or (call.function in _PRODUCTS and bool(call.parameters) and len(call.inputs) == 1)
 
 
 def is_convolution(call: Call) -> bool:
-    """Whether it is a convolution."""
+    """Whether the call is a convolution."""
     return call.function in CONVOLUTIONS
 
 
 def has_weights(call: Call) -> bool:
-    """Whether it is a dense layer or a convolution, with weights that do not come from the pictures."""
+    """Whether the call is a dense layer or a convolution whose weights do not depend on the pictures."""
     return (is_dense(call) or is_convolution(call)) and len(call.inputs) == 1
 
 
 def is_dropout(call: Call) -> bool:
-    """Whether it drops something while the network learns."""
+    """Whether the call drops values during training."""
     return call.function in DROPOUT and share(call) > 0
 
 
 def share(call: Call) -> float:
-    """The share that a dropout drops."""
-    return float(call.given(1, "p", 0.5))
+    """Share of values that a dropout drops."""
+    return float(call.argument(1, "p", 0.5))
 
 
 def back(call: Call, through: Container[str]) -> Call:
-    """The first call, from this one against the flow, that is none of `through`, or has not exactly one input."""
+    """Walks back from a call through the functions `through`, while there is one input; returns the call before."""
     while call.function in through and len(call.inputs) == 1:
         call = call.inputs[0]
     return call
 
 
 def before(call: Call) -> Iterator[Call]:
-    """Everything that a call depends on, itself included, the nearest first."""
-    waiting, seen = [call], {call}
-    while waiting:
-        yield (one := waiting.pop(0))
-        for source in one.inputs:
-            if source not in seen:
-                seen.add(source)
-                waiting.append(source)
+    """The call and all calls that it depends on, nearest first."""
+    pending, visited = [call], {call}
+    while pending:
+        current = pending.pop(0)
+        yield current
+        for source in current.inputs:
+            if source not in visited:
+                visited.add(source)
+                pending.append(source)
 
 
 def after(call: Call) -> Iterator[Call]:
-    """Everything that depends on a call, itself not included."""
-    waiting, seen = [call], {call}
-    while waiting:
-        for taker in waiting.pop(0).consumers:
-            if taker not in seen:
-                seen.add(taker)
-                waiting.append(taker)
-                yield taker
+    """All calls that depend on a call, without itself."""
+    pending, visited = [call], {call}
+    while pending:
+        for consumer in pending.pop(0).consumers:
+            if consumer not in visited:
+                visited.add(consumer)
+                pending.append(consumer)
+                yield consumer

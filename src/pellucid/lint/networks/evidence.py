@@ -1,4 +1,4 @@
-"""What is found out about a network before rules read it: its calls, its outputs, who learns, how it begins."""
+"""Evidence about a network for the rules: its calls, outputs, gradients and initial state."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from pellucid.lint.networks.recording import Call, Recording, record
 from pellucid.networks import custom
 from pellucid.networks.network import declaration
 
-STEPS = ("its calls", "its outputs", "its gradients", "its beginning")
-"""What is found out, in this order; each takes about as long as a step of training."""
+STEPS = ("its calls", "its outputs", "its gradients", "its initial weights")
+"""What is examined, in this order; each step takes about as long as a training step."""
 
 _PICTURES = 4
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network and what it is for.
+    """A network and its task.
 
     Attributes:
-        name: what it is called.
+        name: name of the network.
         network: the network; it is not changed.
         shape: (C, H, W) of its pictures.
-        classes: how many there are; None where nobody said.
-        trained: whether its weights are learned ones, so that nothing can be said of how it begins.
-        object_size: how many pixels what is to be recognised measures.
+        classes: number of classes; None if unknown.
+        trained: whether the network is trained, so that its initial weights are unknown.
+        object_size: size of the objects in pixels.
     """
 
     name: str
@@ -43,19 +43,18 @@ class Subject:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What rules for networks read.
+    """The input of rules for networks.
 
     Attributes:
-        subject: the network and what it is for.
-        loss: the loss that it declares; `cross-entropy` where it declares none.
+        subject: the network and its task.
+        loss: the loss that the network declares; `cross-entropy` by default.
         recording: its calls in evaluation mode.
-        outputs: float (N, ...) of a batch in evaluation mode; None where it gives no tensor.
-        idle: the parameters that no gradient reaches, neither in training nor in evaluation mode, and whether the
-            gradient is nothing but zeros (rather than missing).
-        used: the parameters that take part in any call.
-        mixed: whether the outputs for a picture change when the others of its batch do; None where they change by
-            themselves.
-        beginning: its calls in training mode, measured; None where the weights are learned ones.
+        outputs: float (N, ...) of a batch in evaluation mode; None if the network returns no tensor.
+        idle: parameters without a gradient in training and in evaluation mode → True if the gradient is 0, False if
+            it is missing.
+        used: the parameters that any call uses.
+        mixed: whether the outputs of a picture change with the other pictures of its batch; None if they are random.
+        beginning: its measured calls in training mode; None if the network is trained.
     """
 
     subject: Subject
@@ -69,19 +68,19 @@ class Evidence:
 
     @property
     def last(self) -> Call | None:
-        """The call whose result is the network's output."""
+        """The call that gives the network's output."""
         return self.recording.last[0] if self.recording.last else None
 
 
 def examine(subject: Subject, step: Callable[[int], None] = lambda _: None) -> Evidence:
-    """Runs a network on random pictures, in evaluation and in training mode.
+    """Runs a network on random pictures in evaluation mode and in training mode.
 
     Args:
-        subject: what is looked at.
-        step: is told which of `STEPS` begins.
+        subject: the network and its task.
+        step: called with the index in `STEPS` when a step begins.
 
     Raises:
-        NetworkError: it does not run on pictures of that shape.
+        NetworkError: the network does not run on pictures of this shape.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -101,7 +100,7 @@ def examine(subject: Subject, step: Callable[[int], None] = lambda _: None) -> E
             learner = custom.copy_of(subject.network).train()
             beginning = record(learner, pictures, measure=True)
         except Exception as error:
-            raise _not_running(subject, error, "while it learns") from error
+            raise _not_running(subject, error, "in training mode") from error
         states.append(_gradients(learner, beginning.outputs))
         idle = {
             name: all(state[name] is not None for state in states)
@@ -124,7 +123,7 @@ def examine(subject: Subject, step: Callable[[int], None] = lambda _: None) -> E
 
 
 def blotches(count: int, shape: tuple[int, int, int], seed: int) -> torch.Tensor:
-    """Random pictures with mean 0 and variance 1 that are, as photos are, smooth and a little rough: (N, C, H, W)."""
+    """Random pictures (N, C, H, W) with mean 0 and variance 1, smooth with some noise like photos."""
     source = torch.Generator().manual_seed(seed)
     channels, height, width = shape
     coarse = torch.randn(count, channels, 4, 4, generator=source)
@@ -134,7 +133,7 @@ def blotches(count: int, shape: tuple[int, int, int], seed: int) -> torch.Tensor
 
 
 def _mixed(subject: Subject, outputs: torch.Tensor | None, pictures: torch.Tensor) -> bool | None:
-    """Whether the first picture's outputs change with the others of its batch."""
+    """Whether the outputs of the first picture change with the others of its batch; None if they are random."""
     if outputs is None or outputs.dim() == 0 or len(outputs) != len(pictures):
         return None
     others = torch.cat([pictures[:1], blotches(len(pictures) - 1, subject.shape, seed=1)])
@@ -143,28 +142,28 @@ def _mixed(subject: Subject, outputs: torch.Tensor | None, pictures: torch.Tenso
         again, changed = _first(network(pictures.clone())), _first(network(others))
     assert again is not None and changed is not None
     if not torch.allclose(again, outputs, rtol=1e-3, atol=1e-5):
-        return None  # something is drawn by lot in each run
+        return None  # the network is random in evaluation mode
     scale = float(outputs.abs().max())
     return not torch.allclose(changed[0], again[0], rtol=1e-3, atol=1e-4 * scale)
 
 
 def _gradients(network: nn.Module, outputs: Any) -> dict[str, bool | None]:
-    """For each parameter that is to learn: whether some of its gradient is not 0; None where it has none."""
+    """Trainable parameter → whether its gradient has a value other than 0; None if it has no gradient."""
     total = torch.zeros(())
-    for one in _all(outputs):
-        if one.is_floating_point() and one.requires_grad:
-            total = total + (one * torch.randn_like(one)).sum()
+    for tensor in _all(outputs):
+        if tensor.is_floating_point() and tensor.requires_grad:
+            total = total + (tensor * torch.randn_like(tensor)).sum()
     if total.requires_grad:
         total.backward()
     return {
-        name: None if one.grad is None else bool(one.grad.count_nonzero())
-        for name, one in network.named_parameters()
-        if one.requires_grad
+        name: None if parameter.grad is None else bool(parameter.grad.count_nonzero())
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad
     }
 
 
 def _confirmed(subject: Subject, idle: dict[str, bool], pictures: torch.Tensor) -> dict[str, bool]:
-    """Without those whose gradient is 0 only because other weights begin at 0, or units happen to be silent."""
+    """Removes parameters whose gradient is 0 only because other weights start at 0 or units are inactive."""
     if not any(idle.values()):
         return idle
     still_idle = set(idle)
@@ -172,10 +171,10 @@ def _confirmed(subject: Subject, idle: dict[str, bool], pictures: torch.Tensor) 
         network = custom.copy_of(subject.network).eval()
         torch.manual_seed(100 + draw)
         with torch.no_grad():
-            for one in network.parameters():
-                if one.is_floating_point():
-                    fan_in = max(one[0].numel() if one.dim() > 1 else 4, 1)
-                    one.copy_(torch.randn_like(one) / fan_in**0.5)
+            for parameter in network.parameters():
+                if parameter.is_floating_point():
+                    fan_in = max(parameter[0].numel() if parameter.dim() > 1 else 4, 1)
+                    parameter.copy_(torch.randn_like(parameter) / fan_in**0.5)
         state = _gradients(network, network(pictures.clone()))
         still_idle = {name for name in still_idle if not idle[name] or not state[name]}
     return {name: zeros for name, zeros in idle.items() if name in still_idle}
@@ -185,12 +184,12 @@ def _not_running(subject: Subject, error: Exception, when: str = "") -> NetworkE
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return NetworkError(
         f"'{subject.name}' does not run{f' {when}' if when else ''} on pictures of {_times(subject.shape)} (channels × "
-        f"height × width): {reason.rstrip('.')}. Say which pictures it is made for, for example --shape 3,224,224."
+        f"height × width): {reason.rstrip('.')}. Give the shape of its pictures, for example --shape 3,224,224."
     )
 
 
 def _times(shape: tuple[int, ...]) -> str:
-    return "×".join(str(one) for one in shape)
+    return "×".join(map(str, shape))
 
 
 def _first(outputs: Any) -> torch.Tensor | None:
@@ -208,5 +207,5 @@ def _all(outputs: Any) -> list[torch.Tensor]:
     if isinstance(outputs, dict):
         outputs = list(outputs.values())
     if isinstance(outputs, (list, tuple)):
-        return [one for part in outputs for one in _all(part)]
+        return [tensor for part in outputs for tensor in _all(part)]
     return []

@@ -1,4 +1,4 @@
-"""Rules on what stands between layers with weights."""
+"""Rules about what is between layers with weights."""
 
 from __future__ import annotations
 
@@ -12,80 +12,79 @@ from pellucid.lint.registry import INFO, WARNING, Flaw
 
 _LINEAR = calls.RESHAPING | calls.DROPOUT | calls.AVERAGING | calls.SCALING
 _BLUNT = calls.MAXIMA | {"pad"}
-"""What a number that is added everywhere passes through unchanged."""
+"""Operations that pass on an added constant unchanged."""
 
 
 def nothing_between(evidence: Evidence) -> Iterator[Flaw]:
-    """A layer with weights on another one with no activation between, where one matrix would do.
+    """Two layers with weights and no activation between them, which one layer could replace.
 
-    Left in peace: what splits up or joins other ways, as shortcuts do; depthwise convolutions and pairs of narrow ones,
-    which are one convolution taken apart on purpose; batch norm between convolutions, as the linear bottlenecks of
-    MobileNetV2 have it. Two with fewer numbers between them than at either side are only mentioned: that saves weights.
+    Ignored: branches and shortcuts; depthwise convolutions and pairs of narrow ones, which factorise one convolution on
+    purpose; a batch norm between convolutions, as in the linear bottlenecks of MobileNetV2. If the layer between is
+    narrower than both sides, it saves weights, and the level is info.
     """
     for call in evidence.recording.calls:
         if not calls.has_weights(call):
             continue
         first = _linear_source(call)
-        if first is None or _on_purpose(first, call):
+        if first is None or _is_factorised(first, call):
             continue
         sides = [_units(first)[0], _units(first)[1], _units(call)[1]]
         narrow = sides[1] < min(sides[0], sides[2])
         if calls.is_dense(first) and calls.is_dense(call):
-            together = f"one dense layer from {sides[0]:,} to {sides[2]:,} could compute the same"
+            together = f"one dense layer from {sides[0]:,} to {sides[2]:,} computes the same"
         else:
-            together = "one convolution, or dense layer, could compute the same"
+            together = "one convolution or dense layer computes the same"
         yield Flaw(
             f"{first.place} → {call.place}",
-            f"Nothing bends the numbers between these two, so {together}: "
+            f"There is no activation between these layers, so {together}. "
             + (
-                f"the {sides[1]:,} numbers between them save weights, and add no depth."
+                f"The {sides[1]:,} values between them save weights, but add no depth."
                 if narrow
-                else "their weights are spent, and their depth is none."
+                else "The second layer adds weights, but no depth."
             ),
-            "Put an activation between them, for example ReLU, or make them one layer.",
+            "Add an activation between them, for example ReLU, or use one layer.",
             INFO if narrow else WARNING,
         )
 
 
 def idle_bias(evidence: Evidence) -> Iterator[Flaw]:
-    """A bias right before a batch norm, which subtracts the mean and with it the bias."""
+    """A bias directly before a batch norm, which subtracts it with the mean."""
     for call in evidence.recording.calls:
         if call.function != "batch_norm" or len(call.inputs) != 1:
             continue
         source = call.inputs[0]
         while source.function in _BLUNT and len(source.inputs) == 1 and len(source.consumers) == 1:
             source = source.inputs[0]
-        bias = source.given(2, "bias")
+        bias = source.argument(2, "bias")
         if calls.has_weights(source) and bias is not None and len(source.consumers) == 1:
             count = math.prod(bias.shape)
             yield Flaw(
                 f"{source.place} → {call.place}: {count} numbers",
-                "The batch norm subtracts the mean of each channel, and with it the bias before it: numbers that are "
-                "learned and do nothing.",
-                "Leave it out with bias=False; the batch norm has one of its own.",
+                "The batch norm subtracts the mean of each channel, and with it this bias. The bias has no effect.",
+                "Use bias=False; the batch norm has its own bias.",
             )
 
 
 def _linear_source(call: Call) -> Call | None:
-    """The layer with weights whose result reaches this one through linear steps alone, and nothing else takes it."""
+    """The layer with weights whose output reaches only this call, and only through linear operations."""
     through = _LINEAR | {"batch_norm"} if calls.is_dense(call) else _LINEAR
-    one, normed = call.inputs[0], False
-    while len(one.consumers) == 1:
-        if calls.has_weights(one):
-            # Between a convolution and what follows, a batch norm is a linear bottleneck, meant as it is.
-            return None if normed and calls.is_convolution(one) else one
-        if one.function not in through or len(one.inputs) != 1:
+    source, normed = call.inputs[0], False
+    while len(source.consumers) == 1:
+        if calls.has_weights(source):
+            # A convolution with a batch norm and no activation is a linear bottleneck, which is on purpose.
+            return None if normed and calls.is_convolution(source) else source
+        if source.function not in through or len(source.inputs) != 1:
             return None
-        normed |= one.function == "batch_norm"
-        one = one.inputs[0]
+        normed |= source.function == "batch_norm"
+        source = source.inputs[0]
     return None
 
 
-def _on_purpose(first: Call, second: Call) -> bool:
-    """Whether two are one convolution taken apart: depthwise and pointwise, or a column and a row."""
+def _is_factorised(first: Call, second: Call) -> bool:
+    """Whether the two factorise one convolution: depthwise and pointwise, or a column and a row."""
     for call in (first, second):
         if calls.is_convolution(call):
-            weight = call.given(1, "weight")
+            weight = call.argument(1, "weight")
             if len(set(weight.shape[2:])) > 1:
                 return True
             channels = call.inputs[0].shape[1] if len(call.inputs[0].shape) > 1 else weight.shape[1]
@@ -95,20 +94,20 @@ def _on_purpose(first: Call, second: Call) -> bool:
 
 
 def _units(call: Call) -> tuple[int, int]:
-    """How many numbers, or channels, it takes, and how many units it has."""
+    """Number of inputs (or input channels) and of units of a call."""
     if calls.is_dense(call):
         return call.inputs[0].shape[-1] if call.inputs[0].shape else 0, call.shape[-1]
     return call.inputs[0].shape[1], call.shape[1]
 
 
 _MILD = 0.2
-"""Below this share the variance changes by less than a quarter: 1 / (1 − 0.2) = 1.25."""
+"""Dropout share below which the variance changes by less than a quarter: 1 / (1 − 0.2) = 1.25."""
 
 _THROUGH = calls.RESHAPING | calls.AVERAGING | calls.SCALING | calls.MAXIMA | calls.ACTIVATIONS | {"cat"}
 
 
 def before_batch_norm(evidence: Evidence) -> Iterator[Flaw]:
-    """Dropout with a batch norm after it, with nothing or with weights between (Li et al. 2018, arXiv:1801.05134)."""
+    """Dropout before a batch norm, directly or with weights between (Li et al. 2018, arXiv:1801.05134)."""
     reported: set[Call] = set()
     for call in evidence.recording.calls:
         if call.function != "batch_norm":
@@ -120,36 +119,36 @@ def before_batch_norm(evidence: Evidence) -> Iterator[Flaw]:
             share = calls.share(dropout)
             yield Flaw(
                 f"{dropout.place} → {call.place}",
-                f"While the network learns, dropout makes what reaches the batch norm vary more, up to "
-                f"{1 / (1 - share):.3g} times as much at a share of {share:g}; the batch norm keeps that variance, and "
-                f"applies it in evaluation, where nothing is dropped.",
-                "Put the dropout after the last batch norm, or leave it out: batch norm regularises too.",
+                f"During training, dropout increases the variance that the batch norm measures, here up to "
+                f"{1 / (1 - share):.3g} times at a share of {share:g}. In evaluation nothing is dropped, so the stored "
+                f"variance is too large.",
+                "Move the dropout after the last batch norm, or remove it; batch norm regularises too.",
                 WARNING if direct or share >= _MILD else INFO,
             )
 
 
 def in_evaluation(evidence: Evidence) -> Iterator[Flaw]:
-    """Dropout that was active although the network was in evaluation mode."""
+    """Dropout that is active although the network is in evaluation mode."""
     for call in evidence.recording.calls:
-        if calls.is_dropout(call) and call.given(2, "training", usual=True):
+        if calls.is_dropout(call) and call.argument(2, "training", default=True):
             yield Flaw(
                 call.place,
-                f"It drops {100 * calls.share(call):.0f} % of the numbers in evaluation mode too: F.dropout is "
-                "active unless it is told otherwise, so every answer is partly chance, and accuracy is lost.",
-                "Write F.dropout(x, training=self.training), or use a layer nn.Dropout, which knows the mode.",
+                f"It drops {100 * calls.share(call):.0f} % of the values in evaluation mode: F.dropout is active by "
+                "default. Predictions are partly random, and accuracy is lower.",
+                "Write F.dropout(x, training=self.training), or use nn.Dropout, which follows the mode.",
             )
 
 
 def _dropouts(norm: Call) -> Iterator[tuple[Call, bool]]:
-    """The dropouts whose effect a batch norm measures, and whether no weights stand between."""
-    waiting = [(one, True) for one in norm.inputs]
-    seen: set[tuple[Call, bool]] = set()
-    while waiting:
-        call, direct = waiting.pop(0)
-        if (call, direct) in seen:
+    """The dropouts before a batch norm, each with True if there are no weights between."""
+    pending = [(source, True) for source in norm.inputs]
+    visited: set[tuple[Call, bool]] = set()
+    while pending:
+        call, direct = pending.pop(0)
+        if (call, direct) in visited:
             continue
-        seen.add((call, direct))
+        visited.add((call, direct))
         if calls.is_dropout(call):
             yield call, direct
         elif call.function in _THROUGH or calls.has_weights(call) or call.function in calls.DROPOUT:
-            waiting += [(one, direct and not calls.has_weights(call)) for one in call.inputs]
+            pending += [(source, direct and not calls.has_weights(call)) for source in call.inputs]

@@ -1,4 +1,4 @@
-"""The rule on how much of the picture a last feature sees."""
+"""The rule about the receptive field of the last features."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _POINT_BY_POINT = (
 
 
 def small_receptive_field(evidence: Evidence) -> Iterator[Flaw]:
-    """Features that are averaged over the picture at the end, each of which sees less of it than the object measures.
+    """Averaged features whose receptive field is smaller than the object.
 
-    A dense layer on all places sees the whole picture. Where it is not known what a step looks at, the rule is silent.
+    A dense layer on all positions sees the whole picture. The rule says nothing if a receptive field is unknown.
     """
     fields = _fields(evidence.recording.calls)
     for call in evidence.recording.calls:
@@ -38,26 +38,26 @@ def small_receptive_field(evidence: Evidence) -> Iterator[Flaw]:
             height, width = evidence.subject.shape[1:]
             yield Flaw(
                 call.place,
-                f"This layer averages features that each see {field_side:g}×{field_side:g} pixels of a picture of "
-                f"{height}×{width}, and the object is taken to measure {size}. No feature sees it whole, so the "
-                f"network learns textures and corners, and not how they lie to each other.",
-                "Add layers or pooling before this one, enlarge the kernels, or end with a dense layer on all places. "
-                "--object PIXELS says how large the object is.",
+                f"This layer averages features that see {field_side:g}×{field_side:g} pixels each, in pictures of "
+                f"{height}×{width} with objects of about {size}. No feature sees a whole object, so the network learns "
+                f"textures and parts, but not their arrangement.",
+                "Add layers or pooling before this one, enlarge the kernels, or end with a dense layer on all "
+                "positions. Give the size of the object with --object PIXELS.",
             )
 
 
 Field = tuple[tuple[float, float], tuple[float, float]]
-"""How many pixels a number sees, and how many lie between two neighbours, in both directions."""
+"""Size of the receptive field and distance between neighbours, in pixels, as (vertical, horizontal)."""
 
 _ALL: Field = ((math.inf, math.inf), (math.inf, math.inf))
 
 
 def _fields(recorded: list[Call]) -> dict[Call, Field]:
-    """For each call the field of its results, with H and W at the places 2 and 3."""
+    """The receptive field of each call's output (N, C, H, W)."""
     fields: dict[Call, Field] = {recorded[0]: ((1, 1), (1, 1))}
     for call in recorded[1:]:
-        maps = [one for one in call.inputs if _is_map(one)]
-        known = [fields.get(one, _ALL) for one in maps]
+        maps = [source for source in call.inputs if _is_map(source)]
+        known = [fields.get(source, _ALL) for source in maps]
         if not known or len(call.shape) != 4:
             fields[call] = _ALL
         elif call.function in _SLIDING:
@@ -79,15 +79,15 @@ def _fields(recorded: list[Call]) -> dict[Call, Field]:
 
 
 def _slide(call: Call, field: Field) -> Field:
-    """Through a convolution or a pooling layer."""
+    """The field after a convolution or pooling layer."""
     if call.function == "conv2d":
-        kernel = list(call.given(1, "weight").shape[2:])
-        stride, dilation = call.given(3, "stride", 1), call.given(5, "dilation", 1)
+        kernel = list(call.argument(1, "weight").shape[2:])
+        stride, dilation = call.argument(3, "stride", 1), call.argument(5, "dilation", 1)
     else:
         first = 2 if call.function == "lp_pool2d" else 1
-        kernel = list(layer_kinds.sides(call.given(first, "kernel_size"), 2))
-        stride = call.given(first + 1, "stride") or kernel
-        dilation = call.given(4, "dilation", 1) if call.function == "max_pool2d" else 1
+        kernel = list(layer_kinds.sides(call.argument(first, "kernel_size"), 2))
+        stride = call.argument(first + 1, "stride") or kernel
+        dilation = call.argument(4, "dilation", 1) if call.function == "max_pool2d" else 1
     wide = [reach(side, apart) for side, apart in zip(kernel, layer_kinds.sides(dilation, 2), strict=True)]
     return _wider(field, wide, list(layer_kinds.sides(stride, 2)))
 
@@ -107,7 +107,7 @@ def _is_map(call: Call) -> bool:
 
 
 def _collapses(call: Call) -> bool:
-    """Whether it makes one number of each map."""
+    """Whether the call reduces each map to one value."""
     if call.function not in _COLLAPSING or len(call.inputs) != 1:
         return False
     source = call.inputs[0]

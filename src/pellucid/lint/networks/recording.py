@@ -1,9 +1,8 @@
-"""Every call that a network makes of torch, in order, and which one's result each of them takes.
+"""Records every torch call of a network in order, with the calls whose results it takes.
 
-Torch hands each call of a function to whoever asks (`TorchFunctionMode`), whether a layer made it, a `forward` itself,
-or an operator; so a network is seen as it computes, however it is written, and no name of a layer is ever read. What
-torch compiled by itself (`torch.jit`) and functions with a gradient of their own are not handed out: what comes of them
-is marked as unknown, and rules keep silent about it.
+`TorchFunctionMode` intercepts each call, whether a layer, a `forward` or an operator makes it. So the recording shows
+what a network computes, however it is written; names of layers are never read. Compiled code (`torch.jit`) and
+functions with a custom gradient are not intercepted: their results are marked as unknown, and the rules ignore them.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ _TORCH = str(Path(torch.__file__).resolve().parent)
 
 
 @dataclass(frozen=True)
-class Given:
-    """A tensor among the arguments of a call: its shape, and its name where it is a parameter."""
+class TensorArgument:
+    """A tensor argument of a call: its shape, and its name if it is a parameter."""
 
     shape: tuple[int, ...]
     name: str = ""
@@ -35,20 +34,19 @@ class Given:
 
 @dataclass(eq=False)
 class Call:
-    """A call of torch on something that comes from the pictures.
+    """A torch call on data that depends on the pictures.
 
     Attributes:
-        function: its name without underscores: `conv2d`, `relu`, `add`; `input` for the pictures, `unknown` for what
-            torch does not tell.
-        place: where it was made: a layer's path and kind, or the path of the part and the line of its code.
-        inputs: the calls whose results it takes; weights are not among them.
-        parameters: the names of the parameters that it takes, itself or through what was computed of them alone.
-        arguments, keywords: as given, with `Given` for tensors.
-        shape: of its result, the pictures first; of the first one where it gives several.
+        function: name of the function without underscores: `conv2d`, `relu`, `add`; `input` for the pictures,
+            `unknown` if it was not intercepted.
+        place: path and kind of the layer, or path of the module and line of its code.
+        inputs: the calls whose results it takes, without weights.
+        parameters: names of the parameters that it takes, directly or through values computed from them alone.
+        arguments, keywords: its arguments, with `TensorArgument` for tensors.
+        shape: shape of its (first) result, batch first.
         consumers: the calls that take its result.
-        spread: how much its result differs between pictures: the standard deviation over them, as a root of the mean
-            square over all numbers; None where that was not asked for.
-        alike: whether all units give the same; None where that was not asked for.
+        spread: root mean square over all values of the standard deviation between pictures; None if not measured.
+        alike: whether all units have the same output; None if not measured.
     """
 
     function: str
@@ -62,28 +60,32 @@ class Call:
     spread: float | None = None
     alike: bool | None = None
 
-    def given(self, place: int, name: str, usual: Any = None) -> Any:
-        """An argument, by position or by name."""
-        if len(self.arguments) > place:
-            return self.arguments[place]
-        return self.keywords.get(name, usual)
+    def argument(self, index: int, name: str, default: Any = None) -> Any:
+        """An argument by position or by name."""
+        if len(self.arguments) > index:
+            return self.arguments[index]
+        return self.keywords.get(name, default)
 
     @property
-    def tensors(self) -> list[Given]:
-        """The tensors that it was given."""
-        values = [one for one in (*self.arguments, *self.keywords.values()) if isinstance(one, (Given, list, tuple))]
-        return [one for one in _flat(values) if isinstance(one, Given)]
+    def tensors(self) -> list[TensorArgument]:
+        """The tensors among its arguments."""
+        values = [
+            value
+            for value in (*self.arguments, *self.keywords.values())
+            if isinstance(value, (TensorArgument, list, tuple))
+        ]
+        return [value for value in _flat(values) if isinstance(value, TensorArgument)]
 
 
 @dataclass
 class Recording:
-    """What was noted in one run.
+    """The recording of one run.
 
     Attributes:
-        calls: in the order in which they were made; the first is the pictures.
-        outputs: what the network gave, as it gave it.
-        last: the calls whose results these are.
-        unregistered: place and shape of each parameter that is used and that the network does not know of.
+        calls: the calls in order; the first stands for the pictures.
+        outputs: the output of the network.
+        last: the calls that gave the output.
+        unregistered: place and shape of each parameter that is used but not registered in the network.
     """
 
     calls: list[Call]
@@ -93,16 +95,16 @@ class Recording:
 
 
 def record(network: nn.Module, pictures: torch.Tensor, *, measure: bool = False) -> Recording:
-    """Runs pictures, float32 (N, C, H, W), through a network in the mode in which it is, and notes every call.
+    """Runs a network on pictures and records every call. The mode of the network stays as it is.
 
     Args:
-        network: it keeps no trace of this.
-        pictures: they need gradients for telling apart what comes of them.
-        measure: whether the spread of what layers with weights take and give is measured.
+        network: the network; it is not changed.
+        pictures: float32 (N, C, H, W).
+        measure: whether to measure the spread of the inputs and outputs of layers with weights.
     """
-    names = {id(one): name for name, one in network.named_parameters()}
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
     begin = Call("input", shape=tuple(pictures.shape))
-    # A copy, since a network may work in place, which torch refuses on what gradients are asked for.
+    # A clone, because torch refuses in-place operations on a leaf that requires gradients.
     marked_input = pictures.detach().requires_grad_().clone()
     setattr(marked_input, _MARK, begin)
     with module_stack(network) as stack:
@@ -122,7 +124,7 @@ class _Recorder(OperationWatcher):
         self.unregistered: list[tuple[str, tuple[int, ...]]] = []
         self.measure = measure
         self._seen: set[int] = set()
-        self._kept: list[torch.Tensor] = []  # so that the identity of a parameter stays its own
+        self._kept: list[torch.Tensor] = []  # keeps the tensors alive, so that their ids stay unique
         self._of_parameters: dict[int, frozenset[str]] = {}
 
     def before(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:  # noqa: ARG002
@@ -160,7 +162,7 @@ class _Recorder(OperationWatcher):
         self.calls.append(call)
 
     def _sources(self, args: Any, kwargs: Any) -> tuple[list[Call], frozenset[str]]:
-        """The calls that gave the tensors among the arguments, and the parameters among them."""
+        """The calls that gave the tensor arguments, and the names of the parameters among them."""
         inputs: list[Call] = []
         parameters: set[str] = set()
         for one in tensors_in((args, list(kwargs.values()))):
@@ -195,7 +197,7 @@ class _Recorder(OperationWatcher):
 
     def _described(self, one: Any) -> Any:
         if isinstance(one, torch.Tensor):
-            return Given(tuple(one.shape), self.names.get(id(one), ""))
+            return TensorArgument(tuple(one.shape), self.names.get(id(one), ""))
         if isinstance(one, (list, tuple)) and not isinstance(one, torch.Size):
             return type(one)(self._described(part) for part in one) if type(one) in (list, tuple) else one
         return one
@@ -231,7 +233,7 @@ def _flat(value: Any) -> Iterator[Any]:
 
 
 def _line() -> str:
-    """`net.py:12`: the line outside torch that made the call."""
+    """The line of code outside torch that made the call, as `net.py:12`."""
     frame = sys._getframe(1)  # noqa: SLF001 (Python's own way to walk up the stack)
     while frame is not None:
         file = frame.f_code.co_filename

@@ -1,4 +1,4 @@
-"""What a call gives to a function, and what is asked of calls and functions."""
+"""Calls in a script: their arguments, and the events that they stand for."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ OFF = ("no_grad", "inference_mode")
 
 
 def says_eval(source: Source) -> bool:
-    """Whether anything is put into evaluation mode by name."""
+    """Whether the source calls `eval` anywhere."""
     return any(isinstance(node, ast.Attribute) and node.attr == "eval" for node in source.walk())
 
 
 def steps(function: Function, source: Source) -> bool:
-    """Whether a function takes a step of training itself, rather than in a loop."""
+    """Whether a function makes a training step itself, not in a loop."""
     return called(function.body, "backward", source, loops=False)
 
 
 def in_order(node: ast.Call, arguments: list[Tags], keywords: dict[str, Tags]) -> bool:
-    """Whether a loader of torch does not shuffle; what is not known here is taken to."""
+    """Whether a torch loader is known not to shuffle."""
     no = frozenset({NO})
-    samplers = [one.value for one in node.keywords if one.arg == "sampler"]
-    if any(isinstance(one, ast.Call) and last(one.func) == "SequentialSampler" for one in samplers):
+    samplers = [keyword.value for keyword in node.keywords if keyword.arg == "sampler"]
+    if any(isinstance(value, ast.Call) and last(value.func) == "SequentialSampler" for value in samplers):
         return True
     if "**" in keywords or any(keywords.get(name, no) != no for name in ("sampler", "batch_sampler")):
         return False
@@ -45,13 +45,13 @@ def in_order(node: ast.Call, arguments: list[Tags], keywords: dict[str, Tags]) -
 
 
 def parameters(function: Function) -> list[str]:
-    """The names of what a function is given."""
+    """The parameter names of a function."""
     signature = function.args
-    return [one.arg for one in (*signature.posonlyargs, *signature.args, *signature.kwonlyargs)]
+    return [parameter.arg for parameter in (*signature.posonlyargs, *signature.args, *signature.kwonlyargs)]
 
 
 def bound(function: Function, arguments: list[Tags], keywords: dict[str, Tags], owner: Tags | None) -> dict[str, Tags]:
-    """What the parameters of a function hold in a call; without those of which nothing is known."""
+    """Tags of a function's parameters in a call; parameters without tags are left out."""
     names = parameters(function)
     if owner is not None and names[:1] == ["self"]:
         arguments = [owner, *arguments]
@@ -60,8 +60,8 @@ def bound(function: Function, arguments: list[Tags], keywords: dict[str, Tags], 
     return {name: tags for name, tags in by_name.items() if tags or name == "self"}
 
 
-def of_metrics(node: ast.Call) -> bool:
-    """Whether a mean is one of losses or accuracies rather than of data."""
+def is_mean_of_metrics(node: ast.Call) -> bool:
+    """Whether a mean is of losses or accuracies, not of data."""
     return any(
         naming.means_metric(last(one)) or isinstance(one, (ast.Compare, ast.List))
         for one in ast.walk(node)
@@ -70,17 +70,17 @@ def of_metrics(node: ast.Call) -> bool:
 
 
 @dataclass(frozen=True)
-class Given:
-    """A call, and what everything in it holds.
+class TaggedCall:
+    """A call with the tags of its parts.
 
     Attributes:
         node: the call.
-        function: what is called holds.
-        receiver: what stands before the dot.
-        arguments: by place.
-        keywords: by name.
-        everything: all of these that are data.
-        elsewhere: whether the function is defined in none of these files.
+        function: tags of the called function.
+        receiver: tags of the object before the dot.
+        arguments: tags of the positional arguments.
+        keywords: tags of the keyword arguments.
+        everything: tags of all arguments that are data.
+        elsewhere: whether the function is defined in none of the files.
     """
 
     node: ast.Call
@@ -92,8 +92,8 @@ class Given:
     elsewhere: bool
 
 
-def asked_of(call: Given) -> Iterator[tuple[str, Tags]]:
-    """The kinds of the events that a call is, and the tags of each; see `Event`."""
+def events_of(call: TaggedCall) -> Iterator[tuple[str, Tags]]:
+    """The events of a call: kind and tags of each; see `Event`."""
     name, snake_name = last(call.node.func), naming.snake(dotted(call.node.func))
     data, test = call.everything, "test" in splits(call.everything)
     loss = CROSS_ENTROPY in call.function and name not in vocabulary.THE_SAME
@@ -106,8 +106,8 @@ def asked_of(call: Given) -> Iterator[tuple[str, Tags]]:
     if name in ("fit", "fit_transform") and test and naming.means_scaler(snake_name):
         yield "scale", data
     elif name == "fit" and call.elsewhere and not own and len(call.arguments) + len(call.keywords) > 1:
-        # One thing alone is looked at, as a clustering does; it is learned from where labels come with it.
-        learned = _learned(call)
+        # A `fit` with one argument is unsupervised, such as clustering; with labels it trains.
+        learned = _fitted_data(call)
         yield "fit", learned
         if CHOOSER in data | call.receiver and "test" in splits(data) - learned:
             yield "choose", data
@@ -115,7 +115,7 @@ def asked_of(call: Given) -> Iterator[tuple[str, Tags]]:
         yield "scale", data
 
 
-def _learned(call: Given) -> Tags:
-    """What a `fit` learns from: the first data that it is given."""
+def _fitted_data(call: TaggedCall) -> Tags:
+    """Tags of the data that a `fit` learns from: its first data argument."""
     named = [tags for name, tags in call.keywords.items() if "val" not in name and "test" not in name]
     return next((tags for tags in (*call.arguments, *named) if splits(tags) or loaders(tags)), NOTHING)

@@ -1,4 +1,4 @@
-"""What an expression of a script may hold, and what happens when it is worked out."""
+"""Tags of the expressions of a script, and the events when they are evaluated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ import ast
 from typing import Any
 
 from pellucid.lint.scripts import naming, vocabulary
-from pellucid.lint.scripts.calls import OFF, Given, asked_of, bound, in_order, of_metrics, parameters, says_eval, steps
+from pellucid.lint.scripts.calls import (
+    OFF,
+    TaggedCall,
+    bound,
+    events_of,
+    in_order,
+    is_mean_of_metrics,
+    parameters,
+    says_eval,
+    steps,
+)
 from pellucid.lint.scripts.modules import Module
 from pellucid.lint.scripts.source import Function, Source, dotted, last
 from pellucid.lint.scripts.tags import (
@@ -36,19 +46,19 @@ class Expressions:
     """The state of a walk through a script, and the tags of its expressions.
 
     Attributes:
-        names: what the names of the function that is walked through hold.
-        top: what those of its file hold.
-        module: that file.
-        tops: of each file that has run, what its names hold.
-        attributes: what attributes hold that the script sets, by their name alone.
-        modes: in which mode each network may be.
+        names: tags of the names in the current function.
+        top: tags of the names in its file.
+        module: the current file.
+        tops: tags of the names in each file that has run.
+        attributes: tags of the attributes that the script sets, by attribute name only.
+        modes: the possible modes of each network.
         no_grad: whether gradients are off.
-        loops: the loops that are walked through, with what they go over, and whether their steps train.
-        returned: what the function that is walked through gives.
-        parts: the same, of each `return` the parts where it gives several, as in `return train_loader, test_loader`.
-        gave: the parts that the function that was walked through last gave; empty where they are not known.
-        several: the same of each call.
-        handed: the calls that were given a network.
+        loops: the enclosing loops, with the tags that they iterate over and whether their passes train.
+        returned: tags of the results of the current function.
+        parts: for each `return` with several values the tags of each, as in `return train_loader, test_loader`.
+        gave: tags of the values that the last function returned; empty if unknown.
+        several: the same for each call.
+        handed: the calls with a network among their arguments.
         entered: the functions that were walked through.
     """
 
@@ -81,15 +91,15 @@ class Expressions:
         raise NotImplementedError
 
     def top_of(self, module: Module) -> dict[str, Tags]:
-        """What the names of a file hold."""
+        """Tags of the names in a file."""
         raise NotImplementedError
 
     def note(self, kind: str, node: ast.AST, tags: Tags, mode: Tags = NOTHING, *, learns: bool = False) -> None:
-        """Notes an event."""
+        """Adds an event."""
         self.events.append(Event(kind, node, tags, mode, learns))
 
     def tags(self, node: ast.AST | None) -> Tags:
-        """What an expression may hold."""
+        """Tags of an expression."""
         if node is None:
             return NOTHING
         if isinstance(node, ast.Name):
@@ -120,7 +130,7 @@ class Expressions:
         return tags_of_children if passed_on else tags_of_children - {SOFTMAX, LOG_SOFTMAX, YES, NO}
 
     def bind(self, target: ast.expr, tags: Tags, value: ast.AST) -> None:
-        """Gives a name what it holds from now on."""
+        """Assigns tags to a name."""
         if isinstance(target, (ast.Tuple, ast.List)):
             parts = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
             known = self.several.get(value, [])
@@ -131,7 +141,7 @@ class Expressions:
                 elif len(known) == len(target.elts):
                     self.bind(one, known[index], value)
                 else:
-                    # Of several results that come at once, each is what its name says.
+                    # Several values are unpacked at once: their names tell the splits.
                     self.bind(one, (tags - splits(tags)) | {own} if own else tags, value)
             return
         if isinstance(target, ast.Starred):
@@ -153,7 +163,7 @@ class Expressions:
             self.bind(target.value, self.tags(target.value) | tags, value)
 
     def frame(self, function: Function, arguments: dict[str, Tags], owner: Tags) -> Tags:
-        """Walks through a function of these files, and gives what it returns."""
+        """Walks through a function of the files, and returns the tags of its result."""
         if function in self.stack or len(self.stack) >= _DEEPEST:
             self.gave = []
             return NOTHING
@@ -191,14 +201,14 @@ class Expressions:
         return returned
 
     def _parts(self, value: ast.AST) -> list[tuple[Any, Tags]]:
-        """The parts of a value that are told apart by a number or a word, as in `loaders["train"]`."""
+        """The parts of a value with an index or key, as in `loaders["train"]`."""
         if isinstance(value, ast.Dict):
             keys = [one.value if isinstance(one, ast.Constant) else None for one in value.keys]
             return [(key, self.tags(one)) for key, one in zip(keys, value.values, strict=True) if key is not None]
         return list(enumerate(self.several.get(value, [])))
 
     def _part(self, node: ast.Subscript) -> Tags:
-        """What one part of something holds; what all hold where it is not known which one it is."""
+        """Tags of one part of a value; those of the whole if the index is unknown."""
         whole_tags, which = self.tags(node.value), node.slice
         if isinstance(which, ast.Constant):
             known = {f"[{key!r}]": part_tags for key, part_tags in self._parts(node.value)}
@@ -271,8 +281,8 @@ class Expressions:
         if name in vocabulary.KEEPING and isinstance(to := getattr(node.func, "value", None), ast.Name):
             self.names[to.id] = receiver | (data_tags - {SOFTMAX, LOG_SOFTMAX})
         elsewhere = self.module.defines(dotted(node.func)) is None
-        call = Given(node, self._function(node), receiver, arguments, keywords, data_tags, elsewhere)
-        for kind, noted in asked_of(call):
+        call = TaggedCall(node, self._function(node), receiver, arguments, keywords, data_tags, elsewhere)
+        for kind, noted in events_of(call):
             self.note(kind, node, noted)
         if name in vocabulary.LAYERS:
             return frozenset({vocabulary.LAYERS[name]})
@@ -296,11 +306,11 @@ class Expressions:
         return self._of_elsewhere(node, name, receiver, data_tags)
 
     def _function(self, node: ast.Call) -> Tags:
-        """What is called."""
+        """Tags of the called function."""
         return self.tags(node.func) if isinstance(node.func, (ast.Name, ast.Attribute, ast.Call)) else NOTHING
 
     def _of_elsewhere(self, node: ast.Call, name: str, receiver: Tags, data_tags: Tags) -> Tags:
-        """What a function gives that the script does not define: what it was given, by and large."""
+        """Tags of the result of a function that the files do not define: mostly those of its arguments."""
         functions = self._function(node)
         layer = functions & set(vocabulary.GIVES)
         networks = (
@@ -316,7 +326,7 @@ class Expressions:
         for one in node.keywords:
             if one.arg == "train" and isinstance(one.value, ast.Constant):
                 result |= {"train" if one.value.value else "test"}
-        if name in vocabulary.STATISTICS and "test" in splits(result) and not of_metrics(node):
+        if name in vocabulary.STATISTICS and "test" in splits(result) and not is_mean_of_metrics(node):
             result |= {SCALE}
         if name == "fit_transform" and not splits(result):
             result |= {FITTED}
@@ -331,7 +341,7 @@ class Expressions:
     def _of_this_file(
         self, node: ast.Call, name: str, receiver: Tags, arguments: list[Tags], keywords: dict[str, Tags]
     ) -> Tags | None:
-        """What a function or class of these files gives; None where it is none."""
+        """Tags of the result of a function or class of the files; None if it is not one of them."""
         where = self.module.defines(dotted(node.func))
         home, name = where if where is not None else (None, name)
         if name in (self.source.classes if home is None else home.classes):
@@ -354,7 +364,7 @@ class Expressions:
         return result
 
     def _run(self, node: ast.Call, networks: list[str], data_tags: Tags) -> Tags:
-        """A network is given pictures."""
+        """Handles a call of a network on pictures."""
         parts = splits(data_tags)
         for tag in networks:
             kind = tag.split(":")[1]
@@ -363,7 +373,7 @@ class Expressions:
                 continue
             learns = bool(self.loops) and self.loops[-1][2]
             over = frozenset().union(*(tags for _, tags, steps in self.loops if steps))
-            # A loop over batches of test data that learns from them is training, on the wrong data.
+            # A loop that learns from batches of test data is training, on the wrong data.
             held_out = bool(parts & {"test", "validation"}) and "train" not in parts
             training = learns and not (held_out and not (splits(over) & parts))
             looping = bool(self.loops) and not isinstance(self.loops[-1][0], Function)
@@ -383,14 +393,14 @@ class Expressions:
         return parts
 
     def _model(self, kind: str, node: ast.Call, *, trained: bool = False, new: bool = True) -> str:
-        """A network that begins here, in training mode unless it comes from elsewhere; `new` each time it is made."""
+        """Registers a network, in training mode unless it is loaded; `new` resets its mode. Returns its tag."""
         tag = f"model:{kind}:{self.source.line(node)}"
         if new or tag not in self.modes:
             self.modes[tag] = self._unknown if trained else frozenset({TRAINING})
         return tag
 
     def _switch(self, node: ast.Call, receiver: Tags, name: str) -> None:
-        """`train()`, `eval()`, `train(False)`."""
+        """Handles `train()`, `eval()` and `train(False)`."""
         mode = frozenset({TRAINING if name == "train" else EVALUATION})
         for value in [*node.args, *(one.value for one in node.keywords)]:
             known = isinstance(value, ast.Constant)

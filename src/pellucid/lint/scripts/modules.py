@@ -1,7 +1,7 @@
-"""The files beside a script that it imports: found, read and never run, within bounds; what is left out is said.
+"""Finds and reads the local files that a script imports, and never runs them. Skipped files are named.
 
-Python looks for a module first in the folder of the script that is run (its `sys.path[0]`), so that files and packages
-there are followed, wherever the import stands; relative imports too, as far as they do not leave that folder.
+Python looks for a module first in the folder of the script (its `sys.path[0]`), so imports of files and packages there
+are followed. Relative imports are followed too, inside that folder.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 FILES, DEPTH, SIZE = 40, 6, 1_000_000
-"""So many files are read, over so many steps from the script, each of so many bytes, at most."""
+"""Largest number of files, of import steps from the script, and of bytes per file."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, UnicodeError)
-"""What is raised where a file is not Python."""
+"""The exceptions that a file raises if it is not Python."""
 
 
 @dataclass(eq=False)
 class Module:
-    """A file of Python as a tree.
+    """A Python file as a syntax tree.
 
     Attributes:
-        name: of its file, from the script's folder on: `models/net.py`.
-        path: where it lies.
-        tree: its statements.
-        functions: those that it defines, methods too, by name.
-        classes: those that it defines, by name.
-        imports: from what a name stands for here to the module that it comes from, and the name there; None for the
-            module itself. A dotted name stands for itself, as `import models.net` leaves it.
-        stars: the modules of which it imports everything.
+        name: its path relative to the script's folder: `models/net.py`.
+        path: its absolute path.
+        tree: its syntax tree.
+        functions: its functions and methods by name.
+        classes: its classes by name.
+        imports: imported name → its module, and its name there (None if it is the module itself). `import models.net`
+            gives the dotted name.
+        stars: the modules of its star imports.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Module:
         self.classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
 
     def defines(self, name: str) -> tuple[Module, str] | None:
-        """Where a function or class that is called `name` here is defined, and what it is called there.
+        """The module that defines a function or class with this name in this file, and its name there.
 
-        `net.Net` is that of an imported module. None where no file that was read defines it.
+        The name may be dotted, as `net.Net`. None if no file that was read defines it.
         """
-        seen: set[tuple[int, str]] = set()
+        visited: set[tuple[int, str]] = set()
         here: Module = self
-        while (id(here), name) not in seen:
-            seen.add((id(here), name))
+        while (id(here), name) not in visited:
+            visited.add((id(here), name))
             if name in here.functions or name in here.classes:
                 return here, name
             before, _, after = name.rpartition(".")
@@ -64,24 +64,24 @@ class Module:
             elif before and (module := here.module(before)) is not None:
                 here, name = module, after
             else:
-                definitions = [one.defines(name) for one in here.stars if one is not self]
-                return next((one for one in definitions if one is not None), None)
+                definitions = [module.defines(name) for module in here.stars if module is not self]
+                return next((definition for definition in definitions if definition is not None), None)
         return None
 
     def module(self, name: str) -> Module | None:
-        """The module that a name stands for here."""
+        """The module that a name refers to in this file; None if it is not a module."""
         imported = self.imports.get(name)
         return imported[0] if imported is not None and imported[1] is None else None
 
 
 @dataclass
 class Reading:
-    """What is read of a script's folder.
+    """The local files of a script.
 
     Attributes:
-        folder: of the script.
-        modules: what was read, the script first, by path.
-        left_out: sentences on what was not.
+        folder: folder of the script.
+        modules: path → file, the script first.
+        left_out: sentences about skipped files.
     """
 
     folder: Path
@@ -89,17 +89,17 @@ class Reading:
     left_out: list[str] = field(default_factory=list)
 
     def follow(self, script: Module) -> None:
-        """Reads what a script imports, and what that imports: nearest first, each file once, so that circles end."""
+        """Reads the imports of a script recursively, nearest first and each file once."""
         self.modules[script.path] = script
-        waiting = [(script, 0)]
-        while waiting:
-            module, depth = waiting.pop(0)
+        pending = [(script, 0)]
+        while pending:
+            module, depth = pending.pop(0)
             for node in ast.walk(module.tree):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
-                    waiting += [(one, depth + 1) for one in self._statement(module, node, depth + 1)]
+                    pending += [(new_module, depth + 1) for new_module in self._statement(module, node, depth + 1)]
 
     def _statement(self, module: Module, node: ast.Import | ast.ImportFrom, depth: int) -> list[Module]:
-        """Enters the names that an import statement brings, and returns the modules that are new."""
+        """Registers the names of an import statement, and returns the new modules."""
         before = set(self.modules)
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -130,13 +130,13 @@ class Reading:
 
     def _at(self, base: Path, dotted: str, depth: int) -> Module | None:
         """The module of a dotted name below a folder, read if it is new; None if it cannot be read."""
-        file = self._found(base, dotted)
+        file = self._find(base, dotted)
         if file is None:
             return None
         return self.modules[file] if file in self.modules else self._read(file, depth)
 
-    def _found(self, base: Path, dotted: str) -> Path | None:
-        """The file of a module; None where it does not lie in the script's folder."""
+    def _find(self, base: Path, dotted: str) -> Path | None:
+        """The file of a module; None if it is outside the script's folder."""
         stem = base.joinpath(*dotted.split("."))
         for path in (stem / "__init__.py", stem.with_name(f"{stem.name}.py")):
             if path.is_file() and path.resolve().is_relative_to(self.folder):
@@ -149,7 +149,7 @@ class Reading:
         if depth > DEPTH:
             reason = f"it is more than {DEPTH} imports away from the script"
         elif len(self.modules) > FILES:
-            reason = f"{FILES} files were read already"
+            reason = f"{FILES} files were already read"
         elif path.stat().st_size > SIZE:
             reason = f"it is larger than {SIZE // 1000:,} kB"
         else:
@@ -163,14 +163,14 @@ class Reading:
             else:
                 self.modules[path] = made
                 return made
-        note = f"'{name}' is imported and was not looked into: {reason}."
+        note = f"'{name}' is imported but was not read: {reason}."
         if note not in self.left_out:
             self.left_out.append(note)
         return None
 
 
 def _binds(module: Module, name: str) -> bool:
-    """Whether a package's own file gives a name something, so that it is no module of the package."""
+    """Whether a package's own file defines a name, so that the name is not a module of the package."""
     if name in module.functions or name in module.classes:
         return True
     targets = [
@@ -179,11 +179,11 @@ def _binds(module: Module, name: str) -> bool:
         if isinstance(node, (ast.Assign, ast.AnnAssign))
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
     ]
-    return any(isinstance(one, ast.Name) and one.id == name for one in targets)
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
 def why(error: Exception) -> str:
-    """`line 3: invalid syntax`."""
+    """The reason of an error with its line, as `line 3: invalid syntax`."""
     line = getattr(error, "lineno", None)
     reason = getattr(error, "msg", None) or str(error)
     return f"line {line}: {reason}" if line else reason

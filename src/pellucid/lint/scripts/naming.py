@@ -1,4 +1,4 @@
-"""What names of data say: which split they mean. Names are all that a script that is not run has to say it with."""
+"""The meaning of names in a script, above all the split of data. Without running it, names are the only evidence."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _METRIC = re.compile(
 
 
 def split_of(name: str) -> str:
-    """The split that a name or a path means: `test`, `validation`, `train`, or nothing."""
+    """The split that a name or path refers to: `test`, `validation`, `train`; empty if none."""
     text = snake(name)
     if _NO_DATA.search(text):
         return ""
@@ -41,12 +41,12 @@ def split_of(name: str) -> str:
 
 
 def means_model(name: str) -> bool:
-    """Whether a name is one that networks are given; not that of a class, which makes them."""
+    """Whether a name is a usual one for a network object (not for its class)."""
     return not name[:1].isupper() and bool(_MODEL.search(snake(name)))
 
 
 def means_best(name: str) -> bool:
-    """Whether a name is one that the best so far is given."""
+    """Whether a name is a usual one for the best value so far."""
     return bool(_BEST.search(snake(name)))
 
 
@@ -56,15 +56,15 @@ def means_evaluating(name: str) -> bool:
 
 
 def means_scaler(name: str) -> bool:
-    """Whether a name is that of something that measures scales."""
+    """Whether a name is a usual one for a scaler or normaliser."""
     return bool(_SCALER.search(snake(name)))
 
 
 def means_metric(name: str) -> bool:
-    """Whether a name is that of losses, accuracies and the like, rather than of data."""
+    """Whether a name is a usual one for losses, accuracies and other metrics, not for data."""
     return bool(_METRIC.search(snake(name)))
 
 
 def snake(name: str) -> str:
-    """`testLoader` as `test_loader`, `X_test` as `x_test`."""
+    """A name in snake case: `testLoader` → `test_loader`, `X_test` → `x_test`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_").replace(" ", "_")

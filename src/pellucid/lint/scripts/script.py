@@ -1,9 +1,9 @@
-"""A script walked through as it would run, without running it: what each name may hold, and what happens where.
+"""An abstract interpretation of a script: the possible contents of each name, and the events for the rules.
 
-Every name holds a set of tags: splits that its content comes from (`test`), loaders (`loader:12`), networks
-(`model:Net:12`), softmax outputs. Statements are taken in order, loops twice (what the first round leaves is what the
-second begins with), both branches of an `if`, and functions where they are called; files that are imported where they
-are imported, as Python runs them, each with names of its own. What rules ask for is noted on the way as events.
+Each name has a set of tags: splits that its content comes from (`test`), loaders (`loader:12`), networks
+(`model:Net:12`), softmax outputs. The walk follows statements in order, loops twice (the second pass starts with
+the state after the first), both branches of an `if`, and functions at their calls. Imported files are walked at their
+import and have their own names. Events that rules look for are recorded on the way.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pellucid.lint.scripts.tags import NOTHING, Event, Tags, splits
 
 @dataclass
 class Script:
-    """A script and what happens in it.
+    """A script and its events.
 
     Attributes:
-        source: its text as a tree.
-        events: what rules ask for, in order, each once.
-        loaders: the calls that make loaders, by their tag.
+        source: the script and its local files as syntax trees.
+        events: the distinct events in order.
+        loaders: tag of a loader → the call that creates it.
     """
 
     source: Source
@@ -35,29 +35,31 @@ class Script:
     loaders: dict[str, ast.Call] = field(default_factory=dict)
 
     def all(self, kind: str) -> Iterator[Event]:
-        """The events of a kind."""
+        """The events of one kind."""
         return (event for event in self.events if event.kind == kind)
 
 
 def read(path: Path) -> Script:
-    """Reads a script or a notebook.
+    """Reads a script or notebook and collects its events.
 
     Raises:
-        MissingDataError: there is no such file.
-        FormatError: it is not Python.
+        MissingDataError: the file does not exist.
+        FormatError: the file is not Python.
     """
     source = parse(path)
     walk = _Walk(source)
     walk.block(source.script.tree.body)
     for function in source.script.functions.values():
-        if function not in walk.entered:  # nobody calls it here
+        if function not in walk.entered:  # not called in these files
             walk.frame(function, {}, owner=_owner(function, source))
-    events = list({(one.kind, one.node, one.tags, one.mode, one.learns): one for one in walk.events}.values())
+    events = list(
+        {(event.kind, event.node, event.tags, event.mode, event.learns): event for event in walk.events}.values()
+    )
     return Script(source, events, walk.loaders)
 
 
 def _owner(function: Function, source: Source) -> Tags:
-    """The class of a method that nobody calls."""
+    """Tags of `self` in a method that is not called."""
     for name, node in source.classes.items():
         if function in node.body:
             return frozenset({f"model:{name}:{node.lineno}" if source.is_network(name) else f"object:{name}"})
@@ -65,12 +67,12 @@ def _owner(function: Function, source: Source) -> Tags:
 
 
 class _Walk(Expressions):
-    """Takes the statements one by one."""
+    """Walks through the statements."""
 
     def block(self, statements: list[ast.stmt]) -> None:
         for statement in statements:
             self.count += 1
-            if self.count > 20_000:  # a file that calls itself in circles; what is known by now has to do
+            if self.count > 20_000:  # endless recursion: stop with the events so far
                 return
             self.statement(statement)
 
@@ -115,10 +117,10 @@ class _Walk(Expressions):
         several = node.value.elts if isinstance(node.value, ast.Tuple) else []
         self.parts.append([self.tags(one) for one in several])
         if "test" in splits(value_tags) and "trial" in self.names and self.function:
-            self.note("choose", node, value_tags)  # the objective of a search over settings
+            self.note("choose", node, value_tags)  # the objective of a hyperparameter search
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
-        """Runs the files that are imported, each once, and takes the names that are asked for."""
+        """Walks through the imported files, each once, and takes over the imported names."""
         for one in node.names:
             if one.name == "*":
                 for module in self.module.stars:
@@ -129,7 +131,7 @@ class _Walk(Expressions):
                     self.names[one.asname or one.name] = names_of_module[imported[1]]
 
     def top_of(self, module: Module) -> dict[str, Tags]:
-        """What the names of a file hold once it has run."""
+        """Tags of the names in a file after it has run."""
         if module not in self.tops:
             self.tops[module] = {}
             saved_state = (self.names, self.top, self.module, self.returned, self.function, self.no_grad, self.loops)
@@ -182,7 +184,7 @@ class _Walk(Expressions):
         names, modes = dict(self.names), dict(self.modes)
         self.block(node.body)
         names_then, modes_then = dict(self.names), dict(self.modes)
-        # In place: the names of a file stay one dictionary, which its functions look into.
+        # In place, because functions of the file refer to the same dictionary.
         for mine, before in ((self.names, names), (self.modes, modes)):
             mine.clear()
             mine.update(before)
@@ -192,7 +194,7 @@ class _Walk(Expressions):
                 mine[key] = mine.get(key, NOTHING) | other.get(key, NOTHING)
 
     def _within_training(self) -> bool:
-        """Whether this stands in a loop of this function that trains in its rounds."""
+        """Whether the current statement is in a loop of this function that trains."""
         for loop, *_ in reversed(self.loops):
             if isinstance(loop, Function):
                 return False
@@ -202,12 +204,12 @@ class _Walk(Expressions):
 
 
 def _is_for_scripts(test: ast.expr) -> bool:
-    """`if __name__ == "__main__":`, which an imported file leaves out."""
+    """Whether the test is `__name__ == "__main__"`, which is false in an imported file."""
     return (
         isinstance(test, ast.Compare)
         and len(test.ops) == 1
         and isinstance(test.ops[0], ast.Eq)
-        and any(isinstance(one, ast.Name) and one.id == "__name__" for one in (test.left, *test.comparators))
+        and any(isinstance(side, ast.Name) and side.id == "__name__" for side in (test.left, *test.comparators))
     )
 
 
@@ -216,7 +218,7 @@ def _stops_gradients(node: ast.expr) -> bool:
 
 
 def _is_comparison(node: ast.expr) -> bool:
-    return any(isinstance(one, ast.Compare) and _orders(one) for one in ast.walk(node))
+    return any(isinstance(part, ast.Compare) and _orders(part) for part in ast.walk(node))
 
 
 def _orders(node: ast.Compare) -> bool:
@@ -224,30 +226,30 @@ def _orders(node: ast.Compare) -> bool:
 
 
 def _acts_on_it(node: ast.If) -> bool:
-    """Whether a branch keeps the best, saves the network, or stops."""
-    for one in ast.walk(node):
-        if isinstance(one, ast.Break):
+    """Whether a branch stores the best value, saves the network, or stops."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Break):
             return True
-        if isinstance(one, (ast.Assign, ast.AugAssign)):
-            targets = one.targets if isinstance(one, ast.Assign) else [one.target]
+        if isinstance(part, (ast.Assign, ast.AugAssign)):
+            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
             if any(naming.means_best(dotted(target).rpartition(".")[2]) for target in targets):
                 return True
-        if isinstance(one, ast.Call) and last(one.func) in _KEEPING:
+        if isinstance(part, ast.Call) and last(part.func) in _SAVING:
             return True
     return False
 
 
 def _gives_up(node: ast.If) -> bool:
-    """Whether a branch leaves the function."""
-    return any(isinstance(one, ast.Return) for one in ast.walk(node))
+    """Whether a branch returns from the function."""
+    return any(isinstance(part, ast.Return) for part in ast.walk(node))
 
 
 _CHOOSING = {"max", "min", "argmax", "argmin", "nanargmax", "nanargmin", "idxmax", "idxmin", "sorted"}
-_KEEPING = {"save", "save_checkpoint", "save_model", "state_dict", "deepcopy", "save_pretrained", "save_file"}
+_SAVING = {"save", "save_checkpoint", "save_model", "state_dict", "deepcopy", "save_pretrained", "save_file"}
 
 
 def _chooses_the_best(target: ast.expr, value: ast.expr) -> bool:
-    """`best = max(best, accuracy)`, `best_epoch = int(np.argmax(accuracies))`, `is_best = accuracy > best`."""
+    """Whether an assignment chooses the best, as `best = max(best, accuracy)` or `is_best = accuracy > best`."""
     if not naming.means_best(dotted(target).rpartition(".")[2]):
         return False
     if _is_comparison(value):

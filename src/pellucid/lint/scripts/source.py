@@ -1,4 +1,4 @@
-"""A training script as text and as a tree, with the files beside it that it imports: read, never run."""
+"""A training script and its local imports as syntax trees. They are read, never run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 @dataclass(frozen=True)
 class Source:
-    """What stands in a script, and in the files that it imports.
+    """A script and the local files that it imports.
 
     Attributes:
-        modules: the script, and then the files beside it that were read.
-        functions: those that are defined, methods too, by name; where a name has several, that of the script, or of
-            the file that was read first.
-        classes: the same of classes.
-        cells: for a notebook, of each line the number of its cell and the line within, both from 1.
-        left_out: sentences on what is imported and was not read.
+        modules: the script, then the local files that were read.
+        functions: functions and methods by name; of several with one name, that of the script or of the file read
+            first.
+        classes: classes by name, in the same way.
+        cells: for a notebook, the cell number and the line in the cell of each line, both from 1.
+        left_out: sentences about imported files that were not read.
     """
 
     modules: tuple[Module, ...]
@@ -42,33 +42,33 @@ class Source:
         return self.modules[0]
 
     def walk(self) -> Iterator[ast.AST]:
-        """Everything, the script first."""
+        """All nodes, those of the script first."""
         return (node for module in self.modules for node in ast.walk(module.tree))
 
     def home(self, node: ast.AST) -> Module:
-        """The file in which something stands."""
+        """The file of a node."""
         return self._homes.get(node, self.script)
 
     def line(self, node: ast.AST) -> str:
-        """What tells a line from those of other files: `12`, or `12@net.py` of a file that is imported."""
+        """A unique name of a node's line: `12`, or `12@net.py` in an imported file."""
         home = self.home(node)
         line = getattr(node, "lineno", 1)
         return f"{line}" if home is self.script else f"{line}@{home.name}"
 
     @property
     def learns(self) -> bool:
-        """Whether anything in it learns by torch."""
+        """Whether anything trains with torch."""
         return self.mentions("backward") and self.uses_torch
 
     @property
     def uses_torch(self) -> bool:
-        """Whether it imports torch, or anything of it."""
-        names = [one.name for node in self.walk() if isinstance(node, ast.Import) for one in node.names]
+        """Whether any file imports torch, torchvision or timm."""
+        names = [alias.name for node in self.walk() if isinstance(node, ast.Import) for alias in node.names]
         names += [node.module or "" for node in self.walk() if isinstance(node, ast.ImportFrom)]
         return any(name.split(".")[0] in ("torch", "torchvision", "timm") for name in names)
 
     def place(self, node: ast.AST) -> str:
-        """`train.py:12`, or `lesson.ipynb, cell 3, line 4`; of a file that is imported `models/net.py:8`."""
+        """The place of a node: `train.py:12`, `lesson.ipynb, cell 3, line 4`, or `models/net.py:8` if imported."""
         line, home = getattr(node, "lineno", 1), self.home(node)
         if self.cells and home is self.script:
             cell, within = self.cells[line - 1]
@@ -76,22 +76,22 @@ class Source:
         return f"{home.name}:{line}"
 
     def method(self, kind: str, name: str) -> Function | None:
-        """A method that a class of these files defines."""
+        """A method of a class in these files; None if it is not defined."""
         body = self.classes[kind].body if kind in self.classes else []
-        return next((one for one in body if isinstance(one, Function) and one.name == name), None)
+        return next((part for part in body if isinstance(part, Function) and part.name == name), None)
 
     def is_network(self, kind: str) -> bool:
-        """Whether a class of these files is a network."""
+        """Whether the class is a network that these files define."""
         if kind not in self.classes:
             return False
         bases = {last(base) for base in self.classes[kind].bases}
         return "Module" in bases or self.method(kind, "forward") is not None
 
     def callers(self, name: str, *, loops: bool) -> frozenset[str]:
-        """The functions of these files that call one of that name, themselves or through each other."""
+        """The functions of these files that call a function of that name, directly or indirectly."""
         key = (name, loops)
         if key not in self._callers:
-            calls = {one: _calls(function.body, loops=loops) for one, function in self.functions.items()}
+            calls = {key: _calls(function.body, loops=loops) for key, function in self.functions.items()}
             callers: set[str] = set()
             while more := {caller for caller, called in calls.items() if called & {name, *callers}} - callers:
                 callers |= more
@@ -99,7 +99,7 @@ class Source:
         return self._callers[key]
 
     def mentions(self, *names: str, part: ast.AST | None = None) -> bool:
-        """Whether one of these names stands in a part or in what it calls on, also as the last part of another."""
+        """Whether a part, or the functions and classes that it uses, mentions one of these names."""
         methods = {id(one) for kind in self.classes.values() for one in kind.body}
         known = {**self.functions, **self.classes} if part is not None else {}
         waiting: list[ast.AST] = [part] if part is not None else [module.tree for module in self.modules]
@@ -115,7 +115,7 @@ class Source:
         return False
 
     def maker(self, model: str) -> ast.AST | None:
-        """Where the layers of a network stand: its class, or the call of `Sequential`; None for what is not known."""
+        """The node with the layers of a network: its class or the `Sequential` call; None if unknown."""
         _, kind, line = model.split(":", 2)
         if kind in self.classes:
             return self.classes[kind]
@@ -127,14 +127,14 @@ class Source:
 
 
 def parse(path: Path) -> Source:
-    """Reads a script or a notebook, and the files beside it that it imports.
+    """Reads a script or notebook, and the local files that it imports.
 
     Raises:
-        MissingDataError: there is no such file.
-        FormatError: the script is not Python. Of a file that is imported it is only said.
+        MissingDataError: the file does not exist.
+        FormatError: the script is not Python. Imported files that are not Python are only noted.
     """
     if not path.is_file():
-        raise MissingDataError(f"There is no file {path} to read. A network in it is named {path.name}:Class.")
+        raise MissingDataError(f"There is no file {path}. To lint a network in a file, give {path.name}:Class.")
     cells: tuple[tuple[int, int], ...] = ()
     try:
         if path.suffix == ".ipynb":
@@ -148,8 +148,8 @@ def parse(path: Path) -> Source:
         where = f" (line {line})" if line else ""
         reason = getattr(error, "msg", None) or str(error)
         raise FormatError(
-            f"{path} cannot be read as Python{where}: {reason}. Expected is a training script or notebook; a network "
-            f"in a file is named file.py:Class."
+            f"{path} cannot be read as Python{where}: {reason}. Give a training script or notebook, or "
+            f"a network in a file as file.py:Class."
         ) from error
     script = Module(path.name, path.resolve(), tree)
     reading = Reading(path.resolve().parent)
@@ -165,11 +165,11 @@ def parse(path: Path) -> Source:
 
 
 def _notebook(path: Path) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """The code of a notebook in one piece, and where each line comes from. Its magic lines become `pass`."""
+    """The code of a notebook, with (cell, line) of each line. Magic lines become `pass`."""
     content = json.loads(path.read_text(encoding="utf-8"))
     cells = content.get("cells") if isinstance(content, dict) else None
     if type(cells) is not list:
-        raise SyntaxError("it is no notebook, for it has no cells")
+        raise SyntaxError("it is not a notebook, because it has no cells")
     lines: list[str] = []
     line_ranges: list[tuple[int, int]] = []
     code = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
@@ -177,7 +177,7 @@ def _notebook(path: Path) -> tuple[str, tuple[tuple[int, int], ...]]:
         text = cell.get("source", "")
         written = ("".join(text) if isinstance(text, list) else str(text)).splitlines()
         if written and written[0].lstrip().startswith("%%"):
-            continue  # the whole cell is for another language, or for a magic that times it
+            continue  # a cell magic: another language, or timing
         for within, line in enumerate(written, 1):
             bare = line.lstrip()
             lines.append(f"{line[: len(line) - len(bare)]}pass" if bare.startswith(("%", "!", "?")) else line)
@@ -186,7 +186,7 @@ def _notebook(path: Path) -> tuple[str, tuple[tuple[int, int], ...]]:
 
 
 def dotted(node: ast.AST) -> str:
-    """`self.loader` of such a node; empty for what is no name."""
+    """The dotted name of a node, as `self.loader`; empty if it is not a name."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -201,7 +201,7 @@ def last(node: ast.AST) -> str:
 
 
 def within(nodes: list[ast.stmt], *, loops: bool = True) -> Iterator[ast.AST]:
-    """Everything in some statements; without what stands in loops where these are not wanted."""
+    """All nodes in some statements, without the contents of loops unless `loops`."""
     waiting: list[ast.AST] = list(nodes)
     while waiting:
         node = waiting.pop(0)
@@ -211,7 +211,7 @@ def within(nodes: list[ast.stmt], *, loops: bool = True) -> Iterator[ast.AST]:
 
 
 def called(nodes: list[ast.stmt], name: str, source: Source, *, loops: bool) -> bool:
-    """Whether statements call a function or method of that name, themselves or in functions of these files."""
+    """Whether statements call a function or method of that name, directly or through functions of these files."""
     return bool(_calls(nodes, loops=loops) & {name, *source.callers(name, loops=loops)})
 
 

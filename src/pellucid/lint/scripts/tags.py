@@ -1,4 +1,4 @@
-"""What a name in a script may hold, as a set of tags, and what is noted of what happens."""
+"""Tags for the possible contents of a name in a script, and events for the rules."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ Tags = frozenset[str]
 NOTHING: Tags = frozenset()
 
 SOFTMAX, LOG_SOFTMAX = "softmax", "log-softmax"
-"""Of a value: what a softmax gave."""
+"""Tag of a value: the output of a softmax."""
 SOFTMAX_LAYER, LOG_SOFTMAX_LAYER = "softmax-layer", "log-softmax-layer"
-"""Of a layer, or of layers of which it is the last."""
+"""Tag of a softmax layer, or of a sequence of layers that ends with one."""
 CROSS_ENTROPY = "cross-entropy"
-"""Of a loss."""
+"""Tag of a loss."""
 SCALE = "scale-of-test"
-"""Of a mean or a standard deviation of test data."""
+"""Tag of a mean or standard deviation of test data."""
 FITTED = "fitted-before-split"
-"""Of data that were scaled by themselves."""
+"""Tag of data scaled with their own statistics."""
 MIXED = "train-and-test"
-"""Of training and test data that were joined."""
+"""Tag of joined training and test data."""
 CHOOSER = "chooser"
-"""Of what stops, keeps or slows down by what is measured while it is fitted, and of what holds such."""
+"""Tag of a callback that stops, saves or changes the rate by held-out results, and of its containers."""
 
 YES, NO = "=true", "=false"
-"""Of a value that decides; None decides as false does."""
+"""Tags of a truth value; None counts as false."""
 IN_ORDER = ":in-order"
-"""What the tag of a loader ends with that does not shuffle."""
+"""End of the tag of a loader that does not shuffle."""
 
 TRAINING, EVALUATION = "training", "evaluation"
 """The modes of a network."""
@@ -36,14 +36,14 @@ TRAINING, EVALUATION = "training", "evaluation"
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a rule asks for.
+    """An event that rules look for.
 
     Attributes:
         kind: `training-loop`, `fit`, `model`, `choose`, `scale`, `cross-entropy`.
-        node: where.
-        tags: of what it happens to.
-        mode: for `model`: the modes in which the network may be, and `no-grad` where gradients are off.
-        learns: for `model`: whether this is a step of training.
+        node: where it happens.
+        tags: tags of its data.
+        mode: for `model`: the possible modes of the network, and `no-grad` if gradients are off.
+        learns: for `model`: whether this is a training step.
     """
 
     kind: str
@@ -54,15 +54,15 @@ class Event:
 
 
 def splits(tags: Tags) -> Tags:
-    """Only the splits among them."""
+    """The splits among the tags."""
     return tags & {TEST, VALIDATION, TRAIN}
 
 
 def models(tags: Tags) -> list[str]:
-    """Only the networks among them."""
+    """The networks among the tags."""
     return sorted(tag for tag in tags if tag.startswith("model:"))
 
 
 def loaders(tags: Tags) -> list[str]:
-    """Only the loaders among them."""
+    """The loaders among the tags."""
     return sorted(tag for tag in tags if tag.startswith("loader:"))

@@ -1,9 +1,9 @@
-"""Figures as PNG: one module per kind of picture, looked up by what the figure says it is.
+"""Figures as PNG files: one module for each kind of figure.
 
     pictures.draw(figure, "confusion-matrix.png")
 
-Pictures are drawn at 144 dots an inch, so that they are sharp at two thirds of their size in pixels, and legible at
-all of it. Importing this package imports no matplotlib: a kind is imported when it is drawn.
+Pictures are drawn at 144 dots per inch, 1.5 times the pixels of a web page, so they are sharp on dense screens.
+Importing this package does not import matplotlib; a kind's module is imported when it draws.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pellucid.report.pictures.sample import class_grid
 __all__ = ["DPI", "FORMATS", "PICTURES", "class_grid", "draw", "formats", "png"]
 
 DPI = 144
-"""Dots an inch: 1.5 pixels for each of a page's."""
+"""Dots per inch: 1.5 pixels for each CSS pixel."""
 
 PICTURES = {
     "activations": "pellucid.report.pictures.activations",
@@ -39,14 +39,14 @@ PICTURES = {
     "explanation": "pellucid.report.pictures.explanation",
     "linear-probe": "pellucid.report.pictures.linear_probe",
 }
-"""From what a figure says it is to the module whose `png` draws it."""
+"""Kind of figure → the module whose `png` draws it."""
 
 
 def png(figure: Figure) -> bytes:
-    """The figure, drawn: the bytes of a PNG file.
+    """Draws the figure and returns the bytes of a PNG file.
 
     Raises:
-        UnknownNameError: nothing draws figures of this kind.
+        UnknownNameError: the kind of figure is unknown.
     """
     if figure.figure not in PICTURES:
         raise UnknownNameError("kind of figure", figure.figure, PICTURES)
@@ -54,11 +54,11 @@ def png(figure: Figure) -> bytes:
 
 
 FORMATS = {".png": "png", ".svg": "svg", ".webp": "webp", ".gif": "gif"}
-"""From the end of a file's name to the function that a module of pictures may have; all have `png`."""
+"""File suffix → function of the module that writes it. Every module has `png`."""
 
 
 def formats(figure: Figure) -> list[str]:
-    """The ends of file names that this kind of figure can be written to: `.png` always, then what else it knows."""
+    """The file suffixes that this kind of figure can be written to, `.png` first."""
     if figure.figure not in PICTURES:
         raise UnknownNameError("kind of figure", figure.figure, PICTURES)
     module = importlib.import_module(PICTURES[figure.figure])
@@ -66,10 +66,10 @@ def formats(figure: Figure) -> list[str]:
 
 
 def draw(figure: Figure, path: str | Path) -> Path:
-    """Writes the figure as a file of the kind that its name ends in, and gives its path; PNG for any other end.
+    """Writes the figure in the format of the file suffix, or as PNG if the kind has no such format. Returns the path.
 
     Raises:
-        UnknownNameError: nothing draws figures of this kind.
+        UnknownNameError: the kind of figure is unknown.
         StorageError: the file cannot be written.
     """
     path = Path(path)

@@ -1,4 +1,4 @@
-"""How active each layer is: one row a layer with the histogram of its values, its zeros and its dead units."""
+"""Activation statistics: for each layer the histogram of its values, its share of zeros, and its dead units."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from pellucid.report.wording import count, minus, percent, short
 
 _MARGIN, _ROW, _NAME, _BARS, _ZEROS, _WORDS = 0.25, 0.5, 2.0, 3.2, 1.5, 1.9
 MOST = 60
-"""So many layers are drawn; of more, the first ones of each kind with dead units, and then evenly."""
+"""Largest number of layers drawn: those with dead units first, the others evenly spaced."""
 
 
 def png(figure: Figure) -> bytes:
     """Draws `layers`, each with `counts`, `edges`, `zeros`, `dead` and `silent`."""
     layers = _chosen(figure.data["layers"])
     left_out = len(figure.data["layers"]) - len(layers)
-    named = column([one["layer"] for one in layers], [one["kind"] for one in layers], _NAME)
+    named = column([layer["layer"] for layer in layers], [layer["kind"] for layer in layers], _NAME)
     wide = _MARGIN * 2 + named + _BARS + _ZEROS + _WORDS + 0.6
     lines = [
-        "Each histogram: the layer's values that are not 0, red above, blue below; the outermost 0.4 % at the ends.",
-        "Its heights are square roots, so that few values are seen too.",
-        "A dead unit gave one and the same value for every picture. A unit that is never above 0 is dead after a ReLU.",
-        f"{count(left_out, 'layer')} not drawn; the table has all." if left_out else "",
+        "Histograms: the layer's values that are not 0, red above 0, blue below; the outermost 0.4 % are at the ends.",
+        "Heights are square roots of the counts, so that small counts are visible.",
+        "A dead unit has the same output for every picture. A unit that is never above 0 is dead after a ReLU.",
+        f"{count(left_out, 'layer')} not drawn; the table has them." if left_out else "",
         figure.note,
     ]
     lines = [part for line in lines if line for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
@@ -50,7 +50,7 @@ def png(figure: Figure) -> bytes:
 
 
 def _chosen(layers: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """All of them, or those with dead units and others evenly over the depth."""
+    """All layers; of many, those with dead units and others evenly spaced in depth."""
     if len(layers) <= MOST:
         return layers
     dead = [i for i, layer in enumerate(layers) if layer["dead"]][: MOST // 2]
@@ -83,7 +83,7 @@ def _row(axes: Axes, layer: Mapping[str, Any], top: float, named: float) -> None
     zero = left + _BARS * (0 - low) / (highest - low)
     axes.plot([zero, zero], [bottom - high, bottom + 0.03], color=canvas.INK, linewidth=0.9)
     axes.plot([left, left + _BARS], [bottom, bottom], color=canvas.FAINT, linewidth=0.7)
-    # The numbers may stand upon a bar.
+    # The numbers may overlap a bar.
     look = canvas.text(7, canvas.MUTED, va="center", path_effects=[withStroke(linewidth=2, foreground=canvas.PAPER)])
     if zero > left + 0.4:
         axes.text(left, bottom - high + 0.02, minus(f"{low:.3g}"), **look)

@@ -1,4 +1,4 @@
-"""The attention of a transformer: a row a layer; the mean of its heads over the picture, then head by head."""
+"""Attention maps of a transformer: for each layer the mean of its heads over the picture, then each head."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def png(figure: Figure) -> bytes:
     wide = max(start + (heads + 1) * (_EDGE + _GAP) + 0.2, 8.0)
     lines = [
         figure.note,
-        "Heads: the darker, the more; each has its own scale. Their mean lights up the picture where they look.",
-        "Reach: how many patches lie between a patch and what it looks at, on average.",
-        "Attention shows where numbers come from, not why the answer is what it is.",
+        "Heads: the darker, the more attention, each on its own scale. The picture is bright where their mean is high.",
+        "Reach: mean distance, in patches, between a patch and the patches it attends to.",
+        "Attention shows where information comes from, not why the model gives its answer.",
     ]
     lines = [part for line in lines for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
     head = 1.0 + 0.19 * len(lines)
@@ -64,13 +64,13 @@ def png(figure: Figure) -> bytes:
 
 
 def _lit(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The picture, bright where it is looked at."""
+    """The picture, bright where attention is high."""
     light = enlarged(_stretched(values), (picture.shape[0], picture.shape[1]))[..., np.newaxis].clip(0, 1)
     rgb = picture if picture.ndim == 3 else np.repeat(picture[..., np.newaxis], 3, axis=2)
     return (rgb * (0.15 + 0.85 * light)).round().astype(np.uint8)
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:
-    """From 0 to 1."""
+    """The values scaled to the range from 0 to 1."""
     low, high = values.min(), values.max()
     return (values - low) / (high - low) if high > low else np.zeros_like(values)

@@ -1,7 +1,6 @@
-"""The paper that all pictures are drawn on: colours, letters, and how a drawing becomes a PNG.
+"""The sheet of all pictures: colours, fonts, placing pictures, and writing a PNG.
 
-Only matplotlib's objects are used, never pyplot: nothing is shared with the figures of whoever calls, no window opens,
-and nothing is left behind.
+It uses matplotlib's objects and never pyplot, so it shares no state with the figures of the caller and opens no window.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ LINE = "#dfe4e9"
 PAPER = "#ffffff"
 RIGHT = "#1f6091"
 WRONG = "#b3261e"
-"""Errors; never by colour alone: a symbol stands beside it."""
+"""Colour of errors. A symbol always accompanies it, for readers who cannot tell colours apart."""
 
 _TITLE, _LEAST_TITLE, _COLUMNS = 13.0, 9.0, 8.8
-"""The size of a title, the smallest, and how many columns of the first one fit into an inch."""
+"""Font size of a title, its smallest size, and the text columns per inch at the first one."""
 
 _LETTERS = (
     "DejaVu Sans",  # comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew, many symbols
@@ -60,23 +59,23 @@ _LETTERS = (
 
 @cache
 def letters() -> list[str]:
-    """The fonts to look for a letter in, in this order: those of our list that are installed here."""
+    """The installed fonts of our list, in the order in which a glyph is looked up."""
     installed = set(font_manager.get_font_names())
     return [name for name in _LETTERS if name in installed] or ["DejaVu Sans"]
 
 
 def text(size: float, colour: str = INK, **more: Any) -> dict[str, Any]:
-    """How text looks, as keyword arguments. A dollar sign in a name is a dollar sign, not mathematics."""
+    """Keyword arguments for matplotlib text. Dollar signs are printed, not parsed as mathematics."""
     return {"fontsize": size, "color": colour, "fontfamily": letters(), "parse_math": False, **more}
 
 
 def shortened(title: str, names: Sequence[str], wide: float) -> str:
-    """A title that fits into so many inches in its smallest letters: the names in it give way, and not its middle.
+    """Shortens the names in a title until it fits at its smallest font size.
 
     Args:
         title: the title.
-        names: what stands in it and may be shortened, in this order.
-        wide: of the room, in inches.
+        names: names in the title that may be shortened, in this order.
+        wide: available width in inches.
     """
     room = int(wide * _COLUMNS * _TITLE / _LEAST_TITLE)
     for name in names:
@@ -86,13 +85,13 @@ def shortened(title: str, names: Sequence[str], wide: float) -> str:
 
 
 def titled(title: str, wide: float) -> tuple[str, float]:
-    """A title that fits into so many inches, and the size of its letters: smaller where it is long, then cut."""
+    """A title that fits `wide` inches, and its font size: smaller if the title is long, then shortened."""
     size = max(_LEAST_TITLE, min(_TITLE, _TITLE * wide * _COLUMNS / max(width(title), 1)))
     return short(title, int(wide * _COLUMNS * _TITLE / size)), size
 
 
 def sheet(width: float, height: float) -> tuple[Drawing, Axes]:
-    """A blank sheet of that size in inches, and axes that cover it all: x to the right, y downwards, in inches."""
+    """A blank sheet (size in inches), and axes over all of it in inches: x to the right, y downwards."""
     drawing = Drawing(figsize=(width, height), dpi=DPI, facecolor=PAPER)
     axes = drawing.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -102,9 +101,9 @@ def sheet(width: float, height: float) -> tuple[Drawing, Axes]:
 
 
 def place(axes: Axes, picture: np.ndarray, left: float, top: float, edge: float) -> None:
-    """Puts a picture (H, W) or (H, W, 3) into the middle of a square of a sheet; all sizes in inches.
+    """Draws a picture, (H, W) or (H, W, 3), centred in a square of the sheet; all sizes in inches.
 
-    Where a picture's pixels are at least twice as large as the sheet's they are drawn as the squares that they are.
+    Pixels at least twice as large as the sheet's are drawn as squares, smaller ones are interpolated.
     """
     height, width = picture.shape[:2]
     scale = edge / max(height, width)
@@ -125,7 +124,7 @@ def place(axes: Axes, picture: np.ndarray, left: float, top: float, edge: float)
 
 
 def decoded(picture: str) -> np.ndarray:
-    """A picture of the findings (PNG in base64) as uint8 (H, W) or (H, W, 3)."""
+    """Decodes a PNG in base64 to uint8 (H, W) or (H, W, 3)."""
     from PIL import Image
 
     with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
@@ -133,18 +132,18 @@ def decoded(picture: str) -> np.ndarray:
 
 
 def finish(drawing: Drawing, *, colours: int | None = None) -> bytes:
-    """The drawing as the bytes of a PNG file.
+    """Renders the drawing and returns the bytes of a PNG file.
 
     Args:
-        drawing: what was drawn.
-        colours: how many colours are enough, at most 256; a chart needs few, and is then a third of the size. None
-            keeps them all, for photos.
+        drawing: the matplotlib figure.
+        colours: size of the palette, at most 256; a chart needs few, and its file is then a third of the size. None
+            keeps all colours, for photos.
     """
     from PIL import Image
 
     canvas = FigureCanvasAgg(drawing)
     with warnings.catch_warnings():
-        # A letter that no installed font has is drawn as a box. That is all that can be done, and is not news.
+        # A glyph that no installed font has is drawn as a box.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from (font|current font)")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         canvas.draw()
@@ -152,6 +151,6 @@ def finish(drawing: Drawing, *, colours: int | None = None) -> bytes:
     if colours is not None:
         image = image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     stream = io.BytesIO()
-    # Zlib's highest effort takes five times as long, for a file that is a fiftieth smaller.
+    # The highest level takes five times as long and saves 2 %.
     image.save(stream, "PNG", compress_level=4, dpi=(DPI, DPI))
     return stream.getvalue()

@@ -1,4 +1,4 @@
-"""Pictures with their predicted and given classes; errors in red, with a cross."""
+"""Pictures with prediction and label; errors are red and have a cross."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pellucid.report.wording import percent, short
 COLUMNS = 8
 _EDGE, _GAP, _MARGIN, _HEAD, _TEXT = 1.02, 0.2, 0.25, 1.02, 0.7
 _LETTERS = 17
-"""So many columns of text fit beneath a picture."""
+"""Text columns that fit below a picture."""
 
 
 def png(figure: Figure) -> bytes:
-    """Draws `cells`: each with `predicted`, where known `given`, `probability` and the picture itself (`png`)."""
+    """Draws `cells`, each with `predicted`, and optionally `label`, `probability` and the picture (`png`)."""
     cells = list(figure.data["cells"])
     columns = min(COLUMNS, max(len(cells), 5))
     rows = -(-len(cells) // columns)
@@ -36,7 +36,7 @@ def png(figure: Figure) -> bytes:
 
 def _key(cells: list[Mapping[str, Any]]) -> str:
     known = any(cell.get("label") is not None for cell in cells)
-    meaning = "Beneath each: what the model said, and how sure it was" + ("; ✗ marks an error." if known else ".")
+    meaning = "Below each: the prediction and its probability" + ("; ✗ marks an error." if known else ".")
     return meaning if cells else ""
 
 

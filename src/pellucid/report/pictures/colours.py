@@ -1,4 +1,4 @@
-"""Numbers with a sign as colours: blue below zero, white at zero, red above. Weights and feature maps share them."""
+"""Signed numbers as colours: blue below 0, white at 0, red above. Used for weights, feature maps and attributions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from pellucid.report.pictures import canvas
 from pellucid.report.wording import short
 
-# An odd number of colours, so that one of them is that of zero.
+# An odd number of colours, so that the middle one is exactly 0.
 _COLOURS = LinearSegmentedColormap.from_list(
     "signed", ["#08306b", "#2f74b5", "#a8cbe6", "#ffffff", "#f6b59b", "#cf4a3f", "#6d0a16"], N=511
 )
@@ -21,7 +21,7 @@ MARGIN = 0.25
 
 
 def colours(values: np.ndarray, largest: float) -> np.ndarray:
-    """Values (H, W) as uint8 (H, W, 3): white is 0, and the ends of the scale are −largest and +largest."""
+    """Colours of values (H, W) as uint8 (H, W, 3): white is 0; the scale runs from −largest to +largest."""
     return _COLOURS(0.5 + 0.5 * values / (largest or 1.0), bytes=True)[..., :3]
 
 
@@ -31,7 +31,7 @@ def mixed(values: np.ndarray, largest: float) -> np.ndarray:
 
 
 def head(axes: Axes, title: str, lines: Iterable[str]) -> float:
-    """Writes the title and lines beneath it, those that are not empty, and gives where they end, in inches."""
+    """Writes the title and the non-empty lines below it. Returns the y of their end, in inches."""
     wide = axes.get_xlim()[1] - 2 * MARGIN
     lines_of_title, size = canvas.titled(title, wide)
     axes.text(MARGIN, 0.33, lines_of_title, **canvas.text(size, weight="bold", va="center"))
@@ -52,16 +52,16 @@ def bar(
     half: bool = False,
     wide: float = _BAR_WIDE,
 ) -> None:
-    """A bar with the colours from one end of the scale to the other, and zero marked.
+    """Draws a colour bar with its ends and zero marked.
 
     Args:
         axes: the sheet.
-        left: where it begins, in inches.
-        top: the same.
-        largest: what the ends stand for; None where each picture has its own.
-        grey: the bar of `mixed` rather than that of `colours`.
-        half: from 0 upwards only, where nothing is below.
-        wide: of the whole bar, in inches.
+        left: left end in inches.
+        top: upper edge in inches.
+        largest: value at the ends; None if each picture has its own scale.
+        grey: draw the scale of `mixed`, not of `colours`.
+        half: draw only the part from 0 upwards.
+        wide: width of the whole bar in inches.
     """
     across = wide / 2 if half else wide
     steps = np.linspace(0 if half else -1, 1, 201)[np.newaxis]
@@ -81,7 +81,7 @@ def bar(
 
 
 def frame(axes: Axes, left: float, top: float, edge: float, shape: tuple[int, ...]) -> None:
-    """A thin line around a picture of that shape (H, W), placed in a square: where white ends would not be seen."""
+    """Draws a thin frame around a picture of shape (H, W) in a square, so that a white border is visible."""
     height, width = shape[:2]
     scale = edge / max(height, width)
     across, down = width * scale, height * scale
@@ -90,16 +90,16 @@ def frame(axes: Axes, left: float, top: float, edge: float, shape: tuple[int, ..
 
 
 _PALE = 0.5
-"""How much of the picture's contrast is left."""
+"""Share of the picture's contrast that is kept."""
 
 
 def over(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3): a picture, uint8 (H, W) or (H, W, 3), with a map (h, w) over it, each on its own scale.
+    """Overlays a map (h, w) on a pale grey picture, uint8 (H, W) or (H, W, 3): uint8 (H, W, 3).
 
-    The strongest 1 % of the map share the strongest colour, so that a single pixel does not hide all others.
+    The scale ends at the 99th percentile of the map, so that a single pixel does not make all others pale.
     """
     grey = picture if picture.ndim == 2 else picture @ np.array([0.299, 0.587, 0.114])
-    grey = 255 - _PALE * (255 - grey) if grey.mean() > 127 else 255 - _PALE * grey  # ink is dark, whatever it was
+    grey = 255 - _PALE * (255 - grey) if grey.mean() > 127 else 255 - _PALE * grey  # ink becomes dark
     fine = enlarged(values, (grey.shape[0], grey.shape[1]))
     largest = float(np.quantile(np.abs(fine), 0.99)) or float(np.abs(fine).max()) or 1.0
     strength = np.clip(np.abs(fine) / largest, 0, 1)[..., np.newaxis] ** 0.7
@@ -109,7 +109,7 @@ def over(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def enlarged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A map at the size of its picture: pixel by pixel where it has it, else smoothly."""
+    """Resizes a map to the size of its picture with bilinear interpolation."""
     if values.shape == size:
         return values
     from PIL import Image

@@ -11,9 +11,9 @@ from pellucid.report.pictures import canvas
 from pellucid.report.wording import percent, short, width
 
 NUMBERED = 20
-"""Up to so many classes each cell shows its count."""
+"""Up to this number of classes, each cell shows its count."""
 
-# Less than linear, so that one error in a hundred is visible; two hues tell at a glance what is right and what is not.
+# Less than linear, so that one error in a hundred is visible. One hue for right, one for wrong.
 _SCALE = {"right": PowerNorm(0.5, vmin=0, vmax=1), "wrong": PowerNorm(0.4, vmin=0, vmax=1)}
 _RIGHT = LinearSegmentedColormap.from_list("right", ["#ffffff", "#cfe0ee", "#7fb0d6", "#2f76ad", "#164b75"])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["#ffffff", "#fbe0d8", "#f0a48f", "#d6563d", "#8f1d12"])
@@ -47,7 +47,7 @@ def png(figure: Figure) -> bytes:
 
 
 def _edge(many: int) -> float:
-    """The side of a cell in inches: what is needed for a number, or else for a name beside it."""
+    """The side of a cell in inches, with room for its number or for the class name beside it."""
     if many <= 4:
         return 0.95
     if many <= 10:
@@ -62,7 +62,7 @@ def _caption(figure: Figure, counts: np.ndarray) -> str:
 
 
 def _key(many: int) -> str:
-    numbers = "Numbers are pictures. " if many <= NUMBERED else ""
+    numbers = "Numbers count pictures. " if many <= NUMBERED else ""
     return f"{numbers}The darker, the larger the share of its row: blue is right, red is wrong."
 
 

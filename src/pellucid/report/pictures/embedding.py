@@ -1,4 +1,4 @@
-"""A map of a data set: every point is a small picture in the colour of its class, errors ringed."""
+"""A map of a data set in two dimensions: each point is a small picture in its class's colour, errors are ringed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pellucid.report.wording import count, percent, short
 
 _MARGIN, _SIDE, _KEY = 0.25, 9.2, 1.75
 _WORDS = 40
-"""So many errors have what the model said in words beside them; of more the words would hide each other."""
+"""Up to this number of errors, the prediction is written at each one; more words would overlap."""
 _HOLDS = 0.4
-"""A photo so wide, in inches, has room for the word; beside it, the word would stand on the next photo."""
+"""From this width in inches, a photo has room for the word inside it."""
 _COLOURS = (
     "#1f77b4", "#d9730d", "#2a9134", "#a01c8c", "#7a5230", "#0f8b8d", "#c2185b", "#5b5ea6", "#8a8a00", "#444444",
     "#4aa3df", "#f2a65a", "#7bc67e", "#d58ad0", "#b58d6b", "#6fc7c9", "#ee8db2", "#9c9fd6", "#c7c745", "#9a9a9a",
@@ -26,7 +26,7 @@ _COLOURS = (
 
 
 def png(figure: Figure) -> bytes:
-    """Draws `points`, each with `x`, `y`, its picture, its class and what the model says."""
+    """Draws `points`, each with `x`, `y`, `png`, `label` and `predicted`."""
     data = figure.data
     points = data["points"]
     class_of_point = [point["label"] if data["labelled"] else point["predicted"] for point in points]
@@ -36,25 +36,25 @@ def png(figure: Figure) -> bytes:
     wrong = [data["labelled"] and point["label"] != point["predicted"] for point in points]
     wide = 2 * _MARGIN + _SIDE + _KEY
     share = (
-        f"The plane holds {percent(data['explained'], 0)} of the variance."
+        f"The two axes explain {percent(data['explained'], 0)} of the variance."
         if data["explained"] is not None
-        else "Distances between groups mean nothing here."
+        else "Distances between groups have no meaning here."
     )
     share_kept = (
-        f"Of each picture's {data['near']} nearest among these numbers {percent(data['kept'], 0)} are nearest here."
+        f"{percent(data['kept'], 0)} of each picture's {data['near']} nearest neighbours are still neighbours here."
     )
-    what = "Colours: what the model says."
+    what = "Colours: the predicted class."
     pictures = [canvas.decoded(point["png"]) for point in points]
     framed = pictures[0].ndim == 3
     edge = min(0.6, (_SIDE**2 * (0.4 if framed else 0.34) / len(points)) ** 0.5)
     few, within = sum(wrong) <= _WORDS, framed and edge >= _HOLDS
     if data["labelled"]:
         where = "in the ring" if within else "beside the ring"
-        legend = f"{where} what the model said" if few else "the dot in the colour of what the model said"
+        legend = f"{where} the prediction" if few else "the dot has the colour of the prediction"
         what = f"Ringed: {count(sum(wrong), 'error')}{f'; {legend}' if any(wrong) else ''}."
     lines = [
-        f"Each picture stands where the last layer's numbers put it. {share} {share_kept}",
-        f"Those that would hide each other are moved apart a little. {what} {figure.note}",
+        f"Positions: the inputs of the last layer in two dimensions. {share} {share_kept}",
+        f"Overlapping pictures are moved apart a little. {what} {figure.note}",
     ]
     lines = [part for line in lines for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
     head = 0.7 + 0.19 * len(lines)
@@ -62,12 +62,12 @@ def png(figure: Figure) -> bytes:
     colours.head(axes, figure.title, lines)
     positions = np.array([(point["x"], point["y"]) for point in points], float)
     low, high = positions.min(axis=0), positions.max(axis=0)
-    # Away from the frame, so that there is room for those that are moved, and for rings.
+    # A margin inside the frame leaves room for moved pictures and rings.
     inner = _SIDE - 2 * edge
     positions = (positions - low) / np.where(high > low, high - low, 1.0) * (inner - edge) + edge
     positions = _apart(positions, 1.12 * edge if framed else 0.8 * edge, edge, square=framed)
     axes.add_patch(Rectangle((_MARGIN, head), _SIDE, _SIDE, fill=False, edgecolor=canvas.LINE, linewidth=0.8))
-    for i in np.argsort(wrong, kind="stable"):  # errors last, so that nothing hides them
+    for i in np.argsort(wrong, kind="stable"):  # errors last, on top
         left, top = _MARGIN + positions[i][0], head + _SIDE - edge - positions[i][1]
         _point(axes, pictures[i], palette[class_of_point[i]], (left, top, edge))
         if wrong[i]:
@@ -85,7 +85,7 @@ def _error(
     few: bool,
     within: bool,
 ) -> None:
-    """A ring around an error; in it or beside it what the model said: in words where there are few, else as a dot."""
+    """Draws a ring around an error with the prediction: in words if there are few errors, else as a coloured dot."""
     left, top, edge = position
     middle = left + edge / 2, top + edge / 2
     reach = edge * (0.72 if few else 0.62)
@@ -106,11 +106,13 @@ def _error(
 
 
 def _apart(positions: np.ndarray, least: float, edge: float, *, square: bool) -> np.ndarray:
-    """The places, moved until hardly two are nearer than `least`: pictures upon each other cannot be told apart.
+    """Moves positions apart until hardly two are nearer than `least`, so that pictures do not overlap.
 
-    Pictures with a frame are `square`: they are apart where they are so in one direction.
+    With `square`, for framed pictures, a distance in one direction is enough.
     """
-    positions = positions + np.random.default_rng(0).normal(0, least / 50, positions.shape)  # none exactly upon another
+    positions = positions + np.random.default_rng(0).normal(
+        0, least / 50, positions.shape
+    )  # no two positions are equal
     for _ in range(250):
         towards = positions[:, np.newaxis] - positions
         sides = np.abs(towards)
@@ -121,7 +123,7 @@ def _apart(positions: np.ndarray, least: float, edge: float, *, square: bool) ->
         if not near.any():
             break
         push = np.where(near, (least - distance) / np.maximum(distance, 1e-9), 0.0)
-        if square:  # out of each other by the shorter way
+        if square:  # apart in the direction of the smaller overlap
             towards = np.where(sides == sides.max(axis=2, keepdims=True), towards, 0.0)
         positions = (positions + 0.3 * (push[..., np.newaxis] * towards).sum(axis=1)).clip(
             edge / 4, _SIDE - 1.25 * edge
@@ -130,7 +132,7 @@ def _apart(positions: np.ndarray, least: float, edge: float, *, square: bool) ->
 
 
 def _point(axes: Axes, picture: np.ndarray, colour: str, position: tuple[float, float, float]) -> None:
-    """A grey picture in its class's colour, with its dark ground left out; a photo with a frame in that colour."""
+    """Draws a grey picture in its class's colour without its background, or a photo with a frame in that colour."""
     left, top, edge = position
     rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
     limits = axes.get_xlim(), axes.get_ylim()
@@ -156,7 +158,7 @@ def _key(
     *,
     labelled: bool,
 ) -> None:
-    """The classes with their colours, how many pictures each has, and how many of them are errors."""
+    """Draws the legend: classes, colours, and numbers of pictures and errors."""
     numbers: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for name, error in zip(class_of_point, wrong, strict=True):
         numbers[name][0] += 1

@@ -1,4 +1,4 @@
-"""Why an answer: maps over the picture, what each is worth beneath it, and the nearest training pictures."""
+"""Explanation of a prediction: attribution maps, their quality, and the nearest training pictures."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from pellucid.report.pictures import canvas, colours
 from pellucid.report.wording import minus, probable, short, width
 
 _MARGIN, _EDGE, _GAP, _SIDE, _LABEL = 0.25, 1.85, 0.28, 2.05, 0.34
-_ALIKE = 0.5
+_SIMILAR = 0.5
+"""Rank correlation above which a map hardly depends on the weights."""
 
 
 def png(figure: Figure) -> bytes:
-    """Draws `methods` (each with three maps) over the `picture`, and `neighbours` where there are any."""
+    """Draws `methods`, each with three maps over the `picture`, and `neighbours` if there are any."""
     data = figure.data
     picture = canvas.decoded(data["picture"]["png"])
     methods, near = data["methods"], data["neighbours"]
     wide = max(_MARGIN + _SIDE + _GAP + len(methods) * (_EDGE + _GAP), 8.2)
     about, rival = short(data["about"], 18), short(data["rival"], 18)
-    rows = [f"speaks for '{about}'", f"for '{about}' rather than '{rival}'", f"for '{about}', weights shuffled"]
+    rows = [f"evidence for '{about}'", f"for '{about}', not '{rival}'", f"for '{about}', weights shuffled"]
     lines = [
-        "Red speaks for it, blue against it, each map on its own scale.",
-        "A map shows what the model reacts to, not whether it is right to.",
-        "Deletion ↓: the mean probability while what the map holds for important is taken away, the lower the better.",
-        "Insertion ↑: the same while it is put back, the higher the better. ✓ better than all maps of noise, ✗ not.",
-        "Shuffled weights have forgotten everything: a map that stays as it was shows the picture, not the model.",
+        "Red is evidence for the class, blue against it; each map has its own scale.",
+        "A map shows what the model uses, not whether that makes sense.",
+        "Deletion ↓: mean probability while the most important pixels are removed first; lower is better.",
+        "Insertion ↑: the same while they are added first; higher is better. ✓ better than all noise maps, ✗ not.",
+        "With shuffled weights the model knows nothing: a map that stays the same shows the picture, not the model.",
         figure.note,
     ]
     lines = [part for line in lines if line for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
@@ -52,15 +53,15 @@ def png(figure: Figure) -> bytes:
             axes.text(left, top - 0.1, rows[row], **canvas.text(8, canvas.MUTED, va="center"))
             canvas.place(axes, colours.over(picture, np.asarray(values)), left, top, _EDGE)
             colours.frame(axes, left, top, _EDGE, picture.shape)
-        _worth(axes, method, data["noise"], left, first + _EDGE + 0.13)
-        _alike(axes, method, left, tops[2] + _EDGE + 0.13)
+        _draw_scores(axes, method, data["noise"], left, first + _EDGE + 0.13)
+        _draw_sanity_check(axes, method, left, tops[2] + _EDGE + 0.13)
     if near:
         _neighbours(axes, near, foot + 0.32, wide)
     return canvas.finish(drawing)
 
 
 def _draw_input(axes: Axes, data: Mapping[str, Any], picture: np.ndarray, top: float) -> None:
-    """The picture, and how probable its classes are."""
+    """Draws the picture and the probabilities of its classes."""
     canvas.place(axes, picture, _MARGIN, top, _SIDE - 0.15)
     colours.frame(axes, _MARGIN, top, _SIDE - 0.15, picture.shape)
     y = top + _SIDE + 0.05
@@ -79,8 +80,8 @@ def _draw_input(axes: Axes, data: Mapping[str, Any], picture: np.ndarray, top: f
         y += 0.21
 
 
-def _worth(axes: Axes, method: Mapping[str, Any], noise: Mapping[str, float], left: float, top: float) -> None:
-    """Deletion and insertion, beside those of noise."""
+def _draw_scores(axes: Axes, method: Mapping[str, Any], noise: Mapping[str, float], left: float, top: float) -> None:
+    """Writes deletion and insertion, beside those of noise."""
     for line, (name, better) in enumerate(zip(("deletion", "insertion"), method["better"], strict=True)):
         text = (
             f"{'✓' if better else '✗'} {name} {'↓' if line == 0 else '↑'} {method[name]:.2f}  noise {noise[name]:.2f}"
@@ -89,13 +90,13 @@ def _worth(axes: Axes, method: Mapping[str, Any], noise: Mapping[str, float], le
         axes.text(left, top + 0.17 * line, text, **canvas.text(7, colour, va="center"))
 
 
-def _alike(axes: Axes, method: Mapping[str, Any], left: float, top: float) -> None:
-    """How much the map is like that of shuffled weights."""
+def _draw_sanity_check(axes: Axes, method: Mapping[str, Any], left: float, top: float) -> None:
+    """Writes how similar the map is to that of shuffled weights."""
     if method["alike"] is None:
-        axes.text(left, top, "✗ empty: it says nothing", **canvas.text(7, canvas.WRONG, va="center"))
+        axes.text(left, top, "✗ empty map", **canvas.text(7, canvas.WRONG, va="center"))
         return
-    passed = abs(method["alike"]) <= _ALIKE
-    text = f"{'✓ depends' if passed else '✗ depends little'} on what was learned"
+    passed = abs(method["alike"]) <= _SIMILAR
+    text = f"{'✓ depends' if passed else '✗ hardly depends'} on the weights"
     colour = canvas.INK if passed else canvas.WRONG
     axes.text(left, top, text, **canvas.text(7, colour, va="center"))
     axes.text(
@@ -107,16 +108,16 @@ def _alike(axes: Axes, method: Mapping[str, Any], left: float, top: float) -> No
 
 
 def _neighbours(axes: Axes, near: Mapping[str, Any], top: float, wide: float) -> None:
-    """The training pictures that the network's last layer sees as the most alike."""
+    """Draws the training pictures whose inputs of the last layer are the most similar."""
     cells = near["cells"]
     counts = ", ".join(f"{number} of {len(cells)} are '{short(name, 16)}'" for name, number in near["counts"][:3])
-    axes.text(_MARGIN, top, "Because it looks like these", **canvas.text(10, va="center", weight="bold"))
+    axes.text(_MARGIN, top, "Similar training pictures", **canvas.text(10, va="center", weight="bold"))
     among = short(f"among {near['among']}", int((wide - 2 * _MARGIN - 2.3) * 16))
     axes.text(_MARGIN + 2.3, top + 0.01, among, **canvas.text(8, canvas.MUTED, va="center"))
-    heading = f"The nearest by what the last layer is given: {counts or 'labels not known'}. Beneath: class, cosine."
+    heading = f"Nearest by the input of the last layer: {counts or 'labels unknown'}. Below: class, cosine."
     room = int((wide - 2 * _MARGIN) * 16)
     if width(heading) > room:
-        heading = f"The nearest by what the last layer is given: {counts.partition(', ')[0]}. Beneath: class, cosine."
+        heading = f"Nearest by the input of the last layer: {counts.partition(', ')[0]}. Below: class, cosine."
     axes.text(_MARGIN, top + 0.2, short(heading, room), **canvas.text(8, canvas.MUTED, va="center"))
     edge = min((wide - 2 * _MARGIN + 0.12) / max(len(cells), 8) - 0.12, 0.95)
     for index, cell in enumerate(cells):

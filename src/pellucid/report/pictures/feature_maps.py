@@ -1,4 +1,4 @@
-"""The feature maps of a layer for one picture: the picture at the left, the maps beside it, the most active first."""
+"""Feature maps of a layer for one picture: the picture at the left, then the maps, largest activation first."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ def png(figure: Figure) -> bytes:
     drawing, axes = canvas.sheet(wide, high)
     _head(axes, figure)
     draw_input(axes, data["picture"], _MARGIN, _HEAD)
-    for index, one in enumerate(maps):
+    for index, feature_map in enumerate(maps):
         row, column = divmod(index, columns)
         left, top = start + column * (edge + _GAP), _HEAD + row * (edge + _TEXT)
-        values = np.asarray(one["values"])
+        values = np.asarray(feature_map["values"])
         largest = data["largest"] if data["scale"] == "layer" else float(np.abs(values).max())
         picture = colours.colours(values, largest)
         canvas.place(axes, picture, left, top, edge)
         colours.frame(axes, left, top, edge, picture.shape)
-        axes.text(left, top + edge + 0.12, one["number"], **canvas.text(8.5, va="center", weight="bold"))
+        axes.text(left, top + edge + 0.12, feature_map["number"], **canvas.text(8.5, va="center", weight="bold"))
         beneath = canvas.text(7.5, canvas.MUTED, va="center", ha="right")
-        # Where they are small, a number of four digits leaves no room for the word; the head says what it is.
-        highest = minus(f"{one['highest']:.3g}")
+        # Small maps have no room for the word "max"; the head explains the number.
+        highest = minus(f"{feature_map['highest']:.3g}")
         caption = highest if edge < 1 else f"max {highest}"
         axes.text(left + edge, top + edge + 0.12, caption, **beneath)
     return canvas.finish(drawing)
 
 
 def draw_input(axes: Axes, picture: Mapping[str, Any], left: float, top: float) -> None:
-    """The picture as the network was given it, and what the model says of it."""
+    """Draws the network's input with its prediction."""
     pixels = canvas.decoded(picture["png"])
     canvas.place(axes, pixels, left, top, _PICTURE)
     colours.frame(axes, left, top, _PICTURE, pixels.shape)
     size = f"{pixels.shape[0]}×{pixels.shape[1]}"
-    together = width(picture["id"]) <= 18
-    named = f"{picture['id']}, {size}" if together else short(picture["id"], 25)
+    is_short = width(picture["id"]) <= 18
+    caption = f"{picture['id']}, {size}" if is_short else short(picture["id"], 25)
     lines = [
-        (named, canvas.text(8.5, va="center", weight="bold")),
+        (caption, canvas.text(8.5, va="center", weight="bold")),
         (
             f"predicted: {short(picture['predicted'], 20)} ({percent(picture['probability'], 0)})",
             canvas.text(8.5, va="center"),
@@ -64,20 +64,20 @@ def draw_input(axes: Axes, picture: Mapping[str, Any], left: float, top: float) 
     ]
     if picture["label"] is not None:
         lines.append((f"label: {short(picture['label'], 24)}", canvas.text(8.5, canvas.MUTED, va="center")))
-    if not together:
+    if not is_short:
         lines.append((f"{size} pixels", canvas.text(8.5, canvas.MUTED, va="center")))
     for line, (line_text, look) in enumerate(lines):
         axes.text(left, top + _PICTURE + 0.14 + 0.19 * line, line_text, **look)
 
 
 def _head(axes: Axes, figure: Figure) -> None:
-    """The title, how colours are to be read, what is not shown, and the bar."""
+    """Draws the title, the meaning of the colours, the note and the colour bar."""
     data = figure.data
     shared = data["scale"] == "layer"
     half = data["lowest"] >= 0
     each = "All maps share one scale" if shared else "Each map has its own scale"
     meaning = f"{each}. White is 0, red above{'' if half else ', blue below'}."
-    order = "In order of the largest value, which stands beneath each."
+    order = "Sorted by the largest value, which is below each map."
     room = axes.get_xlim()[1] - 2 * _MARGIN
     title = canvas.shortened(figure.title, [data["picture"]["id"], data["network"]], room)
     y = colours.head(axes, title, [meaning, order, figure.note])

@@ -1,4 +1,4 @@
-"""The film of a training: kernels, maps and probabilities, epoch by epoch; as a strip (PNG), or moving (WebP, GIF)."""
+"""The film of a training: kernels, maps and probabilities per epoch, as a strip (PNG) or animated (WebP, GIF)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 _MARGIN, _EDGE, _GAP = 0.25, 0.72, 0.09
 _BAR = 1.5
 _STRIP = 12
-"""So many epochs at most stand in the strip, evenly from the first to the last."""
+"""Largest number of epochs in the strip, evenly spaced from the first to the last."""
 
 _SECONDS = 8.0
-"""About how long the film lasts."""
+"""Approximate duration of the film."""
 
 
 def png(figure: Figure) -> bytes:
-    """A strip: one row an epoch."""
+    """Draws the film as a strip with one row per epoch."""
     data = figure.data
     frames = data["frames"]
     rows = [
@@ -36,7 +36,7 @@ def png(figure: Figure) -> bytes:
     many = len(frames[0]["kernels"])
     block = many * (_EDGE * 0.72 + _GAP)
     wide = max(1.35 + block * (2 if frames[0]["maps"] else 1) + 0.6 + 2.2, 8.0)
-    lines = [*_meaning(data), f"{len(rows)} of {len(frames)} moments." if len(rows) < len(frames) else ""]
+    lines = [*_meaning(data), f"{len(rows)} of {len(frames)} epochs." if len(rows) < len(frames) else ""]
     head = 1.62 + 0.19 * len([line for line in lines if line])
     step = _EDGE * 0.72 + 0.2
     drawing, axes = canvas.sheet(wide, head + len(rows) * step + 0.1)
@@ -48,9 +48,9 @@ def png(figure: Figure) -> bytes:
     axes.text(lefts[0], head - 0.51, _kernels(data), **words)
     colours.bar(axes, lefts[0], head - 0.4, data["largest_weight"], grey=_coloured(data), wide=min(_BAR, block))
     if frames[0]["maps"]:
-        axes.text(lefts[1], head - 0.51, "their maps for the picture", **words)
+        axes.text(lefts[1], head - 0.51, "their feature maps", **words)
         colours.bar(axes, lefts[1], head - 0.4, data["largest_map"], wide=min(_BAR, block))
-    axes.text(lefts[2], head - 0.51, "what it says of the picture", **words)
+    axes.text(lefts[2], head - 0.51, "predicted probabilities", **words)
     for row, frame in enumerate(rows):
         top = head + row * step
         axes.text(_MARGIN, top + 0.2, _epoch(frame), **canvas.text(9.5, va="center", weight="bold"))
@@ -59,7 +59,7 @@ def png(figure: Figure) -> bytes:
                 _MARGIN, top + 0.38, f"{percent(frame['accuracy'])} right", **canvas.text(8, canvas.MUTED, va="center")
             )
         _squares(axes, data, frame, lefts, top, _EDGE * 0.72)
-        _answers(axes, data, frame, lefts[2], top, 1.9, most=3, high=0.17)
+        _draw_probabilities(axes, data, frame, lefts[2], top, 1.9, most=3, high=0.17)
     return canvas.finish(drawing)
 
 
@@ -83,37 +83,37 @@ def _moving(figure: Figure, kind: str, **how: Any) -> bytes:
                 image.convert("RGB").resize((image.width * 2 // 3, image.height * 2 // 3), Image.Resampling.LANCZOS)
             )
     each = int(1000 * min(max(_SECONDS / len(pages), 0.12), 1.2))
-    times = [each] * (len(pages) - 1) + [max(each, 2500)]  # the last one stays, to be looked at
+    times = [each] * (len(pages) - 1) + [max(each, 2500)]  # the last frame stays longer
     if kind == "GIF":
-        pages = _in_one_palette(pages)
+        pages = _in_shared_palette(pages)
     stream = io.BytesIO()
     pages[0].save(stream, kind, save_all=True, append_images=pages[1:], duration=times, loop=0, **how)
     return stream.getvalue()
 
 
-def _in_one_palette(pages: list[Image.Image]) -> list[Image.Image]:
-    """The pages in 256 colours, the same ones for all, so that a colour means the same in each.
+def _in_shared_palette(pages: list[Image.Image]) -> list[Image.Image]:
+    """The pages in one palette of 256 colours, so that a colour means the same in each.
 
-    Each colour counts once, however much of a page it fills: the ends of a scale are small, and the photo is large.
+    Each colour counts once, regardless of its area: the ends of a scale are small, and the photo is large.
     """
     from PIL import Image
 
-    used = _different(np.concatenate([_different(np.asarray(page).reshape(-1, 3)) for page in pages]))
+    used = _distinct(np.concatenate([_distinct(np.asarray(page).reshape(-1, 3)) for page in pages]))
     palette_image = Image.fromarray(used[np.newaxis]).quantize(255, method=Image.Quantize.MEDIANCUT).getpalette() or []
     palette = Image.new("P", (1, 1))
     palette.putpalette([*palette_image[: 3 * 255], 255, 255, 255])  # the paper stays white
     return [page.quantize(palette=palette, dither=Image.Dither.NONE) for page in pages]
 
 
-def _different(palette: np.ndarray) -> np.ndarray:
-    """Of colours, uint8 (N, 3), one of each that differs from the others in its five higher bits."""
+def _distinct(palette: np.ndarray) -> np.ndarray:
+    """The colours, uint8 (N, 3), without those equal to another one in their five highest bits."""
     coarse = (palette >> 3).astype(np.int32)
     _, first = np.unique((coarse[:, 0] << 10) | (coarse[:, 1] << 5) | coarse[:, 2], return_index=True)
     return palette[first]
 
 
 def _frame(figure: Figure, number: int) -> bytes:
-    """One moment of the film."""
+    """Draws one frame of the film."""
     data = figure.data
     frame = data["frames"][number]
     many = len(frame["kernels"])
@@ -126,14 +126,14 @@ def _frame(figure: Figure, number: int) -> bytes:
     picture = canvas.decoded(data["picture"]["png"])
     canvas.place(axes, picture, _MARGIN, top, 1.9)
     colours.frame(axes, _MARGIN, top, 1.9, picture.shape)
-    _answers(axes, data, frame, _MARGIN, top + 2.05, 1.9, most=10, high=0.2)
+    _draw_probabilities(axes, data, frame, _MARGIN, top + 2.05, 1.9, most=10, high=0.2)
     left = _MARGIN + 2.3
     words, right = canvas.text(9, canvas.MUTED, va="center"), wide - _MARGIN - _BAR
     axes.text(left, top - 0.12, _kernels(data), **words)
     colours.bar(axes, right, top - 0.33, data["largest_weight"], grey=_coloured(data), wide=_BAR)
     below = top + edge + 0.45
     if frame["maps"]:
-        axes.text(left, below - 0.12, "their maps for the picture", **words)
+        axes.text(left, below - 0.12, "their feature maps", **words)
         colours.bar(axes, right, below - 0.33, data["largest_map"], wide=_BAR)
     step = edge + _GAP
     for index, kernel in enumerate(frame["kernels"]):
@@ -176,13 +176,13 @@ def _squares(
 
 
 def _square(axes: Axes, values: np.ndarray, largest: float, left: float, top: float, edge: float) -> None:
-    """Values (1, H, W) in signed colours, (3, H, W) mixed."""
+    """Draws values (1, H, W) in signed colours, or (3, H, W) as RGB."""
     picture = colours.mixed(values, largest) if len(values) == 3 else colours.colours(values[0], largest)
     canvas.place(axes, picture, left, top, edge)
     colours.frame(axes, left, top, edge, picture.shape)
 
 
-def _answers(
+def _draw_probabilities(
     axes: Axes,
     data: Mapping[str, Any],
     frame: Mapping[str, Any],
@@ -193,7 +193,7 @@ def _answers(
     most: int,
     high: float,
 ) -> None:
-    """The probabilities as bars; where all have room they keep their places, so that they can be followed."""
+    """Draws the probabilities as bars. If all fit, each class keeps its row over the epochs."""
     shares = frame["probabilities"]
     classes = data["shown"] if most >= len(data["shown"]) else sorted(data["shown"], key=lambda i: -shares[i])[:most]
     for row, index in enumerate(classes):
@@ -215,7 +215,7 @@ def _answers(
 
 
 def _curve(axes: Axes, frames: list[Mapping[str, Any]], number: int, box: tuple[float, float, float, float]) -> None:
-    """Accuracy on the validation pictures up to this moment."""
+    """Draws the validation accuracy up to this epoch."""
     left, top, wide, high = box
     known = [(frame["epoch"], frame["accuracy"]) for frame in frames if frame["accuracy"] is not None]
     if not known:
@@ -227,7 +227,7 @@ def _curve(axes: Axes, frames: list[Mapping[str, Any]], number: int, box: tuple[
     def at(epoch: float, value: float) -> tuple[float, float]:
         return left + 0.4 + epoch / last * (wide - 0.4), top + high - (value - low) / (1 - low) * high
 
-    axes.text(left, top - 0.14, "right answers on the validation pictures", **canvas.text(9, canvas.MUTED, va="center"))
+    axes.text(left, top - 0.14, "validation accuracy", **canvas.text(9, canvas.MUTED, va="center"))
     for value in (low, 1.0):
         (x1, y), (x2, _) = at(0, value), at(last, value)
         axes.plot([x1, x2], [y, y], color=canvas.LINE, linewidth=0.8)

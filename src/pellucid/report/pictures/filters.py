@@ -1,7 +1,7 @@
-"""The kernels of a layer: a grid of small pictures, or one row a kernel with its input channels side by side.
+"""The kernels of a layer: a grid of small pictures, or one row per kernel with its input channels side by side.
 
-A kernel that sees three colours is two pictures: in colour, and beneath it the mean of its colours, where an edge and a
-blob are told apart at a glance.
+A kernel of an RGB input is drawn twice: in colour, and below it the mean over the colours, in which an edge and a blob
+are easy to tell apart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pellucid.report.wording import percent, short
 
 _MARGIN, _HEAD, _GAP, _TEXT = colours.MARGIN, 1.62, 0.16, 0.4
 _BETWEEN, _BESIDE, _LEAST = 0.07, 0.95, 7.6
-_ANSWERS = "Beneath: its best edge or line, and how much of the kernel works for it (grey: below half)."
+_ANSWERS = "Below: the edge or line it detects best, and the share of the kernel that does so (grey: below half)."
 _CAPTION = 0.31
 _GREY = "#8b96a1"
 
@@ -30,16 +30,16 @@ def png(figure: Figure) -> bytes:
 
 
 def _grid(figure: Figure, data: Mapping[str, Any]) -> bytes:
-    """A picture for each kernel."""
+    """Draws one picture per kernel."""
     kernels, coloured = data["kernels"], data["style"] == "colour"
     small = max(data["shape"][2:]) <= 16
     few = not small and len(kernels) <= 10
     edge = 0.82 if small else 1.25 if few else 1.0
     columns = min(len(kernels), 5 if few else 8)
-    below = _TEXT + (_CAPTION if _known(kernels) else 0.0)
+    below = _TEXT + (_CAPTION if _have_orientations(kernels) else 0.0)
     down = (2 * edge + _BETWEEN if coloured else edge) + below
     wide = max(2 * _MARGIN + columns * (edge + _GAP) - _GAP, _LEAST)
-    first = _HEAD + (0.19 if _known(kernels) else 0.0)
+    first = _HEAD + (0.19 if _have_orientations(kernels) else 0.0)
     drawing, axes = canvas.sheet(wide, first + -(-len(kernels) // columns) * down + 0.05)
     _head(axes, figure)
     for index, kernel in enumerate(kernels):
@@ -62,13 +62,13 @@ def _grid(figure: Figure, data: Mapping[str, Any]) -> bytes:
     return canvas.finish(drawing)
 
 
-def _known(kernels: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether it is known what they answer to."""
+def _have_orientations(kernels: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the kernels' edges and lines are known."""
     return any(kernel.get("answers_to") for kernel in kernels)
 
 
 def _answer(axes: Axes, answer: Mapping[str, Any], left: float, top: float) -> None:
-    """A stroke along the edge or line that a kernel answers to, its name, and how much of the kernel works for it."""
+    """Draws a stroke along the edge or line that a kernel detects, with its name and strength."""
     colour = canvas.INK if answer["clear"] else _GREY
     angle = math.radians(answer["angle"])
     across, down = 0.055 * math.cos(angle), 0.055 * math.sin(angle)
@@ -80,7 +80,7 @@ def _answer(axes: Axes, answer: Mapping[str, Any], left: float, top: float) -> N
 
 
 def _rows(figure: Figure, data: Mapping[str, Any]) -> bytes:
-    """One row a kernel: a square for each of its input channels."""
+    """Draws one row per kernel, with a square per input channel."""
     kernels = data["kernels"]
     channels = len(kernels[0]["weights"])
     edge = min(max((_LEAST - 2 * _MARGIN - _BESIDE) / channels - _BETWEEN, 0.42), 0.58)
@@ -115,7 +115,7 @@ def _size(kernel: Mapping[str, Any]) -> str:
 
 
 def _square(axes: Axes, picture: np.ndarray, box: tuple[float, float, float], *, empty: bool = False) -> None:
-    """One picture of weights; crossed out where all are exactly 0."""
+    """Draws one picture of weights; crossed out if all are exactly 0."""
     left, top, edge = box
     canvas.place(axes, picture, left, top, edge)
     colours.frame(axes, left, top, edge, picture.shape)
@@ -124,24 +124,24 @@ def _square(axes: Axes, picture: np.ndarray, box: tuple[float, float, float], *,
 
 
 def _head(axes: Axes, figure: Figure) -> None:
-    """The title, how colours are to be read, what is not shown, and the bar or bars."""
+    """Draws the title, the meaning of the colours, the notes and the colour bars."""
     data = figure.data
     coloured = data["style"] == "colour"
     part = "unit" if data["dense"] else "kernel"
     each = f"Each {part} has its own scale" if data["scale"] == "filter" else f"All {part}s share one scale"
     if coloured:
-        meaning = "Above in colour, middle grey is 0; beneath the mean of the three colours, white is 0."
+        meaning = "Above: in colour, middle grey is 0. Below: the mean of the three colours, white is 0."
     else:
         meaning = "White is 0, red above, blue below."
     empty = any(not np.asarray(kernel["weights"]).any(axis=(1, 2)).all() for kernel in data["kernels"])
-    crossed = "Crossed out: all weights are exactly 0, there is no connection." if empty and not coloured else ""
+    crossed = "Crossed out: all weights are exactly 0, so there is no connection." if empty and not coloured else ""
     y = colours.head(
         axes,
         figure.title,
         [
-            f"{each}. The largest weight of each {part} stands after the ±.",
+            f"{each}. The number after ± is the largest weight of the {part}.",
             meaning,
-            _ANSWERS if _known(data["kernels"]) else "",
+            _ANSWERS if _have_orientations(data["kernels"]) else "",
             " ".join(filter(None, (figure.note, crossed))),
         ],
     )

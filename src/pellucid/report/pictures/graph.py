@@ -1,4 +1,4 @@
-"""The computation of a network as boxes and arrows: forward downwards; backward in red, upwards."""
+"""The computation of a network as boxes and arrows: forward downwards, backward upwards and in red."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pellucid.report.wording import short
 _MARGIN, _APART = 0.3, 0.7
 _ROWS, _DETAIL_ROWS = 30, 26
 _WIDEST = 3.9
-"""A box is as wide as its words, up to this; longer ones are cut in their middle."""
+"""Largest width of a box in inches. Longer words are shortened."""
 
 _FILLS = (
     ("block", "#fffdf5", "#5a6672"),
@@ -29,16 +29,16 @@ _FILLS = (
     ("input", "#ffffff", "#5a6672"),
     ("", "#f9f3f4", "#dcc3c8"),
 )
-"""The colours of a box by a word in its kind; never by colour alone, as the kind stands in it."""
+"""A word in the kind of a box → its colours. The kind is also written in the box."""
 
 
 def png(figure: Figure) -> bytes:
-    """Draws `boxes` and `edges`, and beside them `details`, each with boxes and edges of its own."""
+    """Draws `boxes` and `edges`, and beside them `details`, each with its own boxes and edges."""
     return _scene(figure).png()
 
 
 def svg(figure: Figure) -> str:
-    """The same as SVG."""
+    """Draws the same as SVG."""
     return _scene(figure).svg()
 
 
@@ -47,7 +47,7 @@ def _scene(figure: Figure) -> Scene:
     backward = bool(data["backward"])
     high = 0.62 if backward else 0.45
     panels = [("", data["boxes"], data["edges"], _ROWS)]
-    panels += [(one["title"], one["boxes"], one["edges"], _DETAIL_ROWS) for one in data["details"]]
+    panels += [(detail["title"], detail["boxes"], detail["edges"], _DETAIL_ROWS) for detail in data["details"]]
     placed = []
     for title, boxes, edges, rows in panels:
         wide = _width(boxes, backward=backward)
@@ -75,7 +75,7 @@ def _scene(figure: Figure) -> Scene:
 
 
 def _columns(placed: Sequence[Any]) -> list[list[Any]]:
-    """The graph itself, then the details beneath each other as far as they are not longer than it."""
+    """The graph in the first column, then the details, stacked up to the height of the graph."""
     columns = [[placed[0]]]
     limit = max(placed[0][3].height, 7.0)
     for one in placed[1:]:
@@ -97,9 +97,9 @@ def _width(boxes: Sequence[Mapping[str, Any]], *, backward: bool) -> float:
 
 
 def _lines(box: Mapping[str, Any], *, backward: bool) -> list[str]:
-    """What stands in a box."""
+    """The lines of text in a box."""
     first, _, rest = box["kind"].partition(" ")
-    # `depthwise.convolution  depthwise convolution 3×3` would say it twice, and be too wide.
+    # `depthwise.convolution · depthwise convolution 3×3` would repeat itself and be too wide.
     kind = rest.partition(" ")[2] if box["title"].endswith(f"{first}.{rest.partition(' ')[0]}") else box["kind"]
     name = box["title"] if box["title"] == box["kind"] else f"{box['title']} · {kind}"
     below = [box["shape"]] if box["shape"] else []
@@ -160,7 +160,7 @@ def _panel(
 def _groups(
     boxes: Sequence[Mapping[str, Any]], layout_of_boxes: Layout, wide: float, high: float
 ) -> list[tuple[str, tuple[float, float, float, float]]]:
-    """A frame around boxes of one module that follow each other, two of them at least."""
+    """Frames around two or more consecutive boxes of one module: (name, corners)."""
     runs: list[tuple[str, list[int]]] = []
     for index, box in enumerate(boxes):
         if runs and runs[-1][0] == box["group"]:
@@ -172,7 +172,7 @@ def _groups(
         if name and len(which) > 1:
             columns, rows = zip(*(layout_of_boxes.centres[one] for one in which), strict=True)
             if max(columns) - min(columns) > 3 * wide:
-                continue  # it goes on in the next column
+                continue  # it continues in the next column
             frame = (
                 min(columns) - wide / 2 - 0.13,
                 min(rows) - high / 2 - 0.16,
@@ -184,7 +184,7 @@ def _groups(
 
 
 def _words(scene: Scene, lines: Sequence[tuple[str, float]]) -> None:
-    """The title and what explains the drawing, already broken into lines."""
+    """Adds the title and the explanation, which are already wrapped."""
     top = 0.33
     for number, (text, size) in enumerate(lines):
         scene.parts.append(
@@ -194,16 +194,16 @@ def _words(scene: Scene, lines: Sequence[tuple[str, float]]) -> None:
 
 
 def _head(figure: Figure, room: float) -> list[tuple[str, float]]:
-    """The title and the sentences beneath, as lines that fit."""
+    """The title and the explanation as wrapped lines: (text, font size)."""
     if figure.data["backward"]:
         first = (
-            "Arrows upwards: where gradients go. In red: what torch calls the step; ∂out: gradient of what a box "
-            "gives; ∂W: of its parameters, in a block the largest."
+            "Arrows upwards: the flow of gradients. In red: torch's name of the step; ∂out: gradient of the output; "
+            "∂W: gradient of the parameters (the largest in a block)."
         )
     else:
         first = (
-            "Each box: what it is called and does; the size of what it gives (channels × height × width); how much of "
-            "the picture one number sees."
+            "Each box: name and operation, output shape (channels × height × width), parameters, and receptive field "
+            "(the part of the picture that one value sees)."
         )
     return [canvas.titled(figure.title, room)] + [
         (line, 8.5) for text in (first, figure.note) if text for line in textwrap.wrap(text, int(room * 14))

@@ -1,4 +1,4 @@
-"""The class grid: one row per class, with its name, how many pictures it has, and some of them."""
+"""The class grid: one row per class with its name, its number of pictures, and some of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history of a training: loss and accuracy after each epoch, on the training and the validation pictures."""
+"""The training curves: loss and accuracy after each epoch on training and validation pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LINES = {
 
 
 def png(figure: Figure) -> bytes:
-    """Draws `rows` (one dictionary an epoch, as in history.csv), and marks `chosen_epoch` where it is given."""
+    """Draws `rows` (one dictionary per epoch, as in history.csv), and marks `chosen_epoch` if it is not None."""
     rows, chosen = list(figure.data["rows"]), figure.data.get("chosen_epoch")
     drawing = Drawing(figsize=(9.2, 3.7), dpi=DPI, facecolor=canvas.PAPER)
     drawing.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
@@ -35,7 +35,7 @@ def png(figure: Figure) -> bytes:
     if loss.get_ylim()[0] < 0 <= min((min(line.get_ydata()) for line in loss.get_lines()), default=0):
         loss.set_ylim(bottom=0)
     accuracy.set_title("Accuracy (higher is better)", loc="left", **canvas.text(10))
-    accuracy.set_ylabel("right answers, %", **canvas.text(9, canvas.MUTED))
+    accuracy.set_ylabel("accuracy, %", **canvas.text(9, canvas.MUTED))
     accuracy.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
     if accuracy.get_ylim()[1] > 1:
         accuracy.set_ylim(top=1.0 + 0.02 * (1 - accuracy.get_ylim()[0]))
@@ -44,7 +44,7 @@ def png(figure: Figure) -> bytes:
 
 
 def points(rows: Sequence[Mapping[str, Any]], key: str) -> tuple[list[int], list[float]]:
-    """The epochs at which `key` was measured, and what it was there; what is missing or not finite is left out."""
+    """The epochs at which `key` was measured, and its values; missing and non-finite values are left out."""
     epochs, values = [], []
     for row in rows:
         value = row.get(key)

@@ -1,8 +1,8 @@
-"""A layout for graphs that flow downwards: nodes in rows, each below what it comes from, with few crossings.
+"""Layout of graphs that flow downwards: nodes in rows, each below its inputs, with few crossings of edges.
 
 After Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system structures", IEEE Trans. SMC
-11(2), 1981: rows by the longest way, places within a row by the mean of the neighbours' places, and corners on long
-edges so that they go around what lies between.
+11(2), 1981: rows by the longest path, positions in a row by the mean position of the neighbours, and corners on long
+edges so that they go around the nodes between.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from itertools import pairwise
 
 _SWEEPS = 8
 _LANE = 0.34
-"""Width of the lane that a long edge keeps free, as a part of a node's width unit (inches)."""
+"""Width in inches of the lane that a long edge keeps free."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything stands, in inches, from the upper left.
+    """Positions in inches from the upper left corner.
 
     Attributes:
-        centres: the middle of each node: (x, y).
-        routes: for each edge, in the order given, its corners from the lower edge of one node to the upper of the next.
-        width, height: of the whole.
+        centres: centre (x, y) of each node.
+        routes: corners of each edge, in input order, from the bottom of one node to the top of the next.
+        width, height: size of the drawing.
     """
 
     centres: list[tuple[float, float]]
@@ -42,22 +42,22 @@ def layout(
     apart: float = 0.3,
     rows: int = 40,
 ) -> Layout:
-    """Places `count` nodes of one size, given in an order in which every edge goes forward.
+    """Places `count` nodes of one size. Every edge goes from a lower index to a higher one.
 
     Args:
-        count: how many nodes.
-        edges: (from, to).
-        wide: of a node, in inches.
-        high: the same.
-        gap: between two rows.
-        apart: between two nodes of a row.
-        rows: after so many rows a new column begins.
+        count: number of nodes.
+        edges: (from, to) of each edge.
+        wide: width of a node in inches.
+        high: height of a node in inches.
+        gap: distance between two rows.
+        apart: distance between two nodes of a row.
+        rows: number of rows after which a new column begins.
     """
     assert all(source < target for source, target in edges), "every edge goes forward"
     rank = [0] * count
     for source, target in sorted(edges, key=lambda edge: edge[1]):
         rank[target] = max(rank[target], rank[source] + 1)
-    # Long edges get a corner in every row that they pass.
+    # Long edges get a corner in every row that they cross.
     owner: list[int] = list(range(count))
     ranks = list(rank)
     widths = [wide] * count
@@ -85,13 +85,15 @@ def layout(
 
 
 def _order(levels: list[list[int]], above: list[list[int]], below: list[list[int]]) -> None:
-    """Sorts each row by the mean place of its neighbours, downwards and upwards in turn."""
+    """Sorts each row by the mean position of the neighbours, alternating downward and upward sweeps."""
     position = {node: float(i) for level in levels for i, node in enumerate(level)}
     for sweep in range(_SWEEPS):
         near, order = (above, levels) if sweep % 2 == 0 else (below, levels[::-1])
         for level in order:
             mean = {
-                node: sum(position[one] for one in near[node]) / len(near[node]) if near[node] else position[node]
+                node: sum(position[neighbour] for neighbour in near[node]) / len(near[node])
+                if near[node]
+                else position[node]
                 for node in level
             }
             level.sort(key=lambda node: mean[node])
@@ -101,7 +103,7 @@ def _order(levels: list[list[int]], above: list[list[int]], below: list[list[int
 def _across(
     levels: list[list[int]], above: list[list[int]], below: list[list[int]], widths: list[float], apart: float
 ) -> list[float]:
-    """The x of each node: near the mean of its neighbours, and none upon another."""
+    """The x of each node: near the mean of its neighbours, without overlaps."""
     x = [0.0] * len(widths)
     for level in levels:
         left = 0.0
@@ -113,20 +115,20 @@ def _across(
     for sweep in range(2 * _SWEEPS):
         near, order = (above, levels) if sweep % 2 == 0 else (below, levels[::-1])
         for level in order:
-            # Where there are boxes, corners of edges do not pull: the chain stays straight, and edges go around it.
+            # Corners of edges do not pull if there are boxes: the chain stays straight, and edges go around it.
             targets = [_pull(node, near[node], x, widths) for node in level]
             _spread(level, targets, x, widths, apart)
     return x
 
 
 def _pull(node: int, near: list[int], x: list[float], widths: list[float]) -> float:
-    widest = max((widths[one] for one in near), default=0.0)
-    heavy = [one for one in near if widths[one] == widest]
-    return sum(x[one] for one in heavy) / len(heavy) if heavy else x[node]
+    widest = max((widths[neighbour] for neighbour in near), default=0.0)
+    heavy = [neighbour for neighbour in near if widths[neighbour] == widest]
+    return sum(x[neighbour] for neighbour in heavy) / len(heavy) if heavy else x[node]
 
 
 def _spread(level: list[int], targets: list[float], x: list[float], widths: list[float], apart: float) -> None:
-    """Gives each node the x that it wants, or the nearest that keeps the order and the distances; boxes go first."""
+    """Gives each node its target x, or the nearest x that keeps order and distances; boxes have priority."""
     heavy = max(range(len(level)), key=lambda i: (widths[level[i]], -i))
     x[level[heavy]] = targets[heavy]
     for i in range(heavy + 1, len(level)):
@@ -146,28 +148,30 @@ def _folded(
     count: int,
     sizes: tuple[float, float, int],
 ) -> Layout:
-    """Cuts a long graph into columns side by side."""
+    """Folds a long graph into columns side by side."""
     high, gap, rows = sizes
     columns = -(-len(levels) // rows)
-    rows = -(-len(levels) // columns)  # columns of about one length
+    rows = -(-len(levels) // columns)  # columns of similar length
     spans = []
     for column in range(columns):
         within = [node for level in levels[column * rows : (column + 1) * rows] for node in level]
-        spans.append((min(x[one] - widths[one] / 2 for one in within), max(x[one] + widths[one] / 2 for one in within)))
+        spans.append(
+            (min(x[node] - widths[node] / 2 for node in within), max(x[node] + widths[node] / 2 for node in within))
+        )
     left, shifts = 0.0, []
     gutter = 0.55
     for low, high_end in spans:
         shifts.append(left - low)
         left += high_end - low + gutter
-    where = []
+    centres = []
     for node, level in enumerate(ranks):
         column, row = divmod(level, rows)
-        where.append((x[node] + shifts[column], high / 2 + row * (high + gap) + (gap if columns > 1 else 0.0)))
+        centres.append((x[node] + shifts[column], high / 2 + row * (high + gap) + (gap if columns > 1 else 0.0)))
     routes = []
     for path in paths:
         route: list[tuple[float, float]] = []
         for source, target in pairwise(path):
-            (x1, y1), (x2, y2) = where[source], where[target]
+            (x1, y1), (x2, y2) = centres[source], centres[target]
             start = (x1, y1 + (high / 2 if source < count else 0.0))
             end = (x2, y2 - (high / 2 if target < count else 0.0))
             if source >= count:
@@ -176,7 +180,7 @@ def _folded(
             else:
                 route.append(start)
             if ranks[source] // rows != ranks[target] // rows:
-                # To the next column: down, up through the gutter, and in from above.
+                # To the next column: down, up through the gutter, and in from the top.
                 column = ranks[source] // rows
                 lane = spans[column][1] + shifts[column] + gutter / 2
                 foot, top = start[1] + gap / 2, end[1] - gap / 2
@@ -184,4 +188,4 @@ def _folded(
             route.append((x2, y2 - high / 2))
         routes.append(route)
     height = min(len(levels), rows) * (high + gap) - gap + (2 * gap if columns > 1 else 0.0)
-    return Layout(where[:count], routes, left - gutter, height)
+    return Layout(centres[:count], routes, left - gutter, height)

@@ -1,4 +1,4 @@
-"""The learning-rate range test: the loss over the rate, with the suggestion and why it was made."""
+"""The learning-rate range test: the loss at each rate, and the suggested rate with its reason."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def png(figure: Figure) -> bytes:
     drawing = Drawing(figsize=(9.2, 4.3), dpi=DPI, facecolor=canvas.PAPER)
     drawing.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
     drawing.suptitle(
-        figure.title or "Which learning rates the training bears", x=0.013, ha="left", **canvas.text(13, weight="bold")
+        figure.title or "Which learning rates suit the training", x=0.013, ha="left", **canvas.text(13, weight="bold")
     )
     axes = drawing.subplots()
-    axes.set_title(_said(figure), loc="left", **canvas.text(9, canvas.MUTED))
+    axes.set_title(_subtitle(figure), loc="left", **canvas.text(9, canvas.MUTED))
     axes.set_facecolor(canvas.PAPER)
     raw = [(rate, loss) for rate, loss in zip(data["rates"], data["losses"], strict=True) if _is_number(loss)]
     even = [(rate, loss) for rate, loss in zip(data["rates"], data["smoothed"], strict=True) if _is_number(loss)]
@@ -32,7 +32,7 @@ def png(figure: Figure) -> bytes:
         ("suggestion", "suggested", {"color": canvas.INK, "linewidth": 1.8}),
         ("steepest", "falls fastest", {"color": "#8a5a00", "linewidth": 1.2, "linestyle": (0, (4, 2))}),
         ("lowest", "lowest", {"color": canvas.MUTED, "linewidth": 1.2, "linestyle": (0, (1, 1.6))}),
-        ("diverged", "runs away", {"color": canvas.WRONG, "linewidth": 1.2, "linestyle": (0, (5, 1.5, 1, 1.5))}),
+        ("diverged", "diverges", {"color": canvas.WRONG, "linewidth": 1.2, "linestyle": (0, (5, 1.5, 1, 1.5))}),
     )
     for key, name, style in marks:
         if data.get(key) is not None:
@@ -42,10 +42,8 @@ def png(figure: Figure) -> bytes:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7))
-    axes.set_xlabel(
-        "learning rate (each step's is higher than the last's by one factor)", **canvas.text(9, canvas.MUTED)
-    )
-    axes.set_ylabel("training loss of the batch", **canvas.text(9, canvas.MUTED))
+    axes.set_xlabel("learning rate (rises by a constant factor at each step)", **canvas.text(9, canvas.MUTED))
+    axes.set_ylabel("training loss of each batch", **canvas.text(9, canvas.MUTED))
     axes.grid(color=canvas.LINE, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -57,7 +55,7 @@ def png(figure: Figure) -> bytes:
     return canvas.finish(drawing, colours=96)
 
 
-def _said(figure: Figure) -> str:
+def _subtitle(figure: Figure) -> str:
     suggestion = figure.data.get("suggestion")
     return figure.note if suggestion is None else f"Suggested: {suggestion:g}, {figure.note}"
 
@@ -67,7 +65,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _limits(axes: Any, curve: list[float]) -> None:
-    """What matters is the fall; how high the loss flies once it runs away would press it flat."""
+    """Limits the y axis to the fall of the loss. Without limits, a diverging loss would flatten it."""
     low, first = min(curve), curve[0]
     span = max(first - low, 0.05 * abs(first), 1e-12)
     axes.set_ylim(low - 0.12 * span, max(first, low) + 0.45 * span)

@@ -1,4 +1,4 @@
-"""Where a network tells two classes apart: a row a layer, both classes' scores, and how often the probe is right."""
+"""Linear probes for two classes: for each layer the scores of both classes and the accuracy of the probe."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def png(figure: Figure) -> bytes:
     """Draws `layers`, each with the `counts` of both classes' scores, and `accuracy`, `low` and `high`."""
     data = figure.data
     layers, (first, second) = data["layers"], data["classes"]
-    # Where even the best is no better than guessing, none stands out.
-    good = [one and data["first"] is not None for one in data["good"]]
-    named = column([one["layer"] for one in layers], [one["kind"] for one in layers], _NAME)
+    # If even the best is no better than guessing, none is marked.
+    good = [is_good and data["first"] is not None for is_good in data["good"]]
+    named = column([layer["layer"] for layer in layers], [layer["kind"] for layer in layers], _NAME)
     wide = 2 * _MARGIN + named + _BARS + 0.45 + _SCALE + 0.75
     ours, others = f"'{short(first, 16)}' (blue, above)", f"'{short(second, 16)}' (orange, below)"
     lines = [
-        f"A plane through what each layer gives, laid by other pictures: the scores of {ours} and {others}.",
-        "Heights are square roots. At the right: how often the side is right; filled, bold: as good as the best.",
+        f"A linear classifier on each layer's output, fitted on other pictures: the scores of {ours} and {others}.",
+        "Heights are square roots. At the right: accuracy of the classifier; filled and bold: as good as the best.",
         f"n = {data['n']:,}; bars are 95 % intervals. {figure.note}",
     ]
     lines = [part for line in lines for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]

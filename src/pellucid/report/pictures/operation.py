@@ -1,4 +1,4 @@
-"""The worked example of an operation: its formula, and beneath it rows of panels with their numbers."""
+"""The worked example of an operation: its formula, and below it rows of panels with their numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pellucid.report.pictures import canvas, operation_panels
 _MARGIN, _LEAST = 0.3, 7.6
 _HEAD, _FORMULA, _TITLE, _LINE, _GAP, _BETWEEN = 0.62, 0.6, 0.3, 0.2, 0.34, 0.16
 _AFTER, _LETTERS = 0.12, 14.2
-"""So many of the text's letters stand on an inch."""
+"""Letters of the text per inch."""
 
 Panel = Mapping[str, Any]
 
@@ -35,17 +35,17 @@ DRAWERS = {
     "chart": operation_panels.chart,
     "bars": operation_panels.bars,
 }
-"""From the kind of a panel to what measures and what draws it."""
+"""Kind of panel → the functions that measure it and draw it."""
 
 
 def png(figure: Figure) -> bytes:
-    """Draws `tex` and `rows`, each with a `title`, `panels` side by side, and a `text` beneath."""
+    """Draws `tex` and `rows`, each with a `title`, `panels` side by side, and a `text` below."""
     data = figure.data
     rows = data["rows"]
     measures = [_measured(row) for row in rows]
     wide = max([_LEAST, *(across + 2 * _MARGIN for across, _ in measures)])
     texts = [_wrapped(row["text"], wide) for row in rows]
-    heights = [_height(*one) for one in zip(rows, measures, texts, strict=True)]
+    heights = [_height(*parts) for parts in zip(rows, measures, texts, strict=True)]
     high = _HEAD + _FORMULA * len(data["tex"]) + _AFTER + sum(heights)
     drawing, axes = canvas.sheet(wide, high)
     axes.text(_MARGIN, 0.35, figure.title, **canvas.text(14, weight="bold", va="center"))
@@ -62,13 +62,13 @@ def png(figure: Figure) -> bytes:
 
 
 def _measured(row: Mapping[str, Any]) -> tuple[float, float]:
-    """How wide and high the panels of a row are together, in inches."""
+    """Width and height of the panels of a row together, in inches."""
     sizes = [SIZES[panel["kind"]](panel) for panel in row["panels"]]
     return sum(across for across, _ in sizes) + _BETWEEN * (len(sizes) - 1), max(tall for _, tall in sizes)
 
 
 def _wrapped(text: str, wide: float) -> list[str]:
-    """The text in lines that fit the sheet."""
+    """The text wrapped to the width of the sheet."""
     letters = int((wide - 2 * _MARGIN) * _LETTERS)
     return [part for line in text.splitlines() for part in textwrap.wrap(line, letters, break_long_words=False)]
 
@@ -88,5 +88,5 @@ def _row(drawing: Drawing, axes: Axes, row: Mapping[str, Any], lines: list[str],
         DRAWERS[panel["kind"]](drawing, axes, panel, (left, down, across, high))
         left += across + _BETWEEN
     for number, line in enumerate(lines):
-        where = top + tall + 0.22 + _LINE * number
-        axes.text(_MARGIN, where, line, **canvas.text(9, canvas.INK, va="center"))
+        y = top + tall + 0.22 + _LINE * number
+        axes.text(_MARGIN, y, line, **canvas.text(9, canvas.INK, va="center"))

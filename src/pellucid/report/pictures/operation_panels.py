@@ -1,4 +1,4 @@
-"""The panels of a worked example that are drawn on the sheet itself: numbers in squares, signs, pictures, graphs."""
+"""The panels of a worked example: grids of numbers, signs, pictures, graphs, charts and bars."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pellucid.report.wording import minus, width
 
 Panel = Mapping[str, Any]
 Place = tuple[float, float, float, float]
-"""Left, top, width and height, in inches."""
+"""Left, top, width and height in inches."""
 
 _CELL, _TITLE, _HEAD, _LETTER, _RADIUS = 0.34, 0.24, 0.2, 0.072, 0.27
 
 
 def grid_size(panel: Panel) -> tuple[float, float]:
-    """Squares as wide as their widest number, and what stands around them."""
+    """Width and height of a grid, with its heads and title."""
     columns = len(panel["values"][0])
     across = _beside(panel) + columns * _cell(panel)
     title = _LETTER * width(panel["title"])
@@ -30,10 +30,10 @@ def grid_size(panel: Panel) -> tuple[float, float]:
 
 
 def grid(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:  # noqa: ARG001 (as all panels have it)
-    """Numbers in squares: red above 0, blue below, the darker the larger; thick frames where they are marked."""
+    """Draws numbers in squares: red above 0, blue below, darker if larger; marked ones have thick frames."""
     left, top = box[0] + _beside(panel), box[1] + _above(panel)
     cell, values = _cell(panel), np.asarray(panel["values"])
-    marked, faint = ({tuple(one) for one in panel[key]} for key in ("marked", "faint"))
+    marked, faint = ({tuple(cell) for cell in panel[key]} for key in ("marked", "faint"))
     if panel["title"]:
         axes.text(box[0], box[1] + 0.08, panel["title"], **canvas.text(8.5, canvas.MUTED, va="center"))
     for i, text in enumerate(panel["row_heads"]):
@@ -72,26 +72,26 @@ def _above(panel: Panel) -> float:
 
 
 def sign_size(panel: Panel) -> tuple[float, float]:
-    """As wide as its letters."""
+    """Width and height of a sign."""
     return 0.1 * max(width(panel["text"]), 1) + 0.04, 0.3
 
 
 def sign(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:  # noqa: ARG001
-    """A sign in the middle."""
+    """Draws a sign in the middle."""
     left, top, across, high = box
     look = canvas.text(13, canvas.MUTED, ha="center", va="center")
     axes.text(left + across / 2, top + high / 2 + 0.1, panel["text"], **look)
 
 
 def picture_size(panel: Panel) -> tuple[float, float]:
-    """Its longer side as long as it says."""
+    """Width and height of a picture; its longer side has the length that the panel sets."""
     high, across = panel["shape"][:2]
     scale = panel["edge"] / max(high, across)
     return across * scale, high * scale + (_TITLE if panel["title"] else 0)
 
 
 def picture(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:  # noqa: ARG001
-    """The picture, its pixels as squares, with a thin frame."""
+    """Draws the picture with its pixels as squares and a thin frame."""
     left, top, across, high = box
     if panel["title"]:
         axes.text(left, top + 0.08, panel["title"], **canvas.text(8.5, canvas.MUTED, va="center"))
@@ -103,12 +103,12 @@ def picture(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:  # 
 
 
 def graph_size(panel: Panel) -> tuple[float, float]:
-    """As it says."""
+    """Width and height of a graph, as the panel sets them."""
     return panel["size"][0], panel["size"][1]
 
 
 def graph(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:  # noqa: ARG001
-    """Circles with their values and, in red, their gradients; arrows from each to what was made from it."""
+    """Draws nodes with their values and, in red, their gradients, and arrows from each node to its results."""
     left, top = box[:2]
     centres = {node["name"]: np.array([left, top]) + node["place"] for node in panel["nodes"]}
     for start, end, label in panel["edges"]:
@@ -146,16 +146,16 @@ _STYLES: dict[str, dict[str, Any]] = {
     "dots": {"color": canvas.RIGHT, "linestyle": "none", "marker": "o", "markersize": 6},
     "crosses": {"color": canvas.WRONG, "linestyle": "none", "marker": "x", "markersize": 6.5, "markeredgewidth": 1.8},
 }
-"""Never by colour alone: each differs in dashes or marks too."""
+"""Each style differs in dashes or markers too, not only in colour."""
 
 
 def chart_size(panel: Panel) -> tuple[float, float]:
-    """Its size, and what stands around it."""
+    """Width and height of a chart, with its title and labels."""
     return panel["size"][0], panel["size"][1] + (_TITLE if panel["title"] else 0)
 
 
 def chart(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:
-    """Lines, over contours where there are some."""
+    """Draws lines, over contours if there are any."""
     own = _axes(drawing, axes, panel, box, named=bool(panel["axes"][1]))
     if panel["limits"] is not None:
         own.set_xlim(*panel["limits"][:2])
@@ -186,12 +186,12 @@ def chart(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:
 
 
 def bars_size(panel: Panel) -> tuple[float, float]:
-    """As many bars as there are values."""
+    """Width and height of the bars."""
     return len(panel["values"]) * _BAR + 0.3, _BARS_HIGH + (_TITLE if panel["title"] else 0)
 
 
 def bars(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:
-    """Bars with their numbers above."""
+    """Draws bars with their values above."""
     own = _axes(drawing, axes, {**panel, "axes": ["", ""]}, box, named=False)
     positions = np.arange(len(panel["values"]))
     own.bar(positions, panel["values"], width=0.62, color=canvas.RIGHT)
@@ -206,7 +206,7 @@ def bars(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:
 
 
 def _axes(drawing: Drawing, axes: Axes, panel: Panel, box: Place, *, named: bool) -> Axes:
-    """Axes within a place of the sheet, with a title above."""
+    """Axes inside a box of the sheet, with a title above."""
     left, top, across, high = box
     if panel["title"]:
         axes.text(left + 0.02, top + 0.08, panel["title"], **canvas.text(8.5, canvas.MUTED, va="center"))

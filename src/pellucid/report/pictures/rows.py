@@ -1,4 +1,4 @@
-"""Rows of pictures that belong together: copies of one picture, or the farthest from the rest in something."""
+"""Rows of related pictures: copies of one picture, or the most extreme pictures in one respect."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pellucid.report.wording import short
 
 _EDGE, _GAP, _MARGIN, _HEAD, _CAPTION, _LINE = 1.15, 0.2, 0.25, 0.9, 0.28, 0.15
 _LETTERS = 20
-"""So many columns of text fit beneath a picture."""
+"""Text columns that fit below a picture."""
 
 
 def png(figure: Figure) -> bytes:
-    """Draws `groups`: each with a `caption` and `cells`, which have `lines` and, where it can be read, `png`."""
+    """Draws `groups`: each with a `caption` and `cells`, which have `lines` and, if the picture can be read, `png`."""
     groups = list(figure.data["groups"])
     columns = max([len(group["cells"]) for group in groups] + [4])
     heights = [_height(group) for group in groups]

@@ -1,4 +1,4 @@
-"""Which pictures stand for a split: some of each class, drawn by seed."""
+"""A sample of a split: some pictures of each class, drawn at random with a fixed seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pellucid.records import Figure, Split
 from pellucid.report.wording import count
 
 EDGE = 64
-"""The longer side of a picture in the grid, in pixels."""
+"""Longer side of a picture in the grid, in pixels."""
 
 
 def class_grid(split: Split, per_class: int = 10, *, classes: int = 30) -> Figure:
@@ -20,11 +20,11 @@ def class_grid(split: Split, per_class: int = 10, *, classes: int = 30) -> Figur
 
     Args:
         split: pictures with labels.
-        per_class: how many of each class, at most; drawn at random, the same ones every time.
-        classes: for how many classes, at most; the title says when there are more.
+        per_class: largest number of pictures per class; the same ones every time.
+        classes: largest number of classes; the note says if there are more.
 
     Raises:
-        DataError: the labels are not known.
+        DataError: the split has no labels.
     """
     labels = split.known_labels()
     rows: list[dict[str, Any]] = []

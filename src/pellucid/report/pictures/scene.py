@@ -1,4 +1,4 @@
-"""A drawing of boxes, lines and words, kept as data, so that it becomes the same picture as PNG and as SVG."""
+"""A drawing of boxes, lines and words as data, which gives the same picture as PNG and as SVG."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pellucid.report.pictures import canvas
 from pellucid.report.wording import visible, width
 
 _LETTER = 0.58
-"""The mean width of a letter, as a part of its size."""
+"""Mean width of a letter as a share of the font size."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Line:
-    """Corners that are joined, with an arrow at the end where it is wanted."""
+    """A polyline, with an arrow at its end if `arrow`."""
 
     points: Sequence[tuple[float, float]]
     colour: str
@@ -53,7 +53,7 @@ class Words:
 
 @dataclass
 class Scene:
-    """What is drawn, in this order, on a sheet of this size in inches."""
+    """The parts in drawing order, and the size of the sheet in inches."""
 
     width: float
     height: float
@@ -61,7 +61,7 @@ class Scene:
     parts: list[Box | Line | Words] = field(default_factory=list)
 
     def png(self) -> bytes:
-        """As the bytes of a PNG file."""
+        """Renders the scene as the bytes of a PNG file."""
         drawing, axes = canvas.sheet(self.width, self.height)
         for part in self.parts:
             if isinstance(part, Box):
@@ -85,7 +85,7 @@ class Scene:
         return canvas.finish(drawing, colours=128)
 
     def svg(self) -> str:
-        """As an SVG document, which needs nothing else: 96 pixels an inch, words as text that can be searched."""
+        """Renders the scene as a self-contained SVG document: 96 pixels per inch, words as searchable text."""
         scale = 96
         wide, high = self.width * scale, self.height * scale
         drawn = [
@@ -122,18 +122,18 @@ class Scene:
 
 
 def inches(text: str, size: float) -> float:
-    """About how wide a text is."""
+    """Approximate width of a text in inches."""
     return width(text) * size * _LETTER / 72
 
 
 def column(names: Sequence[str], beneath: Sequence[str], least: float) -> float:
-    """How wide a column of layers is: their names in 9 points, with what stands beneath in 7.5; at most 3.8 inches."""
-    longest = [inches(one, 9) for one in names] + [inches(one, 7.5) for one in beneath]
-    return min(max([least, *(one + 0.2 for one in longest)]), 3.8)
+    """Width in inches, at most 3.8, of a column of layer names (9 points) with a line below each (7.5 points)."""
+    longest = [inches(name, 9) for name in names] + [inches(line, 7.5) for line in beneath]
+    return min(max([least, *(text_width + 0.2 for text_width in longest)]), 3.8)
 
 
 def fitting(text: str, size: float, room: float) -> int:
-    """How many columns of text have room in so many inches."""
+    """Number of text columns that fit into `room` inches."""
     assert text is not None
     return max(int(room * 72 / (size * _LETTER)), 3)
 

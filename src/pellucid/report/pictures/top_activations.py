@@ -1,4 +1,4 @@
-"""What excites units: a row for each, with the pictures for which its value is the largest, and what it sees framed."""
+"""Top activations: for each unit the pictures with its largest values, and a frame around the part that it sees."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ _FRAME = "#e8590c"
 
 
 def png(figure: Figure) -> bytes:
-    """Draws `rows`, each with its `cells`: the picture, its class, the value, and the frame of what the unit sees."""
+    """Draws `rows` with their `cells`: picture, label, value, and the frame of the unit's receptive field."""
     rows = figure.data["rows"]
     columns = max(len(row["cells"]) for row in rows)
     wide = max(2 * _MARGIN + _SIDE + columns * (_EDGE + _GAP), 7.6)
     cells = [cell for row in rows for cell in row["cells"]]
     framed = any(map(_part, cells))
     lines = [
-        "Each row: one unit, and the pictures for which its value is the largest; beneath each: class, value.",
-        "The frame: what the unit sees (its receptive field) where it was excited most." if framed else "",
-        "Without a frame it sees the whole picture." if framed and not all(map(_part, cells)) else "",
+        "Each row: a unit and the pictures with its largest values. Below each picture: label and value.",
+        "Frame: the receptive field at the largest value (the part of the picture that this value sees)."
+        if framed
+        else "",
+        "Without a frame, the unit sees the whole picture." if framed and not all(map(_part, cells)) else "",
         "Each unit sees the whole picture." if _whole(cells) else "",
-        "It sees so little that only the place around it is shown, enlarged." if any(map(_small, cells)) else "",
+        "Small receptive fields are shown enlarged, with the area around them." if any(map(_small, cells)) else "",
         figure.note,
     ]
     lines = [part for line in lines if line for part in textwrap.wrap(line, int((wide - 2 * _MARGIN) * 14))]
@@ -47,7 +49,7 @@ def png(figure: Figure) -> bytes:
             axes.text(
                 _MARGIN + _SIDE,
                 top + 0.4,
-                minus(f"Gave {row['highest']:g} for every picture."),
+                minus(f"Its value is {row['highest']:g} for every picture."),
                 **canvas.text(9, canvas.MUTED, va="center"),
             )
             continue
@@ -86,7 +88,7 @@ def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
 
 
 def _part(cell: Mapping[str, Any]) -> bool:
-    """Whether it is known that the unit sees less than the whole picture."""
+    """Whether the unit is known to see less than the whole picture."""
     if not cell["frame"]:
         return False
     y1, x1, y2, x2 = cell["frame"]
@@ -94,12 +96,12 @@ def _part(cell: Mapping[str, Any]) -> bool:
 
 
 def _whole(cells: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether it is known that the units see all of each picture."""
+    """Whether the units are known to see the whole picture."""
     return all(cell["frame"] and not _part(cell) for cell in cells)
 
 
 def _small(cell: Mapping[str, Any]) -> bool:
-    """Whether the unit sees so little of a large picture that the frame would be a dot."""
+    """Whether the receptive field is so small that its frame would look like a dot."""
     if not cell["frame"]:
         return False
     y1, x1, y2, x2 = cell["frame"]
@@ -107,7 +109,7 @@ def _small(cell: Mapping[str, Any]) -> bool:
 
 
 def _around(cell: Mapping[str, Any]) -> tuple[int, int, int]:
-    """The square around what a unit sees: top, left, and its side, which is four times as long."""
+    """The square around a receptive field and four times as large: top, left, side."""
     y1, x1, y2, x2 = cell["frame"]
     height, width = cell["size"]
     side = min(max(4 * max(y2 - y1, x2 - x1), 12), height, width)

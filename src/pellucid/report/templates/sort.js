@@ -1,4 +1,4 @@
-// Sorts a table by a column when its head is pressed. Without scripts the table stays in its order.
+// Sorts a table when a column head is clicked.
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {

@@ -1,4 +1,4 @@
-"""File types: types that differ by class, which a network may learn instead of the content; strays; false names."""
+"""Files and notes: unreadable pictures, file types that differ by class, strays, and what the reader left out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pellucid.data.checking.evidence import Evidence
 from pellucid.data.decoding import SUFFIXES
 from pellucid.records import Finding, PictureFiles, Remark, Table
 
-__all__ = ["check"]
+__all__ = ["file_types", "notes", "unreadable"]
+
 
 _GAIN = 0.05
 """How much better the class may be guessed from the file type alone than without it, before that is named."""
@@ -16,7 +17,7 @@ _STRAY = 0.02
 """A type that fewer than this share of the pictures have is named picture by picture."""
 
 
-def check(evidence: Evidence) -> list[Finding]:
+def file_types(evidence: Evidence) -> list[Finding]:
     """Remarks, and a table of the types of each class, where pictures come from files of several types."""
     if not evidence.files:
         return []
@@ -82,3 +83,31 @@ def _misnamed(evidence: Evidence) -> list[Finding]:
     first = f"{evidence.name(wrong[0])} is {evidence.statistics.kinds[wrong[0]]}"
     text = f"{n:,} file{'s are' if n > 1 else ' is'} of another type than the name says: {first}."
     return [Remark("misnamed", "info", text, "They are read by their content.", n, evidence.all_names(which))]
+
+
+def unreadable(evidence: Evidence) -> list[Finding]:
+    """A remark and a table of (picture, reason)."""
+    reasons = evidence.statistics.reasons
+    if not reasons:
+        return []
+    which = np.array(sorted(reasons))
+    n = len(which)
+    text = f"{n:,} picture{'s' * (n > 1)} cannot be read: {evidence.named(which)}."
+    if n <= 3:
+        text = f"{n:,} picture{'s' * (n > 1)} cannot be read. " + " ".join(reasons[i] for i in which.tolist())
+    advice = "Copy them again from where they came, or remove them. Training leaves them out, and names them."
+    rows = tuple((evidence.name(i), reasons[i]) for i in which.tolist())
+    return [
+        Remark("unreadable", "error", text, advice, n, evidence.all_names(which)),
+        Table("unreadable_pictures", ("picture", "reason"), rows),
+    ]
+
+
+def notes(evidence: Evidence) -> list[Finding]:
+    """A remark for each note; what other checks say themselves is not said twice."""
+    own = (" lacks the class", "could not be read and left out")
+    return [
+        Remark("note", "info", note[:1].upper() + note[1:] + ("" if note.endswith((".", "?")) else "."))
+        for note in evidence.data.notes
+        if not any(part in note for part in own)
+    ]
