@@ -39,7 +39,7 @@ def write_parquet(dataset: Dataset, folder: str | Path, *, per_shard: int = 10_0
         StorageError: a file cannot be written.
     """
     if per_shard < 1:
-        raise UsageError(f"per_shard is {per_shard}; it must be at least 1.")
+        raise UsageError(f"per_shard must be at least 1; given: per_shard={per_shard}.")
     top = atomic.make_folder(folder)
     if any(top.glob("*.parquet")):
         raise UsageError(f"{top} already has Parquet files. Choose another folder.")
