@@ -25,8 +25,8 @@ class CifarConvNet(Network):
 
     Design: the first kernels are 5×5, large enough to look at. Each block halves the sides and doubles the maps, so
     that all cost about the same. Convolutions have no bias, which batch normalisation would subtract again. Channel
-    counts are multiples of 16, which are fast on CPUs. There is one dense layer, since hidden dense layers mostly overfit
-    on 50,000 pictures.
+    counts are multiples of 16, which are fast on CPUs. There is one dense layer, since hidden dense layers mostly
+    overfit on 50,000 pictures.
 
     Args:
         shape: (C, H, W) of the pictures, at least 8×8 pixels.
