@@ -78,9 +78,7 @@ def test_data_of_another_name_but_the_same_content_is_the_same(pellucid, two, tm
     (other / "run.json").unlink()
     done = pellucid("compare", two[0], other)
     assert done.code == 1
-    assert done.sentence.startswith(
-        "A was scored on 'digits', B on 'renamed'; a comparison needs the same pictures."
-    )
+    assert done.sentence.startswith("A was scored on 'digits', B on 'renamed'; a comparison needs the same pictures.")
 
 
 def test_data_that_changed_in_between_is_said(pellucid, two, tmp_path):
