@@ -11,7 +11,7 @@ import numpy as np
 from pellucid.records import PictureFiles, Split
 
 EDGE = 96
-"""A longer side in pixels is reduced to this; smaller pictures are kept as they are, pixel by pixel."""
+"""Maximum side in pixels; smaller pictures keep their size."""
 
 
 def thumbnail(split: Split, index: int, edge: int = EDGE) -> str:
