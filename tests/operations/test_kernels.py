@@ -25,11 +25,9 @@ def test_kernels_do_what_pillow_does_inside(name):
     kernel = ImageFilter.Kernel((3, 3), (HANDMADE_KERNELS[name] * scale).ravel().round().tolist(), scale=scale)
     theirs = np.asarray(Image.fromarray(pixels).filter(kernel)).astype(float)
     ours = apply_kernel(pixels, HANDMADE_KERNELS[name]).clip(0, 255)
-    turned_over = apply_kernel(pixels[::-1], HANDMADE_KERNELS[name])[::-1].clip(
-        0, 255
-    )  # Pillow counts rows of a kernel from below
+    upside_down = apply_kernel(pixels[::-1], HANDMADE_KERNELS[name])[::-1].clip(0, 255)  # Pillow's rows start below
     inside = np.s_[1:-1, 1:-1]
-    near = min(np.abs(one[inside] - theirs[inside]).max() for one in (ours, turned_over))
+    near = min(np.abs(one[inside] - theirs[inside]).max() for one in (ours, upside_down))
     assert near <= 1
 
 

@@ -20,7 +20,7 @@ class Entry:
 
     Attributes:
         code: `module:name` of the function or class, or a module; its docstring has the formula.
-        example: `module:function` of the worked example, which returns a figure.
+        example: `module:function` of the worked example, which returns a `WorkedExample`.
         help: what the operation does, in a few words.
     """
 

@@ -1,4 +1,4 @@
-"""Convolution, forwards and backwards, with stride, padding, dilation and groups.
+"""Convolution and its gradients, with stride, padding, dilation and groups; and hand-made kernels.
 
 The convolution of networks is a cross-correlation: the kernel is not flipped. This does not matter for learned kernels,
 but it can matter for hand-made ones (see `flipped`).

@@ -1,4 +1,4 @@
-"""Examples of operations that slide over pictures: convolution and pooling."""
+"""Examples of operations that slide over pictures: convolution, hand-made kernels, pooling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples of the dense layer and of batch normalisation."""
+"""Examples of layers: dense, batch normalisation, dropout."""
 
 from __future__ import annotations
 
