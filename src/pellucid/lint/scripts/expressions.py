@@ -100,7 +100,7 @@ class Expressions:
         if isinstance(node, ast.Call):
             return self.call(node)
         if isinstance(node, ast.Constant):
-            return self._constant(node)
+            return vocabulary.of_constant(node)
         if isinstance(node, ast.BinOp):
             return self._operation(node)
         if isinstance(node, ast.Subscript):
@@ -220,18 +220,6 @@ class Expressions:
         if split:
             return frozenset({split})
         return self.by_name(node.attr) if is_self else owner_tags
-
-    def _constant(self, node: ast.Constant) -> Tags:
-        if isinstance(node.value, (bool, type(None))):
-            return frozenset({YES if node.value else NO})
-        if not isinstance(node.value, str):
-            return NOTHING
-        if node.value.lower() in vocabulary.SPLIT_WORDS:
-            return frozenset({vocabulary.SPLIT_WORDS[node.value.lower()]})
-        if any(sign in node.value for sign in "/\\.") and " " not in node.value:
-            split = vocabulary.split_of(node.value.replace("\\", "/").replace(".", "/"))
-            return frozenset({split}) if split else NOTHING
-        return NOTHING
 
     def _operation(self, node: ast.BinOp) -> Tags:
         left, right = self.tags(node.left), self.tags(node.right)

@@ -5,16 +5,21 @@ A script is not run, so names are the only evidence of which data are test data.
 
 from __future__ import annotations
 
+import ast
 import re
 
 from pellucid.lint.scripts.tags import (
     LOG_SOFTMAX,
     LOG_SOFTMAX_LAYER,
+    NO,
+    NOTHING,
     SOFTMAX,
     SOFTMAX_LAYER,
     TEST,
     TRAIN,
     VALIDATION,
+    YES,
+    Tags,
 )
 
 LAYERS = {"Softmax": SOFTMAX_LAYER, "Softmax2d": SOFTMAX_LAYER, "LogSoftmax": LOG_SOFTMAX_LAYER}
@@ -74,6 +79,20 @@ def split_of(name: str) -> str:
         return ""
     splits = [split for split, words in _SPLITS.items() if words.search(text)]
     return splits[0] if len(splits) == 1 else ""
+
+
+def of_constant(node: ast.Constant) -> Tags:
+    """Tags of a literal: a truth value, a known word, or a path that names a split."""
+    if isinstance(node.value, (bool, type(None))):
+        return frozenset({YES if node.value else NO})
+    if not isinstance(node.value, str):
+        return NOTHING
+    if node.value.lower() in SPLIT_WORDS:
+        return frozenset({SPLIT_WORDS[node.value.lower()]})
+    if any(sign in node.value for sign in "/\\.") and " " not in node.value:
+        split = split_of(node.value.replace("\\", "/").replace(".", "/"))
+        return frozenset({split}) if split else NOTHING
+    return NOTHING
 
 
 def means_model(name: str) -> bool:
