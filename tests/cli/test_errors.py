@@ -282,7 +282,7 @@ def test_no_write_permission_as_an_ordinary_user(class_folders):
         (("train", "digits", "--val-split", "0.1"), "(Possible options: --recipe-set validation_fraction=0.1)"),
         (("train", "digits", "--network", "mlp", "--recipe-set", "lr=0.1"), "Did you mean 'learning_rate'?"),
         (("train", "CIFAR-10", "--network", "mlp"), "Did you mean 'cifar10'?"),
-        (("train", "fashion_mnist", "--network", "mlp"), "Did you mean 'fashion-mnist'?"),
+        (("train", "cifar_100", "--network", "mlp"), "Did you mean 'cifar100'?"),
         (("train", "digits", "--network", "le-net-5"), "Did you mean 'lenet5'?"),
         (("train", "digits", "--network", "LeNet5"), "Did you mean 'lenet5'?"),
         (("train", "digits", "--network", "ResNet18"), "timm has such networks: try timm:resnet18."),

@@ -381,7 +381,7 @@ def test_data_that_cannot_be_learned_from(digits):
     with pytest.raises(DataError, match="no labels"):
         quick(Dataset("unlabelled", {"train": replace(digits.train, labels=None)}))
     single = digits.train.take([0])
-    with pytest.raises(DataError, match="too few to carve"):
+    with pytest.raises(DataError, match="too few to split off"):
         quick(Dataset("single", {"train": single}))
     with pytest.raises(PellucidError, match="no train split"):
         quick(Dataset("tests", {"test": digits.test}))

@@ -108,7 +108,7 @@ def test_mistakes_of_labelling(photo_model, new, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"none")
     with pytest.raises(DataError, match="None of these pictures can be read"):
         label.suggest(photo_model, [tmp_path / "bad.jpg"])
-    with pytest.raises(UsageError, match="The network 'lite0' is known"):
+    with pytest.raises(UsageError, match="The network 'lite0' is in the catalogue"):
         label.suggest(photo_model, new, network="x.py:Net")
 
 

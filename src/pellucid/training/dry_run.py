@@ -85,7 +85,7 @@ def dry_run(data: Dataset, plan: ResolvedPlan) -> Iterator[DryRun]:
 
     Raises:
         UsageError: the plan has no gradient steps.
-        PellucidError: the user can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     plan.require_steps()
     if plan.recipe.backbone is not None:

@@ -122,7 +122,7 @@ def make_plan(
         **changes: settings of the recipe to change.
 
     Raises:
-        PellucidError: the user can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     require_classes(data)
     if isinstance(seed, bool) or not isinstance(seed, SupportsIndex) or seed.__index__() < 0:

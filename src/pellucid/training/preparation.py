@@ -80,7 +80,7 @@ def prepare(data: Dataset, plan: ResolvedPlan, device: torch.device) -> Prepared
     """Prepares a training. Sets torch's generator from the seed of the plan.
 
     Raises:
-        PellucidError: the user can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     require_classes(data)
     notes: tuple[str, ...] = ()

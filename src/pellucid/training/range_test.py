@@ -97,7 +97,7 @@ def find_learning_rate(
         progress: called with the number of steps done, and of all steps.
 
     Raises:
-        PellucidError: you can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     if not (steps >= 10 and 0 < lowest < highest < math.inf):
         raise UsageError(

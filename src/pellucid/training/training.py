@@ -47,7 +47,7 @@ def train(
             device, and every setting of a `Recipe` (epochs, batch_size, learning_rate, optimizer ...).
 
     Raises:
-        PellucidError: you can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     Callbacks(callbacks)  # refuses what is no callback before the plan is made
     training = learn(data, make_plan(data, network, **settings), callbacks=callbacks, progress=progress)
@@ -74,7 +74,7 @@ def learn(
         checkpoints: where the state of the training is saved, and resumed from.
 
     Raises:
-        PellucidError: the user can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     callbacks = Callbacks(callbacks).callbacks
     require_classes(data)

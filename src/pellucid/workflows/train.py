@@ -110,7 +110,7 @@ def run(
         check: whether to check the data first: unreadable pictures are named and left out.
 
     Raises:
-        PellucidError: the user can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     since = time.perf_counter()
     limits, changes = split_limits(changes, budget, memory_limit)
@@ -146,7 +146,7 @@ def run_plan(
         since: when the budget began, of `time.perf_counter`; None for now.
 
     Raises:
-        PellucidError: the user can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     since = time.perf_counter() if since is None else since
     # Everything is checked before the folder is made.

@@ -118,7 +118,7 @@ def tune(
         watcher: follows the search.
 
     Raises:
-        PellucidError: the user can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     search = search or Search()
     proposing.import_optuna()

@@ -77,11 +77,11 @@ def sign(text: str) -> Panel:
 
 def picture(pixels: np.ndarray, title: str = "", *, edge: float = 1.5) -> Panel:
     """A picture (H, W) or (H, W, 3), 0 to 255, `edge` inches high or wide."""
-    from pellucid.data.thumbnails import encode
+    from pellucid.data.thumbnails import png_base64
 
     rounded = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
     channels_first = rounded[np.newaxis] if rounded.ndim == 2 else rounded.transpose(2, 0, 1)
-    encoded = encode(channels_first, edge=max(rounded.shape))
+    encoded = png_base64(channels_first, edge=max(rounded.shape))
     return {"kind": "picture", "title": title, "png": encoded, "shape": list(rounded.shape), "edge": edge}
 
 

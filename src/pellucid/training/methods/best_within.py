@@ -38,7 +38,7 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     The number of epochs is measured once. A resumed training uses that number, whatever the clock says.
 
     Raises:
-        PellucidError: the user can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     assert plan.recipe.best_within is not None
     deadline = time.perf_counter() + (1 - _RESERVE) * plan.recipe.best_within

@@ -62,7 +62,7 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     """Trains a linear head on the frozen backbone of the plan. It takes seconds, so nothing is saved in `checkpoints`.
 
     Raises:
-        PellucidError: the user can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     del checkpoints
     started = time.perf_counter()

@@ -29,7 +29,7 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     """Trains the head, then all weights, and gives the model that is best on validation.
 
     Raises:
-        PellucidError: the user can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     data, start = initial_model(data, plan, checkpoints)
     accuracy, loss = _on_validation(start, data)

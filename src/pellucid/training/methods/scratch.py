@@ -33,7 +33,7 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     """Trains all weights of the network, and gives the model of the epoch that the recipe keeps.
 
     Raises:
-        PellucidError: the user can mend it; the text says how.
+        PellucidError: the input is wrong; the text says what to change.
     """
     group = processes.current_group()
     device = choose(plan.record.device) if group.size == 1 else torch.device(group.device)
