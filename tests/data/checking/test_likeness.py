@@ -12,7 +12,7 @@ from scipy.fft import dctn
 import pellucid
 from pellucid.data.catalogue import DATASETS
 from pellucid.data.checking import near_duplicates
-from pellucid.data.checking.descriptors import WINDOWS, around, describe, mirrored, resampling
+from pellucid.data.checking.descriptors import WINDOWS, describe, mirrored, resampling
 from pellucid.data.checking.near_duplicates import components, copies, families, find_near_duplicates
 from pellucid.data.checking.scan import PictureStatistics, scan_pictures
 from pellucid.records import Split
