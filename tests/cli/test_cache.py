@@ -17,7 +17,7 @@ def test_it_says_what_is_there_how_large_and_of_how_much(pellucid, tmp_path):
     done = pellucid("cache")
     assert done.code == 0
     line = next(line for line in done.out.splitlines() if line.startswith("decoded"))
-    assert "pictures, decoded and brought to a network's size" in line
+    assert "pictures, decoded and resized for a network" in line
     assert "1.5 kB" in line
     assert f"1.5 kB of at most 3 GB, in {tmp_path / 'cache'}" in done.out
 

@@ -31,7 +31,7 @@ def test_train_needs_no_network_for_photos(pellucid, photos, tmp_path):
     assert again.code == 0
     assert "the model learned from 16 of these 20 pictures" in again.err
     assert "Note" not in pellucid("evaluate", tmp_path / "run", photos, "--split", "test").err.replace(
-        "Note: no test split was given", ""
+        "Note: the data have no test split", ""
     )
     seen = pellucid("evaluate", tmp_path / "run", photos, "--split", "train")
     assert "the model learned from these pictures" in seen.err

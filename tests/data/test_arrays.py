@@ -56,19 +56,19 @@ def test_truth_values_tensors_and_lists():
         (np.zeros((2, 0, 4), np.uint8), "These pictures have no pixels: their shape is (2, 1, 0, 4)."),
         (
             np.full((1, 2, 2), 256),
-            "int64 pictures are expected as whole numbers from 0 to 255; these go from 256 to 256.",
+            "Pictures of type int64 must be whole numbers from 0 to 255; these range from 256 to 256.",
         ),
-        (np.full((1, 2, 2), -1), "these go from -1 to -1."),
+        (np.full((1, 2, 2), -1), "these range from -1 to -1."),
         (
             np.full((1, 2, 2), 256.5),
-            "float64 pictures are expected as fractions from 0 to 1; these go from 256.5 to 25",
+            "Pictures of type float64 must be fractions from 0 to 1; these range from 256.5 to 25",
         ),
         (
             np.array([[[0.0, 255.0]]]),
-            "these go from 0.0 to 255.0. Divide them by 255, or give them as uint8.",
+            "these range from 0.0 to 255.0. Divide them by 255, or convert them to uint8.",
         ),
-        (np.full((1, 2, 2), np.nan), "these go from nan to nan."),
-        (np.full((1, 2, 2), "x"), "Pictures are expected as numbers from 0 to 255; this array is <U1."),
+        (np.full((1, 2, 2), np.nan), "these range from nan to nan."),
+        (np.full((1, 2, 2), "x"), "Pictures must be numbers from 0 to 255; this array is <U1."),
     ],
 )
 def test_refused_pictures(images, sentence):
@@ -100,7 +100,7 @@ def test_a_test_split_is_carved_only_when_asked(digits):
     data = from_arrays(pictures, labels, test=0.25, seed=3, validation=(pictures[:9], labels[:9]))
     assert [len(split) for split in data] == [1077, 9, 360]
     assert data.notes == (
-        "no test split was given: 360 pictures (25 % of each class) were set apart by seed 3",
+        "the data have no test split: 360 pictures (25 % of each class) were split off with seed 3",
         "validation lacks the class '9'",
     )
     with pytest.raises(UsageError, match="test is 2"):
@@ -111,7 +111,7 @@ def test_what_was_decided_is_noted():
     data = from_arrays(GREY / 255, [0, 1], test=(np.zeros((1, 7, 7), np.uint8), [0]))
     assert data.notes == (
         "train: values from 0 to 1 were multiplied by 255 and rounded",
-        "the splits have pictures of different shapes: train (1, 4, 5), test (1, 7, 7)",
+        "pictures differ in shape between splits: train (1, 4, 5), test (1, 7, 7)",
         "test lacks the class '1'",
     )
 
@@ -120,7 +120,7 @@ def test_labels_numbered_from_one_are_noted():
     data = from_arrays(GREY, [1, 2], test=(GREY, [2, 1]))
     assert data.classes == ("0", "1", "2")
     assert data.notes == (
-        "the labels are numbers, none of them 0, and classes are numbered from 0: is the first one 1?",
+        "no label is 0, although class numbers start at 0: do these labels start at 1?",
         "train lacks the class '0'",
         "test lacks the class '0'",
     )
@@ -146,8 +146,8 @@ def test_missing_labels_are_refused(missing, made, classes):
     with pytest.raises(DataError) as error:
         from_arrays(GREY, made(["ant", missing]), classes)
     assert str(error.value) == (
-        "1 of 2 labels is missing (None or NaN), the first at index 1. Leave those pictures out, or give them a "
-        "class of their own."
+        "1 of 2 labels is missing (None or NaN), the first at index 1. Leave those pictures out, or give them "
+        "their own class."
     )
     with pytest.raises(DataError, match=r"^2 of 2 labels are missing \(None or NaN\), the first at index 0\."):
         from_arrays(GREY, [0, 1], test=(GREY, made([missing, missing])))
@@ -166,21 +166,21 @@ def test_classes_may_be_called_nan_and_none():
             "The train split has labels from -1 to 0, but with 1 classes they must lie between 0 and 0.",
         ),
         ({"labels": [0, 5], "classes": ["a", "b"]}, "labels from 0 to 5, but with 2 classes"),
-        ({"labels": [0, 10**9]}, "The labels go up to 1000000000, which would be 1,000,000,001 classes."),
-        ({"labels": [0.5, 1]}, "Labels are expected as whole numbers from 0, or as class names; these are float64."),
-        ({"labels": [[0], [1]]}, "Labels are expected as one value per picture; these have shape (2, 1)."),
-        ({"labels": ["a", "c"], "classes": ["a", "b"]}, "The label 'c' is none of the classes a, b."),
-        ({"classes": ["a", "a"]}, "The class names a, a name one class twice."),
+        ({"labels": [0, 10**9]}, "The highest label is 1000000000, which would mean 1,000,000,001 classes."),
+        ({"labels": [0.5, 1]}, "Labels must be whole numbers from 0, or class names; these are float64."),
+        ({"labels": [[0], [1]]}, "Labels must be one value per picture; these have shape (2, 1)."),
+        ({"labels": ["a", "c"], "classes": ["a", "b"]}, "The label 'c' is not one of the classes a, b."),
+        ({"classes": ["a", "a"]}, "The class names contain a duplicate: a, a."),
         (
             {"columns": {"ids": ["x", "x"]}},
-            "Some ids stand for more than one picture; each picture needs an id of its own.",
+            "Several pictures have the same id; each picture needs its own id.",
         ),
-        ({"columns": {"age": [1, 2]}}, "The columns of arrays are 'ids' and 'groups'; given: 'age'."),
+        ({"columns": {"age": [1, 2]}}, "Unknown column 'age': the columns of arrays are 'ids' and 'groups'."),
         ({"columns": {"groups": [1]}}, "The train split has 2 pictures but 1 groups"),
         ({"test": (GREY[:0], [])}, "The test split has no pictures."),
-        ({"test": GREY}, "test is expected as (images, labels), for example `test=(pictures, labels)`."),
-        ({"images": [GREY[0], GREY[0, :2]]}, "These pictures cannot be made into one array: "),
-        ({"labels": [[0], [0, 1]]}, "These labels cannot be made into one array: "),
+        ({"test": GREY}, "test must be (images, labels), for example `test=(pictures, labels)`."),
+        ({"images": [GREY[0], GREY[0, :2]]}, "These pictures cannot be converted to one array: "),
+        ({"labels": [[0], [0, 1]]}, "These labels cannot be converted to one array: "),
     ],
 )
 def test_refused_arrays(change, sentence):

@@ -79,7 +79,7 @@ def test_more_than_the_limit_is_refused(monkeypatch):
     with pytest.raises(DataError) as error:
         cache.make_room(3 * 10**9, "9 pictures")
     assert str(error.value) == (
-        "9 pictures need 3 GB, and the cache is limited to 2 GB. Raise the limit, for example with "
+        "9 pictures need 3 GB, but the cache is limited to 2 GB. Raise the limit, for example with "
         "PELLUCID_CACHE_LIMIT=4GB, or choose a smaller size."
     )
     assert kept.exists(), "nothing was removed in vain"
@@ -91,7 +91,7 @@ def test_a_disk_without_room_is_named_before_the_work(root, monkeypatch):
     with pytest.raises(StorageError) as error:
         cache.make_room(10**6, "They")
     assert str(error.value) == (
-        f"They need 1 MB, and the disk of {root} has 1 kB left. Free some space, or set PELLUCID_CACHE to a "
+        f"They need 1 MB, but the disk of {root} has 1 kB left. Free some space, or set PELLUCID_CACHE to a "
         f"folder on a larger disk."
     )
 

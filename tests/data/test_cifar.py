@@ -79,11 +79,11 @@ def test_a_wrong_size(ten):
     with pytest.raises(FormatError) as error:
         load(ten)
     assert str(error.value) == (
-        f"{ten / 'data_batch_2.bin'} has a wrong size: 61,461 bytes are not a whole number of records of 3,073 bytes "
-        f"(or too many). Copy or download it again."
+        f"{ten / 'data_batch_2.bin'} has a wrong size: 61,461 bytes are too many, or not a whole number of records "
+        f"of 3,073 bytes. Copy or download it again."
     )
     (ten / "data_batch_2.bin").write_bytes(b"")
-    with pytest.raises(FormatError, match="has a wrong size: 0 bytes"):
+    with pytest.raises(FormatError, match="has a wrong size: 0 bytes are"):
         load(ten)
 
 
@@ -94,13 +94,14 @@ def test_a_label_out_of_range(ten, tmp_path, cifar_files):
     with pytest.raises(FormatError) as error:
         load(ten)
     assert str(error.value) == (
-        f"{ten / 'test_batch.bin'} has a label out of range: record 7 says 10, and its 10 classes are numbered 0 to 9."
+        f"{ten / 'test_batch.bin'} has a label out of range: record 7 has label 10, but the "
+        f"10 classes are numbered 0 to 9."
     )
     content = bytearray(cifar_files["test.bin"])
     content[0] = 20
     (tmp_path / "train.bin").write_bytes(cifar_files["train.bin"])
     (tmp_path / "test.bin").write_bytes(content)
-    with pytest.raises(FormatError, match="record 0 says 20, and its 20 classes"):
+    with pytest.raises(FormatError, match="record 0 has label 20, but the 20 classes"):
         load(tmp_path)
 
 
@@ -128,27 +129,27 @@ def test_refused_archives(tmp_path, make_tar, cifar_files, cifar10_archive, monk
     cases = {
         "outside": (
             make_tar({"../evil": b"x"}),
-            "holds a path that leads outside of it, '../evil'; no archive of CIFAR",
+            "has a path that leads outside it, '../evil'; no CIFAR archive",
         ),
-        "absolute": (make_tar({"/etc/evil": b"x"}), "holds a path that leads outside of it, '/etc/evil'"),
-        "inner": (make_tar({"a/../../b": b"x"}), "holds a path that leads outside of it"),
-        "windows": (make_tar({"..\\evil": b"x"}), "holds a path that leads outside of it"),
-        "drive": (make_tar({"C:\\evil": b"x"}), "holds a path that leads outside of it"),
+        "absolute": (make_tar({"/etc/evil": b"x"}), "has a path that leads outside it, '/etc/evil'"),
+        "inner": (make_tar({"a/../../b": b"x"}), "has a path that leads outside it"),
+        "windows": (make_tar({"..\\evil": b"x"}), "has a path that leads outside it"),
+        "drive": (make_tar({"C:\\evil": b"x"}), "has a path that leads outside it"),
         "link": (
             special("cifar/test_batch.bin", tarfile.SYMTYPE),
-            "which is neither a file nor a folder; no archive of",
+            "which is neither a file nor a folder; a CIFAR archive has",
         ),
         "hard link": (special("test_batch.bin", tarfile.LNKTYPE), "which is neither a file nor a folder"),
         "device": (special("null", tarfile.CHRTYPE), "which is neither a file nor a folder"),
-        "size": (make_tar({**ten, "test_batch.bin": batch[:-1]}), "test_batch.bin has a wrong size: 61,459 bytes"),
-        "twice": (twice.getvalue(), "holds data_batch_1.bin twice"),
+        "size": (make_tar({**ten, "test_batch.bin": batch[:-1]}), "test_batch.bin has a wrong size: 61,459 bytes are"),
+        "twice": (twice.getvalue(), "has data_batch_1.bin twice"),
         "lying": (bytes(lying), "is damaged or no tar archive (unexpected end of data)"),
-        "foreign": (make_tar({"hello.txt": b"hello"}), "is an archive, but not a binary one of CIFAR"),
+        "foreign": (make_tar({"hello.txt": b"hello"}), "is not a binary CIFAR archive"),
         "no tar": (gzip.compress(b"hello" * 1000), "is damaged or no tar archive"),
         "empty": (b"", "is damaged or no tar archive"),
-        "cut": (cifar10_archive[: len(cifar10_archive) // 2], "is cut off: its gzip packing ends too early"),
-        "end cut": (cifar10_archive[:-4], "is cut off: its gzip packing ends too early"),
-        "sum": (cifar10_archive[:-8] + b"\0" * 8, "is damaged: its gzip packing does not unpack"),
+        "cut": (cifar10_archive[: len(cifar10_archive) // 2], "is cut off: its gzip data ends too early"),
+        "end cut": (cifar10_archive[:-4], "is cut off: its gzip data ends too early"),
+        "sum": (cifar10_archive[:-8] + b"\0" * 8, "is damaged: gzip cannot unpack it"),
         "one": (make_tar({"test_batch.bin": batch}), "cifar-10-batches-bin lacks the file data_batch_1.bin"),
     }
     for case, (content, sentence) in cases.items():
@@ -165,13 +166,13 @@ def test_an_archive_may_not_unpack_to_too_much(tmp_path, make_tar, monkeypatch):
     path.write_bytes(make_tar({name: bytes(1_500_000) for name in ("zeros", "more")}))
     assert path.stat().st_size < 10_000
     monkeypatch.setattr(cifar, "_MOST_UNPACKED", 2_000_000)
-    with pytest.raises(FormatError, match=r"unpacks to more than 2,000,000 bytes; no archive of CIFAR does"):
+    with pytest.raises(FormatError, match=r"unpacks to more than 2,000,000 bytes; no CIFAR archive does"):
         load(path)
 
 
 def test_other_folders_are_not_cifar(class_folders, tmp_path):
     assert not cifar.recognises(class_folders({"ants": 1}))
-    with pytest.raises(MissingDataError, match="holds no CIFAR files"):
+    with pytest.raises(MissingDataError, match="has no CIFAR files"):
         cifar.read(tmp_path)
 
 
@@ -211,10 +212,10 @@ def header(name: bytes, size: bytes, kind: bytes = b"0") -> bytearray:
     ("content", "sentence"),
     [
         # 2 to the power of 80 bytes: stepping over them would take for ever.
-        (header(b"big", b"\x80\0\x01" + bytes(9)), "holds more, or larger, files than any archive of CIFAR"),
-        (header(b"test_batch.bin", b"\x80\0\x01" + bytes(9)), "holds more, or larger, files than any archive of CIFAR"),
-        (header(b"less", b"\xff" * 12), "holds more, or larger, files than any archive of CIFAR"),
-        (header(b"empty", b"0" * 11) * 1100, "holds more, or larger, files than any archive of CIFAR"),
+        (header(b"big", b"\x80\0\x01" + bytes(9)), "has more or larger files than a CIFAR archive"),
+        (header(b"test_batch.bin", b"\x80\0\x01" + bytes(9)), "has more or larger files than a CIFAR archive"),
+        (header(b"less", b"\xff" * 12), "has more or larger files than a CIFAR archive"),
+        (header(b"empty", b"0" * 11) * 1100, "has more or larger files than a CIFAR archive"),
         # Each of these headers announces another one.
         (header(b"long", b"0" * 11, b"L") * 5000, "is damaged or no tar archive"),
         (header(b"pax", b"0" * 11, b"x") * 5000, "is damaged or no tar archive"),

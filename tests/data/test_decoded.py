@@ -133,7 +133,7 @@ def test_removed_between_looking_and_mapping(root, monkeypatch):
     monkeypatch.setattr(decoded._Segment, "map", vanish)
     assert take([1])[0] == [1]
     vanish.often = 99
-    with pytest.raises(StorageError, match=r"Other programs remove decoded pictures from .* as fast as this one"):
+    with pytest.raises(StorageError, match=r"Other programs delete decoded pictures from .* as fast as this program"):
         take([1])
 
 
@@ -145,7 +145,7 @@ def test_the_limit_holds_and_what_is_needed_stays(root, monkeypatch):
     monkeypatch.setenv("PELLUCID_CACHE_LIMIT", str(old.stat().st_size + 5000))
     take(range(100, 200))
     assert not old.exists()
-    with pytest.raises(DataError, match=r"200 decoded pictures of 5×4 need .*, and the cache is limited to"):
+    with pytest.raises(DataError, match=r"200 decoded pictures of 5×4 need .*, but the cache is limited to"):
         take(range(100, 300))
 
 
@@ -251,7 +251,7 @@ def test_damage_in_the_store_path_is_named(photos, tmp_path):
     assert all(name in reason for name, reason in reasons.items())
     again = prepare_readable(files, COLOUR, memory=0)
     assert again[2] == reasons
-    with pytest.raises(FormatError, match=r"2\.png is not a picture"):
+    with pytest.raises(FormatError, match=r"2\.png is not a supported picture"):
         prepare(files, COLOUR, memory=0)
     with pytest.raises(DataError, match=r"There is no picture at .*nothing\.png"):
         prepare(PictureFiles((*photos.paths[:2], tmp_path / "nothing.png")), COLOUR, memory=0)
@@ -332,7 +332,7 @@ def test_a_note_on_a_file_holds_until_it_changes(tmp_path):
 def test_a_pipe_is_not_waited_for(tmp_path, photos):
     os.mkfifo(tmp_path / "pipe.png")
     _, _, reasons = prepare_readable(PictureFiles((*photos.paths, tmp_path / "pipe.png")), COLOUR, memory=0)
-    assert "is no regular file, but a pipe" in reasons[str(tmp_path / "pipe.png")]
+    assert "is not a regular file, but a pipe" in reasons[str(tmp_path / "pipe.png")]
 
 
 def test_a_mapped_array_of_ones_own_stays_mapped(tmp_path, digits):

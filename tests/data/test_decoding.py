@@ -172,10 +172,10 @@ def test_heic_says_what_to_install(tmp_path, monkeypatch):
         with pytest.raises(FormatError) as error:
             look()
         assert str(error.value) == (
-            f"{path} is a HEIC picture, and what reads these is not installed: run `pip install pillow-heif`, or save "
-            f"it as JPEG."
+            f"{path} is a HEIC picture, and pillow-heif is not installed. Run `pip install pillow-heif`, or save "
+            f"the picture as JPEG."
         )
-    with pytest.raises(FormatError, match="is not a picture that can be read"):
+    with pytest.raises(FormatError, match="is not a supported picture"):
         decode(heic(b"mp42"), 3)
 
 
@@ -206,10 +206,10 @@ def test_heic_is_opened_where_its_reader_is_installed(monkeypatch):
 
 def test_the_limit_is_a_setting(monkeypatch):
     monkeypatch.setenv("PELLUCID_MOST_PIXELS", "5")
-    with pytest.raises(FormatError, match="the picture declares 3×2 pixels; more than 5 are refused"):
+    with pytest.raises(FormatError, match=r"the picture declares 3×2 pixels, more than the limit of 5\."):
         decode(Image.new("L", (3, 2)), 1)
     monkeypatch.setenv("PELLUCID_MOST_PIXELS", "many")
-    with pytest.raises(UsageError, match="PELLUCID_MOST_PIXELS is a whole number such as 100000000; 'many' was given"):
+    with pytest.raises(UsageError, match="PELLUCID_MOST_PIXELS is 'many'; expected a whole number such as 100000000"):
         decode(Image.new("L", (3, 2)), 1)
 
 
@@ -237,9 +237,9 @@ def test_floats():
     values = Image.fromarray(np.array([[0, 128, 255]], dtype=np.float32))
     assert decode(values, 1)[0, 0].tolist() == [0, 128, 255]
     for wrong in ([[0, 256]], [[-1, 0]], [[0, np.nan]]):
-        with pytest.raises(FormatError, match="as floats they are expected in 0 to 1 or 255"):
+        with pytest.raises(FormatError, match="floats must lie in 0 to 1 or 0 to 255"):
             decode(Image.fromarray(np.array(wrong, dtype=np.float32)), 1)
-    with pytest.raises(FormatError, match="values from 0 to 65536; whole numbers are expected in 0 to 65535"):
+    with pytest.raises(FormatError, match="values from 0 to 65536; whole numbers must lie in 0 to 65535"):
         decode(Image.fromarray(np.array([[0, 65536]], dtype=np.int32)), 1)
 
 
@@ -321,10 +321,9 @@ def test_not_a_picture(tmp_path):
         with pytest.raises(FormatError) as error:
             look()
         assert str(error.value) == (
-            f"{path} is not a picture that can be read: its content is none of PNG, JPEG, WebP, AVIF, BMP, GIF or "
-            f"TIFF, whatever its name says."
+            f"{path} is not a supported picture: its content is not PNG, JPEG, WebP, AVIF, BMP, GIF or TIFF."
         )
-    with pytest.raises(FormatError, match=r"the picture of 5 bytes is not a picture"):
+    with pytest.raises(FormatError, match=r"the picture of 5 bytes is not a supported picture"):
         decode(b"hello", 3)
 
 
@@ -338,7 +337,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, monkeypatch):
         with pytest.raises(FormatError) as error:
             look()
         assert str(error.value) == (
-            f"{path} is no regular file, but a pipe, a socket or a device. Write the picture into a file first."
+            f"{path} is not a regular file, but a pipe, a socket or a device. Write the picture to a file first."
         )
 
 
@@ -353,14 +352,14 @@ def test_a_link_to_a_picture_is_a_picture(photo, tmp_path):
 
 def test_other_decoders_are_not_reached(photo):
     for kind in ("ppm", "ico", "eps", "tga"):
-        with pytest.raises(FormatError, match="is not a picture that can be read"):
+        with pytest.raises(FormatError, match="is not a supported picture"):
             decode(encoded(photo(), kind), 3)
 
 
 def test_damaged_content(photo):
     content = bytearray(encoded(photo(), "png"))
     content[content.index(b"IDAT") + 20] ^= 0xFF
-    with pytest.raises(FormatError, match=r"^x\.png cannot be decoded; it is damaged or cut off \("):
+    with pytest.raises(FormatError, match=r"^x\.png cannot be decoded: it is damaged or cut off \("):
         decode(bytes(content), 3, name="x.png")
 
 
@@ -374,7 +373,7 @@ def test_missing_folder_and_forbidden(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Image, "open", refuse)
-    with pytest.raises(DataError, match=r"mine\.png may not be read by this user"):
+    with pytest.raises(DataError, match=r"mine\.png cannot be read: permission denied"):
         decode(tmp_path / "mine.png", 3)
 
 
@@ -386,10 +385,10 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path):
         with pytest.raises(FormatError) as error:
             look()
         assert str(error.value) == (
-            f"{path} declares 20,000×20,000 pixels; more than 100,000,000 are refused before decoding. Make it smaller "
-            f"first."
+            f"{path} declares 20,000×20,000 pixels, more than the limit of 100,000,000. Make it smaller, or "
+            f"set PELLUCID_MOST_PIXELS."
         )
-    with pytest.raises(FormatError, match="more than 5 are refused"):
+    with pytest.raises(FormatError, match=r"more than the limit of 5\."):
         decode(Image.new("L", (3, 2)), 1, most_pixels=5)
 
 

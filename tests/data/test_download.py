@@ -170,12 +170,12 @@ def test_a_foreign_part_is_dropped(server, tmp_path, part):
 @pytest.mark.parametrize(
     ("plan", "reason"),
     [
-        (["wrong bytes"], rf"sent other bytes than the published ones (MD5 {hashlib.md5(bytes(300_000)).hexdigest()})"),
-        (["too short"], "sent other bytes than the published ones (MD5 "),
+        (["wrong bytes"], rf"sent a file with the wrong MD5 sum ({hashlib.md5(bytes(300_000)).hexdigest()})"),
+        (["too short"], "sent a file with the wrong MD5 sum ("),
         (["404"], "answered 404 Not Found"),
         (["500"], "answered 500 Internal Server Error"),
         (["hang up"], "could not be reached: "),
-        (["break off"], "broke off after "),
+        (["break off"], "stopped after "),
     ],
 )
 def test_what_does_not_arrive_is_said(server, tmp_path, plan, reason):
@@ -187,8 +187,8 @@ def test_what_does_not_arrive_is_said(server, tmp_path, plan, reason):
     assert text.startswith(f"data.bin could not be downloaded (127.0.0.1:{server.server_port} ")
     assert reason in text
     assert text.endswith(
-        f"Put the file at {folder / 'data.bin'} yourself (it is offered at {server.url}), or set PELLUCID_DATA to the "
-        f"folder that holds set/data.bin."
+        f"Download it from {server.url} and save it as {folder / 'data.bin'}, or set PELLUCID_DATA to the "
+        f"folder that has set/data.bin."
     )
     assert "\n" not in text
     assert not (folder / "data.bin").exists()
@@ -231,10 +231,10 @@ def test_the_sum_may_be_of_the_unpacked_content(server, tmp_path):
     obtain(remote(server, of_unpacked=True), tmp_path)
     assert gzip.decompress((tmp_path / "data.bin").read_bytes()) == CONTENT
     server.default = b"\x1f\x8bnot gzip after all"
-    with pytest.raises(DownloadError, match="MD5 of a damaged gzip file"):
+    with pytest.raises(DownloadError, match=r"wrong MD5 sum \(of a damaged gzip file"):
         obtain(remote(server, of_unpacked=True), tmp_path / "other")
     server.default = gzip.compress(bytes(2_000_000))
-    with pytest.raises(DownloadError, match="MD5 of too many bytes"):
+    with pytest.raises(DownloadError, match=r"wrong MD5 sum \(of too many bytes"):
         obtain(remote(server, of_unpacked=True, most_bytes=1_000_000), tmp_path / "bomb")
 
 
@@ -278,7 +278,8 @@ def test_a_data_root_that_may_not_be_written(tmp_path):
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == (
-        "data.bin cannot be downloaded, as /proc/set cannot be written. Set PELLUCID_DATA to a folder of your own.\n"
+        "data.bin cannot be downloaded, because /proc/set cannot be written to. Set PELLUCID_DATA to a folder of your "
+        "own.\n"
     )
 
 

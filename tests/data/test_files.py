@@ -11,10 +11,10 @@ from pellucid.errors import DataError, FormatError, MissingDataError
         (
             PermissionError(13, "no"),
             DataError,
-            "a.idx may not be read by this user. Change its permissions, or copy it.",
+            "a.idx cannot be read: permission denied. Change its permissions, or copy it.",
         ),
-        (IsADirectoryError(21, "no"), FormatError, "a.idx is a folder, where a file is expected."),
-        (EOFError("end"), FormatError, "a.idx is cut off: its gzip packing ends too early. Copy it again."),
+        (IsADirectoryError(21, "no"), FormatError, "a.idx is a folder; a file was expected."),
+        (EOFError("end"), FormatError, "a.idx is cut off: its gzip data ends too early. Copy it again."),
         (OSError(5, "Input/output error"), DataError, "a.idx could not be read: Input/output error."),
         (OSError("odd"), DataError, "a.idx could not be read: odd."),
     ],

@@ -25,7 +25,7 @@ def test_classes_without_splits(class_folders):
     assert data.name == "insects"
     assert data.classes == ("ants", "bees")
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 12, "test": 3}
-    assert data.notes == ("no test split was given: 3 pictures (20 % of each class) were set apart by seed 0",)
+    assert data.notes == ("the data have no test split: 3 pictures (20 % of each class) were split off with seed 0",)
     assert set(data.test.ids) < {f"ants/{i:02}.png" for i in range(10)} | {f"bees/{i:02}.png" for i in range(5)}
     assert isinstance(data.train.pictures, PictureFiles)
     for split in data:
@@ -65,7 +65,7 @@ def test_a_class_may_be_called_test(class_folders):
 def test_two_folders_for_one_split(class_folders):
     folder = class_folders({"train/a": 1, "val/a": 1, "valid/a": 1})
     with pytest.raises(
-        DataError, match=r"has two folders for one split: 'train' and 'val' and 'valid'\. Keep one of them"
+        DataError, match=r"has two folders for the same split: 'train' and 'val' and 'valid'\. Keep one of them"
     ):
         load(folder)
 
@@ -147,13 +147,10 @@ def test_unreadable_pictures_are_each_named(class_folders):
     (folder / "bees" / "empty.png").write_bytes(b"")
     data = load(folder, test_fraction=0)
     assert len(data.train) == 5
-    unreadable = (
-        "is not a picture that can be read: its content is none of PNG, JPEG, WebP, AVIF, BMP, GIF or TIFF, whatever "
-        "its"
-    )
+    unreadable = "is not a supported picture: its content is not PNG, JPEG, WebP, AVIF, BMP, GIF or TIFF"
     assert data.notes == (
         "2 files could not be read and left out, each named below",
-        f"left out: ants/text.jpg {unreadable} name says.",
+        f"left out: ants/text.jpg {unreadable}.",
         "left out: bees/empty.png is empty: it has 0 bytes.",
     )
 
@@ -245,7 +242,7 @@ def test_a_class_of_copies_alone_is_missing_on_one_side_and_that_is_said(class_f
     data = load(folder)
     assert data.test.counts() == {"ants": 2, "bees": 0}
     assert data.notes[1:] == (
-        "no test split was given: 2 pictures (20 % of each class) were set apart by seed 0",
+        "the data have no test split: 2 pictures (20 % of each class) were split off with seed 0",
         "test lacks the class 'bees'",
     )
 
@@ -276,7 +273,7 @@ def test_links_out_of_the_folder_are_refused(class_folders, tmp_path, where):
     with pytest.raises(DataError) as error:
         load(folder)
     assert str(error.value).startswith(f"The link {folder / where} leads out of the folder, to {outside}")
-    assert str(error.value).endswith("Copy what it leads to, or remove it.")
+    assert str(error.value).endswith("Copy its target, or remove the link.")
 
 
 def test_links_in_circles_are_refused(class_folders):
@@ -338,7 +335,7 @@ def test_folders_of_nothing(tmp_path, class_folders, photo):
     with pytest.raises(MissingDataError) as error:
         load(tmp_path)
     assert str(error.value).startswith(
-        f"{tmp_path} has no picture that can be read, of 1 file. The first: a/text.jpg is not a picture that can be "
+        f"{tmp_path} has no picture that can be read, of 1 file. The first: a/text.jpg is not a supported picture: "
     )
 
 
@@ -376,7 +373,7 @@ def test_a_folder_that_may_not_be_read(class_folders, monkeypatch):
         return truly(self)
 
     monkeypatch.setattr(Path, "iterdir", refuse)
-    with pytest.raises(DataError, match=r"bees may not be read by this user\. Change its permissions, or copy it"):
+    with pytest.raises(DataError, match=r"bees cannot be read: permission denied\. Change its permissions, or copy it"):
         load(folder)
 
 

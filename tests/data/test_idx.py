@@ -75,19 +75,22 @@ def idx(code=0x08, dims=(2, 2), body=b"1234"):
 
 
 REFUSED = {
-    "empty": (b"", "is cut off: it has only 0 bytes, and an IDX header alone has more."),
-    "magic": (b"\x89PNG\r\n", "is not an IDX file: it starts with the bytes 89 50 4e 47, where 00 00, an element type"),
-    "type": (idx(0x0A), "is not an IDX file: it starts with the bytes 00 00 0a 02,"),
-    "dimensions": (b"\0\0\x08\x03\0\0\0\1", "is cut off: its header ends before its 3 dimensions are told."),
-    "rank": (b"\0\0\x08\xff" + b"\0\0\0\1" * 255, "declares 255 dimensions; up to 32 can be read."),
+    "empty": (b"", "is cut off: it has only 0 bytes, fewer than an IDX header."),
+    "magic": (
+        b"\x89PNG\r\n",
+        "is not an IDX file: it starts with the bytes 89 50 4e 47; expected are 00 00, an element type",
+    ),
+    "type": (idx(0x0A), "is not an IDX file: it starts with the bytes 00 00 0a 02;"),
+    "dimensions": (b"\0\0\x08\x03\0\0\0\1", "is cut off: its header ends before all 3 dimensions are given."),
+    "rank": (b"\0\0\x08\xff" + b"\0\0\0\1" * 255, "declares 255 dimensions; at most 32 are supported."),
     "truncated": (idx(body=b"123"), "is cut off: its header declares 2×2 values in 4 bytes, but 3 follow."),
     "trailing": (idx(body=b"12345"), "has trailing bytes: its header declares 2×2 values in 4 bytes, but "),
     "lying": (
         idx(dims=(2**32 - 1,), body=b""),
         "is cut off: its header declares 4294967295 values in 4,294,967,295 by",
     ),
-    "overflow": (idx(dims=(2**32 - 1,) * 3, body=b""), "more than any machine holds; it is damaged."),
-    "empty but huge": (idx(dims=(0, *(2**32 - 1,) * 2), body=b""), "more than any machine holds; it is damaged."),
+    "overflow": (idx(dims=(2**32 - 1,) * 3, body=b""), "more than fit into any memory; it is damaged."),
+    "empty but huge": (idx(dims=(0, *(2**32 - 1,) * 2), body=b""), "more than fit into any memory; it is damaged."),
 }
 
 
@@ -106,13 +109,13 @@ def test_each_refusal_has_its_own_sentence(tmp_path, case, packed):
 def test_damaged_gzip(tmp_path):
     whole = gzip.compress(idx(dims=(10_000,), body=bytes(range(250)) * 40), mtime=0)
     (tmp_path / "cut.gz").write_bytes(whole[:-20])
-    with pytest.raises(FormatError, match=r"cut\.gz is cut off: its gzip packing ends too early"):
+    with pytest.raises(FormatError, match=r"cut\.gz is cut off: its gzip data ends too early"):
         read_idx(tmp_path / "cut.gz")
     (tmp_path / "sum.gz").write_bytes(whole[:-8] + b"\0\0\0\0" + whole[-4:])
-    with pytest.raises(FormatError, match=r"sum\.gz is damaged: its gzip packing does not unpack \(CRC"):
+    with pytest.raises(FormatError, match=r"sum\.gz is damaged: gzip cannot unpack it \(CRC"):
         read_idx(tmp_path / "sum.gz")
     (tmp_path / "middle.gz").write_bytes(whole[:10] + b"\xff" * 20 + whole[30:])
-    with pytest.raises(FormatError, match=r"middle\.gz is damaged: its gzip packing does not unpack"):
+    with pytest.raises(FormatError, match=r"middle\.gz is damaged: gzip cannot unpack it"):
         read_idx(tmp_path / "middle.gz")
     (tmp_path / "after.gz").write_bytes(whole + b"more")
     with pytest.raises(FormatError, match="damaged"):
@@ -130,7 +133,7 @@ def test_types_that_idx_lacks(tmp_path):
     with pytest.raises(DataError) as error:
         write_idx(tmp_path / "a", np.zeros(3, dtype=np.int64))
     assert str(error.value) == (
-        "IDX files hold uint8, int8, int16, int32, float32, float64; this array is int64. Convert it with "
+        "IDX supports uint8, int8, int16, int32, float32, float64; this array is int64. Convert it with "
         "`array.astype(...)`."
     )
 

@@ -86,7 +86,7 @@ def test_the_home_folder_is_known(class_folders, monkeypatch):
 def test_fractions_that_are_none(fraction):
     with pytest.raises(UsageError) as error:
         load("digits", test_fraction=fraction)
-    assert str(error.value) == f"test_fraction is {fraction}; it must lie between 0 and 1, for example 0.2 for a fifth."
+    assert str(error.value) == f"test_fraction is {fraction}; it must be between 0 and 1, for example 0.2 for a fifth."
 
 
 def test_formats_are_asked_in_turn(monkeypatch, tmp_path):

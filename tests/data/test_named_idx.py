@@ -59,7 +59,7 @@ def test_without_a_split_a_test_part_is_carved(idx_folder):
     folder = idx_folder(prefixes=("all",))
     data = load(folder, test_fraction=0.3, seed=2)
     assert [len(split) for split in data] == [70, 30]
-    assert data.notes == ("no test split was given: 30 pictures (30 % of each class) were set apart by seed 2",)
+    assert data.notes == ("the data have no test split: 30 pictures (30 % of each class) were split off with seed 2",)
     assert list(load(folder, test_fraction=0).splits) == ["train"]
 
 
@@ -76,10 +76,10 @@ def test_both_forms_of_a_file_are_said(idx_folder):
     folder = idx_folder()
     idx_folder(suffix=".gz")
     assert load(folder).notes == (
-        "train-images-idx3-ubyte.gz was not read: train-images-idx3-ubyte holds the same",
-        "train-labels-idx1-ubyte.gz was not read: train-labels-idx1-ubyte holds the same",
-        "t10k-images-idx3-ubyte.gz was not read: t10k-images-idx3-ubyte holds the same",
-        "t10k-labels-idx1-ubyte.gz was not read: t10k-labels-idx1-ubyte holds the same",
+        "train-images-idx3-ubyte.gz was not read: train-images-idx3-ubyte has the same content",
+        "train-labels-idx1-ubyte.gz was not read: train-labels-idx1-ubyte has the same content",
+        "t10k-images-idx3-ubyte.gz was not read: t10k-images-idx3-ubyte has the same content",
+        "t10k-labels-idx1-ubyte.gz was not read: t10k-labels-idx1-ubyte has the same content",
     )
 
 
@@ -90,19 +90,19 @@ def column(*values: int, dtype: type = np.uint8) -> np.ndarray:
 PICTURES = np.zeros((3, 4, 4), dtype=np.uint8)
 REFUSED = {
     "unequal": (PICTURES, column(0, 1), "-images-idx3-ubyte has 3 pictures, but "),
-    "negative": (PICTURES, column(0, -1, 1, dtype=np.int8), "has a label out of range: -1; labels are numbered from 0"),
+    "negative": (PICTURES, column(0, -1, 1, dtype=np.int8), "has a label out of range: -1; labels must be between 0"),
     "huge": (PICTURES, column(0, 1, 2**30, dtype=np.int32), "has a label out of range: 1073741824;"),
     "fractions": (
         PICTURES,
         column(0, 1, 2, dtype=np.float32),
-        "holds float32 values in 1 dimensions; labels are whole",
+        "has float32 values in 1 dimensions; labels must be whole",
     ),
-    "two ranks": (PICTURES, column(0, 1, 2)[:, None], "holds uint8 values in 2 dimensions; labels are whole numbers"),
-    "flat": (PICTURES[0], column(0, 1, 2, 3), "has 2 dimensions; pictures have three (number, height, width) or four."),
+    "two ranks": (PICTURES, column(0, 1, 2)[:, None], "has uint8 values in 2 dimensions; labels must be whole numbers"),
+    "flat": (PICTURES[0], column(0, 1, 2, 3), "has 2 dimensions; pictures need three (number, height, width) or four."),
     "channels": (PICTURES[:, :, :, None].repeat(2, 3), column(0, 1, 2), "this array has shape (3, 4, 4, 2)."),
-    "nothing": (PICTURES[:0], column(), "has no pictures in it."),
-    "no pixels": (PICTURES[:, :0], column(0, 1, 2), "has no pictures in it."),
-    "values": (PICTURES.astype(np.int16) - 5, column(0, 1, 2), "these go from -5 to -5."),
+    "nothing": (PICTURES[:0], column(), "train-images-idx3-ubyte has no pictures."),
+    "no pixels": (PICTURES[:, :0], column(0, 1, 2), "train-images-idx3-ubyte has no pictures."),
+    "values": (PICTURES.astype(np.int16) - 5, column(0, 1, 2), "these range from -5 to -5."),
 }
 
 
@@ -122,7 +122,8 @@ def test_a_lonely_file(idx_folder):
     with pytest.raises(MissingDataError) as error:
         load(folder)
     assert str(error.value) == (
-        f"{folder / 't10k-images-idx3-ubyte'} has no labels beside it; put the file of its labels in the same folder."
+        f"The labels of {folder / 't10k-images-idx3-ubyte'} are missing; put the file with the labels in the "
+        f"same folder."
     )
 
 
@@ -130,14 +131,14 @@ def test_several_sets_in_one_folder(idx_folder):
     folder = idx_folder(prefixes=("letters-train", "letters-test"))
     idx_folder(prefixes=("digits-train", "digits-test"))
     with pytest.raises(
-        FormatError, match=r"holds several sets of IDX files, 'digits' and 'letters'\. Put each in a folder"
+        FormatError, match=r"has several sets of IDX files, 'digits' and 'letters'\. Put each set in its own folder"
     ):
         load(folder)
 
 
 def test_train_beside_unnamed(idx_folder):
     folder = idx_folder(prefixes=("train", ""))
-    with pytest.raises(FormatError, match="IDX files that name the split 'train' and others that name none"):
+    with pytest.raises(FormatError, match="IDX files of the split 'train' and others without a split in their names"):
         load(folder)
 
 
@@ -168,7 +169,7 @@ def test_a_named_set_with_labels_out_of_range(idx_folder, monkeypatch, tmp_path)
     with pytest.raises(FormatError) as error:
         load("mnist")
     assert str(error.value) == (
-        "The labels of the test split of mnist go up to 10, but its 10 classes are numbered 0 to 9."
+        "The highest label in the test split of mnist is 10, but its 10 classes are numbered 0 to 9."
     )
 
 
@@ -183,8 +184,9 @@ def test_offline_says_which_file_to_put_where(monkeypatch, tmp_path, idx_folder)
     assert text.startswith(
         "t10k-images-idx3-ubyte.gz could not be downloaded (ossci-datasets.s3.amazonaws.com could not"
     )
-    assert f"Put the file at {folder / 't10k-images-idx3-ubyte.gz'} yourself (it is offered at https://ossci" in text
-    assert text.endswith("or set PELLUCID_DATA to the folder that holds mnist/t10k-images-idx3-ubyte.gz.")
+    assert "Download it from https://ossci" in text
+    assert f" and save it as {folder / 't10k-images-idx3-ubyte.gz'}, or set PELLUCID_DATA" in text
+    assert text.endswith("or set PELLUCID_DATA to the folder that has mnist/t10k-images-idx3-ubyte.gz.")
     assert sorted(path.name for path in folder.iterdir()) == [
         "t10k-labels-idx1-ubyte",
         "train-images-idx3-ubyte",

@@ -143,7 +143,7 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out(files):
     assert kept.tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10, 11]
     np.testing.assert_array_equal(found, whole[kept])
     assert list(reasons) == [str(files.paths[3]), str(files.paths[7])]
-    assert "is not a picture that can be read" in reasons[str(files.paths[7])]
+    assert "is not a supported picture" in reasons[str(files.paths[7])]
     ids = np.array([f"id {i}" for i in range(12)])
     split = Split("test", files, None, ("a", "b"), explicit_ids=ids)
     assert list(prepare_readable(split, wanted())[2]) == ["id 3", "id 7"]
@@ -161,7 +161,7 @@ def test_readable_arrays_and_nothing_at_all(digits):
 
 def test_other_arrays_are_refused():
     for wrong in (np.zeros((2, 3, 4, 4)), np.zeros((2, 2, 4, 4), np.uint8), np.zeros((4, 4), np.uint8)):
-        with pytest.raises(FormatError, match="Pictures are expected as uint8 of shape"):
+        with pytest.raises(FormatError, match="Pictures must be uint8 of shape"):
             prepare(wrong, wanted())
 
 
@@ -189,7 +189,7 @@ def test_scalings():
     assert measure(pictures, scaling="symmetric", fit="crop").mean == (0.5, 0.5, 0.5)
     assert measure(pictures, scaling="symmetric", fit="crop").fit == "crop"
     assert measure(pictures).std == (1.0, 1.0, 1.0), "nothing varies here"
-    with pytest.raises(DataError, match="There are no pictures to measure a mean and a deviation of"):
+    with pytest.raises(DataError, match="Without pictures, mean and standard deviation cannot be measured"):
         measure(pictures[:0])
 
 
@@ -237,7 +237,7 @@ def test_more_pictures_than_memory():
         prepare(pictures, wanted(3, 2**12, 2**12), memory=math.inf)
     assert str(error.value) == (
         "16,777,216 pictures of 4096×4096 with 3 channels need 844,424,930,131,968 bytes of memory, more "
-        "than there is. Choose a smaller size."
+        "than is free. Choose a smaller size."
     )
 
 

@@ -165,7 +165,7 @@ def test_what_is_no_picture_is_named_and_left_out(write):
     data = load(write(given), test_fraction=0)
     assert len(data.train) == 8
     assert data.notes[0] == "2 files could not be read and left out, each named below"
-    assert sum("is not a picture that can be read" in note for note in data.notes) == 1
+    assert sum("is not a supported picture" in note for note in data.notes) == 1
     assert sum("is empty: it has 0 bytes." in note for note in data.notes) == 1
     assert [(split, reason in " ".join(data.notes)) for split, _, reason in data.left_out] == [("train", True)] * 2
     assert any("broken.png" in note for note in data.notes)
@@ -277,13 +277,13 @@ def test_columns_can_be_said(table):
     with pytest.raises(FormatError) as error:
         load(path)
     assert str(error.value) == (
-        f"{path} has no column that is named as the path of each picture; it has 'where', 'what', 'label'. Say which "
-        f"one it is: columns={{'path': NAME}} in Python, or ?path=NAME behind the path."
+        f"{path} has no column for the path of each picture; it has 'where', 'what', 'label'. Name the column: "
+        f"columns={{'path': NAME}} in Python, or ?path=NAME after the path."
     )
     with pytest.raises(UsageError, match="has no column 'file'; it has 'where', 'what', 'label'"):
         load(f"{path}?path=file")
     with pytest.raises(
-        UsageError, match="'patient' is no column of such a table; known are path, label, split, groups"
+        UsageError, match="'patient' is not a role of a column here; the roles are path, label, split, groups"
     ):
         load(f"{path}?patient=what")
     with pytest.raises(UsageError, match=r"Behind the \? stand columns, as in .*; given: 'path'"):
@@ -353,7 +353,7 @@ def test_a_table_in_parquet(tmp_path, table):
     data = load(path, test_fraction=0)
     assert data.train.labels.tolist() == [1, 0, 1, 0]
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(FormatError, match=r"photos\.parquet is no whole Parquet file"):
+    with pytest.raises(FormatError, match=r"photos\.parquet is damaged or not a Parquet file"):
         load(path)
 
 
@@ -390,10 +390,10 @@ def test_bytes_without_a_struct_groups_and_several_columns(tmp_path):
     path = hub(tmp_path / "b.parquet", [0, 1, 0], thumb=[png(i) for i in range(3)])
     assert load(path, test_fraction=0).classes == ("0", "1")
     path = hub(tmp_path / "c.parquet", [0, 1, 0], image=None, one=[b"1"] * 3, two=[png(i) for i in range(3)])
-    with pytest.raises(FormatError, match="has no column that is named as the image of each picture"):
+    with pytest.raises(FormatError, match="has no column for the image of each picture"):
         load(path)
     assert len(load(path, columns={"image": "two"}, test_fraction=0).train) == 3
-    with pytest.raises(FormatError, match="the column 'label' holds no bytes of pictures"):
+    with pytest.raises(FormatError, match="the column 'label' does not contain pictures as bytes"):
         load(path, columns={"image": "label", "label": "two"})
 
 
@@ -411,7 +411,7 @@ def test_splits_come_from_names_of_files_and_folders(tmp_path, names):
     data = load(tmp_path / "hub")
     assert list(data.splits) == ["train", "test"]
     assert data.train.ids.tolist() == [f"{names[0]}/0", f"{names[0]}/1"]
-    assert data.notes == ("1 file of no known split left out: 'data/unsupervised-00000-of-00001.parquet'",)
+    assert data.notes == ("1 file without a split in the name left out: 'data/unsupervised-00000-of-00001.parquet'",)
 
 
 def test_a_missing_shard_is_named(tmp_path):
@@ -420,23 +420,26 @@ def test_a_missing_shard_is_named(tmp_path):
     with pytest.raises(MissingDataError) as error:
         load(tmp_path / "hub")
     assert str(error.value) == (
-        f"{tmp_path / 'hub'} has 3 of 4 shards of 'train': number 00002 is not there. Copy it too."
+        f"{tmp_path / 'hub'} has 3 of 4 shards of 'train': number 00002 is missing. Copy it too."
     )
 
 
 def test_mistakes_in_parquet(tmp_path):
-    with pytest.raises(FormatError, match="row 1: the label 7 is none of the 2 classes"):
+    with pytest.raises(FormatError, match="row 1: the label 7 is not one of the 2 classes"):
         load(hub(tmp_path / "a.parquet", [0, 7], ["x", "y"]))
     with pytest.raises(FormatError, match=r"row 0: the label 0\.5 is neither a whole number nor a name"):
         load(hub(tmp_path / "b.parquet", [0.5, 1]))
-    with pytest.raises(FormatError, match="the class names of 'label' in its metadata are not names, each once"):
+    with pytest.raises(FormatError, match="the metadata of 'label' must have distinct class names"):
         load(hub(tmp_path / "c.parquet", [0, 1], ["x", "x"]))
     hub(tmp_path / "hub" / "1.parquet", [0, 1], ["x", "y"])
     hub(tmp_path / "hub" / "2.parquet", [0, 1], ["y", "x"])
-    with pytest.raises(FormatError, match=r"2\.parquet has other columns or classes than .*1\.parquet\. Keep one kind"):
+    with pytest.raises(
+        FormatError,
+        match=r"2\.parquet and .*1\.parquet have different columns or classes\. Put them in separate folders",
+    ):
         load(tmp_path / "hub")
     pq.write_table(pa.table({"label": [1]}), tmp_path / "hub" / "2.parquet")
-    with pytest.raises(FormatError, match=r"2\.parquet has no column with pictures, as the other files have"):
+    with pytest.raises(FormatError, match=r"2\.parquet has no column with pictures, unlike the other files"):
         load(tmp_path / "hub")
 
 
@@ -471,7 +474,7 @@ def test_what_is_written_is_read_again(tmp_path, digits):
     )
     paths = write_parquet(given, tmp_path / "out", per_shard=10)
     assert [path.name for path in paths[:3]] == [f"train-{i:05}-of-00003.parquet" for i in range(3)]
-    with pytest.raises(UsageError, match="has Parquet files already"):
+    with pytest.raises(UsageError, match="already has Parquet files"):
         write_parquet(given, tmp_path / "out")
     with pytest.raises(UsageError, match="per_shard=0"):
         write_parquet(given, tmp_path / "other", per_shard=0)
@@ -507,7 +510,7 @@ def test_labels_in_json_and_names_in_classes_txt(tmp_path):
     assert data.train.labels.tolist() == [1, 0, 0]
     assert "2 files without a label left out: 'shard-0.tar/4.png', 'shard-0.tar/5.png'" in data.notes
     (tmp_path / "set" / "classes.txt").write_text("cat\n")
-    with pytest.raises(DataError, match=r"the label '1' of 'a/1\.png' is none of the 1 classes in classes\.txt"):
+    with pytest.raises(DataError, match=r"the label '1' of 'a/1\.png' is not one of the 1 classes in classes\.txt"):
         load(tmp_path / "set")
     (tmp_path / "set" / "classes.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(FormatError, match="is not text in UTF-8"):
@@ -535,7 +538,7 @@ def test_hostile_names_and_links_are_harmless(tmp_path):
     assert len(data.train) == 2
     assert data.notes == (
         (
-            "2 files in the archives of no use here (links, or of other kinds): 'shard.tar//etc/link.png', "
+            "2 files in the archives ignored (neither pictures nor labels): 'shard.tar//etc/link.png', "
             "'shard.tar/pipe.png'"
         ),
     )
@@ -544,12 +547,12 @@ def test_hostile_names_and_links_are_harmless(tmp_path):
 @pytest.mark.parametrize(
     ("label", "sentence"),
     [
-        (("1.cls", b"\xff"), "is no label: it is not text"),
-        (("1.json", b"{"), "is no label: it is not JSON"),
+        (("1.cls", b"\xff"), "is not a label: it is not text"),
+        (("1.json", b"{"), "is not a label: it is not JSON"),
         (("1.json", b'{"label": [1]}'), "a label is a number or a name, not list"),
         (("1.json", b'{"label": 0.5}'), "the label 0.5 is neither a whole number nor a name"),
-        (("1.cls", b"a\nb"), "is no label: expected is a number or a name"),
-        (("1.cls", b"x" * 1_000_001), "is no label: it has 1,000,001 bytes"),
+        (("1.cls", b"a\nb"), "is not a label: expected a number or a name"),
+        (("1.cls", b"x" * 1_000_001), "is not a label: it has 1,000,001 bytes"),
     ],
 )
 def test_mistakes_in_labels(tmp_path, label, sentence):
@@ -562,7 +565,7 @@ def test_mistakes_in_labels(tmp_path, label, sentence):
 
 def test_two_pictures_of_one_name(tmp_path):
     path = archive(tmp_path / "shard.tar", [("0.png", png(0)), ("0.cls", b"a"), ("0.png", png(1))])
-    with pytest.raises(FormatError, match="has two pictures of one name"):
+    with pytest.raises(FormatError, match="has two pictures with the same name"):
         load(path)
 
 
@@ -570,7 +573,7 @@ def test_a_tar_cut_off(tmp_path):
     path = as_tar(tmp_path / "set", rows({"ant": 3, "bee": 3}), False) / "shard-000000.tar"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(FormatError, match=r"is cut off within|is no whole tar archive"):
+    with pytest.raises(FormatError, match=r"is cut off within|is damaged or not a tar archive"):
         load(path)
     path.write_bytes(content)
     data = load(path, test_fraction=0)

@@ -75,8 +75,8 @@ def test_folders_that_may_be_either_are_asked_about(tmp_path):
     with pytest.raises(DataError) as caught:
         pellucid.load(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path} has the folders 'test_1', 'train_1', 'train_2': are they splits or classes? If they are splits, "
-        f"call them train, validation and test; if they are classes, give the data as '{tmp_path}?splits=no'."
+        f"{tmp_path} has the folders 'test_1', 'train_1', 'train_2': are they splits or classes? For splits, "
+        f"rename them to train, validation and test; for classes, give the data as '{tmp_path}?splits=no'."
     )
     assert pellucid.load(f"{tmp_path}?splits=no", test_fraction=0).classes == ("test_1", "train_1", "train_2")
 

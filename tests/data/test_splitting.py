@@ -144,8 +144,8 @@ def test_a_share_is_filled_up_from_what_is_new(tmp_path):
 def test_it_is_said_how_many_stay_where_they_were(tmp_path):
     for n, said in ((40, ""), (40, ""), (46, "40 of all 46"), (46, "40 of all 46"), (43, "43 of all 43"), (40, "")):
         _, _, note = carve_test(photos_of(range(n), [0] * n, tmp_path), 0.2, 0)
-        tail = f"; {said} are on the side that they had before" if said else ""
-        assert note.endswith(f"were set apart by seed 0{tail}"), note
+        tail = f"; {said} stay in the split that they were in before" if said else ""
+        assert note.endswith(f"were split off with seed 0{tail}"), note
 
 
 def test_a_class_whose_set_apart_files_are_all_gone_is_shared_out_anew(tmp_path):
@@ -264,7 +264,7 @@ def test_a_class_that_loses_its_test_files_to_the_rest_is_shared_out_at_once(tmp
     split = photos_of(range(25), labels, tmp_path, {"groups": groups})
     _, test, note = carve_test(split, 0.2, 0)
     assert test.counts() == {"a": 4, "b": 1, "c": 0}
-    assert note.endswith("; of those set apart, 1 had been for training")
+    assert note.endswith("; test pictures that were training pictures before: 1")
     _, again, noted = carve_test(split, 0.2, 0)
     assert (again.ids.tolist(), noted) == (test.ids.tolist(), note)
 
@@ -300,7 +300,7 @@ def test_a_damaged_record_is_none_and_an_unwritable_cache_no_trouble(tmp_path, m
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "no-folder"))
     assert carved_of(split, 0.2, 0) == first
     note = carve_test(split, 0.2, 0)[2]
-    assert note.endswith("cannot be written to, so some may change sides when others are added or removed")
+    assert note.endswith("cannot be written to, so pictures may change splits when others are added or removed")
 
 
 def test_equal_files_on_both_sides_are_not_held(tmp_path):
@@ -398,7 +398,7 @@ def test_with_validation_keeps_what_is_there():
 def test_fractions_that_are_none(fraction):
     with pytest.raises(UsageError) as error:
         carve(split_of([0, 0, 1, 1]), fraction, 0, name="test")
-    assert str(error.value) == f"fraction is {fraction}; it must lie between 0 and 1, for example 0.2 for a fifth."
+    assert str(error.value) == f"fraction is {fraction}; it must be between 0 and 1, for example 0.2 for a fifth."
 
 
 def test_negative_seed():
@@ -410,7 +410,7 @@ def test_too_few_to_carve():
     with pytest.raises(DataError) as error:
         carve(split_of([0, 1, 2]), 0.5, 0, name="validation")
     assert str(error.value) == (
-        "The train split has 3 pictures, too few to carve a validation split from it: some class needs at least two."
+        "The train split has 3 pictures, too few to split off a validation split: a class needs at least two."
     )
 
 
@@ -423,7 +423,7 @@ def test_sentences_on_splits():
     assert lacking({"train": split_of([0, 1])}) == []
     train, test, note = carve_test(split_of([0, 1] * 3000, columns={"groups": np.arange(6000)}), 0.2, 5)
     assert (train.name, len(train), test.name, len(test)) == ("train", 4800, "test", 1200)
-    assert note == "no test split was given: 1,200 pictures (20 % of each class) were set apart by seed 5"
+    assert note == "the data have no test split: 1,200 pictures (20 % of each class) were split off with seed 5"
 
 
 def scenes(numbers, edge=16) -> np.ndarray:
@@ -449,7 +449,7 @@ def test_copies_and_groups_stay_whole_whatever_is_carved(data, fraction, seed):
         return  # its groups hang together
     assert sorted([*rest.ids, *carved.ids]) == sorted(split.ids), "disjoint, and complete"
     assert not set(rest.columns["groups"]) & set(carved.columns["groups"])
-    if "on both sides" not in note:
+    if "in both splits" not in note:
         assert not set(rest.columns["shown"]) & set(carved.columns["shown"])
     else:  # only if copies and groups together tie all pictures into one
         everyone = np.arange(n)
@@ -463,14 +463,14 @@ def test_copies_may_be_torn_apart_where_that_is_asked_for():
     assert len(carve(split, 0.2, 0, name="test", copies=False)[1]) == 2
     train, test, note = carve_test(split, 0.2, 0)
     assert (len(train), len(test)) == (8, 2), "never a refusal"
-    assert note.endswith("nearly all pictures are the same, so copies are on both sides, and the accuracy is too good")
+    assert note.endswith("nearly all pictures are the same, so copies are in both splits, and the accuracy is too high")
 
 
 def test_declared_groups_are_never_torn_apart():
     split = Split("train", scenes(range(10)), np.array([0, 1] * 5), ("a", "b"), columns={"groups": np.zeros(10)})
     with pytest.raises(DataError) as error:
         carve(split, 0.2, 0, name="test")
-    assert str(error.value).endswith("some class needs at least two of different groups.")
+    assert str(error.value).endswith("a class needs at least two of different groups.")
 
 
 def test_files_keep_their_side_when_they_are_moved(tmp_path):

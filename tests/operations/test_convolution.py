@@ -61,7 +61,7 @@ def test_what_does_not_fit_is_one_sentence():
     x, kernels = np.zeros((1, 3, 4, 4)), np.zeros((2, 3, 5, 5))
     with pytest.raises(NetworkError) as caught:
         convolution.convolve(x, kernels)
-    assert str(caught.value) == "A window that reaches over 5×5 does not fit a padded picture of 4×4; pad it more."
+    assert str(caught.value) == "A window that covers 5×5 does not fit a padded picture of 4×4. Use more padding."
     with pytest.raises(NetworkError) as caught:
         convolution.convolve(x, np.zeros((2, 2, 3, 3)))
     assert str(caught.value).startswith("2 kernels for 2 channels each, in 1 groups, do not fit pictures of 3 channels")

@@ -128,4 +128,4 @@ def test_a_long_computation_does_not_exceed_the_stack():
 def test_only_a_single_number_has_a_gradient():
     with pytest.raises(UsageError) as caught:
         Variable([1.0, 2.0]).backwards()
-    assert str(caught.value) == "Only a single number has a gradient here; this has 2. Take .sum()."
+    assert str(caught.value) == "Gradients need a single number, but this variable has 2. Use .sum()."

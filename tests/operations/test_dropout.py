@@ -52,4 +52,4 @@ def test_the_mean_stays_so_nothing_is_scaled_at_test_time(rate):
 def test_a_rate_that_is_none_is_one_sentence(rate):
     with pytest.raises(UsageError) as caught:
         dropout(np.ones(3), rate, np.random.default_rng(0))
-    assert str(caught.value) == f"A dropout rate lies between 0 and 1, and below 1; given: {rate}. Try 0.5."
+    assert str(caught.value) == f"The dropout rate is {rate}, but should be at least 0 and below 1. Try 0.5."

@@ -107,7 +107,7 @@ def test_the_last_window_ends_at_the_right_edge_and_never_past_it():
 def test_what_does_not_fit_is_one_sentence():
     with pytest.raises(NetworkError) as caught:
         pooling.max_pool(np.zeros((1, 1, 2, 2)), 3)
-    assert str(caught.value) == "A window that reaches over 3×3 does not fit a padded picture of 2×2; pad it more."
+    assert str(caught.value) == "A window that covers 3×3 does not fit a padded picture of 2×2. Use more padding."
     with pytest.raises(NetworkError) as caught:
         pooling.max_pool(np.zeros((1, 1, 4, 4)), 3, padding=2)
     assert str(caught.value).startswith("Padding of 2 is more than half of a window of 3")

@@ -1,6 +1,6 @@
-"""Sources become datasets; decoding and preprocessing in their one implementation; splitting; downloading.
+"""Loading, decoding, preprocessing, splitting and downloading of data.
 
-Everything here is loaded when it is first used: importing `pellucid.data` imports neither torch, NumPy nor Pillow.
+Names load on first use: importing `pellucid.data` imports neither torch, NumPy nor Pillow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Arrays become datasets: the shapes and value ranges that pictures come in, brought to uint8 (N, C, H, W)."""
+"""Datasets from arrays: converts pictures of common shapes and value ranges to uint8 (N, C, H, W)."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def from_arrays(
     columns: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """Makes a dataset from arrays.
+    """Make a dataset from arrays.
 
     Args:
-        images: N pictures, an array or tensor that `as_pictures` takes.
+        images: N pictures, as an array or tensor that `as_pictures` accepts.
         labels: N class numbers from 0, or N class names; none may be missing.
-        classes: the class names, in the order of the numbers. By default those in `labels`, sorted; or `0`, `1`, ...
+        classes: class names, in the order of the numbers. By default the names in `labels`, sorted; or `0`, `1`, ...
         name: name of the dataset.
         validation: (images, labels) of a validation split.
-        test: (images, labels) of a test split; or the fraction of the pictures to carve off as one, for example 0.2.
-        columns: further values of each picture: `ids` are its names (by default `train/0` and so on), `groups` says
-            which pictures belong together (of one patient, one film) and stay in one split.
-        seed: seed of the carving.
+        test: (images, labels) of a test split; or the fraction of the pictures to split off as one, for example 0.2.
+        columns: further values of each picture. `ids` names the pictures (`train/0` and so on by default). Pictures
+            with the same value in `groups` (one patient, one film) stay in one split.
+        seed: seed of the split.
 
     Raises:
         DataError: shapes, values or counts do not fit.
-        UsageError: the fraction is not between 0 and 1; a column is unknown.
+        UsageError: the fraction is not between 0 and 1, or a column is unknown.
     """
     fraction = test if isinstance(test, (int, float)) else None
     pairs: dict[str, Any] = {"train": (images, labels), "validation": validation}
@@ -50,7 +50,7 @@ def from_arrays(
     arrays = {key: pair for key, pair in pairs.items() if pair is not None}
     for key, pair in arrays.items():
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise DataError(f"{key} is expected as (images, labels), for example `{key}=(pictures, labels)`.")
+            raise DataError(f"{key} must be (images, labels), for example `{key}=(pictures, labels)`.")
     if fraction is not None:
         check_fraction(fraction, "test")
     notes: list[str] = []
@@ -64,46 +64,46 @@ def from_arrays(
         splits[key] = Split(key, array, as_labels(values, names), names, dataset=name)
     if len({split.shape for split in splits.values()}) > 1:
         shapes = ", ".join(f"{key} {split.shape}" for key, split in splits.items())
-        notes.append(f"the splits have pictures of different shapes: {shapes}")
+        notes.append(f"pictures differ in shape between splits: {shapes}")
     splits["train"] = _with_columns(splits["train"], columns or {})
     if fraction is not None:
         splits["train"], splits["test"], note = carve_test(splits["train"], fraction, seed)
         notes.append(note)
     if classes is None and min(int(split.known_labels().min()) for split in splits.values()) > 0:
-        notes.append("the labels are numbers, none of them 0, and classes are numbered from 0: is the first one 1?")
+        notes.append("no label is 0, although class numbers start at 0: do these labels start at 1?")
     notes += lacking(splits)
     return Dataset(name, splits, "Pictures given as arrays.", tuple(notes))
 
 
 def _with_columns(split: Split, columns: Mapping[str, Any]) -> Split:
-    """The split with ids and groups.
+    """Add ids and groups to a split.
 
     Raises:
         UsageError: a column is unknown.
-        DataError: an id occurs twice.
+        DataError: two pictures have the same id.
     """
     unknown = sorted(set(columns) - {"ids", GROUPS})
     if unknown:
-        raise UsageError(f"The columns of arrays are 'ids' and '{GROUPS}'; given: '{unknown[0]}'.")
+        raise UsageError(f"Unknown column '{unknown[0]}': the columns of arrays are 'ids' and '{GROUPS}'.")
     ids = None if "ids" not in columns else np.asarray(columns["ids"]).astype(str)
     if ids is not None and len(np.unique(ids)) < len(ids):
-        raise DataError("Some ids stand for more than one picture; each picture needs an id of its own.")
+        raise DataError("Several pictures have the same id; each picture needs its own id.")
     groups = {GROUPS: np.asarray(columns[GROUPS])} if columns.get(GROUPS) is not None else {}
     return replace(split, explicit_ids=ids, columns=groups)
 
 
 def as_pictures(images: Any) -> tuple[np.ndarray, list[str]]:
-    """Brings N pictures to uint8 (N, C, H, W).
+    """Convert N pictures to uint8 (N, C, H, W).
 
     Args:
         images: an array or tensor of shape (N, H, W), (N, C, H, W) or (N, H, W, C) with C = 1 or 3. Its values are
-            integers from 0 to 255, fractions from 0 to 1, or truth values.
+            integers from 0 to 255, fractions from 0 to 1, or booleans.
 
     Returns:
-        The pictures, and sentences on what was decided or changed on the way.
+        The pictures, and notes on how the shape was read and the values were changed.
 
     Raises:
-        DataError: its shape or values are none of these.
+        DataError: the shape or the values are none of these.
     """
     array = _as_array(images, "pictures")
     notes: list[str] = []
@@ -116,7 +116,7 @@ def as_pictures(images: Any) -> tuple[np.ndarray, list[str]]:
         array = array.transpose(0, 3, 1, 2)
     else:
         raise DataError(
-            f"Pictures are expected as (N, H, W), (N, C, H, W) or (N, H, W, C) with C = 1 (grey) or 3 (RGB); this "
+            f"Pictures must have shape (N, H, W), (N, C, H, W) or (N, H, W, C) with C = 1 (grey) or 3 (RGB); this "
             f"array has shape {array.shape}."
         )
     if array.size == 0 and len(array):
@@ -130,7 +130,7 @@ def _as_bytes(array: np.ndarray, notes: list[str]) -> np.ndarray:
     if array.dtype == bool:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype.kind not in "iuf":
-        raise DataError(f"Pictures are expected as numbers from 0 to 255; this array is {array.dtype}.")
+        raise DataError(f"Pictures must be numbers from 0 to 255; this array is {array.dtype}.")
     if array.size == 0:
         return array.astype(np.uint8)
     low, high = array.min(), array.max()
@@ -140,51 +140,51 @@ def _as_bytes(array: np.ndarray, notes: list[str]) -> np.ndarray:
         notes.append("values from 0 to 1 were multiplied by 255 and rounded")
         return np.rint(array * 255).astype(np.uint8)
     expected = "whole numbers from 0 to 255" if array.dtype.kind in "iu" else "fractions from 0 to 1"
-    advice = " Divide them by 255, or give them as uint8." if array.dtype.kind == "f" and 0 <= low < high <= 255 else ""
-    raise DataError(
-        f"The values of {array.dtype} pictures are expected as {expected}; these go from {low} to {high}.{advice}"
+    advice = (
+        " Divide them by 255, or convert them to uint8." if array.dtype.kind == "f" and 0 <= low < high <= 255 else ""
     )
+    raise DataError(f"Pictures of type {array.dtype} must be {expected}; these range from {low} to {high}.{advice}")
 
 
 def _as_array(values: Any, what: str) -> np.ndarray:
     try:
         return np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
-        # Pictures of different sizes; or a tensor that is on another device, or wants gradients.
-        raise DataError(f"These {what} cannot be made into one array: {error}.".replace("..", ".")) from error
+        # The pictures differ in size, or the tensor is on another device or requires gradients.
+        raise DataError(f"These {what} cannot be converted to one array: {error}.".replace("..", ".")) from error
 
 
 def as_labels(values: Any, classes: Sequence[str]) -> np.ndarray:
-    """Brings labels, numbers or names, to indices into `classes`: int64 (N,).
+    """Convert labels, numbers or names, to indices into `classes`: int64 (N,).
 
     Raises:
-        DataError: they are of another shape or type, one is missing (None, NaN), or one names no class.
+        DataError: the shape or type is wrong, a label is missing (None, NaN), or a name is not in `classes`.
     """
     array = _known(values)
     if array.ndim != 1:
-        raise DataError(f"Labels are expected as one value per picture; these have shape {array.shape}.")
+        raise DataError(f"Labels must be one value per picture; these have shape {array.shape}.")
     if array.dtype.kind in "iu":
         return array.astype(np.int64)
     if array.dtype.kind not in "UO":
-        raise DataError(f"Labels are expected as whole numbers from 0, or as class names; these are {array.dtype}.")
+        raise DataError(f"Labels must be whole numbers from 0, or class names; these are {array.dtype}.")
     index = {name: i for i, name in enumerate(classes)}
     names = [clean_name(str(name)) for name in array]
     unknown = sorted(set(names) - set(index))
     if unknown:
-        raise DataError(f"The label '{unknown[0]}' is none of the classes {', '.join(classes)}.")
+        raise DataError(f"The label '{unknown[0]}' is not one of the classes {', '.join(classes)}.")
     return np.array([index[name] for name in names], dtype=np.int64)
 
 
 def _known(values: Any) -> np.ndarray:
-    """The labels as an array of which none is missing: NumPy would make names of None and NaN."""
-    # A list of names and NaN becomes text at once, so that it is looked at before.
+    """The labels as an array, after checking that none is missing: NumPy would turn None and NaN into names."""
+    # NumPy converts a list of names and NaN to text, so the check must look at the list itself.
     array = _as_array(values, "labels")
     each = values if isinstance(values, (list, tuple)) else array.ravel() if array.dtype.kind == "O" else ()
     missing = [i for i, value in enumerate(each) if _is_missing(value)]
     if missing:
         raise DataError(
             f"{len(missing):,} of {len(each):,} labels {'is' if len(missing) == 1 else 'are'} missing (None or NaN), "
-            f"the first at index {missing[0]}. Leave those pictures out, or give them a class of their own."
+            f"the first at index {missing[0]}. Leave those pictures out, or give them their own class."
         )
     return array
 
@@ -193,18 +193,18 @@ def _is_missing(value: Any) -> bool:
     if value is None:
         return True
     try:
-        return bool(value != value)  # as only NaN and its like differ from themselves
+        return bool(value != value)  # only NaN and NaT differ from themselves
     except TypeError:
-        return True  # pandas' NA refuses to be compared
+        return True  # pandas' NA has no truth value
     except ValueError:
-        return False  # an array: refused by its shape
+        return False  # an array; the check of the shape refuses it later
 
 
 def _class_names(labels: Sequence[Any], classes: Sequence[str] | None) -> tuple[str, ...]:
     if classes is not None:
         names = tuple(clean_name(str(name)) for name in classes)
         if len(set(names)) < len(names):
-            raise DataError(f"The class names {', '.join(names)} name one class twice.")
+            raise DataError(f"The class names contain a duplicate: {', '.join(names)}.")
         return names
     arrays = [_known(values) for values in labels]
     if all(array.dtype.kind in "iu" for array in arrays):
@@ -212,8 +212,8 @@ def _class_names(labels: Sequence[Any], classes: Sequence[str] | None) -> tuple[
         most = max(1000, *(array.size for array in arrays))
         if highest >= most:
             raise DataError(
-                f"The labels go up to {highest}, which would be {highest + 1:,} classes. Number the classes from 0 on, "
-                f"or give their names as `classes`."
+                f"The highest label is {highest}, which would mean {highest + 1:,} classes. Number the classes from 0, "
+                f"or pass their names as `classes`."
             )
         return tuple(str(i) for i in range(highest + 1))
     return ordered_classes(clean_name(str(name)) for array in arrays for name in array.ravel())

@@ -1,8 +1,8 @@
-"""The cache: what can be made again, kept so that it need not be. One folder per kind, limited in size together.
+"""The cache: results that can be computed again, one folder per kind, with one size limit for all of them.
 
-Whoever keeps something asks for the folder of its kind, writes its files there through `pellucid.records.atomic`, and
-calls `used` when it reads one. `make_room` is called before something large is written: what was not used for longest
-goes first. Nothing may rely on a file to be still there; a file that is mapped stays readable until it is let go.
+To use it, get the folder of a kind, write files there with `pellucid.records.atomic`, and call `used` after reading
+one. Call `make_room` before writing something large: it deletes the least recently used files. A file may disappear at
+any time; a file that is memory-mapped stays readable until it is unmapped.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Kind:
-    """What lies in one folder of the cache.
+    """One folder of the cache.
 
     Attributes:
-        summary: what it is, in a few words.
-        again: whether it can be made again. What cannot is neither limited nor cleared, unless it is named.
+        summary: its content, in a few words.
+        again: whether the content can be computed again. If not, it does not count towards the limit, and is cleared
+            only when its name is given.
     """
 
     summary: str
@@ -54,12 +55,12 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "decoded": Kind("pictures, decoded and brought to a network's size"),
-    "features": Kind("what a pretrained network says of pictures"),
-    "families": Kind("which pictures are copies of each other"),
-    "looks": Kind("what a check saw of pictures"),
-    "hashes": Kind("which file has which content, and what of it is no picture"),
-    "splits": Kind("which pictures were set apart, so that they stay so", again=False),
+    "decoded": Kind("pictures, decoded and resized for a network"),
+    "features": Kind("features of pictures, from pretrained networks"),
+    "families": Kind("groups of near-duplicate pictures"),
+    "looks": Kind("statistics of pictures, from checks"),
+    "hashes": Kind("file hashes, and files that are not images"),
+    "splits": Kind("pictures of past test and validation splits", again=False),
     "ledger": Kind("how often each test split was scored", again=False),
 }
 """The folders of the cache."""
@@ -78,11 +79,11 @@ class Entry:
 
 
 def folder(kind: str) -> Path:
-    """The folder of a kind, made where it is not there.
+    """The folder of a kind; created if necessary.
 
     Raises:
         UnknownNameError: there is no such kind.
-        StorageError: it cannot be made.
+        StorageError: the folder cannot be created.
     """
     return atomic.make_folder(cache_root() / _known(kind))
 
@@ -94,14 +95,14 @@ def _known(kind: str) -> str:
 
 
 def entries(kind: str | None = None) -> list[Entry]:
-    """The files of the cache (of one kind, where it is given) that may be looked at, those unused for longest first."""
+    """The readable files of one kind, or of all kinds by default; least recently used first."""
     files = []
     for name in KINDS if kind is None else [_known(kind)]:
         for path in beneath(cache_root() / name):
-            # What begins with a dot is a lock, or is just being written.
+            # A name that begins with a dot is a lock or an unfinished file.
             if path.name.startswith("."):
                 continue
-            with contextlib.suppress(OSError):  # another process may have removed it just now
+            with contextlib.suppress(OSError):  # another process may just have removed it
                 status = path.stat()
                 if path.is_file():
                     files.append(Entry(name, path, status.st_size, status.st_mtime))
@@ -109,7 +110,7 @@ def entries(kind: str | None = None) -> list[Entry]:
 
 
 def beneath(folder_path: Path) -> list[Path]:
-    """All that lies in a folder; nothing where this user may not look into it."""
+    """Everything below a folder; empty if this user may not read it."""
     try:
         return list(folder_path.rglob("*"))
     except PermissionError:
@@ -117,26 +118,26 @@ def beneath(folder_path: Path) -> list[Path]:
 
 
 def used(path: Path) -> None:
-    """Notes that a file is used now: it will not be among the first that go."""
+    """Mark a file as used now, so that `make_room` deletes others first."""
     with contextlib.suppress(OSError):
         os.utime(path)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of a file that `write_arrays` wrote; one that is not there, or damaged, is as good as none."""
+    """The arrays of a file that `write_arrays` wrote; None if it is missing or damaged."""
     import numpy as np
 
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except Exception:  # noqa: BLE001 (damage comes as many exceptions: of zip, of NumPy, of the system)
+    except Exception:  # noqa: BLE001 (damage raises many kinds of exceptions: from zipfile, NumPy and the system)
         return None
     used(path)
     return arrays
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> bool:
-    """Keeps arrays in a file of the cache, whole or not at all; whether that could be done."""
+    """Write arrays to a file of the cache atomically; False if the cache cannot be written to."""
     import numpy as np
 
     with contextlib.suppress(StorageError):
@@ -148,10 +149,10 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> bool:
 
 
 def limit() -> int:
-    """How many bytes the cache may take: `$PELLUCID_CACHE_LIMIT`, or 20 GB, or a tenth of the disk, what is less.
+    """Limit of the cache in bytes: `$PELLUCID_CACHE_LIMIT`, or the smaller of 20 GB and a tenth of the disk.
 
     Raises:
-        UsageError: the variable is no size.
+        UsageError: the variable is not a size.
     """
     setting = os.environ.get("PELLUCID_CACHE_LIMIT")
     if setting:
@@ -160,33 +161,33 @@ def limit() -> int:
 
 
 def _there(path: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
-    return next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+    """The folder, or its nearest parent that exists."""
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
 
 
 def make_room(needed: int, what: str, keep: Collection[Path] = ()) -> None:
-    """Removes what was unused for longest, until `needed` bytes more fit below the limit.
+    """Delete the least recently used files until `needed` more bytes fit below the limit.
 
     Args:
-        needed: how many bytes are about to be written.
-        what: what these are, for the error.
+        needed: number of bytes about to be written.
+        what: what the bytes are, for the error message.
         keep: files that must stay.
 
     Raises:
-        DataError: they cannot fit, however much is removed.
-        StorageError: the disk has not so much room.
+        DataError: the bytes do not fit even into an empty cache.
+        StorageError: the disk has too little space.
     """
     most = limit()
-    here = entries()
-    in_use = sum(entry.size for entry in here if entry.path in keep)
+    files = entries()
+    in_use = sum(entry.size for entry in files if entry.path in keep)
     if needed + in_use > most:
         raise DataError(
-            f"{what} need {format_size(needed + in_use)}, and the cache is limited to {format_size(most)}. Raise "
+            f"{what} need {format_size(needed + in_use)}, but the cache is limited to {format_size(most)}. Raise "
             f"the limit, for example with PELLUCID_CACHE_LIMIT={-(-(needed + in_use) // 10**9) + 1}GB, or choose a "
             f"smaller size."
         )
-    total = sum(entry.size for entry in here if KINDS[entry.kind].again)
-    for entry in here:
+    total = sum(entry.size for entry in files if KINDS[entry.kind].again)
+    for entry in files:
         if total + needed <= most:
             break
         if KINDS[entry.kind].again and entry.path not in keep and _removed(entry.path):
@@ -194,16 +195,16 @@ def make_room(needed: int, what: str, keep: Collection[Path] = ()) -> None:
     free = shutil.disk_usage(_there(cache_root())).free
     if needed > free:
         raise StorageError(
-            f"{what} need {format_size(needed)}, and the disk of {cache_root()} has {format_size(free)} left. Free "
+            f"{what} need {format_size(needed)}, but the disk of {cache_root()} has {format_size(free)} left. Free "
             f"some space, or set PELLUCID_CACHE to a folder on a larger disk."
         )
 
 
 def clear(kind: str | None = None) -> tuple[int, int]:
-    """Removes all of a kind; where none is given, everything that can be made again.
+    """Delete all files of a kind; by default, everything that can be computed again.
 
     Returns:
-        How many files were removed, and how many bytes these had.
+        (number of deleted files, their size in bytes).
     """
     kinds = [name for name in KINDS if KINDS[name].again] if kind is None else [_known(kind)]
     gone = [entry for name in kinds for entry in entries(name) if _removed(entry.path)]
@@ -213,7 +214,7 @@ def clear(kind: str | None = None) -> tuple[int, int]:
 
 
 def _sweep(top: Path) -> None:
-    """Removes what killed programs left half-written, in each folder that nobody is writing to."""
+    """Delete the unfinished files that killed programs left, in every folder that no process is writing to."""
     for part in list(top.rglob(".*.part")):
         with contextlib.suppress(TimeoutError), locked(part.parent, wait=False):
             _removed(part)
@@ -221,10 +222,10 @@ def _sweep(top: Path) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Holds the lock of a folder of the cache, that one process writes to at a time; a kill lets it go.
+    """Hold the lock of a cache folder, so that one process at a time writes to it. A killed process releases its lock.
 
     Raises:
-        TimeoutError: another process holds it, and it was not to be waited for.
+        TimeoutError: another process holds the lock, and `wait` is False.
     """
     import filelock
 
@@ -233,7 +234,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 def _removed(path: Path) -> bool:
-    """Whether a file could be removed: on Windows one that is in use stays."""
+    """Delete a file; False if that failed, as for a file in use on Windows."""
     try:
         path.unlink()
     except OSError:

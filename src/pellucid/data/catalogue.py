@@ -1,8 +1,8 @@
-"""The named sets, and the formats that a folder may have: name -> module path. Cheap to import: no NumPy, no torch.
+"""Registries of the named data sets and of the folder formats: name -> module path. Imports neither NumPy nor torch.
 
-To add a named set: one module with `load(name) -> Dataset`, one line in `DATASETS`, one fixture. To add a format of
-folders: one module with `recognises(path) -> bool` and `read(path, *, test_fraction, seed) -> Dataset`, and one line in
-`FORMATS`.
+To add a named set: write a module with `load(name) -> Dataset`, add a line to `DATASETS`, and add a fixture. To add a
+folder format: write a module with `recognises(path) -> bool` and `read(path, *, test_fraction, seed) -> Dataset`, and
+add a line to `FORMATS`.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class Entry:
     """One named set.
 
     Attributes:
-        module: what reads it: a module with `load(name) -> Dataset`.
-        summary: one line on what it shows.
-        pictures: how many in each split.
+        module: module that reads it, with `load(name) -> Dataset`.
+        summary: what the pictures show, in one line.
+        pictures: number of pictures in each split.
         shape: (C, H, W).
-        classes: how many.
-        licence: under which terms its makers gave it.
-        source: where to read more of it.
-        folder: the folder in the data root; empty where it comes with an installed package.
-        needs: the files in that folder; of each group one is enough.
-        download: about how many megabytes a download takes.
+        classes: number of classes.
+        licence: licence of the data.
+        source: web page with more information.
+        folder: folder in the data root; empty if the set comes with an installed package.
+        needs: groups of file names; the folder must have one file of each group.
+        download: approximate size of the download, in megabytes.
     """
 
     module: str
@@ -55,16 +55,16 @@ class Entry:
     download: int = 0
 
     def root(self) -> Path:
-        """Its folder in the data root, whether it is there or not."""
+        """Its folder in the data root, which may not exist."""
         return data_root() / self.folder
 
     def found(self) -> Path | None:
-        """The folder in the data root that holds all of its files, or None."""
+        """Its folder in the data root; None if a file is missing."""
         folder = self.root()
         try:
             complete = all(any((folder / name).exists() for name in group) for group in self.needs)
         except OSError:
-            # A data root that may not be looked into holds nothing for this user.
+            # This user may not read the data root.
             return None
         return folder if self.folder and complete else None
 
@@ -149,8 +149,8 @@ FORMATS: dict[str, str] = {
     "tar": "pellucid.data.tar_shards",
     "cifar": "pellucid.data.cifar",
 }
-"""From the name of a format to the module that recognises and reads a folder (or a file) of it; the first one that does
-is taken. Whatever none of them recognises is read by `pellucid.data.folder`, as a folder of class folders."""
+"""Format name -> module that recognises and reads a folder or file of this format. The first match is used.
+`pellucid.data.folder` reads every other folder as class folders."""
 
 
 @dataclass(frozen=True)
@@ -168,15 +168,15 @@ class Description:
 
 
 def describe() -> list[Description]:
-    """What is known of each named set without reading it: the rows of `pellucid datasets`."""
+    """One row for each named set, without reading the data: the listing of `pellucid datasets`."""
     return list(_rows())
 
 
 def lookup(name: str) -> Entry:
-    """The entry of that name.
+    """The entry of a named set.
 
     Raises:
-        UnknownNameError: there is none; its text says what was probably meant.
+        UnknownNameError: the name is unknown; the message suggests similar names.
     """
     from pellucid.errors import UnknownNameError
 
@@ -186,7 +186,7 @@ def lookup(name: str) -> Entry:
 
 
 def is_published(data: Dataset) -> bool:
-    """Whether it is a named set, in memory as its makers gave it: these were looked through long ago."""
+    """Whether this is an unchanged named set in memory. Published sets are not searched for near-duplicates."""
     return data.name in DATASETS and all(split.shape is not None for split in data)
 
 

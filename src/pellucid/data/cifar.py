@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 in their binary version: from the tar.gz or its folder. Their pickles are never opened.
+"""Reader of the binary versions of CIFAR-10 and CIFAR-100: the tar.gz or its folder. Never opens their pickle files.
 
     CIFAR-10    a record is 1 label byte and 3,072 bytes of pixels: 32×32 red, then green, then blue, row by row
     CIFAR-100   the same, with two label bytes: one of 20 coarse classes, then one of 100 fine ones
@@ -6,8 +6,8 @@
 Source: https://www.cs.toronto.edu/~kriz/cifar.html (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny
 Images", 2009).
 
-An archive is read as it lies, and nothing of it is written to the disk. At most 256 MiB and 1,000 files are unpacked
-from it, and a file of a folder is read only when its size is right: a lying header costs no more memory than that.
+An archive is read as a stream; nothing is extracted to disk. To bound memory, at most 256 MiB and 1,000 members of an
+archive are unpacked, and a file is read only if its size is right.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ medium_mammals non-insect_invertebrates people reptiles small_mammals trees vehi
 
 @dataclass(frozen=True)
 class _Kind:
-    """One of the two sets: where it lies, and what its files hold.
+    """One of the two sets: its file names and record format.
 
-    `labels` names the label bytes of a record in their order; the last of them is the class.
+    `labels` maps each label byte of a record, in order, to its names; the last one is the class.
     """
 
     name: str
@@ -73,7 +73,7 @@ class _Kind:
 
     @property
     def record(self) -> int:
-        """Bytes of one picture with its labels."""
+        """Size of one picture with its labels, in bytes."""
         return len(self.labels) + _PIXELS
 
 
@@ -110,15 +110,15 @@ REMOTES: dict[str, Remote] = {
         "03b5dce01913d631647c71ecec9e9cb8",
     ),
 }
-"""Where each set can be downloaded, and the MD5 sum that its page states."""
+"""Download address of each set, and the MD5 sum that its web page gives."""
 
 
 def load(name: str) -> Dataset:
-    """Reads a named set from the data root, after downloading it when it is not there.
+    """Read a named set from the data root; download it first if necessary.
 
     Raises:
-        DownloadError: it is not there and cannot be downloaded; says which file to put where.
-        FormatError: a file is not what it claims to be.
+        DownloadError: the download failed; the message says where to put which file.
+        FormatError: a file is damaged or has another format.
     """
     kind, entry = _KINDS[name], DATASETS[name]
     folder = entry.found() or obtain(REMOTES[name], entry.root()).parent
@@ -133,7 +133,7 @@ def load(name: str) -> Dataset:
 
 
 def recognises(path: Path) -> bool:
-    """Whether a path is a tar archive by its name, or a folder of CIFAR's files."""
+    """Whether a path is a tar archive, by its name, or a folder with the files of CIFAR."""
     if path.is_file():
         return path.name.lower().endswith((".tar.gz", ".tgz", ".tar"))
     return any(
@@ -145,12 +145,12 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:  # noqa: ARG001 (CIFAR has its own test)
-    """Reads a binary archive of CIFAR, or a folder that holds one or its files.
+    """Read a binary CIFAR archive, or a folder that has the archive or its files.
 
     Raises:
-        FormatError: a file has a wrong size or a label out of range; an archive is damaged, holds something else, or
-            has paths that lead outside of it.
-        MissingDataError: one of the files is not there.
+        FormatError: a file has a wrong size or a label out of range; an archive is damaged, has other content, or has
+            paths that lead outside it.
+        MissingDataError: a file is missing.
     """
     if path.is_file():
         contents = _read_archive(path)
@@ -158,22 +158,22 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:  
             if kind.test[0] in contents:
                 return _dataset(kind, {file: (f"{path}: {file}", data) for file, data in contents.items()})
         raise FormatError(
-            f"{path} is an archive, but not a binary one of CIFAR: it has neither test_batch.bin nor test.bin. Unpack "
-            f"an archive of pictures, and give its folder."
+            f"{path} is not a binary CIFAR archive: it has neither test_batch.bin nor test.bin. If it holds pictures, "
+            f"unpack it and give its folder."
         )
     for kind in _KINDS.values():
         inner = path / kind.folder
         if (path / kind.archive).is_file() or inner.is_dir() or (path / kind.test[0]).is_file():
             return _dataset(kind, _find(path, kind))
-    raise MissingDataError(f"{path} holds no CIFAR files.")
+    raise MissingDataError(f"{path} has no CIFAR files.")
 
 
 _Contents = dict[str, tuple[str, bytearray]]
-"""From the name of a file to how an error calls it, and what is in it."""
+"""File name -> (its name in error messages, content)."""
 
 
 def _find(folder: Path, kind: _Kind) -> _Contents:
-    """The files of a set in its folder: unpacked ones first, else the archive."""
+    """The files of a set in a folder: unpacked files, or else the archive."""
     for candidate in (folder / kind.folder, folder):
         if (candidate / kind.test[0]).is_file():
             return {
@@ -193,33 +193,33 @@ def _read_file(path: Path, kind: _Kind) -> bytearray:
 def _check_size(name: str, size: int, kind: _Kind) -> None:
     if size <= 0 or size % kind.record or size > _MOST_UNPACKED:
         raise FormatError(
-            f"{name} has a wrong size: {size:,} bytes are not a whole number of records of {kind.record:,} bytes (or "
-            f"too many). Copy or download it again."
+            f"{name} has a wrong size: {size:,} bytes are too many, or not a whole number of records of "
+            f"{kind.record:,} bytes. Copy or download it again."
         )
 
 
 class _Bounded:
-    """A stream that ends with a sentence when more is unpacked than an archive of CIFAR holds."""
+    """A stream that raises FormatError once more bytes were read than a CIFAR archive has."""
 
     def __init__(self, stream: BinaryIO, path: Path) -> None:
-        self.stream, self.path, self.seen = stream, path, 0
+        self.stream, self.path, self.total = stream, path, 0
 
     def read(self, size: int) -> bytes:
         piece = self.stream.read(size)
-        self.seen += len(piece)
-        if self.seen > _MOST_UNPACKED:
-            raise FormatError(f"{self.path} unpacks to more than {_MOST_UNPACKED:,} bytes; no archive of CIFAR does.")
+        self.total += len(piece)
+        if self.total > _MOST_UNPACKED:
+            raise FormatError(f"{self.path} unpacks to more than {_MOST_UNPACKED:,} bytes; no CIFAR archive does.")
         return piece
 
 
 def _read_archive(path: Path) -> dict[str, bytearray]:
-    """The files of CIFAR that an archive holds, by their names without folders."""
+    """The CIFAR files of an archive, by their names without folders."""
     kind_of_file = {file: kind for kind in _KINDS.values() for file in kind.train + kind.test}
     contents: dict[str, bytearray] = {}
     with read_errors(path), gzip.open(path, "rb") if is_gzip(path) else path.open("rb") as stream:
         bounded = _Bounded(stream, path)  # pyrefly: ignore
         try:
-            # As a stream: from the front to the end, without seeking. Nothing is extracted.
+            # Stream mode: reads from start to end, without seeking. Nothing is extracted.
             with tarfile.open(fileobj=bounded, mode="r|", bufsize=_PIECE) as archive:  # pyrefly: ignore
                 for number, member in enumerate(archive):
                     _check_member(path, member, number)
@@ -227,13 +227,13 @@ def _read_archive(path: Path) -> dict[str, bytearray]:
                     if not member.isfile() or file not in kind_of_file:
                         continue
                     if file in contents:
-                        raise FormatError(f"{path} holds {file} twice; a binary archive of CIFAR has each file once.")
+                        raise FormatError(f"{path} has {file} twice; a binary CIFAR archive has each file once.")
                     _check_size(f"{path}: {file}", member.size, kind_of_file[file])
                     source = archive.extractfile(member)
                     assert source is not None
                     contents[file] = _read_at_most(source, member.size)
             while bounded.read(_PIECE):
-                # To the end, where gzip's own checksum stands.
+                # Read to the end, where gzip stores its checksum.
                 pass
         except (tarfile.TarError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             raise FormatError(f"{path} is damaged or no tar archive ({error}). Copy or download it again.") from error
@@ -241,23 +241,22 @@ def _read_archive(path: Path) -> dict[str, bytearray]:
 
 
 def _check_member(path: Path, member: tarfile.TarInfo, number: int) -> None:
-    # Before the next one is looked for: tarfile would step through a lying size piece by piece, for years.
+    # Check before tarfile looks for the next member: with a wrong huge size, it would read on for years.
     if not 0 <= member.size <= _MOST_UNPACKED or number >= _MOST_MEMBERS:
-        raise FormatError(f"{path} holds more, or larger, files than any archive of CIFAR; it is damaged or foreign.")
+        raise FormatError(f"{path} has more or larger files than a CIFAR archive; it is damaged or something else.")
     parts = PurePosixPath(member.name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or ":" in member.name:
         raise FormatError(
-            f"{path} holds a path that leads outside of it, {member.name!r}; no archive of CIFAR does. Do not unpack "
-            f"it."
+            f"{path} has a path that leads outside it, {member.name!r}; no CIFAR archive does. Do not unpack it."
         )
     if not (member.isreg() or member.isdir()) or member.issparse():
         raise FormatError(
-            f"{path} holds {member.name!r}, which is neither a file nor a folder; no archive of CIFAR does."
+            f"{path} has {member.name!r}, which is neither a file nor a folder; a CIFAR archive has nothing else."
         )
 
 
 def _read_at_most(stream: BinaryIO, size: int) -> bytearray:
-    """Up to `size` bytes, in a buffer that grows with what arrives."""
+    """Up to `size` bytes, in a buffer that grows with the bytes read."""
     content = bytearray()
     while len(content) < size and (piece := stream.read(min(_PIECE, size - len(content)))):
         content += piece
@@ -274,8 +273,8 @@ def _split(name: str, files: tuple[str, ...], kind: _Kind, contents: _Contents) 
     for file in files:
         if file not in contents:
             raise MissingDataError(f"{kind.folder} lacks the file {file}. Copy or download it again.")
-        called, data = contents[file]
-        _check_size(called, len(data), kind)
+        full_name, data = contents[file]
+        _check_size(full_name, len(data), kind)
         records = np.frombuffer(data, dtype=np.uint8).reshape(-1, kind.record)
         head = records[:, : len(kind.labels)]
         for column, names in enumerate(kind.labels.values()):
@@ -283,7 +282,7 @@ def _split(name: str, files: tuple[str, ...], kind: _Kind, contents: _Contents) 
             if highest >= len(names):
                 first = int(np.argmax(head[:, column] >= len(names)))
                 raise FormatError(
-                    f"{called} has a label out of range: record {first:,} says {head[first, column]}, and its "
+                    f"{full_name} has a label out of range: record {first:,} has label {head[first, column]}, but the "
                     f"{len(names)} classes are numbered 0 to {len(names) - 1}."
                 )
         labels.append(head)

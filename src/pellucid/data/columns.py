@@ -1,4 +1,4 @@
-"""Which columns of a table are the path, the label, the split and the group: as the user says, or by their names."""
+"""Finds the path, label, split and group columns of a table: as the user says, or by common names."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ ROLES: dict[str, tuple[str, ...]] = {
         *("camera", "camera_id", "site", "day", "date"),
     ),
 }
-"""From what a column may be to the names by which it is known, those that say it best first; case does not matter."""
+"""Role -> common column names, in order of preference; case does not matter."""
 _NEEDED = ("path", "image", "label")
 
 
 def choose(
     names: Sequence[str], required: Sequence[str], assigned: Mapping[str, str] | None, where: object
 ) -> dict[str, str]:
-    """The column of each role, of those that are there.
+    """Find the column of each role: {role: column}, without the optional roles that have no column.
 
     Args:
-        names: the table's columns.
-        required: the roles that this table may have.
-        assigned: the columns that the user named, {role: column}.
-        where: the table, for errors.
+        names: the columns of the table.
+        required: the roles that this kind of table can have.
+        assigned: the columns that the user assigned, {role: column}.
+        where: the table, for error messages.
 
     Raises:
-        UsageError: a role or a column that the user named is not there.
-        FormatError: a column that is needed cannot be found by its name.
+        UsageError: the user assigned a role or a column that does not exist.
+        FormatError: no column has a common name of a necessary role.
     """
     assigned = assigned or {}
     shown = ", ".join(f"'{on_one_line(name)}'" for name in names[:30])
     for role, name in assigned.items():
         if role not in required:
-            raise UsageError(f"'{role}' is no column of such a table; known are {', '.join(required)}.")
+            raise UsageError(f"'{role}' is not a role of a column here; the roles are {', '.join(required)}.")
         if name not in names:
             raise UsageError(f"{where} has no column '{name}'; it has {shown}.")
     columns = dict(assigned)
@@ -67,7 +67,7 @@ def choose(
             columns[role] = free[0]
         elif role not in columns and role in _NEEDED:
             raise FormatError(
-                f"{where} has no column that is named as the {role} of each picture; it has {shown}. Say which one it "
-                f"is: columns={{'{role}': NAME}} in Python, or ?{role}=NAME behind the path."
+                f"{where} has no column for the {role} of each picture; it has {shown}. Name the column: "
+                f"columns={{'{role}': NAME}} in Python, or ?{role}=NAME after the path."
             )
     return columns

@@ -1,13 +1,13 @@
-"""The store of decoded pictures in the cache: each content is decoded once for a size, whatever set or split it is in.
+"""The cache of decoded pictures: decodes each file content once per size, whatever data set or split it is in.
 
-`decoded/3x224x224-stretch-d1-pillow13.0.0/` holds the pictures of one preprocessing and one decoder, in segments. A
-segment is one file that is written whole and never changed:
+`decoded/3x224x224-stretch-d1-pillow13.0.0/` has the pictures of one preprocessing and one decoder, in segments. A
+segment is a file that is written as a whole and never changed:
 
     magic (16 bytes), n, C, H, W (int64, little-endian), n × 32 bytes of SHA-256, zeros up to a multiple of 4,096,
     n × C × H × W bytes of pixels
 
-A program that is killed loses the segment that it was writing, and no more. One process writes to a folder at a time;
-others wait, and then find what it decoded.
+A killed program loses only the segment that it was writing. One process at a time writes to a folder; the others wait,
+and then use what it decoded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pellucid.records import MappedPictures, Preprocessing, atomic
 __all__ = ["stored"]
 
 Make = Callable[[int], np.ndarray | None]
-"""From the index of a picture to the picture, uint8 (C, H, W), or None where it cannot be decoded."""
+"""Index of a picture -> the picture, uint8 (C, H, W); None if it cannot be decoded."""
 
 _MAGIC = b"pellucid-pixels1"
 _SEGMENT_BYTES = 256 * 1024**2
@@ -41,7 +41,7 @@ _TRIES = 3
 
 @dataclass(frozen=True)
 class _Segment:
-    """A file of the store: where it is, the hashes of its pictures S32 (n,), their shape, and where pixels begin."""
+    """A file of n pictures: its path, their hashes S32 (n,), their shape, and the offset of the pixels in bytes."""
 
     path: Path
     digests: np.ndarray
@@ -51,25 +51,25 @@ class _Segment:
     def map(self) -> np.ndarray:
         cache.used(self.path)
         mapped = np.memmap(self.path, dtype=np.uint8, mode="r", offset=self.start, shape=self.shape)
-        return np.asarray(mapped)  # the same memory; indexing a memmap costs as much as copying a small picture
+        return np.asarray(mapped)  # the same memory, but indexing an ndarray is much faster than indexing a memmap
 
 
 def stored(
     digests: np.ndarray, how: Preprocessing, make: Make, *, progress: Progress | None = None
 ) -> tuple[MappedPictures, np.ndarray]:
-    """The pictures of these contents at the size of the preprocessing; what the store lacks is made and added.
+    """Look up pictures by content, at the size of the preprocessing; decode and add those that are missing.
 
     Args:
         digests: SHA-256 of the content of each picture: S32 (N,).
         how: the preprocessing.
-        make: makes one of them; called in several threads, once for each content.
-        progress: told of what is made.
+        make: decodes one picture; called from several threads, once for each content.
+        progress: called with (pictures done, pictures in total), for the pictures that are decoded.
 
     Returns:
-        The pictures that could be made, mapped, in order; and whether each could: bool (N,).
+        (the readable pictures, memory-mapped and in order; whether each picture is readable, bool (N,)).
 
     Raises:
-        DataError: they are larger than the cache may be.
+        DataError: the pictures exceed the limit of the cache.
         StorageError: the cache cannot be written to.
     """
     for attempt in range(_TRIES):
@@ -81,32 +81,33 @@ def stored(
         try:
             parts, starts = [], np.zeros(len(segments), dtype=np.int64)
             for number in needed:
-                starts[number] = sum(map(len, parts)) - sum(len(one.digests) for one in segments[:number])
+                starts[number] = sum(map(len, parts)) - sum(len(segment.digests) for segment in segments[:number])
                 parts.append(segments[number].map())
         except FileNotFoundError:
-            # Another process made room between our looking and our mapping. Once is bad luck.
+            # Another process deleted the segment before we mapped it. Try again.
             if attempt == _TRIES - 1:
                 raise StorageError(
-                    f"Other programs remove decoded pictures from {folder} as fast as this one writes them. Raise "
-                    f"PELLUCID_CACHE_LIMIT, or run one after the other."
+                    f"Other programs delete decoded pictures from {folder} as fast as this program writes them. Raise "
+                    f"PELLUCID_CACHE_LIMIT, or run the programs one after the other."
                 ) from None
             continue
         known = rows >= 0
-        segment_of = np.searchsorted(np.cumsum([len(one.digests) for one in segments]), rows[known], side="right")
+        ends = np.cumsum([len(segment.digests) for segment in segments])
+        segment_of = np.searchsorted(ends, rows[known], side="right")
         empty = np.zeros((0, *how.shape), dtype=np.uint8)
         return MappedPictures(parts or [empty], rows[known] + starts[segment_of]), known
     raise AssertionError
 
 
 def _name(how: Preprocessing) -> str:
-    """What pixels depend on besides the content: sizes, fit, our decoding and Pillow's."""
+    """Name of the folder: everything that pixels depend on besides the content (size, fit, decoder version)."""
     from pellucid.data.decoding import VERSION
 
     return f"{'x'.join(map(str, how.shape))}-{how.fit}-{VERSION}"
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what killed programs left half-written; we hold the lock, so nobody is writing."""
+    """Delete unfinished files of killed programs. The caller holds the lock, so no process is writing."""
     for part in folder.glob(".*.part"):
         with contextlib.suppress(OSError):
             part.unlink()
@@ -115,10 +116,10 @@ def _sweep(folder: Path) -> None:
 def _complete(
     folder: Path, digests: np.ndarray, how: Preprocessing, make: Make, progress: Progress | None
 ) -> list[_Segment]:
-    """The segments of the folder, after what they lack of these contents was added. The lock is held."""
+    """Add the missing pictures to the folder, and return all its segments. The caller holds the lock."""
     segments = list(_segments(folder, how))
     rows, needed = _rows(segments, digests)
-    # Each content once, in the order of the pictures: neighbours in the set are neighbours in the file.
+    # Each content once, in the order of the pictures, so that neighbours in the data are neighbours in the file.
     first = np.unique(digests, return_index=True)[1]
     missing = np.sort(first[(rows[first] < 0) & (digests[first] != b"")])
     if not len(missing):
@@ -129,18 +130,18 @@ def _complete(
     cache.make_room(len(missing) * (size + 32), what, keep)
     step = max(1, min(_SEGMENT_ROWS, _SEGMENT_BYTES // size))
     chunks = [missing[start : start + step] for start in range(0, len(missing), step)]
-    made = (one for chunk in chunks for one in _write(folder, chunk, digests, how, make))
+    made = (row for chunk in chunks for row in _write(folder, chunk, digests, how, make))
     for _ in watched(made, len(missing), "Decoding pictures", progress):
         pass
     return list(_segments(folder, how))
 
 
 class _NothingMadeError(Exception):
-    """Not one picture of a segment could be decoded, so there is nothing to keep."""
+    """No picture of a segment could be decoded, so there is no segment to write."""
 
 
 def _write(folder: Path, chunk: np.ndarray, digests: np.ndarray, how: Preprocessing, make: Make) -> Iterator[int]:
-    """Writes one segment; yields after each picture."""
+    """Write one segment; yield after each picture."""
     shape = (len(chunk), *how.shape)
     digests_written = digests[chunk].copy()
     path = folder / f"{uuid.uuid4().hex}.pixels"
@@ -152,13 +153,13 @@ def _write(folder: Path, chunk: np.ndarray, digests: np.ndarray, how: Preprocess
         if not digests_written.any():
             raise _NothingMadeError
         pixels.flush()
-        del pixels  # Windows renames no file that is mapped
+        del pixels  # Windows cannot rename a memory-mapped file
         with temporary.open("r+b") as stream:
             stream.write(_MAGIC + np.array(shape, dtype="<i8").tobytes() + digests_written.tobytes())
 
 
 def _fill(pixels: np.ndarray, digests: np.ndarray, chunk: np.ndarray, make: Make) -> Iterator[int]:
-    """Makes the pictures of a segment, and strikes out the hashes of those that cannot be made."""
+    """Decode the pictures of a segment, and clear the hashes of those that cannot be decoded."""
 
     def put(row: int) -> int:
         picture = make(int(chunk[row]))
@@ -177,12 +178,12 @@ def _fill(pixels: np.ndarray, digests: np.ndarray, chunk: np.ndarray, make: Make
 
 
 def _start(n: int) -> int:
-    """Where the pixels of a segment of n pictures begin."""
+    """Offset of the pixels in a segment of n pictures, in bytes."""
     return -(-(len(_MAGIC) + 32 + 32 * n) // 4096) * 4096
 
 
 def _segments(folder: Path, how: Preprocessing) -> Iterator[_Segment]:
-    """The whole segments of a folder; a file that is not one is removed."""
+    """The valid segments of a folder; other files are deleted."""
     for path in sorted(folder.glob("*.pixels")):
         try:
             with path.open("rb") as stream:
@@ -201,7 +202,7 @@ def _segments(folder: Path, how: Preprocessing) -> Iterator[_Segment]:
 
 
 def _rows(segments: Sequence[_Segment], digests: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """Where each content lies, counted through all segments, int64 (N,); −1 is nowhere. And in which segments."""
+    """(row of each content, counted over all segments, int64 (N,), −1 if missing; numbers of the segments needed)."""
     rows = np.full(len(digests), -1, dtype=np.int64)
     if not segments:
         return rows, []

@@ -1,14 +1,13 @@
-"""Picture files become arrays: the one place where they are decoded.
+"""Decoding of picture files. All decoding in Pellucid happens here.
 
-What comes out is what a person sees: turned upright as EXIF says, the first frame of an animation or page of a TIFF,
-transparency laid over a stated background (white), 16 bits scaled to 8, CMYK and palettes turned into RGB. Colour
-becomes grey by ITU-R 601-2: 0.299 R + 0.587 G + 0.114 B; grey becomes colour by repeating it. A colour profile (ICC)
-other than sRGB is converted to sRGB, and so is a PNG's gamma. What a TIFF says of its values is honoured: WhiteIsZero,
-and 12 bits in 16.
+The result looks as in an image viewer: rotated as EXIF says; the first frame of an animation or page of a TIFF;
+transparency over a background (white by default); 16 bits scaled to 8; CMYK and palettes converted to RGB. Colour
+becomes grey by ITU-R 601-2: 0.299 R + 0.587 G + 0.114 B; grey becomes colour by repetition. Colour profiles (ICC) and
+the gamma of a PNG are converted to sRGB. The TIFF tags WhiteIsZero and 12 bits in 16 are followed.
 
-A truncated or damaged file is refused with a sentence that names it, not half-decoded, and so is one whose header
-declares more pixels than a limit, before they are allocated. One damage goes unseen: a JPEG has no checksum, and when
-its end mark is in place, Pillow does not report that bytes before it are wrong or missing.
+A damaged or truncated file raises an error that names it, and is never decoded in part. So does a file whose header
+declares more pixels than the limit, before memory is allocated. One kind of damage goes undetected: a JPEG has no
+checksum, so Pillow does not notice wrong or missing bytes before its end marker.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "MOST_PIXELS", "READABLE", "SUFFIXES", "decode", "open_upright", "probe", "size_of"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF", "TIFF")
-"""What is read, by content; no other decoder of Pillow is reached, but HEIF where `pillow_heif` is installed."""
+"""Formats that Pillow may decode, detected by content; also HEIF if `pillow_heif` is installed."""
 READABLE = "PNG, JPEG, WebP, AVIF, BMP, GIF or TIFF"
-"""The same, for sentences."""
+"""The same, for messages."""
 SUFFIXES = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -55,12 +54,12 @@ SUFFIXES = {
     ".heic": "HEIF",
     ".heif": "HEIF",
 }
-"""The names of picture files, in lower case, and the format that each promises."""
+"""Suffix of a picture file, in lower case -> its format."""
 MOST_PIXELS = 100_000_000
-"""A picture of more pixels than this is refused before it is decoded; `$PELLUCID_MOST_PIXELS` sets another limit."""
+"""Default limit on the pixels of a picture, checked before decoding; `$PELLUCID_MOST_PIXELS` sets another one."""
 
 VERSION = f"d2-pillow{PIL.__version__}"
-"""What pixels of a file depend on besides its bytes: cached ones are decoded anew when it changes."""
+"""Version of the decoder. When it changes, cached pictures are decoded again."""
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -72,11 +71,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Pillow's pixel limit and Python's warning filters belong to the whole process: one thread at a time changes them.
+# Pillow's pixel limit and Python's warning filters are global: one thread at a time may change them.
 _LOCK = threading.Lock()
 
 _LARGE = 25_000_000
-# Eight threads with a picture of 100 million pixels each would hold gigabytes: those above `_LARGE` go one by one.
+# Eight threads that each decode 100 million pixels would need gigabytes: pictures above `_LARGE` go one at a time.
 _LARGE_LOCK = threading.Lock()
 
 Source = Path | str | bytes | Image.Image | Member
@@ -91,22 +90,22 @@ def decode(
     at_least: tuple[int, int] | None = None,
     most_pixels: int | None = None,
 ) -> np.ndarray:
-    """Decodes one picture.
+    """Decode one picture.
 
     Args:
-        source: a file, a member of a larger file, the bytes of one, or a Pillow picture.
+        source: a file, a member of a larger file, the bytes of a file, or a Pillow image.
         channels: 1 (grey) or 3 (RGB).
-        name: what an error calls it; left out: its path.
-        background: what transparent parts lie over, RGB.
-        at_least: (height, width) that are enough: a JPEG may then be decoded at a fraction of its size, never below
-            twice these.
-        most_pixels: more than this are refused; left out: `$PELLUCID_MOST_PIXELS`, or 100 million.
+        name: name for error messages; its path by default.
+        background: RGB colour behind transparent parts.
+        at_least: (height, width) that the caller needs: a JPEG may then be decoded at a fraction of its size, but at
+            no less than twice this.
+        most_pixels: limit on the number of pixels; `$PELLUCID_MOST_PIXELS` or 100 million by default.
 
     Returns:
         uint8 (C, H, W).
 
     Raises:
-        FormatError: it is no picture, damaged, truncated or too large; names the file.
+        FormatError: not a picture, damaged, truncated or too large; the message names the file.
         MissingDataError: there is no such file.
     """
     image = open_upright(source, channels, name=name, background=background, at_least=at_least, most_pixels=most_pixels)
@@ -114,7 +113,7 @@ def decode(
 
 
 def to_array(image: Image.Image) -> np.ndarray:
-    """A picture of mode L or RGB as uint8 (C, H, W)."""
+    """A Pillow image of mode L or RGB as uint8 (C, H, W)."""
     array = np.asarray(image)
     return array[np.newaxis] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
 
@@ -128,17 +127,19 @@ def open_upright(
     at_least: tuple[int, int] | None = None,
     most_pixels: int | None = None,
 ) -> Image.Image:
-    """As `decode`, but gives a Pillow picture of mode L (1 channel) or RGB (3 channels)."""
+    """Like `decode`, but returns a Pillow image of mode L (1 channel) or RGB (3 channels)."""
     name = name or _name(source)
     with _format_errors(name), _opened(source, name, most_pixels) as image:
         if at_least is not None and image is not source and image.format in ("JPEG", "MPO"):
-            # JPEG's own scaled decoding averages whole blocks. Twice the size leaves the sharpness to the resize; a
-            # square, because the picture may still be turned.
+            # Scaled JPEG decoding averages whole blocks. Twice the size leaves the sharpness to the resize. A square,
+            # because EXIF may still rotate the picture.
             side = 2 * max(at_least)
             image.draft(None, (side, side))
         with _LARGE_LOCK if image.width * image.height > _LARGE else nullcontext():
             if image.format == "TIFF":
-                _turn(image)  # reads its EXIF quietly: Pillow turns a TIFF itself when it loads it, and says so
+                _turn(
+                    image
+                )  # reads EXIF without warnings, before `load`, which would warn: Pillow rotates TIFFs itself
             image.load()
             turn = _turn(image)
             flat = flatten(image, "L" if channels == 1 else "RGB", background, name)
@@ -146,24 +147,24 @@ def open_upright(
 
 
 def probe(source: Path | Member | bytes, *, name: str = "", most_pixels: int | None = None) -> tuple[str, int, int]:
-    """What a picture's header says, without decoding it: (format, width, height), before any EXIF rotation.
+    """Read the header of a picture, without decoding it: (format, width, height), before any EXIF rotation.
 
     Raises:
         FormatError: as in `decode`.
     """
     name = name or _name(source)
     with _format_errors(name), _opened(source, name, most_pixels) as image:
-        # A JPEG with a second picture behind the first, as phones write them, calls itself MPO.
+        # MPO is a JPEG with a second picture after the first, as phones write it.
         return "JPEG" if image.format == "MPO" else str(image.format), *image.size
 
 
 def size_of(path: str | Path | Member) -> tuple[int, int]:
-    """(width, height) of a file, from its header, before any EXIF rotation."""
+    """(width, height) of a file, read from its header, before any EXIF rotation."""
     return probe(Path(path) if isinstance(path, str) else path)[1:]
 
 
 def is_grey(path: str | Path | Member) -> bool:
-    """Whether a file's header says that it has no colours (mode 1, L, LA, or 16 bits of grey)."""
+    """Whether a file is grey, read from its header (mode 1, L, LA, or 16-bit grey)."""
     with _format_errors(str(path)), _opened(path, str(path), None) as image:
         return image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
 
@@ -176,7 +177,7 @@ def _name(source: Source) -> str:
 
 @contextmanager
 def _opened(source: Source, name: str, most_pixels: int | None) -> Iterator[Image.Image]:
-    """A picture of which only the header was read; a file is closed at the end, and what was loaded stays."""
+    """Open a picture and read only its header. The file is closed at the end; loaded pixels stay."""
     most_pixels = _limit() if most_pixels is None else most_pixels
     if isinstance(source, Image.Image):
         _check_size(source, name, most_pixels)
@@ -202,16 +203,16 @@ def _opened(source: Source, name: str, most_pixels: int | None) -> Iterator[Imag
 
 
 def _limit() -> int:
-    """How many pixels are too many.
+    """The limit on the pixels of a picture.
 
     Raises:
-        UsageError: the variable is no number.
+        UsageError: the variable is not a whole number above 0.
     """
     setting = os.environ.get("PELLUCID_MOST_PIXELS")
     if setting is None:
         return MOST_PIXELS
     if not setting.isdecimal() or int(setting) == 0:
-        raise UsageError(f"PELLUCID_MOST_PIXELS is a whole number such as {MOST_PIXELS}; '{setting}' was given.")
+        raise UsageError(f"PELLUCID_MOST_PIXELS is '{setting}'; expected a whole number such as {MOST_PIXELS}.")
     return int(setting)
 
 
@@ -219,7 +220,7 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 
 def _is_heif(source: Path | str | bytes) -> bool:
-    """Whether a file is of phones' HEIC, by its first bytes (ISO/IEC 23008-12)."""
+    """Whether a file is HEIC, as from phones, by its first bytes (ISO/IEC 23008-12)."""
     if isinstance(source, bytes):
         head = source[:12]
     else:
@@ -229,22 +230,26 @@ def _is_heif(source: Path | str | bytes) -> bool:
 
 
 def _heif(name: str) -> tuple[str]:
-    """The format to open a HEIC picture with: Pillow has none of its own."""
+    """Register pillow-heif with Pillow, and return the name of its format.
+
+    Raises:
+        FormatError: pillow-heif is not installed.
+    """
     try:
         importlib.import_module("pillow_heif").register_heif_opener()
     except ImportError as error:
         raise FormatError(
-            f"{name} is a HEIC picture, and what reads these is not installed: run `pip install pillow-heif`, or save "
-            f"it as JPEG."
+            f"{name} is a HEIC picture, and pillow-heif is not installed. Run `pip install pillow-heif`, or save the "
+            f"picture as JPEG."
         ) from error
     return ("HEIF",)
 
 
 def _check_kind(path: Path, name: str) -> None:
-    """Refuses pipes, sockets and devices: opening one may wait for ever. Folders and missing files fail anyway."""
+    """Refuse pipes, sockets and devices: opening one may block for ever. Folders and missing files fail anyway."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise FormatError(
-            f"{name} is no regular file, but a pipe, a socket or a device. Write the picture into a file first."
+            f"{name} is not a regular file, but a pipe, a socket or a device. Write the picture to a file first."
         )
 
 
@@ -252,28 +257,28 @@ def _check_size(image: Image.Image, name: str, most_pixels: int) -> None:
     width, height = image.size
     if width * height > most_pixels:
         raise FormatError(
-            f"{name} declares {width:,}×{height:,} pixels; more than {most_pixels:,} are refused before decoding. "
-            f"Make it smaller first."
+            f"{name} declares {width:,}×{height:,} pixels, more than the limit of {most_pixels:,}. Make it smaller, or "
+            f"set PELLUCID_MOST_PIXELS."
         )
     if width * height == 0:
         raise FormatError(f"{name} has no pixels: it is {width}×{height}.")
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
-    """How the picture has to be turned to stand upright, as its EXIF says; damaged EXIF says nothing."""
+    """The transposition that puts the picture upright, from EXIF; None if there is none, or EXIF is damaged."""
     try:
         with _quietly():
             return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 (Pillow meets damaged EXIF with exceptions of every kind)
+    except Exception:  # noqa: BLE001 (damaged EXIF makes Pillow raise many kinds of exceptions)
         return None
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Lets Pillow read a header without its warnings and without its own limit on pixels.
+    """Let Pillow read a header without warnings and without its own pixel limit.
 
-    Its warnings are of damaged EXIF, which is no concern here. Its limit cannot be raised by a user; ours follows at
-    once.
+    The warnings are about damaged EXIF, which does not matter here. Users cannot raise Pillow's limit; our own check
+    follows at once.
     """
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -293,21 +298,19 @@ def _format_errors(name: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise MissingDataError(f"There is no picture at {name}.") from error
     except IsADirectoryError as error:
-        raise FormatError(f"{name} is a folder, where a picture is expected.") from error
+        raise FormatError(f"{name} is a folder; a picture was expected.") from error
     except PermissionError as error:
-        raise DataError(f"{name} may not be read by this user. Change its permissions, or copy it.") from error
+        raise DataError(f"{name} cannot be read: permission denied. Change its permissions, or copy it.") from error
     except Image.UnidentifiedImageError as error:
         if (known := _signature(name)) is not None:
             raise FormatError(
-                f"{name} is a {known} of a kind that cannot be read, such as 64-bit floats or 16 bits with "
-                f"transparency. Save it as PNG, or as a {known} of 8 or 16 bits."
+                f"{name} is a {known} of an unsupported kind, such as 64-bit floats or 16 bits with transparency. Save "
+                f"it as PNG, or as a {known} of 8 or 16 bits."
             ) from error
-        raise FormatError(
-            f"{name} is not a picture that can be read: its content is none of {READABLE}, whatever its name says."
-        ) from error
+        raise FormatError(f"{name} is not a supported picture: its content is not {READABLE}.") from error
     except Exception as error:
         detail = str(error) or type(error).__name__
-        raise FormatError(f"{name} cannot be decoded; it is damaged or cut off ({detail}).") from error
+        raise FormatError(f"{name} cannot be decoded: it is damaged or cut off ({detail}).") from error
 
 
 _SIGNATURES = {
@@ -320,11 +323,11 @@ _SIGNATURES = {
     b"GIF8": "GIF",
     b"BM": "BMP",
 }
-"""First bytes of files that are of a known format even if Pillow cannot open them."""
+"""First bytes of a file -> its format, also for files that Pillow cannot open."""
 
 
 def _signature(name: str) -> str | None:
-    """The format that the first bytes of a file claim; None if it cannot be read or claims none."""
+    """The format of a file by its first bytes; None if they are unknown or cannot be read."""
     try:
         with Path(name).open("rb") as stream:
             head = stream.read(8)

@@ -1,8 +1,8 @@
-"""`digits`: scikit-learn's 1,797 real handwritten digits of 8×8 pixels. Needs no download.
+"""The named set `digits`: 1,797 handwritten digits of 8×8 pixels, from scikit-learn. Needs no download.
 
 Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998,
-https://doi.org/10.24432/C50P49: the test part, written by 13 people. Their values of 0 to 16 are scaled to 0 to 255.
-The test split is fixed: a fifth, stratified, whatever seed a training uses.
+https://doi.org/10.24432/C50P49: the test part, written by 13 people. Values of 0 to 16 are scaled to 0 to 255.
+The test split is fixed: a stratified fifth, independent of the seed of a training.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["load"]
 
 
 def load(name: str = "digits") -> Dataset:
-    """Reads the set: 1,437 training and 360 test pictures, uint8 (N, 1, 8, 8)."""
+    """Load the set: 1,437 training and 360 test pictures, uint8 (N, 1, 8, 8)."""
     from sklearn.datasets import load_digits
 
     images, target = load_digits(return_X_y=True)

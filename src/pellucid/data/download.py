@@ -1,8 +1,8 @@
-"""Downloads of named sets: resumed after a break, checked by their published hash, moved into place at once.
+"""Downloads of named sets: resumable, verified by the published hash, and renamed only when complete.
 
-What has arrived so far lies beside the target as `NAME.part`; the next try goes on from there. Nothing is believed of
-what a server says (its length, its answer to a range): only the hash decides. A server cannot fill the disk: more than
-a stated number of bytes is refused.
+`NAME.part` beside the target holds the bytes so far; the next try continues from there. Only the hash decides whether
+a file is right: a server's length or range header proves nothing. A limit on the number of bytes keeps a server from
+filling the disk.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ from pellucid.version import __version__
 
 __all__ = ["Remote", "obtain"]
 
-Told = Callable[[int, int | None], None]
+Display = Callable[[int, int | None], None]
+"""Called with (bytes received, bytes in total); the total is None if unknown."""
 
 TRIES = 4
-"""How often one address is tried before the next one."""
+"""Number of tries for one address before the next one."""
 PAUSE = 0.5
-"""Seconds before the second try; twice as many before the third, and so on."""
+"""Seconds before the second try; doubled for each further one."""
 TIMEOUT = 30.0
-"""Seconds without a byte after which a connection counts as broken."""
+"""Seconds without data after which a connection counts as broken."""
 _PIECE = 1 << 16
 
 
@@ -43,11 +44,11 @@ class Remote:
     """One file that can be downloaded.
 
     Attributes:
-        file: its name in the data root.
-        urls: where it can be had, the best first.
-        md5: the published sum, hexadecimal.
-        of_unpacked: whether that sum is of what the gzip packing holds.
-        most_bytes: neither the file nor what it unpacks to is larger.
+        file: file name in the data root.
+        urls: addresses, the best first.
+        md5: published MD5 sum, hexadecimal.
+        of_unpacked: whether the sum is that of the unpacked content of a gzip file.
+        most_bytes: limit on the size of the file, and on that of its unpacked content.
     """
 
     file: str
@@ -58,7 +59,7 @@ class Remote:
 
 
 class _BrokenError(Exception):
-    """A try that failed; its text is the reason. `again` says whether the same address is worth another one."""
+    """A failed try; the message is the reason. `again` says whether to try the same address again."""
 
     def __init__(self, reason: str, *, again: bool) -> None:
         super().__init__(reason)
@@ -66,14 +67,14 @@ class _BrokenError(Exception):
 
 
 def obtain(remote: Remote, folder: Path) -> Path:
-    """Downloads a file into a folder of the data root.
+    """Download a file into a folder of the data root.
 
     Returns:
-        Where it lies.
+        The path of the file.
 
     Raises:
-        DownloadError: it did not arrive whole, from any of its addresses; says which file to put where.
-        StorageError: the folder may not be written, or the disk is full.
+        DownloadError: no address gave the complete file; the message says where to put which file.
+        StorageError: the folder cannot be written to, or the disk is full.
     """
     target, part = folder / remote.file, folder / f"{remote.file}.part"
     try:
@@ -82,8 +83,8 @@ def obtain(remote: Remote, folder: Path) -> Path:
             pass
     except StorageError as error:
         raise StorageError(
-            f"{remote.file} cannot be downloaded, as {folder} cannot be written. Set PELLUCID_DATA to a folder of your "
-            f"own."
+            f"{remote.file} cannot be downloaded, because {folder} cannot be written to. Set PELLUCID_DATA to a folder "
+            f"of your own."
         ) from error
     reasons = []
     for url in remote.urls:
@@ -100,19 +101,19 @@ def obtain(remote: Remote, folder: Path) -> Path:
     if part.exists() and part.stat().st_size == 0:
         part.unlink()
         with contextlib.suppress(OSError):
-            # Nothing came: no empty folder is left behind, unless it was there before with something in it.
+            # Nothing arrived: delete the folder if it is empty.
             folder.rmdir()
     raise DownloadError(
-        f"{remote.file} could not be downloaded ({'; '.join(reasons)}). Put the file at {target} yourself (it is "
-        f"offered at {remote.urls[0]}), or set PELLUCID_DATA to the folder that holds {folder.name}/{remote.file}."
+        f"{remote.file} could not be downloaded ({'; '.join(reasons)}). Download it from {remote.urls[0]} and save it "
+        f"as {target}, or set PELLUCID_DATA to the folder that has {folder.name}/{remote.file}."
     )
 
 
 def _fetch(remote: Remote, url: str, part: Path) -> None:
-    """Completes the partial file from one address.
+    """Complete the partial file from one address, with several tries.
 
     Raises:
-        _BrokenError: it is not complete and right.
+        _BrokenError: the file is incomplete or wrong.
     """
     with _Display(remote.file, url) as display:
         for attempt in range(TRIES):
@@ -128,20 +129,18 @@ def _fetch(remote: Remote, url: str, part: Path) -> None:
             if digest == remote.md5:
                 return
             if broken is None:
-                # All that was promised came, and it is something else: it is of no use for the next try.
+                # The transfer is complete, but the content is wrong: the next try must start again.
                 part.unlink()
-                broken = _BrokenError(
-                    f"{_host(url)} sent other bytes than the published ones (MD5 {digest})", again=resumed > 0
-                )
+                broken = _BrokenError(f"{_host(url)} sent a file with the wrong MD5 sum ({digest})", again=resumed > 0)
             if not broken.again or attempt == TRIES - 1:
                 raise broken
 
 
-def _receive(remote: Remote, url: str, part: Path, display: Told) -> None:
-    """Appends what the server sends from where the partial file ends.
+def _receive(remote: Remote, url: str, part: Path, display: Display) -> None:
+    """Request the bytes after the end of the partial file, and append them.
 
     Raises:
-        _BrokenError: less came than was promised.
+        _BrokenError: the server sent an error, or fewer bytes than announced.
     """
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"User-Agent": f"pellucid/{__version__}"})  # noqa: S310 (our table)
@@ -152,7 +151,7 @@ def _receive(remote: Remote, url: str, part: Path, display: Told) -> None:
     except urllib.error.HTTPError as error:
         with error:
             if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-                # The file ends where ours does, or is another one: the hash tells.
+                # Our file is already complete, or the server has another file; the hash decides.
                 return
             raise _BrokenError(f"{_host(url)} answered {error.code} {error.reason}", again=error.code >= 500) from error
     except (OSError, http.client.HTTPException) as error:
@@ -169,7 +168,7 @@ def _receive(remote: Remote, url: str, part: Path, display: Told) -> None:
 
 
 def _continues(response: http.client.HTTPResponse, have: int) -> bool:
-    """Whether the answer begins where the partial file ends; a server may ignore the range and send everything."""
+    """Whether the response starts where the partial file ends; a server may ignore the range and send everything."""
     begins = response.headers.get("Content-Range", "")
     return response.status == http.client.PARTIAL_CONTENT and begins.startswith(f"bytes {have}-")
 
@@ -181,13 +180,13 @@ def _copy(
     total: int | None,
     remote: Remote,
     url: str,
-    display: Told,
+    display: Display,
 ) -> None:
     while True:
         try:
             piece = response.read1(_PIECE)
         except (OSError, http.client.HTTPException) as error:
-            raise _BrokenError(f"{_host(url)} broke off after {have:,} bytes: {error}", again=True) from error
+            raise _BrokenError(f"{_host(url)} stopped after {have:,} bytes: {error}", again=True) from error
         if not piece:
             break
         have += len(piece)
@@ -196,7 +195,7 @@ def _copy(
         write(piece)
         display(have, total)
     if total is not None and have < total:
-        raise _BrokenError(f"{_host(url)} broke off after {have:,} of {total:,} bytes", again=True)
+        raise _BrokenError(f"{_host(url)} stopped after {have:,} of {total:,} bytes", again=True)
 
 
 def _host(url: str) -> str:
@@ -204,7 +203,7 @@ def _host(url: str) -> str:
 
 
 def _sum(part: Path, remote: Remote) -> str:
-    """The MD5 of the file, or of what it unpacks to; a word for what cannot be unpacked."""
+    """The MD5 sum of the file or of its unpacked content; a short description if there is none."""
     if not part.exists() or part.stat().st_size == 0:
         return "of nothing"
     digest, total = hashlib.md5(usedforsecurity=False), 0
@@ -221,7 +220,7 @@ def _sum(part: Path, remote: Remote) -> str:
 
 
 class _Display:
-    """Shows how far a download is: a bar on a terminal, one line elsewhere; both on standard error."""
+    """Progress of a download, on standard error: a bar on a terminal, one line elsewhere."""
 
     def __init__(self, file: str, url: str) -> None:
         from rich.console import Console
@@ -237,15 +236,15 @@ class _Display:
         else:
             console.print(f"Downloading {file} from {url}", markup=False, highlight=False, soft_wrap=True)
 
-    def __enter__(self) -> Told:
+    def __enter__(self) -> Display:
         if self.bar is not None:
             self.bar.start()
-        return self._tell
+        return self._update
 
     def __exit__(self, *error: object) -> None:
         if self.bar is not None:
             self.bar.stop()
 
-    def _tell(self, have: int, total: int | None) -> None:
+    def _update(self, have: int, total: int | None) -> None:
         if self.bar is not None:
             self.bar.update(self.task, completed=have, total=total)

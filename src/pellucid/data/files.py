@@ -1,4 +1,4 @@
-"""Reading files that may be missing, forbidden, damaged or lying about their size."""
+"""Reading of files that may be missing, unreadable or damaged, or declare a wrong size."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ __all__ = ["is_gzip", "read_errors", "unpacked"]
 
 @contextlib.contextmanager
 def read_errors(path: Path) -> Iterator[None]:
-    """Turns what goes wrong while `path` is read into a sentence.
+    """Translate exceptions that occur while reading `path`.
 
     Raises:
-        MissingDataError: it is not there.
-        FormatError: it is packed with gzip, and damaged or cut off.
-        DataError: it may not be read, or the disk fails.
+        MissingDataError: the file does not exist.
+        FormatError: it is a folder, or a gzip file that is damaged or cut off.
+        DataError: this user may not read it, or the disk fails.
     """
     try:
         yield
     except FileNotFoundError as error:
         raise MissingDataError(f"There is no file at {path}.") from error
     except PermissionError as error:
-        raise DataError(f"{path} may not be read by this user. Change its permissions, or copy it.") from error
+        raise DataError(f"{path} cannot be read: permission denied. Change its permissions, or copy it.") from error
     except IsADirectoryError as error:
-        raise FormatError(f"{path} is a folder, where a file is expected.") from error
+        raise FormatError(f"{path} is a folder; a file was expected.") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise FormatError(f"{path} is damaged: its gzip packing does not unpack ({error}). Copy it again.") from error
+        raise FormatError(f"{path} is damaged: gzip cannot unpack it ({error}). Copy it again.") from error
     except EOFError as error:
-        raise FormatError(f"{path} is cut off: its gzip packing ends too early. Copy it again.") from error
+        raise FormatError(f"{path} is cut off: its gzip data ends too early. Copy it again.") from error
     except OSError as error:
         raise DataError(f"{path} could not be read: {error.strerror or error}.") from error
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether a file is packed with gzip, by its first two bytes, whatever its name says."""
+    """Whether a file is gzipped, judged by its first two bytes and not by its name."""
     with path.open("rb") as stream:
         return stream.read(2) == b"\x1f\x8b"
 
 
 @contextlib.contextmanager
 def unpacked(path: Path) -> Iterator[tuple[BinaryIO, int | None]]:
-    """Opens a plain or gzipped file for reading from its start.
+    """Open a plain or gzipped file for reading.
 
     Yields:
-        The stream of unpacked bytes, and how many there are; None where only reading them all would tell.
+        (stream of unpacked bytes, number of bytes). The number is None for a gzipped file.
     """
     with read_errors(path):
         if is_gzip(path):

@@ -1,17 +1,17 @@
-"""The IDX format of the MNIST files: an array of any type and rank, big endian, plain or gzipped.
+"""Reader and writer of IDX, the format of the MNIST files: one array of any type and rank, plain or gzipped.
 
-    offset  what
+    offset  content
     0       two zero bytes
     2       element type: 08 uint8, 09 int8, 0B int16, 0C int32, 0D float32, 0E float64
     3       rank
     4       one uint32 for each dimension, the slowest first
-    ...     the values, row by row
+    ...     the values, row by row, big-endian
 
 Source: http://yann.lecun.com/exdb/mnist/, "The IDX file format".
 
-Memory: a plain file's size is compared with what its header declares before anything is allocated. A gzipped file is
-unpacked piece by piece and never past what its header declares, so that reading takes at most about twice the memory of
-what the file truly holds, whatever its header says.
+Memory: the size of a plain file is compared with its header before memory is allocated. A gzipped file is unpacked
+piece by piece, and only up to the declared size. So even with a wrong header, reading needs at most about twice the
+memory of the real content.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _PIECE = 1 << 20
 
 
 def read_idx(path: str | Path) -> np.ndarray:
-    """Reads an IDX file.
+    """Read an IDX file.
 
     Returns:
-        The array, of the file's type and shape, in the machine's own byte order.
+        An array with the type and shape of the file, in native byte order.
 
     Raises:
-        FormatError: the file is not IDX, is cut off, has bytes too many, or its gzip packing is damaged.
-        MissingDataError: it is not there.
+        FormatError: the file is not IDX, is cut off, has trailing bytes, or its gzip data are damaged.
+        MissingDataError: the file does not exist.
     """
     path = Path(path)
     with unpacked(path) as (stream, size):
@@ -61,47 +61,47 @@ def read_idx(path: str | Path) -> np.ndarray:
 
 
 def write_idx(path: str | Path, array: np.ndarray) -> None:
-    """Writes an array as an IDX file, gzipped when the name ends in `.gz`; equal arrays give equal bytes.
+    """Write an array as an IDX file, gzipped if the name ends in `.gz`; equal arrays give equal bytes.
 
     Raises:
-        DataError: IDX has no such element type.
+        DataError: IDX does not have this element type.
     """
     path, array = Path(path), np.asarray(array)
     dtype = array.dtype.newbyteorder(">")
     if dtype not in _CODES:
         known = ", ".join(np.dtype(known).name for known in _TYPES.values())
-        raise DataError(f"IDX files hold {known}; this array is {array.dtype}. Convert it with `array.astype(...)`.")
+        raise DataError(f"IDX supports {known}; this array is {array.dtype}. Convert it with `array.astype(...)`.")
     header = bytes([0, 0, _CODES[dtype], array.ndim]) + np.array(array.shape, dtype=">u4").tobytes()
     content = header + array.astype(dtype).tobytes()
     atomic.write_bytes(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
 def _read_header(stream: BinaryIO, path: Path) -> tuple[np.dtype, tuple[int, ...], int]:
-    """The element type, the shape, and how many bytes the header takes."""
+    """(element type, shape, size of the header in bytes)."""
     magic = stream.read(4)
     if len(magic) < 4:
-        raise FormatError(f"{path} is cut off: it has only {len(magic)} bytes, and an IDX header alone has more.")
+        raise FormatError(f"{path} is cut off: it has only {len(magic)} bytes, fewer than an IDX header.")
     if magic[:2] != b"\0\0" or magic[2] not in _TYPES:
         raise FormatError(
-            f"{path} is not an IDX file: it starts with the bytes {magic.hex(' ')}, where 00 00, an element type "
-            f"(08, 09, 0b, 0c, 0d or 0e) and the rank are expected."
+            f"{path} is not an IDX file: it starts with the bytes {magic.hex(' ')}; expected are 00 00, an element "
+            f"type (08, 09, 0b, 0c, 0d or 0e) and the rank."
         )
     rank = magic[3]
     if rank > _MOST_DIMENSIONS:
-        raise FormatError(f"{path} declares {rank} dimensions; up to {_MOST_DIMENSIONS} can be read.")
+        raise FormatError(f"{path} declares {rank} dimensions; at most {_MOST_DIMENSIONS} are supported.")
     sizes = stream.read(4 * rank)
     if len(sizes) < 4 * rank:
-        raise FormatError(f"{path} is cut off: its header ends before its {rank} dimensions are told.")
+        raise FormatError(f"{path} is cut off: its header ends before all {rank} dimensions are given.")
     shape = tuple(int(size) for size in np.frombuffer(sizes, dtype=">u4"))
     dtype = np.dtype(_TYPES[magic[2]])
-    # An empty array's other dimensions cost nothing, but NumPy still wants their product to be addressable.
+    # Even for an empty array, NumPy requires that the product of the other dimensions is addressable.
     if math.prod(size or 1 for size in shape) * dtype.itemsize >= 2**63:
-        raise FormatError(f"{path} declares {_times(shape)} values, more than any machine holds; it is damaged.")
+        raise FormatError(f"{path} declares {_times(shape)} values, more than fit into any memory; it is damaged.")
     return dtype, shape, 4 + 4 * rank
 
 
 def _read_at_most(stream: BinaryIO, declared: int) -> bytearray:
-    """Up to `declared` bytes. The buffer grows with what arrives, not with what was declared."""
+    """Up to `declared` bytes. The buffer grows with the bytes read, not with the declared size."""
     values = bytearray()
     while len(values) < declared:
         piece = stream.read(min(_PIECE, declared - len(values)))

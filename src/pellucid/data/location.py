@@ -1,4 +1,4 @@
-"""Where data lies on disk: the data root, that only downloads write to, and the cache."""
+"""Folders on disk: the data root, which only downloads write to, and the cache."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["cache_root", "data_root"]
 
 
 def data_root() -> Path:
-    """The folder that named sets are looked for in, and downloaded to: `$PELLUCID_DATA`, or the platform's own."""
+    """The folder of the named sets and their downloads: `$PELLUCID_DATA`, or the platform's user data folder."""
     setting = os.environ.get("PELLUCID_DATA")
     if setting:
         return Path(setting).expanduser()
@@ -19,7 +19,7 @@ def data_root() -> Path:
 
 
 def cache_root() -> Path:
-    """The folder for what can be made again (decoded pictures, features): `$PELLUCID_CACHE`, or the platform's own."""
+    """The cache folder (decoded pictures, features): `$PELLUCID_CACHE`, or the platform's user cache folder."""
     setting = os.environ.get("PELLUCID_CACHE")
     if setting:
         return Path(setting).expanduser()

@@ -231,7 +231,9 @@ def _from_parquet(path: Path) -> _Table:
         with read_errors(path):
             table = pq.read_table(path)
     except (pa.ArrowException, ValueError) as error:
-        raise FormatError(f"{path} is no whole Parquet file ({str(error).splitlines()[0]}). Copy it again.") from error
+        raise FormatError(
+            f"{path} is damaged or not a Parquet file ({str(error).splitlines()[0]}). Copy it again."
+        ) from error
     plain = [
         name
         for name, kind in zip(table.column_names, table.schema.types, strict=True)

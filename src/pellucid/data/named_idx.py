@@ -1,7 +1,7 @@
-"""Folders of IDX files, and the named sets that come as such: MNIST, Fashion-MNIST and KMNIST.
+"""Reader of folders of IDX files, and of the named sets in this format: MNIST, Fashion-MNIST and KMNIST.
 
-A folder holds pairs `PREFIX-images...` and `PREFIX-labels...`: `train-images-idx3-ubyte`, `t10k-labels.idx1-ubyte.gz`,
-`emnist-letters-train-images-idx3-ubyte`. The prefix says the split.
+A folder has pairs `PREFIX-images...` and `PREFIX-labels...`, such as `train-images-idx3-ubyte`,
+`t10k-labels.idx1-ubyte.gz` or `emnist-letters-train-images-idx3-ubyte`. The prefix names the split.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ REMOTES: dict[str, tuple[Remote, ...]] = {
             "2646ac647ad5339dbf082846283269ea",
             "27ae3e4e09519cfbb04c329615203637",
         ),
-        # The mirrors have packed the same files differently.
+        # The mirrors have the same files, gzipped differently.
         of_unpacked=True,
     ),
     "fashion-mnist": _remotes(
@@ -87,7 +87,7 @@ REMOTES: dict[str, tuple[Remote, ...]] = {
         of_unpacked=False,
     ),
 }
-"""What each named set consists of, where it can be downloaded, and its published MD5 sums."""
+"""Files of each named set, with download addresses and published MD5 sums."""
 
 
 @dataclass
@@ -99,11 +99,11 @@ class _Pair:
 
 
 def load(name: str) -> Dataset:
-    """Reads a named set from the data root, after downloading what is missing there.
+    """Read a named set from the data root; download missing files first.
 
     Raises:
-        DownloadError: it is not there and cannot be downloaded; says which file to put where.
-        FormatError: a file is not what it claims to be.
+        DownloadError: a download failed; the message says where to put which file.
+        FormatError: a file is damaged or has another format.
     """
     folder = DATASETS[name].root()
     if DATASETS[name].found() is None:
@@ -113,14 +113,14 @@ def load(name: str) -> Dataset:
     splits, notes = _read_splits(folder, _CLASSES[name], name)
     for split, expected in DATASETS[name].pictures:
         if split not in splits:
-            raise MissingDataError(f"The files of {name} in {folder} have no {split} split.")
+            raise MissingDataError(f"{folder} has no {split} split of {name}.")
         if len(splits[split]) != expected:
             notes.append(f"{split} has {len(splits[split]):,} pictures; the published set has {expected:,}")
     return Dataset(name, splits, _TITLES[name], tuple(notes))
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds IDX files of pictures, by their names."""
+    """Whether a folder has IDX files of pictures, by their names."""
     if not path.is_dir():
         return False
     with read_errors(path):
@@ -130,12 +130,12 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
-    """Reads a folder of IDX pairs; its classes are the label numbers that occur, from 0 on.
+    """Read a folder of IDX pairs; the classes are the numbers from 0 to the highest label.
 
-    Where no file says its split, a test split is carved.
+    If no file name gives a split, a test split is split off.
 
     Raises:
-        FormatError: a file is damaged, a pair does not fit together, or there are several sets.
+        FormatError: a file is damaged, a pair does not fit together, or the folder has several sets.
     """
     name = path.resolve().name
     splits, notes = _read_splits(path, None, name)
@@ -148,7 +148,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
 
 
 def _pairs(folder: Path) -> dict[str, _Pair]:
-    """The pairs by split: `train`, `validation`, `test`, or `` where the names say none."""
+    """The pairs by split: `train`, `validation`, `test`, or "" if the names give none."""
     pairs: dict[str, _Pair] = {}
     sets: dict[str, str] = {}
     for path in sorted(folder.iterdir(), key=lambda path: (path.suffix.lower() == ".gz", path.name)):
@@ -160,8 +160,8 @@ def _pairs(folder: Path) -> dict[str, _Pair]:
         which = "-".join(words[:-1] if split else words)
         if sets.setdefault(split, which) != which:
             raise FormatError(
-                f"{folder} holds several sets of IDX files, '{sets[split]}' and '{which}'. Put each in a folder of "
-                f"its own."
+                f"{folder} has several sets of IDX files, '{sets[split]}' and '{which}'. Put each set in its "
+                f"own folder."
             )
         pair = pairs.setdefault(split, _Pair())
         if match["what"].lower() in pair.files:
@@ -179,20 +179,25 @@ def _read_splits(folder: Path, classes: tuple[str, ...] | None, name: str) -> tu
         for what, other in (("images", "labels"), ("labels", "images")):
             if what not in pair.files:
                 raise MissingDataError(
-                    f"{pair.files[other]} has no {what} beside it; put the file of its {what} in the same folder."
+                    f"The {what} of {pair.files[other]} are missing; put the file with the {what} in the same folder."
                 )
         key = split or "train"
         if key in pictures:
-            raise FormatError(f"{folder} has IDX files that name the split 'train' and others that name none.")
+            raise FormatError(
+                f"{folder} has IDX files of the split 'train' and others without a split in their names. Rename or "
+                f"remove one of them."
+            )
         pictures[key], labels[key] = _read_pair(pair, notes)
-        notes += [f"{path.name} was not read: {_read_instead(pair, path)} holds the same" for path in pair.ignored]
+        notes += [
+            f"{path.name} was not read: {_read_instead(pair, path)} has the same content" for path in pair.ignored
+        ]
     if classes is None:
         classes = tuple(str(i) for i in range(max(int(values.max()) for values in labels.values()) + 1))
     for split, values in labels.items():
         highest = int(values.max())
         if highest >= len(classes):
             raise FormatError(
-                f"The labels of the {split} split of {name} go up to {highest}, but its {len(classes)} classes are "
+                f"The highest label in the {split} split of {name} is {highest}, but its {len(classes)} classes are "
                 f"numbered 0 to {len(classes) - 1}."
             )
     splits = {key: Split(key, pictures[key], labels[key], classes, dataset=name) for key in pictures}
@@ -201,7 +206,7 @@ def _read_splits(folder: Path, classes: tuple[str, ...] | None, name: str) -> tu
 
 
 def _read_instead(pair: _Pair, path: Path) -> str:
-    """The name of the file that was read in place of `path`."""
+    """Name of the file that was read instead of `path`."""
     match = _NAME.fullmatch(path.name)
     assert match is not None, path
     return pair.files[match["what"].lower()].name
@@ -212,25 +217,25 @@ def _read_pair(pair: _Pair, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     images, labels = read_idx(pair.files["images"]), read_idx(pair.files["labels"])
     if images.ndim not in (3, 4):
         raise FormatError(
-            f"{pair.files['images']} has {images.ndim} dimensions; pictures have three (number, height, width) or four."
+            f"{pair.files['images']} has {images.ndim} dimensions; pictures need three (number, height, width) or four."
         )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise FormatError(
-            f"{pair.files['labels']} holds {labels.dtype} values in {labels.ndim} dimensions; labels are whole numbers "
-            f"in one dimension."
+            f"{pair.files['labels']} has {labels.dtype} values in {labels.ndim} dimensions; labels must be whole "
+            f"numbers in one dimension."
         )
     if len(images) != len(labels):
         raise FormatError(
             f"{pair.files['images']} has {len(images):,} pictures, but {pair.files['labels']} has {len(labels):,} "
-            f"labels; each picture needs exactly one."
+            f"labels; each picture needs exactly one label."
         )
     if not images.size:
-        raise FormatError(f"{pair.files['images']} has no pictures in it.")
+        raise FormatError(f"{pair.files['images']} has no pictures.")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= _MOST_CLASSES:
         wrong = low if low < 0 else high
         raise FormatError(
-            f"{pair.files['labels']} has a label out of range: {wrong}; labels are numbered from 0 to at most "
+            f"{pair.files['labels']} has a label out of range: {wrong}; labels must be between 0 and "
             f"{_MOST_CLASSES - 1:,}."
         )
     array, array_notes = as_pictures(images)

@@ -1,8 +1,8 @@
-"""Parquet with the pictures inside, as data hubs publish them: one file, or a folder of shards.
+"""Reader of Parquet files that contain pictures, as on the Hugging Face hub: one file, or a folder of shards.
 
-Columns: `image`, a struct of `bytes` and `path` or the bytes alone; `label`, a number or a name. The names of numbers
-stand in the schema's metadata `huggingface`, as a feature `ClassLabel`. Splits come from the names of the shards, as in
-`train-00000-of-00004.parquet` or `test/0000.parquet`. Rows are read by row group, of which three are held at a time.
+Columns: `image`, a struct of `bytes` and `path`, or only the bytes; `label`, a number or a name. The class names of
+numbers are in the schema's metadata `huggingface`, as a `ClassLabel` feature. The names of the shards give the split:
+`train-00000-of-00004.parquet` or `test/0000.parquet`. Rows are read by row group; at most three stay in memory.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ COLUMNS = ("image", "label", "groups")
 
 
 class _RowGroups:
-    """The pictures of the row groups that were read last, for all shards together; several threads ask for them."""
+    """A thread-safe cache of the row groups that were read last, shared by all shards."""
 
-    HELD = 3
+    SIZE = 3
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -54,7 +54,7 @@ class _RowGroups:
         key = (shard.path, group, shard.column)
         with self.lock:
             if key not in self.groups:
-                while len(self.groups) >= self.HELD:
+                while len(self.groups) >= self.SIZE:
                     self.groups.popitem(last=False)
                 self.groups[key] = shard.load(group)
             self.groups.move_to_end(key)
@@ -66,7 +66,7 @@ _ROW_GROUPS = _RowGroups()
 
 @dataclass
 class ParquetShard:
-    """A Parquet file: its column of pictures, what its rows are called, and where its row groups begin."""
+    """A Parquet file with pictures: their column, the names of its rows, and the first row of each row group."""
 
     path: Path
     column: str
@@ -81,14 +81,14 @@ class ParquetShard:
     def read(self, row: int) -> bytes:
         group = int(np.searchsorted(self.starts, row, side="right")) - 1
         content = _ROW_GROUPS.get(self, group)[row - int(self.starts[group])].as_py()
-        assert content is not None, "it was looked at before"
+        assert content is not None, "rows without a picture were left out"
         return content
 
     def name(self, row: int) -> str:
         return self.names[row] if self.names else str(row)
 
     def load(self, group: int) -> Any:
-        """The bytes of one row group's pictures, an Arrow array."""
+        """The bytes of the pictures of one row group, as an Arrow array."""
         import pyarrow.parquet as pq
 
         with _parquet_errors(self.path), pq.ParquetFile(self.path) as file:
@@ -97,17 +97,17 @@ class ParquetShard:
         return column.field("bytes") if self.nested else column
 
     def contents(self) -> Iterator[bytes | None]:
-        """All pictures, in their order; None for a row that has none."""
+        """The bytes of all pictures, in order; None for a row without a picture."""
         for group in range(len(self.starts) - 1):
             for value in self.load(group):
                 yield value.as_py()
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is Parquet, or a folder of it, with a column that holds bytes."""
+    """Whether a path is a Parquet file, or a folder of such files, with a column of bytes."""
     if path.is_dir():
         shards = beneath(path, ".parquet")
-        # Predictions and tables of paths may lie anywhere; a data set has its pictures inside.
+        # The folder may also have predictions or tables of paths; only a data set has pictures inside.
         return bool(shards) and _with_pictures(shards[0])
     return path.suffix.lower() == ".parquet" and _with_pictures(path)
 
@@ -123,7 +123,7 @@ def _with_pictures(path: Path) -> bool:
 
 
 def _picture_columns(schema: Any) -> dict[str, bool]:
-    """The columns that hold bytes, and whether within a struct."""
+    """Columns with bytes -> whether the bytes are in a struct."""
     import pyarrow as pa
 
     columns = {}
@@ -137,26 +137,28 @@ def _picture_columns(schema: Any) -> dict[str, bool]:
 
 
 def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapping[str, str] | None = None) -> Dataset:
-    """Reads a file, or a folder of shards; the pictures stay there, decoded on demand.
+    """Read a file or a folder of shards. Pictures stay in the files and are decoded on demand.
 
     Args:
         path: the file or the folder.
-        test_fraction: which part is carved off as the test split where the names say no splits; 0 is none.
-        seed: of that carving.
-        columns: which column is the image, the label, and the groups, where the names do not say it.
+        test_fraction: fraction to split off as the test split if the names give no splits; 0 makes no test split.
+        seed: seed of the split.
+        columns: {role: column} for the image, the label and the groups, if the column names are not the common ones.
 
     Raises:
-        FormatError: a file is damaged, or has other columns than the first one.
-        MissingDataError: no picture can be read, or a numbered shard is not there.
+        FormatError: a file is damaged, or its columns differ from those of the first file.
+        MissingDataError: no picture can be read, or a numbered shard is missing.
         DataError: there is only one class.
     """
     shards = find(path, ".parquet")
     top = path if path.is_dir() else path.parent
-    tables = {split: [_Table(one, columns) for one in paths] for split, paths in shards.splits.items()}
+    tables = {split: [_Table(shard, columns) for shard in paths] for split, paths in shards.splits.items()}
     every = [table for split_tables in tables.values() for table in split_tables]
     for table in every[1:]:
         if (table.role, table.names) != (every[0].role, every[0].names):
-            raise FormatError(f"{table.path} has other columns or classes than {every[0].path}. Keep one kind.")
+            raise FormatError(
+                f"{table.path} and {every[0].path} have different columns or classes. Put them in separate folders."
+            )
     reasons = examine([table.shard for table in every], len, ParquetShard.contents)
     unique = _names_are_unique(every)
     pictures: list[Picture] = []
@@ -183,7 +185,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
     origin = Origin(
         path.resolve().stem if path.is_file() else path.resolve().name,
         top,
-        f"Pictures within Parquet ({files(len(every))}).",
+        f"Pictures in Parquet ({files(len(every))}).",
         notes,
         unreadable,
     )
@@ -198,7 +200,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
 
 
 class _Table:
-    """One file, and what its schema says."""
+    """One Parquet file, and the information in its schema."""
 
     def __init__(self, path: Path, columns: Mapping[str, str] | None) -> None:
         import pyarrow.parquet as pq
@@ -210,18 +212,18 @@ class _Table:
         inside = _picture_columns(schema)
         others = [name for name in schema.names if name not in inside]
         if not inside:
-            raise FormatError(f"{path} has no column with pictures, as the other files have. Take it out.")
+            raise FormatError(f"{path} has no column with pictures, unlike the other files. Move it elsewhere.")
         only = {"image": next(iter(inside))} if len(inside) == 1 else {}
         self.role = choose([*inside, *others], COLUMNS, only | dict(columns or {}), path)
         column = self.role["image"]
         if column not in inside:
-            raise FormatError(f"{path}: the column '{column}' holds no bytes of pictures.")
+            raise FormatError(f"{path}: the column '{column}' does not contain pictures as bytes.")
         self.names = _label_names(schema, self.role["label"], path)
         self.shard = ParquetShard(path, column, inside[column], np.concatenate([[0], np.cumsum(rows)]).astype(np.int64))
         if inside[column] and schema.field(column).type.get_field_index("path") >= 0:
             paths = self._column(f"{column}.path")
-            if all(isinstance(one, dict) and one.get("path") for one in paths):
-                self.shard.names = [on_one_line(one["path"]) for one in paths]
+            if all(isinstance(image, dict) and image.get("path") for image in paths):
+                self.shard.names = [on_one_line(image["path"]) for image in paths]
 
     def _column(self, name: str) -> list[Any]:
         import pyarrow.parquet as pq
@@ -230,10 +232,10 @@ class _Table:
             return file.read(columns=[name], use_threads=False).column(0).to_pylist()
 
     def labels(self) -> list[str | None]:
-        """The class of each row; None where there is none (of hubs, −1 says so too)."""
-        return [self._called(value, row) for row, value in enumerate(self._column(self.role["label"]))]
+        """The class of each row; None for a row without a label (on hubs, −1 also means no label)."""
+        return [self._class_name(value, row) for row, value in enumerate(self._column(self.role["label"]))]
 
-    def _called(self, value: Any, row: int) -> str | None:
+    def _class_name(self, value: Any, row: int) -> str | None:
         try:
             label = clean_label(value)
         except ValueError as error:
@@ -243,7 +245,9 @@ class _Table:
         if not self.names or label in self.names:
             return label
         if not label.isdecimal() or int(label) >= len(self.names):
-            raise FormatError(f"{self.path}, row {row:,}: the label {label} is none of the {len(self.names)} classes.")
+            raise FormatError(
+                f"{self.path}, row {row:,}: the label {label} is not one of the {len(self.names)} classes."
+            )
         return self.names[int(label)]
 
     def groups(self) -> list[str]:
@@ -253,7 +257,7 @@ class _Table:
 
 
 def _label_names(schema: Any, column: str, path: Path) -> list[str]:
-    """The class names of a column, as hubs keep them in the metadata; none where they are not there."""
+    """The class names of a label column, from the metadata that hubs write; empty if there are none."""
     content = (schema.metadata or {}).get(b"huggingface")
     if content is None:
         return []
@@ -262,12 +266,12 @@ def _label_names(schema: Any, column: str, path: Path) -> list[str]:
         names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
-    if isinstance(names, dict):  # as older versions wrote it: {"0": "cat", ...}
+    if isinstance(names, dict):  # older versions write {"0": "cat", ...}
         names = [names[key] for key in sorted(names, key=int)] if all(key.isdecimal() for key in names) else None
     if names is None:
         return []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-        raise FormatError(f"{path}: the class names of '{column}' in its metadata are not names, each once.")
+        raise FormatError(f"{path}: the metadata of '{column}' must have distinct class names.")
     return list(clean_classes(names, f"{path}: the metadata"))
 
 
@@ -286,4 +290,4 @@ def _parquet_errors(path: Path) -> Iterator[None]:
             yield
     except (pa.ArrowException, ValueError, KeyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FormatError(f"{path} is no whole Parquet file ({reason}). Copy it again.") from error
+        raise FormatError(f"{path} is damaged or not a Parquet file ({reason}). Copy it again.") from error

@@ -1,12 +1,12 @@
-"""Pictures become a network's input: the one implementation, for training, prediction and everything later.
+"""Preprocessing of pictures for a network. Training, prediction and everything else use this implementation.
 
-Two steps. `prepare` brings pictures to the network's channels and size, as uint8. `normalise` turns a batch of them
-into (v / 255 − mean) / deviation. Between the two, training may augment.
+Two steps: `prepare` converts pictures to the network's channels and size, as uint8. `normalise` computes
+(v / 255 − mean) / std of a batch. Training may augment in between.
 
-Sizes are changed by Pillow's bilinear filter with antialiasing; enlarging and shrinking alike.
+Resizing uses Pillow's bilinear filter with antialiasing, both to enlarge and to shrink.
 
-What `prepare` makes of files is kept in the cache, by content, so that each is decoded once. Where it is larger than
-256 MiB (`$PELLUCID_MEMORY`), it stays there, memory-mapped, and whoever reads it holds only what it looks at.
+`prepare` caches decoded files by content, so each file is decoded once. Above 256 MiB (`$PELLUCID_MEMORY`) the result
+stays memory-mapped in the cache, and only the parts that are read take memory.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ Fit = Literal["stretch", "crop", "pad"]
 Scaling = Literal["unit", "symmetric", "standard"]
 
 _AT_ONCE = 16 * 1024**2
-"""How many values are measured at once."""
+"""Number of values that `measure` processes at once."""
 _WORTHWHILE = 2 * 1024**2
-"""Files whose pictures take fewer bytes are decoded again each time: it is over before a cache is looked into."""
+"""Decoded pictures of fewer bytes in total are not cached: decoding them again is faster than the cache."""
 _USUAL_MEMORY = 256 * 1024**2
 _LARGEST_FILE = 1000**3
-"""A file of more bytes than this is left to the decoder, that reads no more than it needs of what is no picture."""
+"""A larger file, in bytes, is not read into memory but opened by the decoder, which stops early if it is no picture."""
 
 
 @overload
@@ -61,21 +61,20 @@ def prepare(
 def prepare(
     pictures: Any, preprocessing: Preprocessing, *, progress: Progress | None = None, memory: float | None = None
 ) -> Any:
-    """Brings pictures to the channels and the size of the preprocessing; files are decoded.
+    """Convert pictures to the channels and the size of the preprocessing; decode files.
 
     Args:
         pictures: a split, decoded pictures, or files.
-        preprocessing: what size, how they are fitted to it, how many channels.
-        progress: told after each picture; without it, a terminal shows the time left when it takes more than a moment.
-        memory: how many bytes of pictures may be held in memory; left out: `$PELLUCID_MEMORY`, or 256 MiB.
+        preprocessing: size, fit and number of channels.
+        progress: called with (pictures done, pictures in total). None shows a bar in a terminal if it takes long.
+        memory: limit on the pictures in memory, in bytes; `$PELLUCID_MEMORY` or 256 MiB by default.
 
     Returns:
-        uint8 (N, C, H, W), contiguous; the very same array where nothing is to be done. `MappedPictures` where it is
-        larger than `memory`.
+        uint8 (N, C, H, W), contiguous; the same array if nothing changes. `MappedPictures` if larger than `memory`.
 
     Raises:
-        FormatError: a file cannot be decoded; names it.
-        DataError, StorageError: larger than memory, and the cache cannot take it.
+        FormatError: a file cannot be decoded; the message names it.
+        DataError, StorageError: the result is larger than `memory` and does not fit into the cache.
     """
     result, _, reasons = _prepare(pictures, preprocessing, progress, memory, keep_going=False)
     assert not reasons
@@ -89,17 +88,17 @@ def prepare_readable(
     progress: Progress | None = None,
     memory: float | None = None,
 ) -> tuple[Decoded, np.ndarray, dict[str, str]]:
-    """As `prepare`, but leaves out what cannot be read, and names it.
+    """Like `prepare`, but leave out and report the pictures that cannot be read.
 
     Returns:
-        The pictures that could be read, uint8 (M, C, H, W); their indices, int64 (M,); and why the others could not:
-        {id: sentence}. The id is that of the split, or the path.
+        (the readable pictures, uint8 (M, C, H, W); their indices, int64 (M,); reasons for the others, {id: reason}).
+        The id is the id in the split, or the path.
     """
     return _prepare(pictures, preprocessing, progress, memory, keep_going=True)
 
 
 def bytes_held(pictures: Decoded | PictureFiles, n: int, shape: tuple[int, int, int]) -> int:
-    """How many bytes of memory `prepare` fills with n of these pictures at that (C, H, W); 0 where they stay mapped."""
+    """Memory in bytes that `prepare` needs for n of these pictures of shape (C, H, W); 0 if they stay memory-mapped."""
     size = n * math.prod(shape)
     if not isinstance(pictures, PictureFiles) and pictures.shape[1:] == shape:
         return 0 if isinstance(pictures, MappedPictures) else size
@@ -107,10 +106,10 @@ def bytes_held(pictures: Decoded | PictureFiles, n: int, shape: tuple[int, int, 
 
 
 def prepare_one(source: Path | bytes | Image.Image, preprocessing: Preprocessing, *, name: str = "") -> np.ndarray:
-    """Decodes one picture and brings it to the channels and the size of the preprocessing: uint8 (C, H, W).
+    """Decode one picture and convert it to the channels and the size of the preprocessing: uint8 (C, H, W).
 
     Raises:
-        FormatError: it cannot be decoded; names it.
+        FormatError: it cannot be decoded; the message names it.
     """
     from pellucid.data.decoding import open_upright, to_array
 
@@ -120,16 +119,16 @@ def prepare_one(source: Path | bytes | Image.Image, preprocessing: Preprocessing
 
 
 def measure(pictures: Decoded, *, fit: Fit = "stretch", scaling: Scaling = "standard") -> Preprocessing:
-    """Makes the preprocessing of pictures that have their final size.
+    """Make the preprocessing for pictures that already have their final size.
 
     Args:
         pictures: the training pictures, uint8 (N, C, H, W).
-        fit: how pictures of other sizes will be brought there.
-        scaling: `unit` (0 to 1), `symmetric` (−1 to 1), or `standard`: mean 0 and deviation 1 over these pictures, per
-            channel; a channel that is everywhere the same is given the deviation 1.
+        fit: how to fit pictures of other sizes.
+        scaling: `unit` (0 to 1), `symmetric` (−1 to 1), or `standard`: mean 0 and standard deviation 1 per channel over
+            these pictures. A constant channel gets the standard deviation 1.
 
     Raises:
-        DataError: `standard` is wanted, and there are no pictures.
+        DataError: `scaling` is `standard`, and there are no pictures.
     """
     channels, height, width = pictures.shape[1:]
     if scaling == "unit":
@@ -138,7 +137,7 @@ def measure(pictures: Decoded, *, fit: Fit = "stretch", scaling: Scaling = "stan
         mean, deviation = (0.5,) * channels, (0.5,) * channels
     else:
         if not math.prod(pictures.shape):
-            raise DataError("There are no pictures to measure a mean and a deviation of.")
+            raise DataError("Without pictures, mean and standard deviation cannot be measured.")
         mean, deviation = _moments(pictures)
     return Preprocessing(
         channels=1 if channels == 1 else 3,
@@ -152,33 +151,33 @@ def measure(pictures: Decoded, *, fit: Fit = "stretch", scaling: Scaling = "stan
 
 
 def normalise(batch: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dtype | None = None) -> torch.Tensor:
-    """(v / 255 − mean) / deviation, per channel, as one multiplication and one addition: v × scale + shift.
+    """(v / 255 − mean) / std per channel, computed as v × scale + shift.
 
     Args:
-        batch: values v of 0 to 255, (N, C, H, W), usually uint8; fastest when it is contiguous.
-        preprocessing: whose mean and deviation, one value a channel (or one for all).
-        dtype: of the result; float32 where it is left out.
+        batch: values v of 0 to 255, (N, C, H, W), usually uint8; fastest if contiguous.
+        preprocessing: gives mean and std, one value per channel (or one for all).
+        dtype: type of the result; float32 by default.
 
     Returns:
-        (N, C, H, W), on the same device and in the same memory format; `batch` stays as it is.
+        (N, C, H, W), on the same device and in the same memory format; `batch` is not changed.
     """
     import torch
 
     dtype = dtype or torch.float32
-    # Half precision would lose what the sum needs: it is taken in float32, and rounded once.
+    # Half precision is too coarse for the sum: compute in float32, and round once.
     working = torch.float64 if dtype == torch.float64 else torch.float32
     mean = torch.tensor(preprocessing.mean, dtype=torch.float64)
     deviation = torch.tensor(preprocessing.std, dtype=torch.float64)
     scale = (1 / (255 * deviation)).to(batch.device, working).view(1, -1, 1, 1)
     shift = (-mean / deviation).to(batch.device, working).view(1, -1, 1, 1)
-    # In place, in the copy that the cast makes. `addcmul` would be one call, but takes three times as long with these
-    # shapes, and may round a value differently by its place in the batch.
+    # In place, in the copy from the cast. `addcmul` would be a single call, but takes three times as long for these
+    # shapes, and may round a value differently depending on its position in the batch.
     scaled = batch * scale if batch.dtype == working else batch.to(working).mul_(scale)
     return scaled.add_(shift).to(dtype)
 
 
 def _moments(pictures: Decoded) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per channel in units of 255, from exact whole-number sums."""
+    """Mean and standard deviation per channel, in units of 255, from exact integer sums."""
     counts = np.zeros((pictures.shape[1], 256), dtype=np.int64)
     step = max(1, _AT_ONCE // math.prod(pictures.shape[1:]))
     for start in range(0, len(pictures), step):
@@ -217,7 +216,7 @@ def _prepare(
         try:
             result = work.from_the_store(progress)
         except (StorageError, DataError) as error:
-            # Where memory suffices, a cache that takes nothing costs only time. A damaged picture is another matter.
+            # If memory suffices, a cache that cannot be written to only costs time. A damaged picture is an error.
             if size > most or isinstance(error, FormatError):
                 raise
         else:
@@ -239,13 +238,13 @@ def _memory() -> int:
 def _check(pictures: Decoded) -> None:
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1] not in (1, 3):
         raise FormatError(
-            f"Pictures are expected as uint8 of shape (N, C, H, W) with C = 1 or 3; these are {pictures.dtype} of "
-            f"shape {pictures.shape}."
+            f"Pictures must be uint8 of shape (N, C, H, W) with C = 1 or 3; these are {pictures.dtype} of shape "
+            f"{pictures.shape}."
         )
 
 
 class _Work:
-    """Many pictures that are brought to a size, in memory or in the cache's store; `explanation` are of the others."""
+    """Preparation of many pictures, in memory or in the cache. `reasons` explains why others cannot be read."""
 
     def __init__(self, source: Decoded | PictureFiles, preprocessing: Preprocessing, *, keep_going: bool) -> None:
         self.held = source
@@ -254,7 +253,7 @@ class _Work:
         self.reasons: dict[int, str] = {}
 
     def _one(self, index: int, digest: bytes = b"") -> np.ndarray | None:
-        """One picture; None where it cannot be read, and the others go on."""
+        """Prepare one picture; None if it cannot be read and `keep_going` is set."""
         try:
             if isinstance(self.held, PictureFiles):
                 return _of_file(self.held.paths[index], self.preprocessing, digest)
@@ -296,7 +295,7 @@ class _Work:
             digests, self.preprocessing, lambda index: self._one(index, digests[index]), progress=progress
         )
         for index in np.flatnonzero(~known).tolist():
-            # Why not; copies of one damaged file were tried once.
+            # Read it again to get the reason: of several copies of a damaged file, only one was tried.
             if index not in self.reasons and self._one(index) is not None:
                 self.reasons[index] = f"{self._name(index)} changed while it was read. Try again."
         if self.reasons and not self.keep_going:
@@ -313,7 +312,11 @@ def _run(work: Any) -> None:
 
 
 def _of_file(path: Path | Member, preprocessing: Preprocessing, digest: bytes = b"") -> np.ndarray:
-    """A file's picture; where its digest is given, only if its content still has it."""
+    """Prepare the picture of a file.
+
+    Raises:
+        DataError: `digest` is not empty, and the content of the file has another SHA-256.
+    """
     if isinstance(path, Path) and (not digest or _size(path) > _LARGEST_FILE):
         return prepare_one(path, preprocessing)
     with read_errors(Path(str(path))):
@@ -342,7 +345,7 @@ def _space_for(n: int, preprocessing: Preprocessing) -> np.ndarray:
         channels, height, width = preprocessing.shape
         raise DataError(
             f"{n:,} pictures of {width}×{height} with {channels} channels need {n * channels * height * width:,} bytes "
-            f"of memory, more than there is. Choose a smaller size."
+            f"of memory, more than is free. Choose a smaller size."
         ) from error
 
 
@@ -357,14 +360,14 @@ def _resize(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
         return image.resize(target, bilinear, reducing_gap=None)
     ratios = (target[0] / image.width, target[1] / image.height)
     if preprocessing.fit == "crop":
-        # The part of the picture that will be seen, in its own coordinates: nothing is resized only to be cut off.
+        # Resize only the visible box, in coordinates of the original picture.
         ratio = max(ratios)
         size = (target[0] / ratio, target[1] / ratio)
         left, top = (image.width - size[0]) / 2, (image.height - size[1]) / 2
         box = (max(left, 0), max(top, 0), min(left + size[0], image.width), min(top + size[1], image.height))
         return image.resize(target, bilinear, box=box, reducing_gap=None)
     ratio = min(ratios)
-    # At least one pixel, however thin the picture is.
+    # At least one pixel, even for a very thin picture.
     inner = max(round(image.width * ratio), 1), max(round(image.height * ratio), 1)
     canvas = Pillow.new(image.mode, target)
     corner = (target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2

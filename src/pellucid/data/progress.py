@@ -1,4 +1,4 @@
-"""How long work on many pictures still takes: told to whoever asked, or else shown in a terminal after two seconds."""
+"""Progress of work on many pictures: calls a callback, or else shows a bar in the terminal after two seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 __all__ = ["Progress", "watched"]
 
 Progress = Callable[[int, int], None]
-"""Told after each picture: (how many are done, of how many)."""
+"""Called with (pictures done, pictures in total) after each picture."""
 T = TypeVar("T")
 
 _PATIENCE = 2.0
@@ -18,46 +18,47 @@ _OFTEN = 0.1
 
 
 def watched(work: Iterable[T], total: int, title: str, progress: Progress | None = None) -> Iterator[T]:
-    """Passes the work through, and counts it.
+    """Yield the items of `work`, and report progress.
 
     Args:
-        work: what is done, in turn.
-        total: how much it is; 0 where that is not known.
-        title: what is being done, for the terminal: "Decoding pictures".
-        progress: is told; where it is None, and errors go to a terminal, a bar with the time left appears there.
+        work: the items.
+        total: number of items; 0 if unknown.
+        title: title of the bar, such as "Decoding pictures".
+        progress: called with (items done, items in total). None shows a bar with the time left, if standard error is a
+            terminal.
     """
-    show = _Bar(title, total) if progress is None and sys.stderr is not None and sys.stderr.isatty() else None
+    bar = _Bar(title, total) if progress is None and sys.stderr is not None and sys.stderr.isatty() else None
     try:
-        for count, one in enumerate(work, start=1):
+        for count, item in enumerate(work, start=1):
             if progress is not None:
                 progress(count, total)
-            elif show is not None:
-                show.at(count)
-            yield one
+            elif bar is not None:
+                bar.update(count)
+            yield item
     finally:
-        if show is not None:
-            show.end()
+        if bar is not None:
+            bar.close()
 
 
 class _Bar:
-    """A bar on standard error that appears when the work turns out to be long, and goes when it is done."""
+    """A bar on standard error that appears if the work takes long, and disappears when it is done."""
 
     def __init__(self, title: str, total: int) -> None:
         self.title, self.total = title, total
         self.started = self.shown = time.perf_counter()
         self.bar = None
 
-    def at(self, count: int) -> None:
+    def update(self, count: int) -> None:
         now = time.perf_counter()
         if now - self.shown < _OFTEN or now - self.started < _PATIENCE:
             return
         self.shown = now
         if self.bar is None:
-            self._begin()
+            self._start()
         assert self.bar is not None
         self.bar.update(self.task, completed=count)
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -73,6 +74,6 @@ class _Bar:
         self.bar.start()
         self.task = self.bar.add_task(self.title, total=self.total or None)
 
-    def end(self) -> None:
+    def close(self) -> None:
         if self.bar is not None:
             self.bar.stop()

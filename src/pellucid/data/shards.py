@@ -1,4 +1,4 @@
-"""What the sources of many pictures in few large files share: each picture is looked at once, and remembered."""
+"""Shards: files that contain many pictures each. Finds them by split, and checks each picture once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,13 @@ Held = TypeVar("Held", bound=Shard)
 
 @dataclass(frozen=True)
 class Found:
-    """The large files of a data set: from each split to its files in order; whether the splits are its own; notes."""
+    """The shards of a data set.
+
+    Attributes:
+        splits: split -> its files, in order.
+        has_splits: whether the names give the splits.
+        notes: sentences about files left out.
+    """
 
     splits: dict[str, list[Path]]
     has_splits: bool
@@ -39,46 +45,47 @@ class Found:
 
 
 def find(path: Path, suffix: str) -> Found:
-    """The files with this suffix, by split: a file, or a folder of shards, whose names or folders begin with a split.
+    """Find the files with this suffix, by split. The name of a file, or of its folder, begins with the split.
 
-    `train-00000-of-00004.parquet`, `data/test-….parquet`, `train/0000.parquet`, `shard-000000.tar`.
+    Examples: `train-00000-of-00004.parquet`, `data/test-….parquet`, `train/0000.parquet`, `shard-000000.tar`.
 
     Raises:
-        MissingDataError: one of the numbered shards is not there.
+        MissingDataError: a numbered shard is missing.
     """
     if path.is_file():
         return Found({"train": [path]}, has_splits=False)
     everything = beneath(path, suffix)
-    of_split = {one: _split(one.relative_to(path)) for one in everything}
+    of_split = {file: _split(file.relative_to(path)) for file in everything}
     has_splits = "train" in of_split.values()
-    left = [one for one in everything if has_splits and of_split[one] is None]
+    left_out = [file for file in everything if has_splits and of_split[file] is None]
     splits: dict[str, list[Path]] = {}
-    for one in everything:
-        if one not in left:
-            splits.setdefault((of_split[one] if has_splits else None) or "train", []).append(one)
+    for file in everything:
+        if file not in left_out:
+            splits.setdefault((of_split[file] if has_splits else None) or "train", []).append(file)
     for shards in splits.values():
-        _check_whole(shards)
-    names = [one.relative_to(path).as_posix() for one in left]
-    notes = [f"{files(len(left))} of no known split left out: {listed(names)}"] if left else []
+        _check_complete(shards)
+    names = [file.relative_to(path).as_posix() for file in left_out]
+    notes = [f"{files(len(left_out))} without a split in the name left out: {listed(names)}"] if left_out else []
     return Found(splits, has_splits, notes)
 
 
 def beneath(folder: Path, suffix: str) -> list[Path]:
-    """The files with this suffix in a folder, and in those of its folders that are named as parts of a data set are.
+    """The files with this suffix in a folder, and in subfolders called `data`, `default`, `shards` or like a split.
 
-    Others are not looked into: there may be a hundred thousand pictures in them.
+    Other subfolders are skipped: they may have a hundred thousand pictures.
     """
     with read_errors(folder):
-        entries = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
-    shards = [one for one in entries if one.name.lower().endswith(suffix) and one.is_file()]
-    for one in entries:
-        if (one.name.lower() in _FOLDERS or split_of(one.name) is not None) and one.is_dir() and not one.is_symlink():
-            shards += beneath(one, suffix)
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    shards = [entry for entry in entries if entry.name.lower().endswith(suffix) and entry.is_file()]
+    for entry in entries:
+        known = entry.name.lower() in _FOLDERS or split_of(entry.name) is not None
+        if known and entry.is_dir() and not entry.is_symlink():
+            shards += beneath(entry, suffix)
     return shards
 
 
 def _split(relative: Path) -> str | None:
-    """What split the name of a file, or of a folder above it, begins with."""
+    """The split that the name of a file, or of a folder above it, begins with; None if there is none."""
     for part in (relative.stem, *reversed(relative.parts[:-1])):
         word = re.split(r"[-_.\d]", part.lower())[0]
         split = SPLIT_NAMES.get(word) or split_of(part)
@@ -87,59 +94,63 @@ def _split(relative: Path) -> str | None:
     return None
 
 
-def _check_whole(shards: Sequence[Path]) -> None:
-    """Where names say how many shards there are, all of them have to be there."""
+def _check_complete(shards: Sequence[Path]) -> None:
+    """Check that no shard is missing, if the names give the number of shards.
+
+    Raises:
+        MissingDataError: a shard is missing.
+    """
     numbered: dict[tuple[Path, str, int], set[int]] = {}
     for shard in shards:
         match = _NUMBERED.search(shard.stem)
         if match and match["of"]:
             series = (shard.parent, shard.stem[: match.start()], int(match["of"]))
             numbered.setdefault(series, set()).add(int(match["number"]))
-    for (folder, prefix, of), there in numbered.items():
-        missing = sorted(set(range(of)) - there) if of < 10**6 else []
+    for (folder, prefix, total), numbers in numbered.items():
+        missing = sorted(set(range(total)) - numbers) if total < 10**6 else []
         if missing:
             raise MissingDataError(
-                f"{folder} has {len(there)} of {of} shards of '{prefix}': number {missing[0]:05d} is not there. Copy "
-                f"it too."
+                f"{folder} has {len(numbers)} of {total} shards of '{prefix}': number {missing[0]:05d} is missing. "
+                f"Copy it too."
             )
 
 
 def examine(
     shards: Sequence[Held], count: Callable[[Held], int], contents: Callable[[Held], Iterable[bytes | None]]
 ) -> list[dict[int, str]]:
-    """Reads every picture's bytes once: notes their SHA-256 in the shard, and whether their header is a picture's.
+    """Read the bytes of every picture once: store their SHA-256 in the shard, and check the header of the picture.
 
-    What was found is remembered until the shard changes.
+    The result is cached until the shard changes.
 
     Returns:
-        For each shard, why the pictures that cannot be read cannot: {place: sentence}.
+        For each shard, the reasons for the pictures that cannot be read: {index: reason}.
     """
     by_shard: list[dict[int, str] | None] = [_recalled(shard, count(shard)) for shard in shards]
-    todo = [i for i, one in enumerate(by_shard) if one is None]
+    todo = [i for i, reasons in enumerate(by_shard) if reasons is None]
 
-    def look() -> Iterator[None]:
+    def check() -> Iterator[None]:
         for i in todo:
             digests, reasons = np.zeros(count(shards[i]), dtype="S32"), {}
             for row, content in enumerate(contents(shards[i])):
                 if content is None:
-                    reasons[row] = f"{_named(shards[i], row)} has no content."
+                    reasons[row] = f"{_full_name(shards[i], row)} has no content."
                 else:
                     digests[row] = hashlib.sha256(content).digest()
                     try:
-                        probe(content, name=_named(shards[i], row))
+                        probe(content, name=_full_name(shards[i], row))
                     except DataError as error:
                         reasons[row] = str(error)
                 yield
             shards[i].digests = digests
             by_shard[i] = reasons
-            _keep(shards[i], reasons)
+            _store(shards[i], reasons)
 
-    for _ in watched(look(), sum(count(shards[i]) for i in todo), "Looking at the pictures"):
+    for _ in watched(check(), sum(count(shards[i]) for i in todo), "Checking pictures"):
         pass
-    return [one or {} for one in by_shard]
+    return [reasons or {} for reasons in by_shard]
 
 
-def _named(shard: Shard, row: int) -> str:
+def _full_name(shard: Shard, row: int) -> str:
     return f"{shard.path.name}/{shard.name(row)}"
 
 
@@ -152,7 +163,7 @@ def _recalled(shard: Shard, count: int) -> dict[int, str] | None:
     return dict(zip(arrays["places"].tolist(), reasons, strict=False))
 
 
-def _keep(shard: Shard, reasons: dict[int, str]) -> None:
+def _store(shard: Shard, reasons: dict[int, str]) -> None:
     text = "\0".join(reasons.values()).encode("utf-8", "surrogateescape")
     remember(
         shard.path,
@@ -164,6 +175,6 @@ def _keep(shard: Shard, reasons: dict[int, str]) -> None:
 
 
 def nothing(path: Path, notes: Sequence[str]) -> str:
-    """The sentence for data without one picture, with the first reason."""
+    """The error message for data without a readable picture, with the first note."""
     why = f" {notes[0].rstrip('.')}." if notes else ""
     return f"{path} has no picture with a label that can be read.{why}"

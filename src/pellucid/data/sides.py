@@ -1,8 +1,8 @@
-"""On which side of a carved split each picture was, by content: there it stays when others are added, moved or removed.
+"""Records of past splits, by content, so that a picture stays in its split when others are added, moved or removed.
 
-A hash alone cannot hold pictures in place and share out the classes evenly too: where a class grows, new pictures would
-push out some that were set apart. So each carving is recorded in the cache, and the next one of the same name, seed and
-fraction holds to those records of which most is still there.
+A hash alone cannot both fix the split of each picture and keep classes balanced: when a class grows, new pictures would
+push others out of the test split. So the cache records each split. The next one of the same name, seed and fraction
+follows the records of which most pictures still exist.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from pellucid.errors import StorageError
 __all__ = ["CARVED", "REST", "UNKNOWN", "Stay", "alone", "recalled", "remember"]
 
 CARVED, REST, UNKNOWN = 1, 0, -1
-"""The sides: set apart, not set apart, not known."""
+"""The sides: split off, in the rest, unknown."""
 
 _MOST_LOST = 0.5
-"""Which part of a record's pictures may be gone, and it is still a record of the same set of pictures."""
+"""Fraction of the pictures of a record that may be missing, if it is to count as a record of the same data."""
 
 
 @dataclass(frozen=True)
 class Stay:
-    """How the pictures of a carving stand to an earlier one of others.
+    """Comparison of a split with earlier ones.
 
     Attributes:
-        kept: how many are on the side that they had.
-        entered: how many are set apart, and were not.
-        recorded: whether the carving is recorded.
+        kept: number of pictures that stayed on their side.
+        entered: number of pictures that moved from the rest to the part split off.
+        recorded: whether the split is recorded in the cache.
     """
 
     kept: int = 0
@@ -45,14 +45,14 @@ class Stay:
 
 @dataclass(frozen=True)
 class _Record:
-    """A carving of N pictures; it stands for M carvings: its own, and those of parts of it, whose records it replaced.
+    """A split of N pictures. It replaces the records of splits of parts of them, and so stands for M splits.
 
     Attributes:
-        pictures: sorted, uint64 (N,).
-        carved: bool (N,).
-        names: of the carvings, S16 (M,).
-        kept, entered: as in `Stay`, of each of them, int64 (M,).
-        made: when, in nanoseconds since 1970.
+        pictures: hashes of the pictures, sorted, uint64 (N,).
+        carved: whether each is split off, bool (N,).
+        names: names of the M splits, S16 (M,).
+        kept, entered: as in `Stay`, for each of the M splits, int64 (M,).
+        made: time of the record, in nanoseconds since 1970.
     """
 
     pictures: np.ndarray
@@ -63,18 +63,19 @@ class _Record:
     made: np.ndarray
 
     def sides(self, pictures: np.ndarray) -> np.ndarray:
-        at = np.minimum(np.searchsorted(self.pictures, pictures), len(self.pictures) - 1)
-        return np.where(self.pictures[at] == pictures, self.carved[at], UNKNOWN).astype(np.int8)
+        """The side of each picture in this record, int8 (N,)."""
+        index = np.minimum(np.searchsorted(self.pictures, pictures), len(self.pictures) - 1)
+        return np.where(self.pictures[index] == pictures, self.carved[index], UNKNOWN).astype(np.int8)
 
     def replaces(self, other: _Record) -> bool:
-        """Whether it has all pictures of another one, and sets none apart that was not: a model may know that one."""
+        """Whether it has all pictures of another record, and splits off none of its rest: models may know the rest."""
         sides = self.sides(other.pictures)
         return not (sides == UNKNOWN).any() and not (other.carved < sides).any()
 
 
 @contextlib.contextmanager
 def alone(contents: np.ndarray) -> Iterator[None]:
-    """Lets no other process record between `recalled` and `remember`, where the cache can be written to."""
+    """Keep other processes from recording between `recalled` and `remember`, if the cache can be written to."""
     with contextlib.ExitStack() as locks:
         if contents.any():
             with contextlib.suppress(StorageError, OSError, NotImplementedError):
@@ -83,15 +84,16 @@ def alone(contents: np.ndarray) -> Iterator[None]:
 
 
 def recalled(contents: np.ndarray, settings: str, name: str) -> tuple[np.ndarray, Stay | None]:
-    """The side of each picture in the record of this carving, or else in that with most of these pictures, int8 (N,).
+    """Look up the side of each picture in the record of this split, or else in similar records.
 
     Args:
-        contents: SHA-256 of each picture, S32 (N,); empty where there is none.
-        settings: all that carvings have in common whose pictures are held to each other.
-        name: of the carving: a hash of all that it depends on beside the settings, 16 characters.
+        contents: SHA-256 of each picture, S32 (N,); empty for a picture without one.
+        settings: settings of the split; only records with the same settings are used.
+        name: name of the split, 16 characters: a hash of everything else that it depends on.
 
     Returns:
-        (the sides, how they stand to an earlier carving); None where this carving was not made before.
+        (side of each picture, int8 (N,); the comparison of this very split with earlier ones, None if it is new).
+        Several similar records may know a picture; the one that shares most pictures wins.
     """
     pictures = _numbers(contents)
     alike: list[tuple[int, int, np.ndarray]] = []
@@ -103,24 +105,24 @@ def recalled(contents: np.ndarray, settings: str, name: str) -> tuple[np.ndarray
         if shared > (1 - _MOST_LOST) * len(record.pictures):
             alike.append((shared, int(record.made), record.sides(pictures)))
     sides = np.full(len(contents), UNKNOWN, dtype=np.int8)
-    for _, _, matches in sorted(alike, key=lambda one: one[:2]):
+    for _, _, matches in sorted(alike, key=lambda record: record[:2]):
         sides = np.where(matches == UNKNOWN, sides, matches)
     return sides, None
 
 
 def remember(contents: np.ndarray, settings: str, name: str, carved: np.ndarray, before: np.ndarray) -> Stay:
-    """Records a carving; without a cache that can be written to, nothing.
+    """Record a split, if the cache can be written to.
 
     Args:
-        contents: as above.
-        settings: as above.
-        name: as above.
-        carved: which of the pictures were set apart, bool (N,).
-        before: what was recalled of them.
+        contents: as in `recalled`.
+        settings: as in `recalled`.
+        name: as in `recalled`.
+        carved: whether each picture is split off, bool (N,).
+        before: the sides from `recalled`.
     """
     pictures = _numbers(contents)
     _, first, which = np.unique(pictures, return_index=True, return_inverse=True)
-    # Copies on both sides, where they were not looked for, are nobody's record.
+    # A content on both sides (if the split ignores copies) is not recorded.
     torn = np.bincount(which, carved) % np.bincount(which) != 0
     known = (contents != b"") & ~torn[which]
     first = first[known[first]]
@@ -135,13 +137,13 @@ def remember(contents: np.ndarray, settings: str, name: str, carved: np.ndarray,
         np.array([entered.sum()]),
         np.array(time.time_ns()),
     )
-    # Else a set that grows daily would leave a record each day.
+    # Replace old records, or data that grow daily would leave one record a day.
     replaced = [(path, record) for path, record in _records(settings) if new.replaces(record)]
     several = {
         key: np.concatenate([getattr(record, key) for record in (new, *(record for _, record in replaced))])
         for key in ("names", "kept", "entered")
     }
-    # Each once: where nothing can be locked, two processes may have replaced the same record.
+    # Each name once: without locks, two processes may replace the same record.
     once = np.unique(several["names"], return_index=True)[1]
     new_path = cache.cache_root() / "splits" / f"{_prefix(settings)}{name}.npz"
     recorded = cache.write_arrays(new_path, **vars(new) | {key: values[once] for key, values in several.items()})
@@ -152,7 +154,7 @@ def remember(contents: np.ndarray, settings: str, name: str, carved: np.ndarray,
 
 
 def _numbers(contents: np.ndarray) -> np.ndarray:
-    """The first eight bytes of each hash: among ten million, two agree with a probability of 3 in a million."""
+    """The first eight bytes of each hash; for ten million pictures, a collision has a probability of 3 in a million."""
     return np.frombuffer(contents.astype("S8").tobytes(), dtype="<u8")
 
 
@@ -164,6 +166,6 @@ def _records(settings: str) -> list[tuple[Path, _Record]]:
     records = []
     for path in cache.beneath(cache.cache_root() / "splits"):
         arrays = cache.read_arrays(path) if path.name.startswith(_prefix(settings)) else None
-        with contextlib.suppress(TypeError):  # what has other arrays is no record
+        with contextlib.suppress(TypeError):  # a file with other arrays is not a record
             records += [] if arrays is None else [(path, _Record(**arrays))]
     return records

@@ -1,14 +1,14 @@
-"""Carving one split off another: stratified, by seed, the same on every platform and version of NumPy.
+"""Splitting: stratified, by seed, and the same on every platform and with every version of NumPy.
 
-A class of n pictures gives floor or ceiling of n × fraction of them, so that the whole is ceil(N × fraction) where that
-is possible; a class of two or more keeps at least one picture on each side; a class of one stays in the rest.
+A class of n pictures gives floor or ceiling of n × fraction, so that the total is ceil(N × fraction) if possible. A
+class of two or more has at least one picture on each side; a class of one stays in the rest.
 
-Each picture has a random key, and the smallest keys of a class are carved. The key of a file is a hash of its content,
-so a file keeps its side when it is moved or renamed; and it is held there when others are added or removed
-(`data/sides.py`): only what is new is shared out. Pictures in memory go by their places.
+Each picture has a random key, and the smallest keys of each class are split off. The key of a file is a hash of its
+content, so a file stays on its side when it is moved or renamed. It also stays there when others are added or removed
+(`data/sides.py`): only new files are assigned. For pictures in memory, the key depends on their index.
 
-Copies stay together: exact and near-duplicates (`data/checking/near_duplicates.py`), and the pictures of
-one declared group stay on one side.
+Exact copies and near-duplicates (`data/checking/near_duplicates.py`), and the pictures of a declared group, always stay
+on the same side.
 """
 
 from __future__ import annotations
@@ -35,32 +35,32 @@ GROUPS = "groups"
 
 
 def check_fraction(fraction: float, name: str = "fraction") -> None:
-    """Refuses what is not a part of a whole.
+    """Check a fraction.
 
     Raises:
         UsageError: it is not between 0 and 1, both excluded.
     """
     if not 0 < fraction < 1:
-        raise UsageError(f"{name} is {fraction}; it must lie between 0 and 1, for example 0.2 for a fifth.")
+        raise UsageError(f"{name} is {fraction}; it must be between 0 and 1, for example 0.2 for a fifth.")
 
 
 def carve(split: Split, fraction: float, seed: int, *, name: str, copies: bool = True) -> tuple[Split, Split]:
-    """Carves a part off a split, class by class.
+    """Split off a part, class by class.
 
-    Copies of one picture stay together, and so do the pictures of one group where the split has a column `groups`; the
-    counts are then as near to the stratified ones as that allows. Files stay where an earlier carving of the same name,
-    seed and fraction had them, unless all that is left of their class is on one side, or a new picture shows that two
-    of them belong together: these then go to the rest.
+    Copies of a picture stay together, and so do the pictures of a group if the split has a column `groups`. The counts
+    are then as near to the stratified counts as this allows. Files stay on the side of an earlier split of the same
+    name, seed and fraction, with two exceptions: if all remaining files of a class are on one side, they are assigned
+    again; if a new picture shows that files on both sides belong together, they go to the rest.
 
     Args:
-        split: what to carve from; its labels must be known.
-        fraction: which part is carved off, between 0 and 1.
-        seed: which pictures; the same seed, name and labels give the same pictures (of files: the same ids).
-        name: what the carved part is called, for example `validation`.
-        copies: whether copies are looked for; without, only declared groups stay together.
+        split: the split to divide; its labels must be known.
+        fraction: fraction of the pictures to split off, between 0 and 1.
+        seed: seed of the split; the same seed, name and labels give the same pictures (for files: the same ids).
+        name: name of the new split, for example `validation`.
+        copies: whether to search for copies; if not, only declared groups stay together.
 
     Returns:
-        (rest, carved), both in the order of `split`.
+        (rest, new split), both in the order of `split`.
 
     Raises:
         DataError: there are too few pictures for two parts.
@@ -70,24 +70,24 @@ def carve(split: Split, fraction: float, seed: int, *, name: str, copies: bool =
 
 
 def carve_test(split: Split, fraction: float, seed: int) -> tuple[Split, Split, str]:
-    """Carves a test split off all there is, as above: (train, test, what a person should know of it)."""
+    """Split off a test split with `carve`: (train, test, note for the user)."""
     carved, stay, warning = _carved(split, fraction, seed, name="test", copies=True)
     train, test = split.take(np.flatnonzero(~carved)), split.take(np.flatnonzero(carved), name="test")
     share = f"{len(test):,} pictures ({100 * fraction:g} % of each class)"
-    note = f"no test split was given: {share} were set apart by seed {seed}"
+    note = f"the data have no test split: {share} were split off with seed {seed}"
     if stay.kept:
-        note += f"; {stay.kept:,} of all {len(split):,} are on the side that they had before"
+        note += f"; {stay.kept:,} of all {len(split):,} stay in the split that they were in before"
     if stay.entered:
-        note += f"; of those set apart, {stay.entered:,} had been for training"
+        note += f"; test pictures that were training pictures before: {stay.entered:,}"
     if not stay.recorded:
-        note += f"; {cache_root()} cannot be written to, so some may change sides when others are added or removed"
+        note += f"; {cache_root()} cannot be written to, so pictures may change splits when others are added or removed"
     return train, test, f"{note}; {warning}" if warning else note
 
 
 def _carved(split: Split, fraction: float, seed: int, *, name: str, copies: bool) -> tuple[np.ndarray, sides.Stay, str]:
-    """Which pictures are carved, bool (N,); how that compares to an earlier carving; and a warning, or nothing.
+    """(which pictures are split off, bool (N,); comparison with an earlier split; a warning or "").
 
-    Near-duplicates stay together if that leaves enough pictures for both parts, else exact copies, else only the
+    Near-duplicates stay together if this leaves pictures for both parts; if not, exact copies do; if not, only the
     pictures of a declared group.
     """
     check_fraction(fraction)
@@ -110,23 +110,23 @@ def _carved(split: Split, fraction: float, seed: int, *, name: str, copies: bool
                 stay = stay or sides.remember(contents, settings, known_as, mask, before)
                 return mask, stay, _COPIES[judged] if copies else ""
     raise DataError(
-        f"The {split.name} split has {len(split):,} pictures, too few to carve a {name} split from it: some class "
-        f"needs at least two{' of different groups' if GROUPS in split.columns else ''}."
+        f"The {split.name} split has {len(split):,} pictures, too few to split off a {name} split: a class needs at "
+        f"least two{' of different groups' if GROUPS in split.columns else ''}."
     )
 
 
 _COPIES = {
     "near": "",
-    "exact": "nearly all pictures are alike, so near-duplicates are on both sides, and the accuracy may be too good",
-    "none": "nearly all pictures are the same, so copies are on both sides, and the accuracy is too good",
+    "exact": "nearly all pictures are alike, so near-duplicates are in both splits, and the accuracy may be too high",
+    "none": "nearly all pictures are the same, so copies are in both splits, and the accuracy is too high",
 }
-"""Which copies stay together, the strictest judgement first, and the warning if a weaker one was needed."""
+"""The copies that stay together, strictest first, and the warning for each weaker choice."""
 
 
 def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
-    """The dataset with a validation split, carved from its training split; unchanged where it has one already.
+    """Add a validation split, split off from the training split; a dataset that has one is returned unchanged.
 
-    In a published set no copies are looked for: that would take longer than many a training of it.
+    Published sets are not searched for copies: this would take longer than many trainings.
     """
     if "validation" in dataset.splits:
         return dataset
@@ -136,12 +136,12 @@ def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
         "train": train.take(np.flatnonzero(~mask)),
         "validation": train.take(np.flatnonzero(mask), name="validation"),
     }
-    notes = (*dataset.notes, *([f"of train and validation, {warning}"] if warning else []))
+    notes = (*dataset.notes, *([f"train and validation: {warning}"] if warning else []))
     return replace(dataset, notes=notes, splits=order | {k: v for k, v in dataset.splits.items() if k not in order})
 
 
 def lacking(splits: Mapping[str, Split]) -> list[str]:
-    """A sentence for each split in which classes have no picture."""
+    """A note for each split in which a class has no pictures."""
     notes = []
     for name, split in splits.items():
         absent = [f"'{label}'" for label, n in split.counts().items() if n == 0]
@@ -152,7 +152,7 @@ def lacking(splits: Mapping[str, Split]) -> list[str]:
 
 
 def _together(split: Split, *, copies: str) -> np.ndarray | None:
-    """A number for each picture, the same for pictures that stay together, int64 (N,); None if all are alone.
+    """A number for each picture, equal for pictures that stay together, int64 (N,); None if no pictures do.
 
     Args:
         split: the pictures.
@@ -169,7 +169,7 @@ def _together(split: Split, *, copies: str) -> np.ndarray | None:
 
 
 def _contents(split: Split) -> np.ndarray:
-    """SHA-256 of the content of each file, S32 (N,); empty where there is nothing to read, and for all in memory."""
+    """SHA-256 of the content of each file, S32 (N,); empty for unreadable files and for pictures in memory."""
     if isinstance(split.pictures, PictureFiles):
         from pellucid.data.hashing import content_hashes
 
@@ -178,23 +178,23 @@ def _contents(split: Split) -> np.ndarray:
 
 
 def _known_as(split: Split, contents: np.ndarray, groups: np.ndarray | None) -> str:
-    """A hash of all pictures with their classes and groups, in whatever order; empty for pictures in memory."""
+    """A hash of all pictures with their classes and groups, independent of their order; "" for pictures in memory."""
     if not contents.any():
         return ""
     keys_of_pictures, together = contents.tolist(), (np.arange(len(split)) if groups is None else groups).tolist()
     least = dict(sorted(zip(together, keys_of_pictures, strict=True), reverse=True))
     names = [split.classes[label].encode("utf-8", "surrogatepass") for label in split.known_labels()]
     rows = sorted(
-        repr((one, name, least[group])) for one, name, group in zip(keys_of_pictures, names, together, strict=True)
+        repr((key, name, least[group])) for key, name, group in zip(keys_of_pictures, names, together, strict=True)
     )
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
 def _keys(split: Split, contents: np.ndarray, seed: int, name: str) -> np.ndarray:
-    """One random key a picture, the same on every platform for ever: uint64 (N,).
+    """A random key for each picture, the same on every platform and for ever: uint64 (N,).
 
-    For files a hash of the content, or of the id where there is nothing to read. For arrays the raw output of the bit
-    generator, which NumPy promises not to change.
+    For files, a hash of the content, or of the id if the content is unreadable. For arrays, the raw output of the bit
+    generator, which NumPy guarantees not to change.
     """
     if seed < 0:
         raise UsageError(f"The seed is {seed}; it must be 0 or more.")
@@ -205,27 +205,27 @@ def _keys(split: Split, contents: np.ndarray, seed: int, name: str) -> np.ndarra
             ).digest()[:8]
             for identity, content in zip(split.ids, contents.tolist(), strict=True)
         )
-        return np.array([int.from_bytes(one, "little") for one in hashes], dtype=np.uint64)
+        return np.array([int.from_bytes(key, "little") for key in hashes], dtype=np.uint64)
     return np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])).random_raw(len(split))
 
 
 def _united(before: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """The sides of before, one for each group: the rest where one of it was there, else carved where one was."""
+    """The earlier sides, made equal within each group: the rest if one picture was there, else split off if one was."""
     carved, rest = (np.bincount(groups, before == side)[groups] > 0 for side in (sides.CARVED, sides.REST))
     return np.where(rest, sides.REST, np.where(carved, sides.CARVED, before))
 
 
 def _released(before: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The sides of before, without the classes of which all that is left was on one side."""
+    """The earlier sides, set to unknown for classes of which all remaining pictures were on the same side."""
     n = np.bincount(labels)
     one_sided = [np.bincount(labels, before == side) == n for side in (sides.CARVED, sides.REST)]
     return np.where(np.any(one_sided, axis=0)[labels], sides.UNKNOWN, before)
 
 
 def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
-    """How many of each class are carved, by largest remainder: int64 (K,)."""
+    """Number of pictures to split off from each class, by largest remainder: int64 (K,)."""
     quotas = sizes * fraction
-    # n × fraction is a hair off where it should be whole: 0.1 × 30 is 3.0000000000000004.
+    # Round away floating-point errors: 0.1 × 30 is 3.0000000000000004.
     whole = np.isclose(quotas, np.round(quotas), rtol=0, atol=1e-9)
     quotas = np.where(whole, np.round(quotas), quotas)
     most = np.maximum(sizes - 1, 0)
@@ -242,7 +242,7 @@ def _counts(sizes: np.ndarray, fraction: float) -> np.ndarray:
 def _choose(
     labels: np.ndarray, classes: int, fraction: float, keys: np.ndarray, sides_before: np.ndarray
 ) -> np.ndarray:
-    """Which pictures are carved: bool (N,). Those held are; what a class then lacks is filled up with unknown ones."""
+    """Which pictures are split off: bool (N,). Those split off before, then unknown ones up to the number per class."""
     carved = sides_before == sides.CARVED
     quota = _counts(np.bincount(labels, minlength=classes), fraction)
     quota -= np.bincount(labels[carved], minlength=classes)
@@ -255,10 +255,10 @@ def _choose(
 def _choose_groups(
     labels: np.ndarray, groups: np.ndarray, classes: int, fraction: float, keys: np.ndarray, sides_before: np.ndarray
 ) -> np.ndarray:
-    """Which pictures are carved when groups stay together: bool (N,).
+    """Which pictures are split off if groups stay together: bool (N,).
 
-    A group of which one is held is held. The others are met in random order, twice; one is taken when that brings the
-    counts of the classes nearer to the stratified ones, the second time by squares.
+    A group with a known side keeps it. Two passes go through the other groups in random order, and take a group if this
+    brings the class counts nearer to the stratified ones; the second pass measures the distance by squares.
     """
     names, members = np.unique(groups, return_inverse=True)
     owned: list[Counter[int]] = [Counter() for _ in names]
@@ -268,11 +268,11 @@ def _choose_groups(
     np.minimum.at(first_key, members, keys)
     taken = np.bincount(members, sides_before == sides.CARVED) > 0
     settled = np.bincount(members, sides_before != sides.UNKNOWN) > 0
-    # How many of each class are still wanted. Only the classes that a group has are looked at: there may be many.
+    # How many of each class are still missing. Only the classes of a group are checked, because there may be many.
     quota = _counts(np.bincount(labels, minlength=classes), fraction)
     quota = (quota - np.bincount(labels[taken[members]], minlength=classes)).tolist()
     order = np.argsort(first_key, kind="stable").tolist()
-    # By squares a class that lacks many is helped, though another one then has one too many.
+    # Squares help a class that lacks many pictures, even if another class then has one too many.
     for power, group in [(power, group) for power in (1, 2) for group in order if not settled[group]]:
         gain = sum(abs(quota[label]) ** power - abs(quota[label] - n) ** power for label, n in owned[group].items())
         if gain > 0 and not taken[group]:

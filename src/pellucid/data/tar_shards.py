@@ -1,9 +1,9 @@
-"""Tar archives in the form of WebDataset: `shard-000000.tar` with `key.jpg` and `key.cls`, or `key.json`, side by side.
+"""Reader of WebDataset tar archives: `shard-000000.tar` with `key.jpg` next to `key.cls` or `key.json`.
 
-The archives are not unpacked: where each member begins is noted, and a picture is read from there. So no name within
-can do harm. A key is a member's path up to the first dot of its last part. `key.cls` holds a number or a name;
-`key.json` a dictionary with one of `label`, `cls` or `class`. A file `classes.txt` beside the archives may name the
-numbers, one a line. The format is that of https://github.com/webdataset/webdataset.
+Archives are never extracted: an index has the offset of each picture, and pictures are read from there. So names in an
+archive can do no harm. A key is the path of a member up to the first dot of its last part. `key.cls` has a number or a
+name; `key.json` a dictionary with `label`, `cls` or `class`. A file `classes.txt` beside the archives may name the
+classes, one per line. Format: https://github.com/webdataset/webdataset.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LARGEST_LABEL = 1_000_000
 
 @dataclass
 class TarShard:
-    """An archive: where its pictures are. The places are in the order of the members."""
+    """An archive: names, offsets, sizes in bytes and labels of its pictures, in the order of the members."""
 
     path: Path
     names: list[str] = field(default_factory=list)
@@ -67,12 +67,12 @@ class TarShard:
         return self.names[row]
 
     def contents(self) -> Iterator[bytes]:
-        """All pictures, in their order."""
+        """The bytes of all pictures, in order."""
         return (self.read(row) for row in range(len(self.names)))
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is such an archive, or a folder of `.tar` files whose first one is."""
+    """Whether a path is a WebDataset archive, or a folder of `.tar` files of which the first one is."""
     if path.is_dir():
         archives = beneath(path, ".tar")
         return bool(archives) and _is_shard(archives[0])
@@ -80,9 +80,9 @@ def recognises(path: Path) -> bool:
 
 
 def _is_shard(path: Path) -> bool:
-    """Whether a picture and a label with one key are among the first members."""
+    """Whether the first members contain a picture and a label with the same key."""
     kinds: dict[str, set[str]] = {}
-    # What is damaged further on is this format still, and is refused as such.
+    # Damage further on does not matter here: the reader reports it.
     faults = (tarfile.TarError, OSError, ValueError, OverflowError, MemoryError, RecursionError, FormatError)
     with contextlib.suppress(*faults), tarfile.open(path, "r:") as archive:
         for _, member in zip(range(_LOOKED_AT), _members(archive, path, path.stat().st_size), strict=False):
@@ -92,24 +92,24 @@ def _is_shard(path: Path) -> bool:
 
 
 def _key(name: str) -> tuple[str, str]:
-    """`a/b.c.jpg` is the key `a/b` and the suffix `.jpg`; of several parts after the key the last one says the kind."""
+    """Key and last suffix of a name: `a/b.c.jpg` gives `a/b` and `.jpg`."""
     folder, slash, last = name.rpartition("/")
     key = last.split(".", 1)[0]
     return folder + slash + key, Path(last).suffix.lower()
 
 
 def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
-    """Reads an archive, or a folder of them; the pictures stay where they are, decoded on demand.
+    """Read an archive or a folder of archives. Pictures stay in the archives and are decoded on demand.
 
     Raises:
-        FormatError: an archive is damaged or packed, or a label is none.
-        MissingDataError: there are no pictures, or a numbered archive is not there.
+        FormatError: an archive is damaged or compressed, or a label is invalid.
+        MissingDataError: there are no pictures, or a numbered archive is missing.
     """
     archives = find(path, ".tar")
-    shards = {split: [_index(one) for one in paths] for split, paths in archives.splits.items()}
+    shards = {split: [_index(archive) for archive in paths] for split, paths in archives.splits.items()}
     every = [shard for split_shards in shards.values() for shard in split_shards]
     reasons = examine(every, lambda shard: len(shard.names), TarShard.contents)
-    why = {id(shard): one for shard, one in zip(every, reasons, strict=True)}
+    reasons_of = {id(shard): shard_reasons for shard, shard_reasons in zip(every, reasons, strict=True)}
     top = path if path.is_dir() else path.parent
     names = _class_names(top / "classes.txt")
     pictures: list[Picture] = []
@@ -117,21 +117,21 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     unreadable: list[LeftOut] = []
     for split, split_shards in shards.items():
         for shard in split_shards:
+            why = reasons_of[id(shard)]
             for row, label in enumerate(shard.labels):
                 identity = f"{shard.path.relative_to(top).as_posix()}/{shard.names[row]}"
-                if row in why[id(shard)]:
-                    unreadable.append((split, identity, why[id(shard)][row]))
+                if row in why:
+                    unreadable.append((split, identity, why[row]))
                 if label is None:
                     unlabelled.append(identity)
-                elif row not in why[id(shard)]:
-                    called = _called(label, names, shard, row)
-                    pictures.append(Picture(identity, Member(shard, row), split, called))
+                elif row not in why:
+                    pictures.append(Picture(identity, Member(shard, row), split, _class_name(label, names, shard, row)))
     notes = [*archives.notes, *_notes(every, unlabelled, unreadable)]
     if not pictures:
         raise MissingDataError(nothing(path, notes))
     classes = names or ordered_classes(picture.label for picture in pictures)
     name = path.resolve().stem if path.is_file() else path.resolve().name
-    origin = Origin(name, top, f"Pictures of tar archives ({files(len(every))}).", notes, unreadable)
+    origin = Origin(name, top, f"Pictures in tar archives ({files(len(every))}).", notes, unreadable)
     return as_dataset(
         pictures,
         classes,
@@ -149,16 +149,16 @@ def _notes(shards: list[TarShard], unlabelled: list[str], unreadable: list[LeftO
     strangers = [name for shard in shards for name in shard.strangers]
     if strangers:
         notes.append(
-            f"{files(len(strangers))} in the archives of no use here (links, or of other kinds): {listed(strangers)}"
+            f"{files(len(strangers))} in the archives ignored (neither pictures nor labels): {listed(strangers)}"
         )
     return notes
 
 
 def _index(path: Path) -> TarShard:
-    """Where the pictures and labels of an archive are.
+    """Index the pictures and labels of an archive.
 
     Raises:
-        FormatError: it is damaged, packed, or has a label that is none.
+        FormatError: it is damaged or compressed, or has an invalid label.
     """
     shard = TarShard(path)
     labels: dict[str, str] = {}
@@ -181,24 +181,25 @@ def _index(path: Path) -> TarShard:
                     shard.strangers.append(f"{path.name}/{member.name}")
     except (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         raise FormatError(
-            f"{path} is no whole tar archive ({error}). Copy it again; if it is packed (.gz), unpack it to .tar first."
+            f"{path} is damaged or not a tar archive ({error}). Copy it again; if it is compressed (.gz), unpack it to "
+            f".tar first."
         ) from error
     if len(set(shard.names)) < len(shard.names):
-        raise FormatError(f"{path} has two pictures of one name. Write the archive anew.")
+        raise FormatError(f"{path} has two pictures with the same name. Write the archive again.")
     shard.labels = [labels.get(key) for key in keys]
     return shard
 
 
 def _members(archive: tarfile.TarFile, path: Path, size: int) -> Iterator[tarfile.TarInfo]:
-    """The members of an archive of `size` bytes, each behind the one before it and within the file.
+    """The members of an archive of `size` bytes, each after the previous one and inside the file.
 
     Raises:
-        FormatError: a header declares a negative size, or more than the file holds.
+        FormatError: a header declares a negative size, or more bytes than the file has.
     """
-    kept = vars(archive)["members"]  # it would keep an object for each of a million members
+    cached = vars(archive)["members"]  # tarfile keeps an object for each member; there may be a million
     end = -1
     for member in archive:
-        kept.clear()
+        cached.clear()
         if member.size < 0 or member.offset_data <= end:
             raise FormatError(f"{path} is damaged: the header of '{on_one_line(member.name)}' declares a wrong size.")
         if member.isreg() and member.offset_data + member.size > size:
@@ -211,12 +212,12 @@ def _label(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str, path:
     where = f"{path}: '{on_one_line(member.name)}'"
     stream = archive.extractfile(member)
     if stream is None or member.size > _LARGEST_LABEL:
-        raise FormatError(f"{where} is no label: it has {member.size:,} bytes.")
+        raise FormatError(f"{where} is not a label: it has {member.size:,} bytes.")
     try:
         text = stream.read().decode("utf-8").strip()
         value = text if suffix == ".cls" else json.loads(text)
     except ValueError as error:
-        raise FormatError(f"{where} is no label: it is not {'text' if suffix == '.cls' else 'JSON'}.") from error
+        raise FormatError(f"{where} is not a label: it is not {'text' if suffix == '.cls' else 'JSON'}.") from error
     if suffix == ".json":
         value = next((value[key] for key in _LABELS if key in value), None) if isinstance(value, dict) else None
         if value is None:
@@ -226,12 +227,12 @@ def _label(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str, path:
     except ValueError as error:
         raise FormatError(f"{where}: {error}.") from error
     if label is not None and "\n" in label:
-        raise FormatError(f"{where} is no label: expected is a number or a name.")
+        raise FormatError(f"{where} is not a label: expected a number or a name.")
     return label
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
-    """The lines of `classes.txt`; none where it is not there."""
+    """The lines of `classes.txt`; empty if the file does not exist."""
     if not path.is_file():
         return ()
     with read_errors(path):
@@ -239,16 +240,16 @@ def _class_names(path: Path) -> tuple[str, ...]:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
             return clean_classes([line for line in lines if line.strip()], str(path))
         except UnicodeDecodeError as error:
-            raise FormatError(f"{path} is not text in UTF-8. Save it as such.") from error
+            raise FormatError(f"{path} is not text in UTF-8. Save it as UTF-8.") from error
 
 
-def _called(label: str, names: tuple[str, ...], shard: TarShard, row: int) -> str:
-    """The class of a label: numbers are places in `classes.txt`, where that is there."""
+def _class_name(label: str, names: tuple[str, ...], shard: TarShard, row: int) -> str:
+    """The class of a label; a number is an index into `names`, the lines of `classes.txt`."""
     if not names or label in names:
         return label
     if label.isdecimal() and int(label) < len(names):
         return names[int(label)]
     raise DataError(
-        f"{shard.path}: the label '{on_one_line(label)}' of '{on_one_line(shard.names[row])}' is none of the "
+        f"{shard.path}: the label '{on_one_line(label)}' of '{on_one_line(shard.names[row])}' is not one of the "
         f"{len(names)} classes in classes.txt."
     )

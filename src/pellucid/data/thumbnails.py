@@ -1,4 +1,4 @@
-"""Pictures small enough to be kept among the findings: PNG in base64."""
+"""Thumbnails for findings: PNG in base64."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from pellucid.records import PictureFiles, Split
 
 EDGE = 96
-"""A longer side in pixels is reduced to this; smaller pictures are kept as they are, pixel by pixel."""
+"""Maximum side in pixels; smaller pictures keep their size."""
 
 
 def thumbnail(split: Split, index: int, edge: int = EDGE) -> str:

@@ -1,7 +1,7 @@
-"""Walking through a real folder: what in it is a picture, by name, and what is something else.
+"""Walks through a folder, and sorts its files into pictures, by name, and others.
 
-Hidden and system files are passed by and counted. Links are followed while they stay inside the folder and make no
-circle; others are refused.
+Hidden and system files are skipped and counted. Symbolic links are followed inside the folder; a link that leads out of
+it or in a circle is an error.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r", "$re
 
 @dataclass
 class Found:
-    """What was met. All names are relative to the root, with `/` between their parts.
+    """Content of a folder. All names are relative to the root, with `/` between their parts.
 
     Attributes:
-        pictures: split -> class -> files with the name of a picture, sorted.
+        pictures: split -> class -> files with the suffix of a picture, sorted.
         has_splits: whether the folder has `train`, `validation` or `test` folders.
         hidden: hidden and system files and folders.
-        foreign: files within class folders that are not named as pictures.
+        foreign: files in class folders without the suffix of a picture.
         astray: files and folders outside the class folders.
         unnameable: files whose names are not valid Unicode.
         split_like: classes that are called like a split.
-        joined: classes that several folders name, in other Unicode forms or with spaces around: {class: folders}.
-        left_out_folders: folders outside the splits, with how many pictures each holds.
+        joined: class -> its folders; several if names differ only in Unicode form or outer spaces.
+        left_out_folders: folder outside the splits -> number of pictures in it.
     """
 
     root: Path
@@ -55,33 +55,33 @@ class Found:
 
 
 def walk(root: Path, *, splits: bool | None = None) -> Found:
-    """Finds the class folders and their pictures.
+    """Find the class folders and their pictures.
 
     Args:
         root: the folder.
-        splits: whether its folders are splits (or classes); None decides by their names.
+        splits: whether its folders are splits (true) or classes (false); None decides by their names.
 
     Raises:
-        DataError: a link leads out of the folder, to nothing, or in a circle; two folders name one split; a folder may
-            not be read; the names do not say whether folders are splits or classes.
+        DataError: a link leads out of the folder, to nothing, or in a circle; two folders name the same split; a folder
+            cannot be read; it is unclear whether the folders are splits or classes.
     """
     result = Found(root)
     entries = _entries(root, (root.resolve(),), result)
     folders = {entry.name: entry for entry in entries if entry.is_dir()}
     named = split_folders(folders) if splits is not False else {}
-    # A class may be called "test", as long as there is no "train" beside it.
+    # A class may be called "test" if there is no folder "train" beside it.
     result.has_splits = "train" in named.values() or (bool(named) and len(named) == len(folders))
     if not result.has_splits:
         if splits is None:
             _require_clear(root, folders)
         elif splits:
-            raise DataError(f"{root} has no folder that is called train. Name its folders train, validation and test.")
+            raise DataError(f"{root} has no folder called train. Name its folders train, validation and test.")
         result.split_like += named
         _gather(entries, (root.resolve(),), "train", result)
         return result
     if len(set(named.values())) < len(named):
         names = " and ".join(f"'{on_one_line(name)}'" for name in named)
-        raise DataError(f"{root} has two folders for one split: {names}. Keep one of them.")
+        raise DataError(f"{root} has two folders for the same split: {names}. Keep one of them.")
     for entry in entries:
         if entry.name in folders and entry.name not in named:
             above = (root.resolve(), folders[entry.name].resolve())
@@ -95,28 +95,28 @@ def walk(root: Path, *, splits: bool | None = None) -> Found:
 
 
 def _require_clear(root: Path, folders: Iterable[str]) -> None:
-    """Refuses folders that may be splits or classes, such as `train_1` and `test_1`, rather than guess.
+    """Refuse folders that may be splits or classes, such as `train_1` and `test_1`.
 
     Raises:
-        DataError: names both ways to go on.
+        DataError: the names are ambiguous; the message says how to choose.
     """
     mentioned = {name: split for name in folders if (split := mentions_split(name)) is not None}
     if len(set(mentioned.values())) < 2 or "train" not in mentioned.values():
         return
     names = ", ".join(f"'{on_one_line(name)}'" for name in list(mentioned)[:4])
     raise DataError(
-        f"{root} has the folders {names}: are they splits or classes? If they are splits, call them train, validation "
-        f"and test; if they are classes, give the data as '{root}?splits=no'."
+        f"{root} has the folders {names}: are they splits or classes? For splits, rename them to train, validation and "
+        f"test; for classes, give the data as '{root}?splits=no'."
     )
 
 
 def on_one_line(name: str) -> str:
-    """A file's name for a message: line ends, other control characters and broken Unicode are escaped."""
+    """A file name for a message: escapes line breaks, other control characters and invalid Unicode."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _gather(entries: Iterable[Path], above: tuple[Path, ...], split: str, result: Found) -> None:
-    """Takes the class folders of one split, of what lies beside each other there."""
+    """Add the class folders of one split; `entries` are the files and folders of the split."""
     for entry in entries:
         if entry.is_dir():
             label = clean_name(entry.name) or entry.name
@@ -128,8 +128,8 @@ def _gather(entries: Iterable[Path], above: tuple[Path, ...], split: str, result
 
 
 def _files(folder: Path, above: tuple[Path, ...], result: Found) -> Iterable[Path]:
-    """The files below a class folder that are named as pictures."""
-    # A list of what is still to be visited, as real folders can be nested deeper than Python's calls.
+    """The files below a class folder that have the suffix of a picture."""
+    # A list instead of recursion, because folders can be nested deeper than Python's call stack.
     waiting = [(folder, above)]
     while waiting:
         current, chain = waiting.pop()
@@ -143,9 +143,9 @@ def _files(folder: Path, above: tuple[Path, ...], result: Found) -> Iterable[Pat
 
 
 def _entries(folder: Path, above: tuple[Path, ...], result: Found) -> list[Path]:
-    """What lies in a folder, sorted by name, without hidden and system files; links are checked.
+    """The entries of a folder, sorted by name, without hidden and system files. Checks symbolic links.
 
-    `above` are the real folders on the way here, this one included.
+    `above` has the resolved folders from the root to this one, included.
     """
     with read_errors(folder):
         entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
@@ -170,17 +170,17 @@ def _is_unicode(name: str) -> bool:
 
 
 def _may_be_link(entry: Path) -> bool:
-    # Windows has junctions too, which only resolving them tells.
+    # Windows also has junctions, which only `resolve` detects.
     return entry.is_symlink() or (os.name == "nt" and entry.is_dir())
 
 
 def _real(folder: Path, above: tuple[Path, ...]) -> Path:
-    """The folder itself, without links; resolving each one anew would look at every folder above it again."""
+    """The resolved folder. Resolves only links, because resolving every folder is slow."""
     return folder.resolve() if _may_be_link(folder) else above[-1] / folder.name
 
 
 def _check_link(entry: Path, above: tuple[Path, ...]) -> None:
-    """Refuses a link (on Windows also a junction) that leads out of the root, to nothing, or in a circle."""
+    """Refuse a link (on Windows also a junction) that leads out of the root, to nothing, or in a circle."""
     if not _may_be_link(entry):
         return
     name = on_one_line(str(entry))
@@ -192,8 +192,8 @@ def _check_link(entry: Path, above: tuple[Path, ...]) -> None:
         raise DataError(f"The link {name} leads in a circle. Remove it.") from error
     if not goal.is_relative_to(above[0]):
         raise DataError(
-            f"The link {name} leads out of the folder, to {on_one_line(str(goal))}. Copy what it leads to, or remove "
-            f"it."
+            f"The link {name} leads out of the folder, to {on_one_line(str(goal))}. Copy its target, or remove the "
+            f"link."
         )
     if goal in above:
         raise DataError(f"The link {name} leads in a circle, back to {on_one_line(str(goal))}. Remove it.")

@@ -1,4 +1,4 @@
-"""A dataset becomes sharded Parquet, in the form that data hubs publish: for sets larger than memory."""
+"""Writer of sharded Parquet with pictures inside, as on the Hugging Face hub, for data larger than memory."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ _ROW_GROUP_BYTES = 16 * 1024**2
 
 
 def write_parquet(dataset: Dataset, folder: str | Path, *, per_shard: int = 10_000) -> list[Path]:
-    """Writes `train-00000-of-00004.parquet` and so on; `pellucid.load(folder)` reads them.
+    """Write `train-00000-of-00004.parquet` and so on; `pellucid.load(folder)` reads them.
 
-    Files keep their bytes; decoded pictures become PNG. Columns: `image` (a struct of `bytes` and `path`, which is the
-    id), `label` with the class names in the metadata, and `groups` where the dataset has them.
+    Files keep their bytes; decoded pictures are written as PNG. Columns: `image` (a struct of `bytes` and `path`,
+    which is the id), `label` with the class names in the metadata, and `groups` if the dataset has them.
 
     Args:
-        dataset: what to write.
-        folder: where to; made where it is not there. It must not hold Parquet already.
-        per_shard: how many pictures each file has at most.
+        dataset: the dataset.
+        folder: target folder, created if necessary. It must not have Parquet files.
+        per_shard: maximum number of pictures in a file.
 
     Returns:
-        The files.
+        The paths of the files.
 
     Raises:
         UsageError: `per_shard` is less than 1, or the folder has Parquet files.
-        StorageError: it cannot be written.
+        StorageError: a file cannot be written.
     """
     if per_shard < 1:
-        raise UsageError(f"A shard has at least one picture; given: per_shard={per_shard}.")
+        raise UsageError(f"per_shard must be at least 1; given: per_shard={per_shard}.")
     top = atomic.make_folder(folder)
     if any(top.glob("*.parquet")):
-        raise UsageError(f"{top} has Parquet files already, which would be mixed with these. Give another folder.")
+        raise UsageError(f"{top} already has Parquet files. Choose another folder.")
     written = []
     for split in dataset:
         shards = -(-len(split) // per_shard)
@@ -80,7 +80,7 @@ def _write(path: Path, split: Split) -> None:
 
 
 def _encoded(split: Split) -> Iterator[bytes]:
-    """The bytes of each picture's file."""
+    """The bytes of each picture: those of its file, or a PNG."""
     from PIL import Image
 
     if isinstance(split.pictures, PictureFiles):

@@ -1,12 +1,12 @@
-"""The operations of networks, written plainly in NumPy to be read, and proved equal to torch's.
+"""The operations of networks in simple NumPy code for readers, tested to be equal to torch's.
 
     from pellucid.operations.convolution import convolve
     from pellucid.operations.backpropagation import mlp_step
     from pellucid.operations.differentiation import Variable
 
-    pellucid.operations.example("convolution")     a small worked example of it, as a figure
+    pellucid.operations.example("convolution")     a small worked example, as a figure
 
-They are for understanding, and slow. Importing this package imports no torch.
+They are for understanding and slow. Importing this package does not import torch.
 """
 
 from __future__ import annotations

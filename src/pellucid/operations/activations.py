@@ -1,6 +1,6 @@
-"""Activations and their derivatives: what bends the sums of a layer, so that two layers are more than one.
+"""Activations and their derivatives. The nonlinearity makes two layers more than one.
 
-The derivative of each is a function of the same x that the activation was given.
+Each derivative is a function of the input x of the activation.
 
 Formula:
     relu        max(0, x)                         1 where x > 0, otherwise 0
@@ -12,7 +12,7 @@ Formula:
     gelu        x · Φ(x)                          Φ(x) + x φ(x)
     silu        x · σ(x)                          σ(x) (1 + x (1 − σ(x)))
 
-    Φ and φ are the normal distribution's cumulative and density functions. At 0 ReLU has no derivative; 0 is taken.
+    Φ and φ are the normal distribution's cumulative and density functions. ReLU has no derivative at 0; 0 is used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 
 
 def relu(x: np.ndarray) -> np.ndarray:
-    """Rectified linear unit: lets through what is positive.
+    """Rectified linear unit: passes positive numbers and sets negative ones to 0.
 
     Formula:
         max(0, x)
@@ -38,7 +38,7 @@ def relu_slope(x: np.ndarray) -> np.ndarray:
 
 
 def leaky_relu(x: np.ndarray, leak: float = 0.01) -> np.ndarray:
-    """ReLU that lets a little of the negative through, so that no unit is dead for good.
+    """ReLU with a small slope for negative numbers, so that no unit is dead forever.
 
     Formula:
         x where x > 0, otherwise a·x   (a = 0.01)
@@ -66,19 +66,19 @@ def elu_slope(x: np.ndarray) -> np.ndarray:
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """The logistic function. Its input may be any number; its output lies between 0 and 1.
+    """The logistic function, from any number to a number between 0 and 1.
 
     Formula:
         σ(x) = 1 / (1 + e⁻ˣ)
 
-        For x < 0 as eˣ / (1 + eˣ): then the exponent is never positive, and nothing overflows.
+        For x < 0 it is computed as eˣ / (1 + eˣ), so the exponent is never positive and nothing overflows.
     """
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
 
 
 def sigmoid_slope(x: np.ndarray) -> np.ndarray:
-    """σ(x) (1 − σ(x)): at most 1/4, so gradients shrink through many layers."""
+    """σ(x) (1 − σ(x)): at most 1/4, so gradients shrink in deep networks."""
     return sigmoid(x) * sigmoid(-x)
 
 
@@ -134,7 +134,7 @@ def silu_slope(x: np.ndarray) -> np.ndarray:
 
 
 def _below(x: np.ndarray) -> np.ndarray:
-    """Φ(x): the share of the normal distribution that lies below x."""
+    """Φ(x): the share of the normal distribution below x."""
     from scipy.special import ndtr
 
     return ndtr(x)

@@ -1,8 +1,8 @@
 """Backpropagation by hand: an MLP, and a small network of a convolution, pooling and a dense layer.
 
-Forwards, each layer keeps what it was given. Backwards, from the loss to the pictures, each layer turns the gradient of
-its output into that of its input, and on the way leaves the gradients of its own weights: the chain rule, and nothing
-else.
+In the forward pass, each layer stores its input. In the backward pass, from the loss to the pictures, each layer
+converts the gradient of its output into that of its input, and computes the gradients of its weights. This is the chain
+rule.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pellucid.operations.pooling import max_pool, max_pool_backwards
 
 @dataclass(frozen=True)
 class Step:
-    """What a forward and a backward pass found.
+    """The result of a forward and a backward pass.
 
     Attributes:
         loss: the cross-entropy of the batch.
         gradients: ∂loss/∂parameter, in the order of the parameters.
-        values: what each layer gave, the pictures first and the logits last.
-        flow: ∂loss/∂ each of `values`.
+        values: output of each layer, from the pictures to the logits.
+        flow: ∂loss/∂value for each of `values`.
     """
 
     loss: float
@@ -47,7 +47,7 @@ def mlp_step(x: np.ndarray, labels: np.ndarray, parameters: list[np.ndarray], ac
         x: inputs (N, D).
         labels: (N,).
         parameters: W₁, b₁, W₂, b₂, …; W_l has the shape (outputs, inputs).
-        activation: h, after every layer but the last: a name of `activations.ACTIVATIONS`.
+        activation: h, after every layer except the last: a name of `activations.ACTIVATIONS`.
     """
     h = ACTIVATIONS[activation]
     layers = list(zip(parameters[::2], parameters[1::2], strict=True))
@@ -75,14 +75,14 @@ def cnn_step(x: np.ndarray, labels: np.ndarray, parameters: list[np.ndarray], po
 
     Formula:
         forwards:    c = x ∗ K + b₁,   r = max(0, c),   p = max pooling of r,   z = flatten(p) Wᵀ + b₂
-        backwards:   δz = (softmax(z) − t) / N,   δp = δz W,   δr = δp at each window's largest, elsewhere 0
+        backwards:   δz = (softmax(z) − t) / N,   δp = δz W,   δr = δp at each window's maximum, elsewhere 0
                      δc = δr where c > 0, otherwise 0,   ∂L/∂K = Σ over windows of δc · window
 
     Args:
         x: pictures (N, C, H, W).
         labels: (N,).
-        parameters: kernels (K, C, F, F), their biases (K,), dense weights (classes, numbers after pooling), biases.
-        pool: the side of the pooling's window.
+        parameters: kernels (K, C, F, F), their biases (K,), dense weights (classes, values after pooling), biases.
+        pool: side of the pooling window.
     """
     kernels, kernel_bias, weights, bias = parameters
     relu = ACTIVATIONS["relu"]

@@ -1,6 +1,6 @@
-"""The table of operations: from a name to what computes it, and to what works a small example of it.
+"""The table of operations: name → its code and a small worked example.
 
-None of them is imported to list them. To add one: write it, write its example, add its line.
+Listing them imports none of them. To add an operation: write it, write its example, and add its line.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pellucid.records import Figure
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the table.
+    """One operation.
 
     Attributes:
-        code: `module:name` of the function or class to read, or a module; its docstring has the formula.
-        example: `module:function`, which gives a figure.
-        help: what it does, in a few words.
+        code: `module:name` of the function or class, or a module; its docstring has the formula.
+        example: `module:function` of the worked example, which returns a figure.
+        help: what the operation does, in a few words.
     """
 
     code: str
@@ -73,7 +73,7 @@ OPERATIONS: dict[str, Entry] = {
     "dropout": Entry(
         "pellucid.operations.dropout:dropout",
         "pellucid.operations.examples.photograph:dropout",
-        "numbers switched off at random, shown on digits",
+        "values switched off at random, shown on digits",
     ),
     "one-hot": Entry(
         "pellucid.operations.losses:one_hot",
@@ -88,7 +88,7 @@ OPERATIONS: dict[str, Entry] = {
     "cross-entropy": Entry(
         "pellucid.operations.losses:cross_entropy",
         "pellucid.operations.examples.scored:cross_entropy",
-        "how surprised one is by the right answer",
+        "how little probability the right class gets",
     ),
     "squared-error": Entry(
         "pellucid.operations.losses:squared_error",
@@ -98,12 +98,12 @@ OPERATIONS: dict[str, Entry] = {
     "hinge": Entry(
         "pellucid.operations.losses:hinge",
         "pellucid.operations.examples.scored:hinge",
-        "the right answer is to lead by a margin",
+        "the right class should lead by a margin",
     ),
     "perceptron": Entry(
         "pellucid.operations.perceptron:perceptron_step",
         "pellucid.operations.examples.learned:perceptron",
-        "a threshold unit that mends its mistakes",
+        "a threshold unit that corrects its mistakes",
     ),
     "backpropagation": Entry(
         "pellucid.operations.backpropagation:mlp_step",
@@ -118,27 +118,27 @@ OPERATIONS: dict[str, Entry] = {
     "automatic-differentiation": Entry(
         "pellucid.operations.differentiation:Variable",
         "pellucid.operations.examples.chained:automatic_differentiation",
-        "gradients of any formula, by remembering what made what",
+        "gradients of any formula, from a graph of its steps",
     ),
     "sgd": Entry(
         "pellucid.operations.descent:SGD",
         "pellucid.operations.examples.learned:sgd",
-        "downhill, by a share of the slope",
+        "a step against the gradient",
     ),
     "momentum": Entry(
         "pellucid.operations.descent:Momentum",
         "pellucid.operations.examples.learned:momentum",
-        "a ball that rolls",
+        "a running sum of gradients, like a rolling ball",
     ),
     "adagrad": Entry(
         "pellucid.operations.descent:Adagrad",
         "pellucid.operations.examples.learned:adagrad",
-        "a rate for each weight, that only shrinks",
+        "a learning rate for each weight, which only shrinks",
     ),
     "rmsprop": Entry(
         "pellucid.operations.descent:RMSProp",
         "pellucid.operations.examples.learned:rmsprop",
-        "a rate for each weight, by its latest slopes",
+        "a learning rate for each weight, from its recent gradients",
     ),
     "adam": Entry(
         "pellucid.operations.descent:Adam",
@@ -148,16 +148,16 @@ OPERATIONS: dict[str, Entry] = {
     "initialisation": Entry(
         "pellucid.operations.initialisation",
         "pellucid.operations.examples.curved:initialisation",
-        "where weights begin, so that signals neither fade nor explode",
+        "initial weights that neither shrink nor blow up the signal",
     ),
 }
 
 
 def check_name(name: str) -> None:
-    """Refuses what is no operation.
+    """Checks that an operation exists.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: the operation is unknown.
     """
     if name not in OPERATIONS:
         raise UnknownNameError("operation", name, OPERATIONS, "`pellucid show operation` lists them.")
@@ -167,7 +167,7 @@ def example(name: str) -> Figure:
     """A small worked example of an operation, with its numbers: a figure of kind `operation`.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: the operation is unknown.
     """
     check_name(name)
     module, _, function = OPERATIONS[name].example.partition(":")
@@ -175,7 +175,7 @@ def example(name: str) -> Figure:
 
 
 def formula(name: str) -> str:
-    """The formula of an operation, as its docstring has it."""
+    """The formula in the docstring of an operation."""
     lines = _docstring(name).partition("Formula:\n")[2].splitlines()
     block = []
     for line in lines:
@@ -186,7 +186,7 @@ def formula(name: str) -> str:
 
 
 def summary(name: str) -> str:
-    """The first sentence of its docstring."""
+    """The first line of the docstring of an operation."""
     return _docstring(name).splitlines()[0]
 
 

@@ -1,7 +1,7 @@
 """Convolution, forwards and backwards, with stride, padding, dilation and groups.
 
-What networks call convolution is a cross-correlation: the kernel is not turned over. A learned kernel does not care;
-one that is made by hand may (see `turned`).
+The convolution of networks is a cross-correlation: the kernel is not flipped. This does not matter for learned kernels,
+but it can matter for hand-made ones (see `turned`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pellucid.operations.windows import Pair, padded, pair, sizes, windows
 
 
 class Gradients(NamedTuple):
-    """How the loss changes with the pictures, the kernels and the biases; each has the shape of its own."""
+    """Gradients of the loss with respect to pictures, kernels and biases, each in the same shape."""
 
     x: np.ndarray
     kernels: np.ndarray
@@ -32,21 +32,21 @@ def convolve(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> np.ndarray:
-    """Lays each kernel over every window of a picture, multiplies number by number, and adds up.
+    """Multiplies each kernel with every window of a picture, value by value, and adds up the products.
 
     Formula:
         y[n, k, i, j] = b[k] + Σ_c Σ_u Σ_v  w[k, c, u, v] · x[n, c, i·S + u·D − P, j·S + v·D − P]
 
-        Outside the picture x is 0. With G groups, kernel k sees the C/G channels of its own group alone.
+        Outside the picture x is 0. With G groups, kernel k sees only the C/G channels of its group.
 
     Args:
         x: pictures (N, C, H, W).
         kernels: w, (K, C/G, F, F); they need not be square.
-        bias: b, (K,), or none.
-        stride: S, how far the window moves.
-        padding: P, how many zeros stand at each side.
-        dilation: D, how far apart the numbers under the kernel stand.
-        groups: G.
+        bias: b, (K,); None adds no bias.
+        stride: S, step of the window.
+        padding: P, number of zeros at each side.
+        dilation: D, distance between the values under the kernel.
+        groups: G, number of groups.
 
     Returns:
         y, (N, K, O, O) with O = ⌊(W − D(F − 1) − 1 + 2P) / S⌋ + 1.
@@ -76,14 +76,14 @@ def convolve_backwards(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Gradients:
-    """The gradients of a convolution, from `dy`, that of its output.
+    """The gradients of a convolution, from the gradient `dy` of its output.
 
     Formula:
         ∂L/∂w = Σ_n Σ_i Σ_j  dy[n, k, i, j] · (the window at i, j)
         ∂L/∂x:  each window receives dy[n, k, i, j] · w[k], and where windows overlap these add up
         ∂L/∂b = Σ_n Σ_i Σ_j  dy[n, k, i, j]
 
-        Every number takes part in several sums; its gradient is the sum over all of them (the chain rule).
+        Every value is part of several sums; its gradient is the sum over all of them (the chain rule).
     """
     inputs, outputs = _per_group(x, kernels, groups)
     around = padded(x, padding)
@@ -95,21 +95,21 @@ def convolve_backwards(
             d_kernels[own] += np.einsum("nk,ncuv->kcuv", d_here, around[:, seen, down, across])
             d_around[:, seen, down, across] += np.einsum("nk,kcuv->ncuv", d_here, kernels[own])
     (rows, columns), (high, wide) = pair(padding), x.shape[2:]
-    d_x = d_around[:, :, rows : rows + high, columns : columns + wide]  # the frame of zeros does not learn
+    d_x = d_around[:, :, rows : rows + high, columns : columns + wide]  # without the padding
     return Gradients(d_x, d_kernels, dy.sum(axis=(0, 2, 3)))
 
 
 def turned(kernels: np.ndarray) -> np.ndarray:
-    """Kernels turned by 180°. With these, `convolve` is what signal processing calls convolution."""
+    """Kernels rotated by 180°. With these, `convolve` is the convolution of signal processing."""
     return kernels[..., ::-1, ::-1]
 
 
 def _per_group(x: np.ndarray, kernels: np.ndarray, groups: int) -> tuple[int, int]:
-    """How many channels a group reads, and how many kernels it has."""
+    """Number of channels and number of kernels of a group."""
     channels, many = x.shape[1], len(kernels)
     if groups < 1 or channels % groups or many % groups or kernels.shape[1] != channels // groups:
         raise NetworkError(
             f"{many} kernels for {kernels.shape[1]} channels each, in {groups} groups, do not fit pictures of "
-            f"{channels} channels: each group reads channels / groups of them, and has kernels / groups kernels."
+            f"{channels} channels: each group has channels / groups channels and kernels / groups kernels."
         )
     return channels // groups, many // groups

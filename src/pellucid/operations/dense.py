@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Gradients(NamedTuple):
-    """How the loss changes with the inputs, the weights and the biases."""
+    """Gradients of the loss with respect to inputs, weights and biases."""
 
     x: np.ndarray
     weights: np.ndarray
@@ -23,7 +23,7 @@ def dense(x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
 
     Args:
         x: inputs (N, D).
-        weights: W, (K, D): one row for each output.
+        weights: W, (K, D): one row per output.
         bias: b, (K,).
 
     Returns:
@@ -33,7 +33,7 @@ def dense(x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
 
 
 def dense_backwards(x: np.ndarray, weights: np.ndarray, dy: np.ndarray) -> Gradients:
-    """The gradients of a dense layer, from `dy` (N, K), that of its output.
+    """The gradients of a dense layer, from the gradient `dy` (N, K) of its output.
 
     Formula:
         ∂L/∂x = dy W,   ∂L/∂W = dyᵀ x,   ∂L/∂b = Σ_n dy[n]

@@ -1,7 +1,7 @@
 """Gradient descent, one step at a time: SGD, momentum, Adagrad, RMSProp, Adam.
 
-Each is made for one array of weights, keeps what it has to remember, and changes the weights by `step`. Each learning
-rate is that of torch's optimiser of the same name, and so is every other setting.
+Each optimiser is for one array of weights and keeps its own state; `step` returns the new weights. The learning rate
+and all other settings have the same meaning as in torch's optimiser of the same name.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ import numpy as np
 
 
 class Descent(Protocol):
-    """What all of them do."""
+    """The interface of all optimisers."""
 
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """The weights after one step; those that were given stay as they are."""
+        """Returns the weights after one step; the given array is not changed."""
         ...
 
 
 @dataclass
 class SGD:
-    """Stochastic gradient descent: downhill, by a fixed share of the slope of the present batch.
+    """Stochastic gradient descent: a step against the gradient of the current batch.
 
     Formula:
-        w ← w − η g,   g = ∂L/∂w at the present w
+        w ← w − η g,   g = ∂L/∂w at the current w
 
     Attributes:
-        rate: η.
+        rate: learning rate η.
     """
 
     rate: float = 0.01
 
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """One step."""
+        """Returns the weights after one step."""
         return weights - self.rate * gradient
 
 
 @dataclass
 class Momentum:
-    """A ball that rolls: what points the same way again and again adds up, what turns to and fro cancels.
+    """Momentum, like a rolling ball: steps in the same direction add up, steps back and forth cancel.
 
     Formula:
         v ← μ v + g,   w ← w − η v                 (Polyak 1964)
         v ← μ v + g,   w ← w − η (g + μ v)         with `nesterov` (Sutskever et al. 2013, as torch has it)
 
     Attributes:
-        rate: η.
-        momentum: μ, the share of the speed that is kept.
+        rate: learning rate η.
+        momentum: μ, the share of the velocity that is kept.
     """
 
     rate: float = 0.01
@@ -57,7 +57,7 @@ class Momentum:
     speed: np.ndarray | float = field(default=0.0, repr=False)
 
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """One step."""
+        """Returns the weights after one step."""
         self.speed = self.momentum * self.speed + gradient
         along = gradient + self.momentum * self.speed if self.nesterov else self.speed
         return weights - self.rate * along
@@ -65,13 +65,13 @@ class Momentum:
 
 @dataclass
 class Adagrad:
-    """A rate for each weight: the more it has been moved already, the less it moves. It never grows again.
+    """A learning rate for each weight, which shrinks with the sum of its squared gradients and never grows again.
 
     Formula:
         s ← s + g²,   w ← w − η g / (√s + ε)
 
     Attributes:
-        rate: η.
+        rate: learning rate η.
         epsilon: ε.
 
     Source: Duchi, Hazan and Singer, JMLR 12, 2011.
@@ -82,20 +82,20 @@ class Adagrad:
     squares: np.ndarray | float = field(default=0.0, repr=False)
 
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """One step."""
+        """Returns the weights after one step."""
         self.squares = self.squares + gradient**2
         return weights - self.rate * gradient / (np.sqrt(self.squares) + self.epsilon)
 
 
 @dataclass
 class RMSProp:
-    """Adagrad that forgets: the mean of the latest squares in the place of the sum of all.
+    """Adagrad with forgetting: a running mean of squared gradients instead of their sum.
 
     Formula:
         s ← α s + (1 − α) g²,   w ← w − η g / (√s + ε)
 
     Attributes:
-        rate: η.
+        rate: learning rate η.
         keep: α.
         epsilon: ε.
 
@@ -108,24 +108,24 @@ class RMSProp:
     squares: np.ndarray | float = field(default=0.0, repr=False)
 
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """One step."""
+        """Returns the weights after one step."""
         self.squares = self.keep * self.squares + (1 - self.keep) * gradient**2
         return weights - self.rate * gradient / (np.sqrt(self.squares) + self.epsilon)
 
 
 @dataclass
 class Adam:
-    """Momentum and RMSProp together, corrected for having begun at 0.
+    """Momentum and RMSProp together, with a correction for starting at 0.
 
     Formula:
         m ← β₁ m + (1 − β₁) g,   s ← β₂ s + (1 − β₂) g²
-        m̂ = m / (1 − β₁ᵗ),   ŝ = s / (1 − β₂ᵗ)          t: the number of this step, from 1
+        m̂ = m / (1 − β₁ᵗ),   ŝ = s / (1 − β₂ᵗ)          t: number of the step, from 1
         w ← w − η m̂ / (√ŝ + ε)
 
-        Without the correction the first steps would be too small: m and s are still mostly their 0.
+        The correction is needed because m and s start at 0.
 
     Attributes:
-        rate: η.
+        rate: learning rate η.
         keep: β₁.
         keep_squares: β₂.
         epsilon: ε.
@@ -142,7 +142,7 @@ class Adam:
     steps: int = field(default=0, repr=False)
 
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """One step."""
+        """Returns the weights after one step."""
         self.steps += 1
         self.mean = self.keep * self.mean + (1 - self.keep) * gradient
         self.squares = self.keep_squares * self.squares + (1 - self.keep_squares) * gradient**2

@@ -1,12 +1,12 @@
-"""Reverse-mode automatic differentiation: what hides behind `loss.backward()`, whole.
+"""Reverse-mode automatic differentiation: everything that `loss.backward()` does.
 
     a, b = Variable(2.0), Variable(3.0)
     loss = a * b + a
     loss.backwards()
     a.gradient, b.gradient                   # 4.0 (= b + 1), 2.0 (= a)
 
-Every operation remembers from which variables its value came, and how to hand a gradient back to each of them.
-`backwards` visits them from the loss to the leaves, each after everything that was made from it, and adds up.
+Every operation stores the variables it was computed from, and how to pass a gradient back to each of them. `backwards`
+visits the variables from the loss to the leaves, each after everything computed from it, and adds up the gradients.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ Back = Callable[[np.ndarray], np.ndarray]
 
 
 class Variable:
-    """An array that knows where it came from.
+    """An array that knows how it was computed.
 
     Formula:
-        gradient of a = Σ over all y that were made from a of  (gradient of y) · ∂y/∂a
+        gradient of a = Σ over all y computed from a of  (gradient of y) · ∂y/∂a
 
     Attributes:
         value: the array.
         gradient: ∂loss/∂value, after `backwards`; 0 before.
-        name: for drawings.
-        operation: what made it; empty for a leaf.
-        sources: the variables it was made from, each with how a gradient goes back to it.
+        name: its name in drawings.
+        operation: the operation that computed it; empty for a leaf.
+        sources: the variables it was computed from, each with the function that passes a gradient back.
     """
 
-    __array_ufunc__ = None  # `array * variable` is ours to compute, not NumPy's element by element
+    __array_ufunc__ = None  # so that NumPy leaves `array * variable` to this class
 
     def __init__(
         self, value: Any, sources: tuple[tuple[Variable, Back], ...] = (), operation: str = "", name: str = ""
@@ -105,7 +105,7 @@ class Variable:
 
     @property
     def transposed(self) -> Variable:
-        """The matrix with rows and columns exchanged."""
+        """The transposed matrix."""
         return Variable(self.value.T, ((self, lambda g: g.T),), "T")
 
     def relu(self) -> Variable:
@@ -127,25 +127,25 @@ class Variable:
         return Variable(np.log(self.value), ((self, lambda g: g / self.value),), "ln")
 
     def sum(self) -> Variable:
-        """All numbers added up."""
+        """The sum of all values."""
         return Variable(self.value.sum(), ((self, lambda g: g * np.ones_like(self.value)),), "Σ")
 
     def mean(self) -> Variable:
-        """All numbers added up, and divided by how many there are."""
+        """The mean of all values."""
         return self.sum() * (1 / self.value.size)
 
     def cross_entropy(self, labels: np.ndarray) -> Variable:
-        """The cross-entropy of logits (N, K) with labels (N,), in one stable piece."""
+        """The cross-entropy of logits (N, K) with labels (N,), as one numerically stable operation."""
         gradient = cross_entropy_gradient(self.value, labels)
         return Variable(cross_entropy(self.value, labels), ((self, lambda g: g * gradient),), "cross-entropy")
 
     def ancestors(self) -> list[Variable]:
-        """Everything that it was made from, and itself; each after all that it was made from."""
+        """All variables it was computed from, and itself, in topological order."""
         order: list[Variable] = []
         seen: set[int] = set()
         waiting: list[tuple[Variable, bool]] = [
             (self, False)
-        ]  # not recursive: a long computation would exceed Python's stack
+        ]  # not recursive, because a long computation would exceed Python's stack
         while waiting:
             variable, ready = waiting.pop()
             if ready:
@@ -157,13 +157,13 @@ class Variable:
         return order
 
     def backwards(self) -> None:
-        """Finds the gradient of this single number with respect to everything that it was made from.
+        """Computes the gradients of this scalar with respect to everything it was computed from.
 
         Raises:
-            UsageError: it is not a single number.
+            UsageError: the variable is not a scalar.
         """
         if self.value.size != 1:
-            raise UsageError(f"Only a single number has a gradient here; this has {self.value.size}. Take .sum().")
+            raise UsageError(f"Gradients need a single number, but this variable has {self.value.size}. Use .sum().")
         order = self.ancestors()
         for variable in order:
             variable.gradient = np.zeros_like(variable.value)
@@ -178,7 +178,7 @@ def _variable(value: Any) -> Variable:
 
 
 def _shaped(gradient: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Adds up a gradient over what broadcasting repeated: a bias that was added to N rows gets the sum of N."""
+    """Sums a gradient over broadcast axes: a bias added to N rows gets the sum over the N rows."""
     extra = gradient.ndim - value.ndim
     gradient = gradient.sum(axis=tuple(range(extra)))
     repeated = tuple(axis for axis, size in enumerate(value.shape) if size == 1 and gradient.shape[axis] != 1)

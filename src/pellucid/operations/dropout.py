@@ -1,4 +1,4 @@
-"""Dropout: numbers that are switched off at random while a network learns."""
+"""Dropout: values are switched off at random during training."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pellucid.errors import UsageError
 
 
 def dropout(x: np.ndarray, rate: float, generator: np.random.Generator) -> np.ndarray:
-    """Inverted dropout, for training: switches each number off with probability p, and enlarges the others.
+    """Inverted dropout, for training: sets each value to 0 with probability p, and scales up the others.
 
     Formula:
-        y = x · d / (1 − p),   d = 0 with probability p, otherwise 1, drawn for each number
+        y = x · d / (1 − p),   d = 0 with probability p, otherwise 1, drawn for each value
 
-        The mean of y over all draws is x · (1 − p) / (1 − p) = x: what comes next sees sums as large as it will see
-        without dropout. So at test time nothing is dropped, and *nothing is scaled*.
+        The mean of y over all draws is x · (1 − p) / (1 − p) = x, so the next layer sees sums of the same size with and
+        without dropout. At test time nothing is dropped and *nothing is scaled*.
 
-        In its first form (`plain_dropout`) y = x · d, whose mean is (1 − p) x; there the weights have to be multiplied
-        by 1 − p once training is done. To do that after inverted dropout would scale twice.
+        In its original form (`plain_dropout`) y = x · d has the mean (1 − p) x, so the weights must be multiplied by
+        1 − p after training. Doing this after inverted dropout would scale twice.
 
     Args:
-        x: numbers of any shape.
+        x: values of any shape.
         rate: p, from 0 (none) to below 1.
-        generator: where the draws come from.
+        generator: random number generator.
 
     Raises:
         UsageError: the rate is not in [0, 1).
@@ -33,11 +33,11 @@ def dropout(x: np.ndarray, rate: float, generator: np.random.Generator) -> np.nd
 
 
 def plain_dropout(x: np.ndarray, rate: float, generator: np.random.Generator) -> np.ndarray:
-    """Dropout without the enlarging, as it was first described.
+    """Dropout without scaling, as in the original paper.
 
     Formula:
         y = x · d,   d = 0 with probability p, otherwise 1
     """
     if not 0 <= rate < 1:
-        raise UsageError(f"A dropout rate lies between 0 and 1, and below 1; given: {rate}. Try 0.5.")
+        raise UsageError(f"The dropout rate is {rate}, but should be at least 0 and below 1. Try 0.5.")
     return x * (generator.random(x.shape) >= rate)

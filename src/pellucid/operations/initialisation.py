@@ -1,13 +1,13 @@
-"""Where weights begin: at random, and by how much, so that numbers keep their size from layer to layer.
+"""Random initial weights with a variance that keeps the size of the signal from layer to layer.
 
 Formula:
     Xavier (tanh):   Var(w) = 2 / (fan in + fan out)
     He (ReLU):       Var(w) = 2 / fan in
     LeCun:           Var(w) = 1 / fan in
     torch's layers:  Var(w) = 1 / (3 · fan in)
-    A normal distribution has it as it is; U(−a, a) has a² / 3.
+    The uniform distribution U(−a, a) has the variance a² / 3.
 
-`fans` says how many inputs an output of a layer sees (fan in), and how many outputs an input reaches (fan out).
+Fan in is the number of inputs of each output, fan out the number of outputs of each input (see `fans`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 
 def xavier_normal(shape: Shape, generator: np.random.Generator) -> np.ndarray:
-    """For sigmoids and tanh: keeps variances forwards and backwards, as well as one number can.
+    """For sigmoid and tanh: a compromise that keeps the variance in both the forward and the backward pass.
 
     Formula:
         w ~ N(0, 2 / (fan in + fan out))
@@ -43,7 +43,7 @@ def xavier_normal(shape: Shape, generator: np.random.Generator) -> np.ndarray:
 
 
 def xavier_uniform(shape: Shape, generator: np.random.Generator) -> np.ndarray:
-    """The same variance, drawn evenly between two bounds; U(−a, a) has the variance a²/3.
+    """Xavier's variance with a uniform distribution; U(−a, a) has the variance a²/3.
 
     Formula:
         w ~ U(−a, a),   a = √(6 / (fan in + fan out))
@@ -53,7 +53,7 @@ def xavier_uniform(shape: Shape, generator: np.random.Generator) -> np.ndarray:
 
 
 def kaiming_normal(shape: Shape, generator: np.random.Generator) -> np.ndarray:
-    """For ReLU, which lets half of the variance through: twice that of `lecun_normal`.
+    """For ReLU, which halves the variance: twice the variance of `lecun_normal`.
 
     Formula:
         w ~ N(0, 2 / fan in)
@@ -64,7 +64,7 @@ def kaiming_normal(shape: Shape, generator: np.random.Generator) -> np.ndarray:
 
 
 def kaiming_uniform(shape: Shape, generator: np.random.Generator) -> np.ndarray:
-    """The same variance, drawn evenly.
+    """He's variance with a uniform distribution.
 
     Formula:
         w ~ U(−a, a),   a = √(6 / fan in)
@@ -74,7 +74,7 @@ def kaiming_uniform(shape: Shape, generator: np.random.Generator) -> np.ndarray:
 
 
 def torch_default(shape: Shape, generator: np.random.Generator) -> np.ndarray:
-    """What torch's dense and convolutional layers begin with. It is neither Xavier's nor He's: a third of LeCun's.
+    """The default of torch's dense and convolutional layers: a third of LeCun's variance.
 
     Formula:
         w ~ U(−a, a),   a = 1 / √(fan in),   so its variance is 1 / (3 · fan in)
@@ -84,7 +84,7 @@ def torch_default(shape: Shape, generator: np.random.Generator) -> np.ndarray:
 
 
 def lecun_normal(shape: Shape, generator: np.random.Generator) -> np.ndarray:
-    """Keeps the variance of a sum of fan-in numbers.
+    """Keeps the variance in the forward pass of a linear layer.
 
     Formula:
         w ~ N(0, 1 / fan in)
@@ -95,7 +95,7 @@ def lecun_normal(shape: Shape, generator: np.random.Generator) -> np.ndarray:
 
 
 def zeros(shape: Shape, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001 (as the others have it)
-    """All alike: every unit of a layer then computes the same, gets the same gradient, and stays the same for ever.
+    """All weights equal: all units of a layer then have the same outputs and gradients, and stay equal.
 
     Formula:
         w = 0

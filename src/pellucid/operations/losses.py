@@ -1,6 +1,6 @@
 """Losses, and their gradients with respect to the logits: softmax with cross-entropy, squared error, hinge.
 
-Each is the mean over the N pictures of a batch, and each gradient is of that mean.
+Each loss is the mean over the N pictures of a batch, and each gradient is that of the mean.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pellucid.errors import UsageError
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Labels (N,) as rows (N, K) of zeros with a one in the place of the class.
+    """Labels (N,) as rows (N, K) of zeros with a one at the class.
 
     Formula:
         y[n, k] = 1 where k = label n, otherwise 0
@@ -28,20 +28,19 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Logits (N, K) as probabilities (N, K): positive, and 1 in sum.
+    """Logits (N, K) as probabilities (N, K), which are positive and sum to 1.
 
     Formula:
         p[k] = exp(z[k]) / Σ_j exp(z[j])
 
-        Computed as exp(z − max z) / Σ exp(z − max z), which is the same (a factor of exp(−max z) above and below) and
-        does not overflow. Without exp it is no softmax: logits may be negative.
+        It is computed as exp(z − max z) / Σ exp(z − max z), which is equal and does not overflow.
     """
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """The logarithms of the probabilities, without ever taking the logarithm of a 0.
+    """Log-probabilities of logits, in a form that never takes the logarithm of 0.
 
     Formula:
         ln p[k] = z[k] − max z − ln Σ_j exp(z[j] − max z)
@@ -51,19 +50,19 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> float:
-    """How surprised the network was by the right answer, on average, in nats.
+    """The mean negative log-probability of the right class, in nats.
 
     Formula:
         L = −1/N Σ_n Σ_k  t[n, k] · ln p[n, k],   p = softmax(z),   t = one-hot(label)
 
-        For a one-hot t that is −ln of the probability of the right class. With smoothing s,
-        t = (1 − s) · one-hot + s / K. It takes logits, not probabilities: softmax is part of it.
+        For a one-hot t this is −ln of the probability of the right class. With smoothing s,
+        t = (1 − s) · one-hot + s / K. The input is logits, not probabilities: the softmax is included.
     """
     return float(-(_targets(logits, labels, smoothing) * log_softmax(logits)).sum(axis=1).mean())
 
 
 def cross_entropy_gradient(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
-    """What the network said, less what it should have said; (N, K).
+    """Predicted probabilities minus targets; (N, K).
 
     Formula:
         ∂L/∂z = (p − t) / N
@@ -72,7 +71,7 @@ def cross_entropy_gradient(logits: np.ndarray, labels: np.ndarray, smoothing: fl
 
 
 def squared_error(outputs: np.ndarray, targets: np.ndarray) -> float:
-    """The mean of the squared distances, number by number; both (N, K).
+    """The mean squared difference of outputs and targets, both (N, K).
 
     Formula:
         L = 1/(N K) Σ_n Σ_k (z[n, k] − t[n, k])²
@@ -81,7 +80,7 @@ def squared_error(outputs: np.ndarray, targets: np.ndarray) -> float:
 
 
 def squared_error_gradient(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The distances themselves, twice.
+    """Twice the differences, divided by their number.
 
     Formula:
         ∂L/∂z = 2 (z − t) / (N K)
@@ -90,21 +89,21 @@ def squared_error_gradient(outputs: np.ndarray, targets: np.ndarray) -> np.ndarr
 
 
 def hinge(logits: np.ndarray, labels: np.ndarray, margin: float = 1.0) -> float:
-    """The support vector machine's loss for several classes: the right logit is to be larger than each other by m.
+    """The multi-class loss of a support vector machine: the right logit should be larger than each other by m.
 
     Formula:
         L = 1/N Σ_n  1/K Σ_{k ≠ y} max(0, m − z[y] + z[k])
     """
-    return float(_short_of(logits, labels, margin).sum(axis=1).mean() / logits.shape[1])
+    return float(_margin_violations(logits, labels, margin).sum(axis=1).mean() / logits.shape[1])
 
 
 def hinge_gradient(logits: np.ndarray, labels: np.ndarray, margin: float = 1.0) -> np.ndarray:
-    """Each class that comes too near is pushed down by 1, and the right one up by as many.
+    """Lowers each logit that is within the margin by 1, and raises the right one by their number.
 
     Formula:
-        ∂L/∂z[k] = 1/(N K) where m − z[y] + z[k] > 0;   ∂L/∂z[y] = −(how many those are) / (N K)
+        ∂L/∂z[k] = 1/(N K) where m − z[y] + z[k] > 0;   ∂L/∂z[y] = −(number of such k) / (N K)
     """
-    too_near = (_short_of(logits, labels, margin) > 0).astype(logits.dtype)
+    too_near = (_margin_violations(logits, labels, margin) > 0).astype(logits.dtype)
     return (too_near - one_hot(labels, logits.shape[1]) * too_near.sum(axis=1, keepdims=True)) / logits.size
 
 
@@ -113,7 +112,7 @@ def _targets(logits: np.ndarray, labels: np.ndarray, smoothing: float) -> np.nda
     return (1 - smoothing) * one_hot(labels, classes) + smoothing / classes
 
 
-def _short_of(logits: np.ndarray, labels: np.ndarray, margin: float) -> np.ndarray:
-    """By how much each class misses the margin; 0 for the right class; (N, K)."""
+def _margin_violations(logits: np.ndarray, labels: np.ndarray, margin: float) -> np.ndarray:
+    """How far each class is inside the margin; 0 for the right class; (N, K)."""
     right = np.take_along_axis(logits, np.asarray(labels)[:, np.newaxis], axis=1)
     return np.maximum(0, margin - right + logits) * (1 - one_hot(labels, logits.shape[1]))

@@ -1,4 +1,4 @@
-"""The perceptron and its rule: learning without gradients."""
+"""The perceptron and its learning rule, which needs no gradients."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def fires(x: np.ndarray, weights: np.ndarray, bias: float) -> np.ndarray:
     Formula:
         1 where w·x + b ≥ 0, otherwise 0
 
-        The bias stands in the place of the threshold, b = −threshold: it is compared with 0. To add a bias *and* to
-        compare with a threshold would say the same thing twice.
+        The bias replaces the threshold, b = −threshold, so the sum is compared with 0. A bias *and* a threshold would
+        be redundant.
     """
     return (x @ weights + bias >= 0).astype(int)
 
@@ -20,31 +20,31 @@ def fires(x: np.ndarray, weights: np.ndarray, bias: float) -> np.ndarray:
 def perceptron_step(
     x: np.ndarray, target: int, weights: np.ndarray, bias: float, rate: float = 1.0
 ) -> tuple[np.ndarray, float]:
-    """Mends the weights by one example (D,) of class `target` (0 or 1); a right answer changes nothing.
+    """Corrects the weights with one example (D,) of class `target` (0 or 1). A right output changes nothing.
 
     Formula:
-        w ← w + η (t − o) x,   b ← b + η (t − o)      o = what it says, t = what it should say
+        w ← w + η (t − o) x,   b ← b + η (t − o)      o = output, t = target
 
-        If a plane separates the classes, finitely many mends suffice (Rosenblatt 1958; Novikoff 1962). If none does,
-        it never comes to rest.
+        If a plane separates the classes, the rule needs finitely many corrections (Rosenblatt 1958; Novikoff 1962).
+        Otherwise it never converges.
     """
-    mend = rate * (target - int(fires(x[np.newaxis], weights, bias)[0]))
-    return weights + mend * x, bias + mend
+    correction = rate * (target - int(fires(x[np.newaxis], weights, bias)[0]))
+    return weights + correction * x, bias + correction
 
 
 def learn(x: np.ndarray, targets: np.ndarray, epochs: int, rate: float = 1.0) -> tuple[np.ndarray, float, list[int]]:
-    """Goes through examples (N, D) again and again, until an epoch passes without a mistake.
+    """Repeats epochs over examples (N, D) until an epoch has no mistakes.
 
     Returns:
-        The weights (D,), the bias, and the number of mistakes of each epoch.
+        The weights (D,), the bias, and the number of mistakes in each epoch.
     """
     weights, bias, mistakes = np.zeros(x.shape[1]), 0.0, []
     for _ in range(epochs):
         wrong = 0
         for example, target in zip(x, targets, strict=True):
-            mended, moved = perceptron_step(example, int(target), weights, bias, rate)
-            wrong += int(moved != bias)
-            weights, bias = mended, moved
+            new_weights, new_bias = perceptron_step(example, int(target), weights, bias, rate)
+            wrong += int(new_bias != bias)
+            weights, bias = new_weights, new_bias
         mistakes.append(wrong)
         if wrong == 0:
             break

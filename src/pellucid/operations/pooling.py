@@ -1,4 +1,4 @@
-"""Pooling: a window of each map becomes one number, its largest, its mean or its length."""
+"""Pooling: each window of a map becomes one value: its maximum, mean or Euclidean norm."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ def max_pool(
     dilation: Pair = 1,
     partial: bool = False,
 ) -> np.ndarray:
-    """The largest number of each window.
+    """The maximum of each window.
 
     Formula:
         y[n, c, i, j] = max over u, v of  x[n, c, i·S + u·D − P, j·S + v·D − P]
 
-        Padding is −∞, so that it never wins.
+        The padding is −∞, so it is never the maximum.
 
     Args:
         x: maps (N, C, H, W).
-        size: F, the height and width of the window.
-        stride: S; as wide as the window where it is left out, so that windows touch and do not overlap.
-        padding: P, at most half the window, so that none lies in the frame alone.
-        dilation: D, how far apart the numbers under the window stand.
-        partial: whether windows count that hang over the right or the lower edge. Without it what is left over there
-            is not looked at; a loop that takes one step more than O reads past the edge.
+        size: F, height and width of the window.
+        stride: S, step of the window; None uses its size, so that windows do not overlap.
+        padding: P, at most half the window, so that no window is only padding.
+        dilation: D, distance between the values in the window.
+        partial: whether to include windows that extend past the right or lower edge. Otherwise the rest is ignored.
 
     Returns:
-        y, (N, C, O, O) with O = ⌊(W − D(F − 1) − 1 + 2P) / S⌋ + 1; with `partial`, ⌈⌉ in the place of ⌊⌋.
+        y, (N, C, O, O) with O = ⌊(W − D(F − 1) − 1 + 2P) / S⌋ + 1; with `partial`, ⌈⌉ instead of ⌊⌋.
 
     Raises:
         NetworkError: the window is larger than the padded map, or the padding than half the window.
@@ -58,9 +57,9 @@ def max_pool_backwards(
     padding: Pair = 0,
     dilation: Pair = 1,
 ) -> np.ndarray:
-    """The gradient of max pooling: all of it goes to the number that was the largest, the others did not matter.
+    """The gradient of max pooling, all of which goes to the maximum of each window.
 
-    Where several are equally large the first takes it, in the order of reading.
+    If several values are equal to the maximum, it goes to the first, row by row.
     """
     stride = size if stride is None else stride
     around = padded(x, padding, -np.inf)
@@ -89,8 +88,8 @@ def average_pool(
     Formula:
         y[n, c, i, j] = 1/|window| · Σ_u Σ_v  x[n, c, i·S + u·D − P, j·S + v·D − P]
 
-        Padding is 0, and counts among |window| where `count_padding` says so. What lies beyond the padding, where a
-        window is `partial`, never counts.
+        The padding is 0, and counts in |window| if `count_padding`. The part of a `partial` window beyond the padding
+        never counts.
 
     Args, Returns, Raises: as in `max_pool`.
     """
@@ -105,7 +104,7 @@ def average_pool(
 
 
 def l2_pool(x: np.ndarray, size: Pair, *, stride: Pair | None = None, dilation: Pair = 1) -> np.ndarray:
-    """The Euclidean length of each window: between the mean, which forgets peaks, and the largest, which is all peak.
+    """The Euclidean norm of each window, a compromise between mean and maximum.
 
     Formula:
         y[n, c, i, j] = √( Σ_u Σ_v  x[n, c, i·S + u·D, j·S + v·D]² )

@@ -1,4 +1,4 @@
-"""A window that slides over pictures: what convolution and pooling share."""
+"""Sliding windows, shared by convolution and pooling."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pellucid.errors import NetworkError
 from pellucid.networks.arithmetic import output_size, reach
 
 Pair = int | tuple[int, int]
-"""A number for height and width alike, or one for each."""
+"""One number for height and width, or (height, width)."""
 
 
 def pair(value: Pair) -> tuple[int, int]:
-    """(for the height, for the width)."""
+    """The pair (height, width)."""
     return (value, value) if isinstance(value, int) else value
 
 
 def padded(x: np.ndarray, padding: Pair, value: float = 0.0) -> np.ndarray:
-    """Pictures (N, C, H, W) with a frame of `value`, that many numbers at *each* side."""
+    """Pads pictures (N, C, H, W) with `value`, `padding` pixels at *each* side."""
     rows, columns = pair(padding)
     return np.pad(x, ((0, 0), (0, 0), (rows, rows), (columns, columns)), constant_values=value)
 
 
 def sizes(shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[int, int]:
-    """Height and width of what a window of `size` gives on pictures of `shape` (..., H, W).
+    """Output height and width of a window of `size` on pictures of `shape` (..., H, W).
 
     Formula:
         O = ⌊(W − D(F − 1) − 1 + 2P) / S⌋ + 1
@@ -38,7 +38,7 @@ def sizes(shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair, dilat
     if min(rows, columns) < 1:
         over = "×".join(str(reach(f, d)) for f, d in zip(pair(size), pair(dilation), strict=True))
         around = "×".join(str(w + 2 * p) for w, p in zip(shape[-2:], pair(padding), strict=True))
-        raise NetworkError(f"A window that reaches over {over} does not fit a padded picture of {around}; pad it more.")
+        raise NetworkError(f"A window that covers {over} does not fit a padded picture of {around}. Use more padding.")
     return rows, columns
 
 

@@ -52,9 +52,9 @@ def test_unreadable_pictures_are_named_with_the_reason(photos):
     assert remark.level == "error"
     assert remark.pictures == ("ants/cut.jpg", "ants/empty.jpg", "bees/text.png")
     reasons = dict(found["unreadable_pictures"].rows)
-    assert "ants/cut.jpg cannot be decoded; it is damaged or cut off" in reasons["ants/cut.jpg"]
+    assert "ants/cut.jpg cannot be decoded: it is damaged or cut off" in reasons["ants/cut.jpg"]
     assert reasons["ants/empty.jpg"] == "ants/empty.jpg is empty: it has 0 bytes."
-    assert "bees/text.png is not a picture that can be read" in reasons["bees/text.png"]
+    assert "bees/text.png is not a supported picture" in reasons["bees/text.png"]
     (folder / "ants" / "another.jpg").write_bytes(b"")
     assert remarks(check(folder))["unreadable"].text.startswith("4 pictures cannot be read: ants/another.jpg")
 
@@ -275,7 +275,7 @@ def test_a_folder_without_permission(photos):
     folder = photos({"ants": 2, "bees": 2})
     (folder / "bees").chmod(0)
     try:
-        with pytest.raises(DataError, match="bees may not be read by this user"):
+        with pytest.raises(DataError, match="bees cannot be read: permission denied"):
             check(folder)
     finally:
         (folder / "bees").chmod(0o755)
@@ -292,7 +292,7 @@ def test_a_folder_that_refuses(photos, monkeypatch):
         return listed(self)
 
     monkeypatch.setattr(Path, "iterdir", refuse)
-    with pytest.raises(DataError, match="bees may not be read by this user"):
+    with pytest.raises(DataError, match="bees cannot be read: permission denied"):
         check(folder)
 
 

@@ -169,5 +169,5 @@ def test_a_picture_that_cannot_be_read_is_named(photos, tmp_path):
     data = pellucid.load(tmp_path / "fruit")
     for split in data:
         split.pictures.paths[0].write_bytes(b"spoilt")
-    with pytest.raises(DataError, match="is not a picture that can be read"):
+    with pytest.raises(DataError, match="is not a supported picture"):
         learn(data, make_plan(data, **FEW), progress=False)

@@ -1,4 +1,4 @@
-"""The chain rule, with its numbers: an MLP, a small CNN, and a formula taken apart."""
+"""The chain rule in numbers: an MLP, a small CNN, and a formula."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pellucid.records import Figure
 
 
 def backpropagation() -> Figure:
-    """Two inputs, three hidden units, two classes; every number on the way, and every gradient."""
+    """An MLP with two inputs, three hidden units and two classes, with all values and gradients."""
     x, label = np.array([[1.0, -0.5]]), np.array([1])
     w1, b1 = np.array([[0.6, -0.4], [-0.3, 0.8], [0.5, 0.9]]), np.array([0.1, 0.0, 0.2])
     w2, b2 = np.array([[0.7, -0.2, 0.4], [-0.5, 0.3, 0.6]]), np.array([0.0, 0.1])
     step = mlp_step(x, label, [w1, b1, w2, b2])
-    _, hidden, z = (one[0] for one in step.values)
-    flow = [one[0] for one in step.flow]
+    _, hidden, z = (value[0] for value in step.values)
+    flow = [gradient[0] for gradient in step.flow]
     nodes = [node(f"x{i + 1}", (0.7, 0.9 + 1.3 * i), x[0, i], flow[0][i]) for i in range(2)]
     nodes += [node(f"h{i + 1}", (2.7, 0.5 + 1.05 * i), hidden[i], flow[1][i]) for i in range(3)]
     nodes += [node(f"z{i + 1}", (4.7, 0.9 + 1.3 * i), z[i], flow[2][i]) for i in range(2)]
@@ -28,11 +28,11 @@ def backpropagation() -> Figure:
     edges += [("z1", "L", ""), ("z2", "L", "")]
     p = softmax(z[np.newaxis])[0]
     text = (
-        f"softmax(z) = ({p[0]:.3f}, {p[1]:.3f});  it is class 2, so L = −ln {p[1]:.3f} = {step.loss:.3f} and "
+        f"softmax(z) = ({p[0]:.3f}, {p[1]:.3f});  the label is class 2, so L = −ln {p[1]:.3f} = {step.loss:.3f} and "
         f"δz = p − t = ({flow[2][0]:.3f},\N{NO-BREAK SPACE}{flow[2][1]:.3f}).\n"
-        f"∂L/∂h₁ = {w2[0, 0]:g} · ({flow[2][0]:.3f}) + ({w2[1, 0]:g}) · ({flow[2][1]:.3f}) = {flow[1][0]:.3f}: over "
-        "each arrow that leaves it, the gradient at its end times the weight.\n"
-        f"h₂ is 0 behind its ReLU: its gradient of {flow[1][1]:.3f} goes no further, and its weights learn nothing now."
+        f"∂L/∂h₁ = {w2[0, 0]:g} · ({flow[2][0]:.3f}) + ({w2[1, 0]:g}) · ({flow[2][1]:.3f}) = {flow[1][0]:.3f}: for "
+        "each outgoing arrow, the gradient at its end times the weight.\n"
+        f"h₂ is 0 after its ReLU, so its gradient of {flow[1][1]:.3f} stops here, and its weights do not change now."
     ).replace("-", "−")
     return worked(
         "backpropagation",
@@ -48,7 +48,7 @@ def backpropagation() -> Figure:
         [
             row(
                 graph(nodes, edges, (7.2, 3.3), along=0.28),
-                title="Forwards: values (black). Backwards: gradients of the loss (red). At the arrows: weights",
+                title="Forward: values (black). Backward: gradients of the loss (red). At the arrows: weights",
                 text=text,
             ),
             row(
@@ -59,20 +59,20 @@ def backpropagation() -> Figure:
                 grid(step.gradients[2], "∂L/∂W₂ (2 × 3)"),
                 sign(" "),
                 grid(step.gradients[3][:, np.newaxis], "∂L/∂b₂"),
-                title="What is learned from it: each weight's gradient is (gradient of its sum) × (its input)",
+                title="Gradients of the parameters: for each weight (gradient of its sum) × (its input)",
             ),
         ],
     )
 
 
 def backpropagation_cnn() -> Figure:
-    """A 6×6 picture through one kernel, ReLU, pooling and a dense layer, and back."""
+    """A 5×5 picture through one kernel, ReLU, pooling and a dense layer, and back."""
     x = np.zeros((1, 1, 5, 5))
     x[0, 0, 1:4, 1:3] = [[1, 0], [2, 1], [1, 2]]
     kernels = np.array([[[[1.0, -1.0], [0.5, 0.5]]]])
     weights = np.array([[0.5, -0.5, 1.0, 0.2], [-0.3, 0.8, -0.6, 0.1]])
     step = cnn_step(x, np.array([1]), [kernels, np.array([-0.2]), weights, np.zeros(2)])
-    c, r, p, z = (one[0] for one in step.values[1:])
+    c, r, p, z = (value[0] for value in step.values[1:])
     winners = [(int(i), int(j)) for i, j in np.argwhere(step.flow[2][0][0] != 0)]
     forwards = [
         grid(x[0, 0], "x"),
@@ -99,13 +99,13 @@ def backpropagation_cnn() -> Figure:
             )
         ],
         [
-            row(*forwards, title="Forwards: convolution, ReLU, max pooling, dense"),
+            row(*forwards, title="Forward: convolution, ReLU, max pooling, dense"),
             row(
                 *_backwards(step, winners),
-                title="Backwards: the gradient of each",
+                title="Backward: the gradient of each step",
                 text=(
-                    f"L = {step.loss:.3f}. Pooling hands its gradient to the largest of each window (framed); ReLU "
-                    "lets it through where c > 0,\nconvolution hands it to every pixel that was under the kernel."
+                    f"L = {step.loss:.3f}. Pooling passes its gradient to the maximum of each window (framed); ReLU "
+                    "passes it if c > 0;\nconvolution passes it to every pixel under the kernel."
                 ),
             ),
             row(
@@ -114,7 +114,7 @@ def backpropagation_cnn() -> Figure:
                 grid(step.gradients[1], "∂L/∂b"),
                 sign(" "),
                 grid(step.gradients[2], "∂L/∂W: dense"),
-                title="What is learned from it",
+                title="Gradients of the parameters",
             ),
         ],
     )
@@ -123,7 +123,7 @@ def backpropagation_cnn() -> Figure:
 def _backwards(step: Step, winners: list[tuple[int, int]]) -> list[Panel]:
     """The gradient of the input and of each step of the CNN; `winners` are the pixels that max pooling chose."""
     dx, dc, dr, dp, dz = (gradient[0] for gradient in step.flow)
-    largest = float(max(np.abs(one).max() for one in (dx, dc, dr, dp, dz)))
+    largest = float(max(np.abs(gradient).max() for gradient in (dx, dc, dr, dp, dz)))
     return [
         grid(dx[0], "∂L/∂x", largest=largest),
         sign("←"),
@@ -138,7 +138,7 @@ def _backwards(step: Step, winners: list[tuple[int, int]]) -> list[Panel]:
 
 
 def automatic_differentiation() -> Figure:
-    """L = (a·b + tanh(a) − c)², taken apart."""
+    """L = (a·b + tanh(a) − c)², step by step."""
     a, b, c = Variable(0.5, name="a"), Variable(3.0, name="b"), Variable(1.2, name="c")
     product, bent = a * b, a.tanh()
     total = product + bent
@@ -173,7 +173,7 @@ def automatic_differentiation() -> Figure:
     by_bent = float(bent.gradient) * (1 - float(bent.value) ** 2)
     return worked(
         "automatic-differentiation",
-        "Automatic differentiation: walk back along what made what",
+        "Automatic differentiation: go back through the steps of a computation",
         [
             (
                 r"$L = (a\,b + \tanh a - c)^2 \qquad"
@@ -184,11 +184,11 @@ def automatic_differentiation() -> Figure:
         [
             row(
                 graph(nodes, edges, (7.2, 3.4)),
-                title="Forwards: values (black). Backwards: gradients (red). At the arrows: local derivatives",
+                title="Forward: values (black). Backward: gradients (red). At the arrows: local derivatives",
                 text=(
-                    "At each circle: (gradient at the end of an arrow) × (derivative at the arrow), added up over the "
-                    "arrows that leave it.\n"
-                    f"a goes into two things, so both count: {by_b:.3f} through a·b and {by_bent:.3f} through tanh, "
+                    "At each circle: (gradient at the end of an arrow) × (derivative at the arrow), added up over its "
+                    "outgoing arrows.\n"
+                    f"a is used twice, so both count: {by_b:.3f} through a·b and {by_bent:.3f} through tanh, "
                     f"{float(a.gradient):.3f} in all."
                 ),
             )

@@ -1,4 +1,4 @@
-"""What is best seen as curves: activations with their derivatives, and how signals fare through deep layers."""
+"""Examples as curves: activations with their derivatives, and signals in deep networks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _WIDTH, _DEPTH = 128, 12
 
 
 def activations() -> Figure:
-    """Each with its derivative, and a table of both."""
+    """Each activation with its derivative, and a table of both."""
     x = np.linspace(-4, 4, 161)
     charts = [
         chart(
-            [line(x, one.value(x), "h(x)"), line(x, one.slope(x), "h′(x)", "dashed")],
+            [line(x, activation.value(x), "h(x)"), line(x, activation.slope(x), "h′(x)", "dashed")],
             name,
             size=(2.05, 1.6),
             limits=(-4, 4, -1.3, 3.2),
         )
-        for name, one in ACTIVATIONS.items()
+        for name, activation in ACTIVATIONS.items()
     ]
     at = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
     names = list(ACTIVATIONS)
@@ -42,18 +42,21 @@ def activations() -> Figure:
         ],
         [
             row(*charts[:4]),
-            row(*charts[4:], text="Where a derivative is near 0 nothing is learned: at both ends of sigmoid and tanh."),
+            row(
+                *charts[4:],
+                text="A unit does not learn if its derivative is near 0, as at both ends of sigmoid and tanh.",
+            ),
             row(
                 grid([ACTIVATIONS[name].value(at) for name in names], "h(x)", heads=heads),
                 grid([ACTIVATIONS[name].slope(at) for name in names], "h′(x)", heads=((), heads[1])),
-                text="ReLU has no derivative at 0; 0 is taken there.",
+                text="ReLU has no derivative at 0; 0 is used there.",
             ),
         ],
     )
 
 
 def initialisation() -> Figure:
-    """The spread of the numbers after each of twelve layers, for two activations."""
+    """The standard deviation after each of twelve layers, for two activations."""
     names = ["kaiming-normal", "xavier-normal", "torch-default"]
     charts, tables = [], []
     for kind in ("tanh", "relu"):
@@ -63,13 +66,13 @@ def initialisation() -> Figure:
             for (name, spread), style in zip(spreads.items(), ("solid", "dashed", "faint"), strict=True)
         ]
         title = f"{kind} after each layer"
-        axes = ("layer", "deviation of the numbers")
+        axes = ("layer", "standard deviation")
         charts.append(chart(lines, title, axes=axes, size=(3.3, 2.5), logarithmic=True))
         heads = (names if kind == "tanh" else (), [f"layer {depth}" for depth in (1, 4, 12)])
         tables.append(grid([[spreads[name][depth] for depth in (1, 4, 12)] for name in names], kind, heads=heads))
     return worked(
         "initialisation",
-        "Initialisation: where weights begin",
+        "Initialisation: the variance of initial weights",
         [
             (
                 r"Xavier: $\mathrm{Var}(w) = \frac{2}{\mathrm{fan\ in}+\mathrm{fan\ out}}\qquad$"
@@ -85,12 +88,12 @@ def initialisation() -> Figure:
             row(
                 *tables,
                 text=(
-                    f"{_DEPTH} layers of {_WIDTH} units, 256 inputs of deviation 1, one draw of the weights. "
-                    "Where fan in and fan out are equal, as here, Xavier's is LeCun's.\n"
-                    "He's keeps the numbers of ReLU layers as large as they were, though half of them become 0. "
-                    "Xavier's reckons with tanh near 0, where its slope is 1; further out numbers shrink a little.\n"
-                    "What torch's layers begin with is a third of LeCun's: signals fade in deep networks without "
-                    "normalisation. Zeros would leave all units of a layer alike for ever."
+                    f"{_DEPTH} layers of {_WIDTH} units, 256 inputs with standard deviation 1, one weight draw. "
+                    "Fan in and fan out are equal here, so Xavier equals LeCun.\n"
+                    "He keeps the size of the signal in ReLU layers, although half of the values become 0. "
+                    "Xavier assumes tanh near 0, where its slope is 1; for larger values the signal shrinks a little.\n"
+                    "torch's default has a third of LeCun's variance, so signals vanish in deep networks "
+                    "without normalisation. With zeros, all units of a layer would stay equal."
                 ),
             ),
         ],
@@ -98,7 +101,7 @@ def initialisation() -> Figure:
 
 
 def _spreads(name: str, kind: str) -> list[float]:
-    """The standard deviation of the inputs, and of what each layer gives."""
+    """The standard deviation of the inputs and of each layer's output."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(256, _WIDTH))
     spreads = [x.std()]

@@ -1,4 +1,4 @@
-"""The dense layer, and batch normalisation."""
+"""Examples of the dense layer and of batch normalisation."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from pellucid.records import Figure
 
 
 def dense() -> Figure:
-    """A batch of two, three inputs, two outputs."""
+    """A dense layer with a batch of two, three inputs and two outputs."""
     x = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 1.0]])
     weights = np.array([[0.5, -1.0, 2.0], [1.0, 0.0, -0.5]])
     bias = np.array([0.1, -0.2])
     y = weigh(x, weights, bias)
     sums = " + ".join(f"{a:g}·{_bracketed(b)}" for a, b in zip(x[0], weights[0], strict=True))
-    gap = weigh(weigh(x, weights, bias), np.array([[1.0, 2.0]]), np.array([0.3]))
-    one = weigh(x, np.array([[1.0, 2.0]]) @ weights, np.array([[1.0, 2.0]]) @ bias + 0.3)
+    two_layers = weigh(weigh(x, weights, bias), np.array([[1.0, 2.0]]), np.array([0.3]))
+    one_layer = weigh(x, np.array([[1.0, 2.0]]) @ weights, np.array([[1.0, 2.0]]) @ bias + 0.3)
     return worked(
         "dense",
         "A dense layer: every output sees every input",
         [r"$y = x\,W^{\top} + b \qquad y_{n,k} = b_k + \sum_{d} W_{k,d}\; x_{n,d}$"],
         [
             row(
-                grid(x, "x: 2 pictures, 3 numbers each", marked=[(0, 0), (0, 1), (0, 2)]),
+                grid(x, "x: 2 pictures, 3 values each", marked=[(0, 0), (0, 1), (0, 2)]),
                 sign("·"),
                 grid(weights.T, "Wᵀ", marked=[(0, 0), (1, 0), (2, 0)]),
                 sign("+"),
                 grid(bias, "b"),
                 sign("="),
                 grid(y, "y", marked=[(0, 0)]),
-                text=f"The marked number: {sums} + {bias[0]:g} = {y[0, 0]:.3g}",
+                text=f"The marked value: {sums} + {bias[0]:g} = {y[0, 0]:.3g}",
             ),
             row(
-                grid(gap, "two layers in a row"),
+                grid(two_layers, "two layers in a row"),
                 sign("="),
-                grid(one, "one layer, of W₂W₁"),
-                title="Without an activation between them two dense layers are no more than one",
+                grid(one_layer, "one layer with W₂W₁"),
+                title="Without an activation between them, two dense layers equal one",
                 text="(x W₁ᵀ + b₁) W₂ᵀ + b₂ = x (W₂ W₁)ᵀ + (W₂ b₁ + b₂), here with W₂ = [1 2] and b₂ = 0.3.",
             ),
         ],
@@ -46,7 +46,7 @@ def dense() -> Figure:
 
 
 def batch_normalisation() -> Figure:
-    """A batch of four in full, three channels before and after, and the averages that are gathered."""
+    """Batch normalisation of a batch of four, three channels before and after, and the running statistics."""
     x = np.array([[1.0, 50.0], [3.0, 52.0], [5.0, 58.0], [7.0, 60.0]])
     layer = BatchNormalisation.of(2)
     normal = layer.train(x)
@@ -71,17 +71,17 @@ def batch_normalisation() -> Figure:
                 grid(normal, "x̂"),
                 sign("→"),
                 grid(scaled, "y, γ = (2, ½), β = (1, −1)"),
-                title="Training: by the batch itself",
+                title="Training: statistics of the batch",
                 text=(
-                    f"μ_B = ({mean[0]:g}, {mean[1]:g}),  σ²_B = ({variance[0]:g}, {variance[1]:g}).  First number: "
+                    f"μ_B = ({mean[0]:g}, {mean[1]:g}),  σ²_B = ({variance[0]:g}, {variance[1]:g}).  First value: "
                     f"(1 − {mean[0]:g}) / √{variance[0]:g} = {normal[0, 0]:.3g}, and 2 · ({normal[0, 0]:.3g}) + 1 = "
                     f"{scaled[0, 0]:.3g}\n"
-                    "A bias in the layer before would be subtracted again with μ_B: it can be left out there.\n"
-                    "Not in the layer after: β has given its inputs a mean of their own."
+                    "A bias in the layer before would be subtracted again with μ_B, so that layer needs none.\n"
+                    "The layer after does: β gives its inputs a mean other than 0."
                 ),
             ),
             _before_and_after(),
-            _gathered(),
+            _running_statistics(),
         ],
     )
 
@@ -100,10 +100,10 @@ def _before_and_after() -> dict:
             for c, style in styles
         ]
         charts.append(chart(lines, title, axes=("value", "density"), size=(3.3, 1.9), limits=(-6, 8, 0, 0.9)))
-    return row(*charts, title="What it does to channels of different means and spreads (4,000 numbers each)")
+    return row(*charts, title="Channels with different means and variances (4,000 values each)")
 
 
-def _gathered() -> dict:
+def _running_statistics() -> dict:
     generator = np.random.default_rng(1)
     layer = BatchNormalisation.of(1)
     means, variances = [float(layer.mean[0])], [float(layer.variance[0])]
@@ -119,9 +119,9 @@ def _gathered() -> dict:
         line([0, 60], [4, 4], "", "faint"),
     ]
     return row(
-        chart(lines, axes=("batch of 32", "gathered so far"), size=(6.9, 1.9)),
-        title="Inference: by what was gathered while training (α = 0.1)",
-        text="So the answer for a picture does not depend on which others are in its batch.",
+        chart(lines, axes=("batch of 32", "running statistics"), size=(6.9, 1.9)),
+        title="Evaluation: running statistics from training (α = 0.1)",
+        text="So the output of a picture does not depend on the other pictures of its batch.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What happens step by step: the perceptron's rule, and the ways downhill."""
+"""Examples step by step: the perceptron rule and the optimisers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pellucid.records import Figure
 
 
 def perceptron() -> Figure:
-    """The logical AND, mend by mend, and XOR, which no line can do."""
+    """The logical AND, correction by correction, and XOR, which no line separates."""
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
     targets = np.array([0, 0, 0, 1])
     weights, bias = np.zeros(2), 0.0
@@ -28,10 +28,10 @@ def perceptron() -> Figure:
             break
     *_, mistakes = learn(x, np.array([0, 1, 1, 0]), 12)
     kept = [*charts[:3], charts[-1]]
-    heads = ([f"mend {i + 1}" for i in range(len(table))], ["x₁", "x₂", "t", "o", "w₁", "w₂", "b"])
+    heads = ([f"correction {i + 1}" for i in range(len(table))], ["x₁", "x₂", "t", "o", "w₁", "w₂", "b"])
     return worked(
         "perceptron",
-        "The perceptron: a threshold unit that mends its mistakes",
+        "The perceptron: a threshold unit that corrects its mistakes",
         [
             (
                 r"$o = 1$ where $w\cdot x + b \geq 0$, otherwise $0$"
@@ -41,10 +41,10 @@ def perceptron() -> Figure:
         [
             row(
                 *kept,
-                title="Learning AND: dots should fire, crosses should not; it fires on the side of the arrow",
-                text="The first three mends, and the last. A right answer changes nothing. w = (0, 0) draws no line.",
+                title="Learning AND: it should fire for dots and not for crosses; it fires on the side of the arrow",
+                text="The first three corrections and the last. A right output changes nothing. w = 0 has no line.",
             ),
-            row(grid(table, "after each mend", heads=heads), text="The bias stands in the place of the threshold."),
+            row(grid(table, "after each correction", heads=heads), text="The bias replaces the threshold."),
             row(
                 chart(
                     [line(np.arange(1, len(mistakes) + 1), mistakes, "mistakes of 4", "path")],
@@ -53,14 +53,14 @@ def perceptron() -> Figure:
                     size=(6.6, 1.6),
                     limits=(0.5, 12.5, 0, 4.3),
                 ),
-                title="XOR: no line separates it, and the rule never comes to rest",
+                title="XOR: no line separates the classes, so the rule never converges",
             ),
         ],
     )
 
 
 def _plane(x: np.ndarray, targets: np.ndarray, weights: np.ndarray, bias: float, number: int) -> dict:
-    """The four points, and the line w·x + b = 0."""
+    """The four points and the line w·x + b = 0."""
     fire, quiet = x[targets == 1], x[targets == 0]
     lines = [line(fire[:, 0], fire[:, 1], "", "dots"), line(quiet[:, 0], quiet[:, 1], "", "crosses")]
     if weights.any():
@@ -74,59 +74,59 @@ def _plane(x: np.ndarray, targets: np.ndarray, weights: np.ndarray, bias: float,
 
 
 def sgd() -> Figure:
-    """Three rates: too small, fair, too large."""
+    """SGD with a good, a small and a large learning rate."""
     return _downhill(
         "sgd",
-        "Stochastic gradient descent: downhill, by a share of the slope",
-        [r"$w \leftarrow w - \eta\,g, \qquad g = \frac{\partial L}{\partial w}$ at the present $w$"],
+        "Stochastic gradient descent: a step against the gradient",
+        [r"$w \leftarrow w - \eta\,g, \qquad g = \frac{\partial L}{\partial w}$ at the current $w$"],
         {"η = 0.15": descent.SGD(0.15), "η = 0.02": descent.SGD(0.02), "η = 0.195": descent.SGD(0.195)},
-        "The steep direction allows no rate of 0.2 or more; the flat one alone could take 2.",
+        "In the steep direction the learning rate must be below 0.2; in the flat one it could be almost 2.",
     )
 
 
 def momentum() -> Figure:
-    """Beside SGD of the same rate."""
+    """Momentum beside SGD with the same learning rate."""
     return _downhill(
         "momentum",
-        "Momentum: a ball that rolls",
+        "Momentum: like a rolling ball",
         [r"$v \leftarrow \mu\,v + g \qquad w \leftarrow w - \eta\,v$"],
         {
             "momentum, η = 0.03, μ = 0.8": descent.Momentum(0.03, 0.8),
             "Nesterov, the same": descent.Momentum(0.03, 0.8, nesterov=True),
             "SGD, η = 0.03": descent.SGD(0.03),
         },
-        "Along the valley the steps add up, to 1 / (1 − μ) = 5 times as long; across it they cancel.",
+        "Along the valley the steps add up to 1 / (1 − μ) = 5 times their length; across it they cancel.",
     )
 
 
 def adagrad() -> Figure:
-    """Beside SGD."""
+    """Adagrad beside SGD."""
     return _downhill(
         "adagrad",
-        "Adagrad: a rate for each weight, that only shrinks",
+        "Adagrad: a learning rate for each weight, which only shrinks",
         [r"$s \leftarrow s + g^2 \qquad w \leftarrow w - \eta\,\frac{g}{\sqrt{s}+\varepsilon}$"],
         {"Adagrad, η = 1": descent.Adagrad(1.0), "SGD, η = 0.1": descent.SGD(0.1)},
-        "The first step is η in each direction, however steep: it goes straight where SGD goes across.",
+        "The first step has length η in each direction, however steep, so Adagrad goes straight and SGD zigzags.",
     )
 
 
 def rmsprop() -> Figure:
-    """Beside Adagrad."""
+    """RMSProp beside Adagrad and SGD."""
     return _downhill(
         "rmsprop",
-        "RMSProp: a rate for each weight, by its latest slopes",
+        "RMSProp: a learning rate for each weight, from its recent gradients",
         [r"$s \leftarrow \alpha\,s + (1-\alpha)\,g^2 \qquad w \leftarrow w - \eta\,\frac{g}{\sqrt{s}+\varepsilon}$"],
         {
             "RMSProp, η = 0.2, α = 0.9": descent.RMSProp(0.2, 0.9),
             "Adagrad, η = 0.2": descent.Adagrad(0.2),
             "SGD, η = 0.1": descent.SGD(0.1),
         },
-        "It forgets old slopes, so it does not slow down as Adagrad of the same rate does.",
+        "It forgets old gradients, so it does not slow down like Adagrad with the same learning rate.",
     )
 
 
 def adam() -> Figure:
-    """Beside its parts."""
+    """Adam beside RMSProp and SGD."""
     return _downhill(
         "adam",
         "Adam: momentum and RMSProp together, corrected at the start",
@@ -142,7 +142,7 @@ def adam() -> Figure:
             "RMSProp, η = 0.2, α = 0.9": descent.RMSProp(0.2, 0.9),
             "SGD, η = 0.1": descent.SGD(0.1),
         },
-        "Its first step is η in each direction, whatever the slope: m̂ / √ŝ = g / |g|.",
+        "Its first step has length η in each direction, for any gradient: m̂ / √ŝ = g / |g|.",
     )
 
 
@@ -152,7 +152,7 @@ _BEND = np.array([1.0, 10.0])
 
 
 def _downhill(name: str, title: str, tex: list[str], ways: dict[str, descent.Descent], text: str) -> Figure:
-    """Paths over L = (w₁² + 10 w₂²) / 2, the loss along them, and the first steps of the first way in numbers."""
+    """Paths on L = (w₁² + 10 w₂²) / 2, the loss along them, and the first steps of the first path in numbers."""
     paths = {label: _path(way) for label, way in ways.items()}
     styles = ("path", "faint path", "dashed path")
     routes = [
@@ -192,7 +192,7 @@ def _downhill(name: str, title: str, tex: list[str], ways: dict[str, descent.Des
                     axes=("step", "L"),
                     size=(3.2, 2.0),
                     logarithmic=True,
-                    named=False,  # names would lie on the lines
+                    named=False,  # names would overlap the lines
                 ),
             ),
         ],
@@ -200,7 +200,7 @@ def _downhill(name: str, title: str, tex: list[str], ways: dict[str, descent.Des
 
 
 def _path(way: descent.Descent) -> np.ndarray:
-    """Where the weights are: (steps + 1, 2)."""
+    """The weights after each step: (steps + 1, 2)."""
     w = _START
     points = [w]
     for _ in range(_STEPS):

@@ -1,6 +1,6 @@
-"""What a worked example is laid out from: rows of panels, as plain values.
+"""The parts of a worked example: rows of panels, as plain values.
 
-The report draws them, and writes the same numbers out for a terminal.
+The report draws them, and prints the same numbers in a terminal.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def worked(name: str, title: str, tex: Sequence[str], rows: Sequence[dict[str, A
     """A figure of kind `operation`.
 
     Args:
-        name: that of the catalogue.
-        title: what a reader sees above it.
-        tex: its formula, line by line, in matplotlib's form of TeX.
-        rows: what `row` gives.
+        name: name in the catalogue.
+        title: title of the figure.
+        tex: lines of the formula in matplotlib's TeX.
+        rows: rows of panels, from `row`.
     """
-    # Only here: the catalogue names this module's callers.
+    # Imported here, because the catalogue imports the callers of this module.
     from pellucid.operations.catalogue import OPERATIONS, formula
 
     data = {
@@ -60,13 +60,13 @@ def grid(
     """Numbers (H, W) in squares, coloured by sign and size.
 
     Args:
-        values: the numbers; one row where they are (W,).
-        title: above.
-        marked: which squares have a thick frame.
-        faint: which are pale, for example padding.
-        largest: what the darkest colour stands for; otherwise the largest there is.
-        plain: without colours.
-        heads: what stands left of each row, and above each column.
+        values: the numbers, (H, W) or (W,) for one row.
+        title: title above the grid.
+        marked: cells with a thick frame.
+        faint: pale cells, for example padding.
+        largest: value of the darkest colour; the largest value by default.
+        plain: draw no colours.
+        heads: labels of the rows and of the columns.
     """
     array = np.atleast_2d(np.asarray(values, float))
     return {
@@ -83,7 +83,7 @@ def grid(
 
 
 def sign(text: str) -> Panel:
-    """What stands between two panels: ∗, =, →."""
+    """A sign between two panels: ∗, =, →."""
     return {"kind": "sign", "text": text}
 
 
@@ -109,17 +109,17 @@ def chart(
     logarithmic: bool = False,
     named: bool = True,
 ) -> Panel:
-    """Lines over a plane.
+    """A line chart.
 
     Args:
-        lines: what `line` gives.
-        title: above.
-        axes: what is along x, and along y.
+        lines: lines from `line`.
+        title: title above the chart.
+        axes: labels of x and y.
         size: width and height in inches.
-        contours: levels beneath the lines: `x`, `y` and `z`, (H, W) of the values.
+        contours: contours behind the lines, from `levels`.
         limits: left, right, bottom, top.
-        logarithmic: whether y is.
-        named: whether the lines' names are drawn; not where they are those of the chart above.
+        logarithmic: whether the y axis is logarithmic.
+        named: whether to draw a legend.
     """
     panel: Panel = {"kind": "chart", "title": title, "lines": list(lines), "axes": list(axes), "size": list(size)}
     panel |= {"limits": None if limits is None else list(limits), "logarithmic": logarithmic, "named": named}
@@ -128,43 +128,43 @@ def chart(
 
 def line(x: Any, y: Any, label: str = "", style: str = "solid") -> Panel:
     """One line: `solid`, `dashed`, `faint`, `path` (with a dot at each step), `dots` or `crosses` (without a line)."""
-    xs, ys = ([_short(one) for one in np.asarray(values, float)] for values in (x, y))
+    xs, ys = ([_short(value) for value in np.asarray(values, float)] for values in (x, y))
     return {"x": xs, "y": ys, "label": label, "style": style}
 
 
 def levels(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Panel:
     """Heights z (H, W) over y (H,) and x (W,), for the contours of a chart."""
-    values = [[_short(one) for one in across] for across in z]
-    return {"x": [_short(one) for one in x], "y": [_short(one) for one in y], "z": values}
+    values = [[_short(value) for value in across] for across in z]
+    return {"x": [_short(value) for value in x], "y": [_short(value) for value in y], "z": values}
 
 
 def bars(values: Sequence[float], labels: Sequence[str], title: str = "", *, highest: float | None = None) -> Panel:
-    """Bars from 0, side by side, with their numbers."""
-    numbers = [_short(one) for one in values]
+    """A bar chart with values."""
+    numbers = [_short(value) for value in values]
     return {"kind": "bars", "title": title, "values": numbers, "labels": list(labels), "highest": highest}
 
 
 def graph(
     nodes: Sequence[Panel], edges: Sequence[tuple[str, str, str]], size: tuple[float, float], *, along: float = 0.5
 ) -> Panel:
-    """Circles and arrows: what was made from what.
+    """A graph of a computation, with circles and arrows.
 
     Args:
-        nodes: what `node` gives.
-        edges: (from, to, what stands beside the arrow).
+        nodes: nodes from `node`.
+        edges: (from, to, label) of each arrow.
         size: width and height in inches.
-        along: how far along the arrows their texts stand; not in the middle where arrows cross there.
+        along: position of the labels on their arrows, from 0 to 1.
     """
     arrows = [list(edge) for edge in edges]
     return {"kind": "graph", "title": "", "nodes": list(nodes), "edges": arrows, "size": list(size), "along": along}
 
 
 def node(name: str, position: tuple[float, float], value: float, gradient: float | None, label: str = "") -> Panel:
-    """A circle at a place (x to the right, y downwards, in inches), with its value and its gradient beside it."""
+    """A circle at a position (x to the right, y downwards, in inches), with its value and gradient beside it."""
     slope = None if gradient is None else _short(gradient)
     return {"name": name, "place": list(position), "label": label or name, "value": _short(value), "gradient": slope}
 
 
 def _short(value: Any, digits: int = 6) -> float:
-    """Six significant digits are more than a picture shows; +0.0, and no −0.0."""
+    """Rounds to `digits` significant digits, and turns −0.0 into +0.0."""
     return float(f"{float(value):.{digits}g}") + 0.0

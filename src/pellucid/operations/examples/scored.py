@@ -1,4 +1,4 @@
-"""From logits to a loss: one-hot vectors, softmax, cross-entropy, squared error, hinge."""
+"""Examples of losses: one-hot vectors, softmax, cross-entropy, squared error, hinge."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Z = np.array([[2.0, 1.0, -1.0]])
 
 
 def one_hot() -> Figure:
-    """Four labels."""
+    """Four labels as one-hot vectors."""
     labels = np.array([4, 0, 9, 4])
     columns = [str(k) for k in range(10)]
     return worked(
@@ -26,8 +26,8 @@ def one_hot() -> Figure:
                 sign("→"),
                 grid(losses.one_hot(labels, 10), "t", heads=((), columns)),
                 text=(
-                    "Each row is a distribution over the classes that is sure of one: its numbers add up to 1.\n"
-                    "A label is a name, not a size: class 9 is not more than class 4, and not nearer to 8 than to 0."
+                    "Each row is a distribution with all probability on one class; it sums to 1.\n"
+                    "A label is a name, not a quantity: class 9 is not more than class 4, nor nearer to 8 than to 0."
                 ),
             )
         ],
@@ -35,7 +35,7 @@ def one_hot() -> Figure:
 
 
 def softmax() -> Figure:
-    """Three logits, the same ones moved, and the mistake of leaving out exp."""
+    """Three logits, the same logits shifted and scaled, and the mistake of leaving out exp."""
     p = losses.softmax(_Z)[0]
     powers = np.exp(_Z[0])
     moved = losses.softmax(_Z + 1000)[0]
@@ -54,34 +54,34 @@ def softmax() -> Figure:
                 grid(p, "p", heads=((), _CLASSES)),
                 text=(
                     f"exp(2) / ({powers[0]:.3f} + {powers[1]:.3f} + {powers[2]:.3f}) = {p[0]:.3f}.   "
-                    f"In sum: {p[0]:.3f} + {p[1]:.3f} + {p[2]:.3f} = {p.sum():.3f}"
+                    f"Sum: {p[0]:.3f} + {p[1]:.3f} + {p[2]:.3f} = {p.sum():.3f}"
                 ),
             ),
             row(
                 grid(_Z + 1000, "z + 1000", heads=((), _CLASSES)),
                 sign("→"),
                 grid(moved, "p: the same", heads=((), _CLASSES)),
-                title="Only differences count; so the largest logit is subtracted first, and nothing overflows",
+                title="Only differences count, so the largest logit is subtracted first and nothing overflows",
                 text="exp(1002) is too large for a computer; exp(1002 − 1002) = 1 is not.",
             ),
             row(
                 *(
-                    bars(one, _CLASSES, f"softmax(z / {heat:g})", highest=1)
-                    for one, heat in zip(colder, heats, strict=True)
+                    bars(probabilities, _CLASSES, f"softmax(z / {heat:g})", highest=1)
+                    for probabilities, heat in zip(colder, heats, strict=True)
                 ),
-                title="The same logits, made larger or smaller: surer or less sure, in the same order",
+                title="The same logits scaled: more or less confident, in the same order",
             ),
             row(
                 grid(_Z / _Z.sum(), "z / Σ z", heads=((), _CLASSES)),
-                title="Without exp it is no softmax",
-                text="Logits may be negative, and their sum may be 0: these are no probabilities.",
+                title="Without exp it is not a softmax",
+                text="Logits may be negative and their sum may be 0, so these are not probabilities.",
             ),
         ],
     )
 
 
 def cross_entropy() -> Figure:
-    """One picture in full, and the curve."""
+    """One picture in numbers, and the loss as a curve."""
     label = np.array([1])
     p = losses.softmax(_Z)[0]
     loss = losses.cross_entropy(_Z, label)
@@ -90,7 +90,7 @@ def cross_entropy() -> Figure:
     points = np.array([0.8, p[1], 0.1])
     return worked(
         "cross-entropy",
-        "Cross-entropy: how surprised one is by the right answer",
+        "Cross-entropy: the negative log-probability of the right class",
         [
             (
                 r"$L = -\frac{1}{N}\sum_{n}\sum_{k} t_{n,k}\,\ln p_{n,k}, \quad p = \mathrm{softmax}(z)$"
@@ -108,20 +108,20 @@ def cross_entropy() -> Figure:
             ),
             row(
                 grid(gradient, "∂L/∂z = p − t", heads=((), _CLASSES)),
-                title="The gradient: what was said, less what should have been said",
-                text="A step downhill raises the right logit, and lowers each other by how probable it was held.",
+                title="The gradient: predicted probabilities minus targets",
+                text="A descent step raises the right logit, and lowers each other logit by its probability.",
             ),
             row(
                 chart(
                     [line(share, -np.log(share), "−ln p"), line(points, -np.log(points), "", "dots")],
-                    "The loss for the probability of the right class",
+                    "The loss by the probability of the right class",
                     axes=("p of the right class", "loss, nats"),
                     size=(6.4, 2.3),
                 ),
                 text=(
-                    f"Sure and right costs little: −ln 0.8 = {-np.log(0.8):.3f}. Sure and wrong costs without bound: "
+                    f"Confident and right costs little: −ln 0.8 = {-np.log(0.8):.3f}. Confident and wrong costs a lot: "
                     f"−ln 0.1 = {-np.log(0.1):.3f}.\n"
-                    "It takes logits, and has softmax within it. A network that ends with softmax itself gets it twice."
+                    "The loss takes logits and includes the softmax. A network must not end with its own softmax."
                 ),
             ),
         ],
@@ -129,7 +129,7 @@ def cross_entropy() -> Figure:
 
 
 def squared_error() -> Figure:
-    """One picture in full, and both losses of a single output side by side."""
+    """One picture in numbers, and squared error beside cross-entropy for one output."""
     z, t = np.array([[0.9, 0.4, -0.3]]), losses.one_hot(np.array([0]), 3)
     gradient = losses.squared_error_gradient(z, t)
     x = np.linspace(-6, 6, 121)
@@ -168,33 +168,33 @@ def squared_error() -> Figure:
                     axes=("z", "slope"),
                     size=(3.3, 2.2),
                 ),
-                title="Why classifiers seldom use it",
-                text="Far off (z = −6) a sigmoid is flat, and squared error learns nothing there; cross-entropy does.",
+                title="Why classifiers rarely use it",
+                text="At z = −6 a sigmoid is flat, so squared error learns nothing there; cross-entropy does.",
             ),
         ],
     )
 
 
 def hinge() -> Figure:
-    """One picture in full, and the curve."""
+    """One picture in numbers, and the loss as a curve."""
     label = np.array([1])
     z = np.array([[1.5, 2.0, -1.0]])
     lead = np.linspace(-2, 3, 101)
     return worked(
         "hinge",
-        "Hinge loss: the right logit is to lead each other by a margin",
+        "Hinge loss: the right logit should lead each other by a margin",
         [r"$L = \frac{1}{N K}\sum_{n}\sum_{k\neq y_n}\max(0,\; m - z_{n,y_n} + z_{n,k}), \qquad m = 1$"],
         [
             row(
                 grid(z, "logits z; it is a dog", heads=((), _CLASSES), marked=[(0, 1)]),
                 sign("→"),
-                grid(np.maximum(0, 1 - z[:, 1:2] + z) * [1, 0, 1], "short of the margin", heads=((), _CLASSES)),
+                grid(np.maximum(0, 1 - z[:, 1:2] + z) * [1, 0, 1], "inside the margin", heads=((), _CLASSES)),
                 sign("→"),
                 grid(losses.hinge_gradient(z, label), "∂L/∂z", heads=((), _CLASSES)),
                 text=(
                     f"cat: max(0, 1 − 2 + 1.5) = 0.5;  owl: max(0, 1 − 2 − 1) = 0.  "
                     f"L = 0.5 / 3 = {losses.hinge(z, label):.3f}\n"
-                    "The answer is right, and yet there is a loss: the lead over cat is 0.5 and should be 1."
+                    "The prediction is right, but there is a loss: the lead over cat is 0.5 and should be 1."
                 ),
             ),
             row(
@@ -203,11 +203,11 @@ def hinge() -> Figure:
                         line(lead, np.maximum(0, 1 - lead), "hinge"),
                         line(lead, np.log1p(np.exp(-lead)), "cross-entropy of two classes", "dashed"),
                     ],
-                    "The loss by how far the right logit leads",
+                    "The loss by the lead of the right logit",
                     axes=("z of the right class − z of the other", "loss"),
                     size=(6.4, 2.3),
                 ),
-                text="Beyond the margin hinge is content. Its logits are no probabilities; it is the loss of an SVM.",
+                text="Beyond the margin the loss is 0. It is the loss of an SVM; its logits give no probabilities.",
             ),
         ],
     )

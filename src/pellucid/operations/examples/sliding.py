@@ -1,4 +1,4 @@
-"""What slides over pictures: convolution and pooling."""
+"""Examples of operations that slide over pictures: convolution and pooling."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pellucid.operations.pooling import average_pool, l2_pool, max_pool
 from pellucid.operations.windows import pair
 from pellucid.records import Figure
 
-# A bright shape on a dark ground, whose left edge the kernel looks for.
+# A bright shape on a dark background; the kernel detects its left edge.
 _X = np.array([[0, 0, 2, 2, 2], [0, 1, 2, 2, 1], [0, 2, 2, 1, 0], [0, 2, 2, 1, 0], [0, 1, 2, 2, 1]], float)
 _K = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], float)
 
 
 def convolution() -> Figure:
-    """One window in full; then stride, padding, dilation and groups."""
+    """One window in numbers; then stride, padding, dilation and groups."""
     plain = _convolved("picture x", (0, 1))
     window = _X[0:3, 1:4]
     products = " + ".join(f"{w:g}·{_signed(k)}" for w, k in zip(window.ravel(), _K.ravel(), strict=True) if k)
-    text = f"The marked window, number by number: {products} = {(window * _K).sum():g}\n{_size(5, 3)}"
+    text = f"The marked window: {products} = {(window * _K).sum():g}\n{_size(5, 3)}"
     two = np.stack([_X[:3, 1:4], _X[2:5, 1:4]])
     kernels = np.array([[[1, 0], [0, 1]], [[0, 1], [-1, 0]]], float)
     apart = convolve(two[np.newaxis], kernels[:, np.newaxis], groups=2)[0]
@@ -51,7 +51,7 @@ def convolution() -> Figure:
                 text=f"Left: {_size(5, 3, stride=2)}.   Right: {_size(5, 3, padding=1)}",
             ),
             row(
-                *_convolved("every second number", (0, 0), dilation=2),
+                *_convolved("every second value", (0, 0), dilation=2),
                 title="Dilation 2: the same nine weights reach over 5 × 5",
                 text=_size(5, 3, dilation=2),
             ),
@@ -59,7 +59,7 @@ def convolution() -> Figure:
                 *_pair(two, kernels),
                 sign("="),
                 grid(together[0], "Σ of both", largest=largest),
-                title="Two channels: a kernel has a layer for each, and the products of all layers are added up",
+                title="Two channels: the kernel has weights for each channel, and all products are added up",
             ),
             row(
                 grid(two[0], "channel 1", largest=2),
@@ -73,27 +73,27 @@ def convolution() -> Figure:
                 grid(kernels[1], "kernel 2"),
                 sign("="),
                 grid(apart[1], "map 2", largest=largest),
-                title="Groups 2: each kernel sees the channels of its own group alone",
-                text="What networks call convolution does not turn the kernel over; signal processing does.",
+                title="Groups 2: each kernel sees only the channels of its group",
+                text="Convolution in networks does not flip the kernel; in signal processing it does.",
             ),
         ],
     )
 
 
 def max_pooling() -> Figure:
-    """Whole windows, the right edge, dilation, and a photograph."""
-    return _pooling("max-pooling", "Max pooling: the largest number of each window", max_pool, _max_text, _MAX_TEX)
+    """Max pooling of full and partial windows, with dilation, and on a photograph."""
+    return _pooling("max-pooling", "Max pooling: the maximum of each window", max_pool, _max_text, _MAX_TEX)
 
 
 def average_pooling() -> Figure:
-    """The same, of the mean."""
+    """The same examples for average pooling."""
     title = "Average pooling: the mean of each window"
     return _pooling("average-pooling", title, average_pool, _mean_text, _MEAN_TEX)
 
 
 def l2_pooling() -> Figure:
-    """The same, of the length."""
-    return _pooling("l2-pooling", "L2 pooling: the length of each window", l2_pool, _length_text, _LENGTH_TEX)
+    """The same examples for L2 pooling."""
+    return _pooling("l2-pooling", "L2 pooling: the Euclidean norm of each window", l2_pool, _length_text, _LENGTH_TEX)
 
 
 _MAX_TEX = r"$y_{n,c,i,j} = \max_{u,v}\; x_{n,\,c,\;iS+uD-P,\;jS+vD-P}$"
@@ -122,11 +122,11 @@ def _pooling(
     spread = _pooled(pool, x, 2, stride=1, dilation=2)
     left_over = [(i, j) for i in range(5) for j in range(5) if 4 in (i, j)]
     edge: list[Panel] = [
-        grid(x, "5 × 5: one is left over", faint=left_over, marked=_cells((2, 2), 2, 1)),
+        grid(x, "5 × 5: one row and column are left over", faint=left_over, marked=_cells((2, 2), 2, 1)),
         sign("→"),
         grid(whole, "windows that fit", marked=[(1, 1)], largest=9),
     ]
-    partial = "What is left over at the right and lower edge is not looked at: ⌊(5 − 2) / 2⌋ + 1 = 2."
+    partial = "The rest at the right and lower edge is ignored: ⌊(5 − 2) / 2⌋ + 1 = 2."
     if pool is not l2_pool:
         edge += [sign("or"), grid(_pooled(pool, x, 2, partial=True), "with partial windows", largest=9)]
         partial += " With partial windows: ⌈(5 − 2) / 2⌉ + 1 = 3."
@@ -145,28 +145,28 @@ def _pooling(
                 grid(x[:4, :4], "map x, 4 × 4", marked=first, largest=9),
                 sign("→"),
                 grid(_pooled(pool, x[:4, :4], 2), "window 2, stride 2", marked=[(0, 0)], largest=9),
-                text=f"The marked window: {describe(x[:2, :2])}. Each side halves; three quarters of the numbers go.",
+                text=f"The marked window: {describe(x[:2, :2])}. Each side is halved; a quarter of the values remain.",
             ),
             row(*edge, title="The right edge", text=partial),
             row(
-                grid(x, "every second number", marked=_cells((0, 0), 2, 2), largest=9),
+                grid(x, "every second value", marked=_cells((0, 0), 2, 2), largest=9),
                 sign("→"),
                 grid(spread, "3 × 3", marked=[(0, 0)], largest=9),
-                title="Dilation 2, stride 1: four numbers out of 3 × 3",
+                title="Dilation 2, stride 1: four values out of 3 × 3",
                 text=f"The marked window: {describe(x[0:3:2, 0:3:2])}.   O = ⌊(5 − 2·1 − 1) / 1⌋ + 1 = 3",
             ),
             row(
                 picture(photo, f"{photo.shape[0]} × {photo.shape[1]} pixels", edge=2.2),
                 *shown,
                 title="On a photograph",
-                text="" if pool is not l2_pool else "Divided by the window's side, so that it stays as bright.",
+                text="" if pool is not l2_pool else "Divided by the side of the window, so that the brightness stays.",
             ),
         ],
     )
 
 
 def _brightness(pooled: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """Lengths grow with the window; means and maxima do not."""
+    """Scales norms, which grow with the window, back to the brightness of the photo."""
     return pooled / (photo.shape[0] // pooled.shape[0]) if pooled.max() > 255 else pooled
 
 
@@ -177,7 +177,7 @@ def _pooled(pool: Callable[..., np.ndarray], x: np.ndarray, size: int, **more: A
 def _convolved(
     title: str, position: tuple[int, int], *, stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> list[Panel]:
-    """Picture ∗ kernel = map, with the window of one place of the output marked."""
+    """Picture ∗ kernel = map, with the window of one output position marked."""
     how = {"stride": stride, "padding": padding, "dilation": dilation}
     y = convolve(_X[np.newaxis, np.newaxis], _K[np.newaxis, np.newaxis], **how)[0, 0]
     around = np.pad(_X, padding)
@@ -197,11 +197,11 @@ def _pair(two: np.ndarray, kernels: np.ndarray) -> list[Panel]:
     return [
         grid(two[0], "channel 1", largest=2),
         sign("∗"),
-        grid(kernels[0], "layer 1"),
+        grid(kernels[0], "kernel, channel 1"),
         sign("+"),
         grid(two[1], "channel 2", largest=2),
         sign("∗"),
-        grid(kernels[1], "layer 2"),
+        grid(kernels[1], "kernel, channel 2"),
     ]
 
 
@@ -210,7 +210,7 @@ def _inside(i: int, j: int, padding: int) -> bool:
 
 
 def _cells(corner: tuple[int, int], size: int, dilation: int) -> list[tuple[int, int]]:
-    """The squares that a window reads."""
+    """The cells of a window."""
     return [(corner[0] + dilation * u, corner[1] + dilation * v) for u in range(size) for v in range(size)]
 
 
