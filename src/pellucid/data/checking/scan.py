@@ -1,8 +1,8 @@
 """Scan of pictures: decodes each one once and keeps the statistics that the checks need.
 
 The statistics of a picture are a grey thumbnail of 32×32 and a few numbers, about a kilobyte. Memory is bounded by
-these and by the pictures being decoded. Large JPEGs are decoded at a fraction of their size. The statistics of files are
-cached by content.
+these and by the pictures being decoded. Large JPEGs are decoded at a fraction of their size. The statistics of files
+are cached by content.
 """
 
 from __future__ import annotations
