@@ -128,7 +128,7 @@ def test_a_training_says_it_leaves_out_what_cannot_be_read_and_counts_the_scorin
     assert "damaged or cut off" in listed[0]["reason"]
     without = done.findings["accuracy_without_copies"]
     assert (without["n"], done.findings["accuracy"]["n"]) == (64, 65)
-    assert without["note"] == "without the one test picture that is also in what the model learned from"
+    assert without["note"] == "without the one test picture that is also in the training data"
     assert done.findings["accuracy"]["note"] == "the 1st time that this test split was scored"
     about = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     assert "1 picture that cannot be read left out, each named in quarantine.json" in about["data"]["notes"]

@@ -61,7 +61,7 @@ def test_a_run_beside_itself(pellucid, two):
     done = pellucid("compare", two[0], two[0])
     assert "no difference can be shown with n = 360" in " ".join(done.out.split())
     found = pellucid("compare", two[0], two[0], "--json").findings
-    assert found["compared"]["note"] == "A and B are one and the same model."
+    assert found["compared"]["note"] == "A and B are the same model."
 
 
 def changed(path: Path, to: Path, **changes: object) -> Path:
@@ -78,9 +78,7 @@ def test_data_of_another_name_but_the_same_content_is_the_same(pellucid, two, tm
     (other / "run.json").unlink()
     done = pellucid("compare", two[0], other)
     assert done.code == 1
-    assert done.sentence.startswith(
-        "A was scored on 'digits', B on 'renamed': only what was scored on the same pictures"
-    )
+    assert done.sentence.startswith("A was scored on 'digits', B on 'renamed'; a comparison needs the same pictures.")
 
 
 def test_data_that_changed_in_between_is_said(pellucid, two, tmp_path):

@@ -81,7 +81,7 @@ def test_no_network_named(pellucid):
 def test_network_file_that_is_not_there(pellucid):
     done = pellucid("train", "digits", *TRAIN, "--network", "mynet.py:Net")
     assert done.code == 2
-    assert done.sentence == "There is no file mynet.py to take the network 'Net' from."
+    assert done.sentence == "There is no file mynet.py, so the network 'Net' cannot be loaded."
 
 
 def test_empty_folder(pellucid):
@@ -285,7 +285,7 @@ def test_no_write_permission_as_an_ordinary_user(class_folders):
         (("train", "fashion_mnist", "--network", "mlp"), "Did you mean 'fashion-mnist'?"),
         (("train", "digits", "--network", "le-net-5"), "Did you mean 'lenet5'?"),
         (("train", "digits", "--network", "LeNet5"), "Did you mean 'lenet5'?"),
-        (("train", "digits", "--network", "ResNet18"), "timm has networks of that kind: try timm:resnet18."),
+        (("train", "digits", "--network", "ResNet18"), "timm has such networks: try timm:resnet18."),
     ],
 )
 def test_what_other_tools_call_it_finds_ours(pellucid, words, meant):

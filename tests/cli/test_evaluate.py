@@ -188,4 +188,4 @@ def test_a_model_that_does_not_tell_how_it_was_trained(pellucid, model_file, tmp
 def test_a_network_that_is_no_file_and_class_is_refused_clearly(pellucid, model_file):
     done = pellucid("evaluate", model_file, "digits", "--network", "mlp")
     assert done.code == 2
-    assert done.sentence.startswith("A network of your own is given as file.py:Class, for example")
+    assert done.sentence.startswith("Give your own network as file.py:Class, for example")

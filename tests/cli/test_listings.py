@@ -119,4 +119,5 @@ def test_numbers_of_a_model_are_short_and_nothing_is_said_as_none(pellucid, mode
 def test_what_may_be_left_out_has_one_pair_of_brackets(pellucid):
     for command in ("networks", "runs"):
         assert "[[" not in pellucid(command, "--help").out
-    assert "`pellucid lint mine.py:Net` looks at it" in pellucid("networks", "mine.py:Net").out
+    page = pellucid("networks", "mine.py:Net").out
+    assert "mine.py:Net is your own network, so it has no page; to check it: pellucid lint mine.py:Net" in page

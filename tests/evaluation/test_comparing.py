@@ -85,7 +85,7 @@ def test_where_interval_and_test_part_it_is_said():
     assert found["difference"].high < 0
     assert "no difference can be shown with n = 161 (p = 0.052)" in found.title
     assert found["difference"].note.endswith(
-        "it just leaves out 0, but the exact test, which is more careful, does not"
+        "it excludes 0, but the exact test, which is more conservative, finds no significant difference"
     )
 
 
@@ -136,7 +136,7 @@ def test_only_what_both_have_is_compared_and_that_is_said():
     found = compare(a, part)
     assert found["accuracy_a"].n == found["accuracy_b"].n == 100
     assert found["accuracy_a"].value == np.mean((a.predicted == a.labels)[20:])
-    assert found["compared"].note == "Only the 100 pictures that both have predicted are compared."
+    assert found["compared"].note == "The comparison covers the 100 pictures that both models have predicted."
     assert [row[4:] for row in found["compared"].rows] == [(120, 100), (100, 100)]
 
 
@@ -144,8 +144,8 @@ def test_the_same_model_and_validation_are_said():
     a, _ = pair(10, 0, 0, 2)
     a = replace(a, split="validation")
     note = compare(a, a)["compared"].note
-    assert "The validation split chose the epoch of each, which flatters both." in note
-    assert "A and B are one and the same model." in note
+    assert "The validation split selected each model's epoch, so both accuracies are optimistic." in note
+    assert "A and B are the same model." in note
 
 
 def refusal(a: Predictions, b: Predictions) -> str:
@@ -157,7 +157,7 @@ def refusal(a: Predictions, b: Predictions) -> str:
 def test_other_data_is_refused_unless_it_is_known_to_be_the_same():
     a, b = pair(10, 1, 2, 3)
     b = replace(b, dataset="farm")
-    assert refusal(a, b).startswith("A was scored on 'zoo', B on 'farm': only what was scored on the same pictures")
+    assert refusal(a, b).startswith("A was scored on 'zoo', B on 'farm'; a comparison needs the same pictures.")
     assert len(compare(a, b, same_data=True)) == 8
 
 
@@ -169,10 +169,7 @@ def test_other_splits_are_refused():
 def test_other_classes_are_refused():
     a, b = pair(10, 1, 2, 3)
     said = refusal(a, replace(b, classes=("ant", "bee", "dog")))
-    assert (
-        said
-        == "A and B have different classes, so what they say cannot be compared: only A has 'cat'; only B has 'dog'."
-    )
+    assert said == "A and B have different classes, so they cannot be compared: only A has 'cat'; only B has 'dog'."
     many = says([0], np.array([0]), classes=tuple("abcdefgh"), probabilities=np.full((1, 8), 0.125, dtype=np.float32))
     assert "only B has 'a', 'b', 'c', 'd', 'e' and 3 more" in refusal(a, many)
 
@@ -182,7 +179,7 @@ def test_other_labels_are_refused():
     labels = b.labels.copy()
     labels[4] = 2
     said = refusal(a, replace(b, labels=labels))
-    assert said.startswith("The given class of 1 of 16 shared pictures differs: 'test/4' is 'bee' for A, 'cat' for B.")
+    assert said.startswith("The labels of 1 of 16 shared pictures differ: 'test/4' is 'bee' for A, 'cat' for B.")
 
 
 def test_nothing_in_common_is_refused():
@@ -197,12 +194,12 @@ def test_nothing_in_common_is_refused():
 
 def test_what_cannot_be_judged_is_refused():
     a, b = pair(10, 1, 2, 3)
-    assert refusal(a, replace(b, labels=None)).startswith("The labels of the pictures of B are not known")
+    assert refusal(a, replace(b, labels=None)).startswith("The labels of B's pictures are unknown")
     broken = b.probabilities.copy()
     broken[2] = np.nan
     assert refusal(replace(a, probabilities=broken), b).startswith(
-        "For 1 of 16 pictures the probabilities of A are not"
+        "The probabilities of A are infinite or NaN for 1 of 16 pictures"
     )
     doubled = b.ids.copy()
     doubled[1] = doubled[0]
-    assert "Some pictures of B share an id" in refusal(a, replace(b, ids=doubled))
+    assert "Some pictures of B have the same id" in refusal(a, replace(b, ids=doubled))

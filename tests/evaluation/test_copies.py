@@ -24,10 +24,10 @@ def test_the_accuracy_without_copies(predictions):
     assert found is not None
     assert (found.value, found.n) == (5 / 6, 6)
     assert (found.low, found.high) == wilson(5, 6)
-    assert found.note == "without the 4 test pictures that are also in what the model learned from"
+    assert found.note == "without the 4 test pictures that are also in the training data"
     one = accuracy_without(predictions, ["p0"])
     assert one is not None
-    assert one.note == "without the one test picture that is also in what the model learned from"
+    assert one.note == "without the one test picture that is also in the training data"
 
 
 def test_nothing_to_say(predictions):

@@ -51,7 +51,7 @@ def test_findings_come_in_their_order_and_say_their_n(four):
     accuracy = found["accuracy"]
     assert (accuracy.value, accuracy.n, accuracy.unit) == (0.5, 4, "fraction")
     assert (accuracy.low, accuracy.high) == (pytest.approx(0.150, abs=1e-3), pytest.approx(0.850, abs=1e-3))
-    assert str(found["base_rate"]) == "base rate 75.0 % (n = 4): always saying 'ant'"
+    assert str(found["base_rate"]) == "base rate 75.0 % (n = 4): always predicting 'ant'"
     assert found["loss"].value == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.05]).mean())
     assert found["loss"].unit == "nats"
     assert found["confusions"].rows == (("ant", "bee", 1), ("ant", "moth", 1))
@@ -68,10 +68,10 @@ def test_undefined_scores_are_none_and_are_said(four):
     assert table.columns == ("class", "precision %", "recall %", "F1 %", "n")
     assert table.rows[0] == ("ant", 1.0, pytest.approx(1 / 3), pytest.approx(0.5), 3)
     assert table.rows[2] == ("moth", 0.0, None, 0.0, 0)
-    assert table.note == "Without a picture here, so without a recall: 'moth'."
+    assert table.note == "No pictures, so no recall: 'moth'."
     never = evaluate(predictions([[1, 0, 0], [1, 0, 0]], [0, 1]))["per_class"]
     assert never.rows[2] == ("moth", None, None, None, 0)
-    assert "Never predicted, so without a precision: 'bee', 'moth'." in never.note
+    assert "Never predicted, so no precision: 'bee', 'moth'." in never.note
 
 
 def test_long_lists_of_absent_classes_are_counted():
@@ -117,8 +117,8 @@ def test_without_pictures_the_cells_have_none(four):
 
 def test_what_could_not_be_read_is_said_beside_the_accuracy():
     for names, said in (
-        (["a"], "1 that could not be read is not counted"),
-        (["a", "b"], "2 that could not be read are"),
+        (["a"], "without 1 unreadable picture"),
+        (["a", "b"], "without 2 unreadable pictures"),
     ):
         assert said in str(evaluate(predictions([[1, 0, 0]], [0], unreadable=names)))
 
@@ -165,7 +165,7 @@ def test_many_kinds_of_confusion_are_cut_with_a_note():
     names = tuple(f"c{i:02}" for i in range(60))
     table = evaluate(predictions(np.roll(np.eye(60), 1, axis=1), np.arange(60), names))["confusions"]
     assert len(table.rows) == 50
-    assert table.note == "The 50 commonest; 10 further kinds, of 10 mistakes in all, are not listed."
+    assert table.note == "The 50 most frequent; 10 more kinds (10 mistakes) are not listed."
 
 
 def test_json_holds_all_and_no_nan(four, pictures):
@@ -184,9 +184,15 @@ def test_json_holds_all_and_no_nan(four, pictures):
 @pytest.mark.parametrize(
     ("case", "sentence"),
     [
-        (lambda: predictions([[1, 0, 0]], None, dataset="scans"), "The labels of these 1 pictures of 'scans' are not"),
+        (
+            lambda: predictions([[1, 0, 0]], None, dataset="scans"),
+            "The labels of these 1 pictures of 'scans' are unknown",
+        ),
         (lambda: predictions(np.zeros((0, 3)), []), "There is nothing to score"),
-        (lambda: predictions([[1, 0, 0], [np.nan] * 3], [0, 1]), "For 1 of 2 pictures the model's probabilities are"),
+        (
+            lambda: predictions([[1, 0, 0], [np.nan] * 3], [0, 1]),
+            "The probabilities are infinite or NaN for 1 of 2 pictures",
+        ),
     ],
 )
 def test_what_cannot_be_scored_is_one_sentence(case, sentence):
@@ -195,7 +201,7 @@ def test_what_cannot_be_scored_is_one_sentence(case, sentence):
 
 
 def test_pictures_of_something_else_are_refused(four, pictures):
-    with pytest.raises(DataError, match=r"'test/0' was predicted, but is not among the 2 pictures of 'test'"):
+    with pytest.raises(DataError, match=r"'test/0' is not among the 2 pictures of 'test'"):
         evaluate(four, pictures.take([1, 2]))
 
 
@@ -207,7 +213,7 @@ def test_the_balanced_accuracy_is_said_where_classes_are_of_unequal_size(four):
     balanced = evaluate(four)["balanced_accuracy"]
     assert balanced.value == pytest.approx((1 / 3 + 1) / 2), "of the two classes that are given"
     assert balanced.low < balanced.value < balanced.high <= 1
-    assert "the mean of the recalls of 2 classes" in balanced.note
+    assert "the mean recall of 2 classes" in balanced.note
     even = predictions([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 1])
     assert "balanced_accuracy" not in evaluate(even)
     alone = predictions([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 0])

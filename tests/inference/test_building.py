@@ -30,15 +30,15 @@ def lying(network, settings=None, shape=(1, 8, 8), temperature=1.0):
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (lying("evil.py:Net"), "is no network of the catalogue"),
+        (lying("evil.py:Net"), "which is not in the catalogue"),
         (lying("mlp", {"widths": [10**9]}), "do not fit this network"),
-        (lying("mlp", {"widths": [10**30]}), "cannot have the settings widths="),
+        (lying("mlp", {"widths": [10**30]}), "does not accept the settings widths="),
         (lying("logistic-regression", shape=(1, 10**6, 10**6)), "do not fit this network"),
         (
             lying("timm:resnet18", {"checkpoint_path": "evil.pth"}),
             "'checkpoint_path' of 'timm:resnet18' is not allowed",
         ),
-        (lying("timm:resnet18", {"pretrained": True}), "nothing is downloaded"),
+        (lying("timm:resnet18", {"pretrained": True}), "weights come only from a model file"),
     ],
 )
 def test_a_file_that_lies_is_refused_without_asking_for_memory(model, said):

@@ -90,7 +90,7 @@ def test_another_size_or_backbone_is_another_store(backbone, files, computed):
     other = replace(backbone, preprocessing=backbone.preprocessing.model_copy(update={"height": 40}))
     backbone_features(files, other)
     assert sum(computed) == 6
-    assert Store(other).place != Store(backbone).place
+    assert Store(other).folder != Store(backbone).folder
 
 
 def test_what_cannot_be_read_is_named_and_the_others_go_on(backbone, files):
@@ -132,7 +132,7 @@ def test_what_was_computed_before_an_interruption_is_kept(backbone, files, compu
     computed.clear()
     backbone_features(files, backbone)
     # What a program was just writing when it was killed has another name, and is not read.
-    (Store(backbone).place / ".x.part").write_bytes(b"half")
+    (Store(backbone).folder / ".x.part").write_bytes(b"half")
     assert sum(computed) <= 4
     assert len(Store(backbone).read({b"x" * 32})) == 0
 
@@ -151,7 +151,7 @@ def test_many_parts_become_one(backbone, files, monkeypatch, computed):
 def test_a_part_that_another_process_removes_costs_only_time(backbone, files, computed, monkeypatch):
     backbone_features(files, backbone)
     computed.clear()
-    monkeypatch.setattr(Store, "parts", lambda self: [self.place / "removed.safetensors"])
+    monkeypatch.setattr(Store, "parts", lambda self: [self.folder / "removed.safetensors"])
     backbone_features(files, backbone)
     assert sum(computed) == 6
 

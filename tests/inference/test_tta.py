@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pellucid
-from pellucid.inference.tta import look_again, looks
+from pellucid.inference.tta import average_views, weighted_views
 
 
 def pictures(n: int = 4) -> torch.Tensor:
@@ -16,7 +16,7 @@ def pictures(n: int = 4) -> torch.Tensor:
 
 @pytest.mark.parametrize(("views", "n"), [((), 1), (("flip",), 2), (("shift",), 3), (("flip", "shift"), 6)])
 def test_the_weights_of_the_views_add_up_to_one(views, n):
-    found = looks(views)
+    found = weighted_views(views)
     assert len(found) == n
     assert sum(weight for weight, _ in found) == pytest.approx(1)
     seen = [look(pictures()) for _, look in found]
@@ -28,7 +28,7 @@ def test_the_weights_of_the_views_add_up_to_one(views, n):
 def test_moved_pictures_are_those_of_a_reflected_padding():
     x = pictures()
     padded = torch.nn.functional.pad(x.float(), (1, 1, 1, 1), mode="reflect").to(torch.uint8)
-    moved = [look(x) for _, look in looks(("shift",))]
+    moved = [view(x) for _, view in weighted_views(("shift",))]
     assert torch.equal(moved[1], padded[:, :, :-2, :-2])
     assert torch.equal(moved[2], padded[:, :, 2:, 2:])
 
@@ -42,12 +42,12 @@ def test_only_unsure_pictures_are_seen_again():
         asked.append(seen)
         return torch.full((len(seen), 2), 7.0)
 
-    again = look_again(first, x, forward, lambda z: torch.softmax(z, 1), ("flip",), 0.9)
+    again = average_views(first, x, forward, lambda z: torch.softmax(z, 1), ("flip",), 0.9)
     assert len(asked) == 1
     assert torch.equal(asked[0], x[1:3].flip(-1))
     assert torch.equal(again[[0, 3]], first[[0, 3]])
     torch.testing.assert_close(again[[1, 2]], (first[[1, 2]] + 7) / 2)
-    assert torch.equal(look_again(first, x, forward, lambda z: torch.softmax(z, 1), ("flip",), 0.0), first)
+    assert torch.equal(average_views(first, x, forward, lambda z: torch.softmax(z, 1), ("flip",), 0.0), first)
 
 
 def test_a_model_looks_again_by_itself_and_the_file_remembers(tmp_path):

@@ -70,12 +70,12 @@ def test_an_unknown_backbone_is_named():
         with pytest.raises(UnknownNameError) as caught:
             refuse("lite1")
         assert str(caught.value).startswith("There is no backbone named 'lite1'. Did you mean 'lite0'?")
-    with pytest.raises(UsageError, match="brings its own weights"):
+    with pytest.raises(UsageError, match="has its own weights"):
         load("lite0", weights="some.safetensors")
 
 
 def test_what_says_nothing_of_features_is_no_backbone():
-    with pytest.raises(UsageError, match="LeNet5 does not say what its features are"):
+    with pytest.raises(UsageError, match="LeNet5 has no function for its features"):
         embedding(create("lenet5", (1, 28, 28), 10))
 
 
@@ -104,7 +104,7 @@ def test_a_network_of_timm_takes_its_weights_from_a_file(weights_of_timm, suffix
 
 def test_weights_that_do_not_fit_are_refused(weights_of_timm, tmp_path):
     _, path = weights_of_timm
-    with pytest.raises(ModelFileError, match=r"small\.safetensors does not fit 'timm:resnet18': it"):
+    with pytest.raises(ModelFileError, match=r"small\.safetensors does not fit 'timm:resnet18': the network has no '"):
         load("timm:resnet18", weights=path)
     state = {name: torch.from_numpy(np.array(array)) for name, array in read_weights(path).items()}
     save_file(state | {"conv_stem.weight": torch.zeros(16, 3, 5, 5)}, tmp_path / "other.safetensors")
@@ -118,7 +118,7 @@ def test_a_file_that_is_no_weights_is_refused(tmp_path):
         with pytest.raises(ModelFileError, match=rf"{name} cannot be read as weights"):
             read_weights(tmp_path / name)
     torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(ModelFileError, match="holds no weights by name"):
+    with pytest.raises(ModelFileError, match="is not a file of named weights"):
         read_weights(tmp_path / "list.pth")
 
 
@@ -127,7 +127,7 @@ def test_weights_that_are_not_at_hand_are_not_downloaded_unasked(monkeypatch, tm
     asked = []
     monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_: None)
     monkeypatch.setattr(hub, "hf_hub_download", lambda *_: asked.append("download") or str(tmp_path / "w"))
-    with pytest.raises(UsageError, match=r"not on this machine\. With --download they are fetched from timm/"):
+    with pytest.raises(UsageError, match=r"not on this machine\. Add --download to fetch them from timm/"):
         load(SMALL)
     assert asked == []
 

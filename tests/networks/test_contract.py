@@ -246,7 +246,7 @@ def test_one_class_is_refused():
     ("settings", "part"),
     [
         ({"widths": [500, 0]}, "at least 1"),
-        ({"widths": "500"}, "whole numbers"),
+        ({"widths": "500"}, "must be integers of at least 1"),
         ({"widths": 2.5}, "widths"),
         ({"dropout": 1.0}, "from 0 to below 1"),
         ({"dropout": "much"}, "dropout='much'"),

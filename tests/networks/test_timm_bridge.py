@@ -43,7 +43,7 @@ def test_it_counts_as_timm_counts():
 
 def test_settings_go_to_timm():
     assert create("timm:resnet18", (1, 32, 32), 4, {"drop_rate": 0.25}).drop_rate == 0.25
-    with pytest.raises(NetworkError, match="timm cannot make 'resnet18' with"):
+    with pytest.raises(NetworkError, match="timm cannot build 'resnet18' with"):
         create("timm:resnet18", (3, 32, 32), 4, {"no_such_setting": 1})
 
 

@@ -43,7 +43,7 @@ def test_of_the_directions_those_with_the_most_variance_are_kept():
 
 @pytest.mark.parametrize("directions", [0, 5, 2.0, True])
 def test_directions_that_cannot_be(directions):
-    with pytest.raises(UsageError, match="whole number from 1 to 4"):
+    with pytest.raises(UsageError, match="integer from 1 to 4"):
         WhitenedConvNet((1, 28, 28), 10, patch=2, directions=directions)
 
 
@@ -64,11 +64,11 @@ def test_the_whitening_is_not_learned():
 
 @pytest.mark.parametrize("settings", [{"patch": 0}, {"stride": 1.5}, {"patch": True}])
 def test_patches_and_strides_that_cannot_be(settings):
-    with pytest.raises(UsageError, match="whole number of pixels"):
+    with pytest.raises(UsageError, match="integer of at least 1, in pixels"):
         WhitenedConvNet((1, 28, 28), 10, **settings)
 
 
 @pytest.mark.parametrize("widths", [(4, 4), (4, 4, 0), (4, 4, 2.5)])
 def test_widths_that_cannot_be(widths):
-    with pytest.raises(UsageError, match="three numbers of kernels"):
+    with pytest.raises(UsageError, match="must be three integers"):
         WhitenedConvNet((1, 28, 28), 10, widths=widths)

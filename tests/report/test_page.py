@@ -86,7 +86,7 @@ def test_the_main_number_comes_with_its_interval_n_and_base_rate(full):
     assert "92.5 %" in text
     assert "Right on 333 of 360 test pictures" in text
     assert "between 89.3 and 94.8 % (95 % Wilson interval, n = 360)" in text
-    assert "always saying &#39;3&#39; would be right 10.3 % of the time" in text
+    assert "always predicting &#39;3&#39; would be right 10.3 % of the time" in text
 
 
 def test_says_what_was_trained_and_how_to_repeat_and_use_it(full, about):

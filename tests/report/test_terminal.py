@@ -32,7 +32,7 @@ def test_metrics_come_first_then_mistakes_then_files_then_tables(findings):
     assert positions == sorted(positions)
     assert text.startswith("digits, test split\n")
     assert "92.5 %  (89.3 to 94.8 %, n = 360) right on 333 of 360 test pictures" in text
-    assert "always saying '3'" in text
+    assert "always predicting '3'" in text
     assert "✗ test/209: predicted 1 (40.7 % sure), label 6" in text
     assert "\x1b" not in text
     assert "the mean of −log p" not in text  # a definition is for the report

@@ -178,7 +178,7 @@ def test_an_untested_device_is_noted(monkeypatch):
     assert notes(torch.device("cpu")) == ()
     for kind in ("cuda", "mps"):
         (said,) = notes(torch.device(kind))
-        assert said == f"This was computed on the device {kind}, on which Pellucid has never been tested."
+        assert said == f"This ran on the device {kind}, where Pellucid has never been tested."
     monkeypatch.setattr("pellucid.training.methods.scratch.device_notes", lambda _: notes(torch.device("mps")))
     done = learn(
         pellucid.load("digits"), make_plan(pellucid.load("digits"), "logistic-regression", epochs=1), progress=False

@@ -194,7 +194,7 @@ def test_pictures_of_the_test_split_that_cannot_be_read_are_counted(tmp_path):
     damaged.write_bytes(damaged.read_bytes()[:60])
     done = quick(data)
     assert done.findings["accuracy"].n == 15
-    assert "1 that could not be read is not counted" in str(done.findings)
+    assert "without 1 unreadable picture" in str(done.findings)
     assert list(Predictions.load(done.folder.predictions).unreadable) == [data.test.ids[3]]
 
 

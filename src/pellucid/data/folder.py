@@ -1,4 +1,4 @@
-"""A folder of class folders of pictures, with or without `train`, `validation` and `test` above them.
+"""Reader of a folder with one folder of pictures per class, optionally below `train`, `validation` and `test`.
 
     photos/                      photos/
       ants/                        train/
@@ -7,9 +7,9 @@
       bees/                        val/
         three.jpg                    ants/four.jpg ...
 
-Real folders are not tidy. What is not a picture, or cannot be read as one, is left out and named in the notes; hidden
-and system files are left out and counted. Nothing is replaced or relabelled. Copies of one file are kept, and form a
-group that is never torn apart when a split is carved: else a picture would be both learned from and tested on.
+Files that are not pictures or cannot be read are left out and named in the notes; hidden and system files are counted.
+Nothing is replaced or relabelled. Copies of a file stay in the data, and always in the same split: otherwise a picture
+could be both trained and tested on.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ __all__ = ["read"]
 def read(
     path: Path, *, test_fraction: float = 0.2, seed: int = 0, opened: bool = True, splits: bool | None = None
 ) -> Dataset:
-    """Reads a folder of class folders; the pictures stay files, decoded on demand.
+    """Read a folder of class folders. Pictures stay in their files and are decoded on demand.
 
-    Every file's header is read, so that what is no picture is known before training. Where the folder has no splits,
-    a test split is carved off; where it has `train` but no `test`, none is invented.
+    The header of every file is read, so that unreadable files are known before training. A folder without splits gets a
+    test split; a folder with `train` but no `test` does not.
 
     Args:
         path: the folder.
-        test_fraction: which part is carved off; 0 is none.
-        seed: of the carving.
-        opened: false opens no file, so that whatever is named as a picture is taken for one; for who decodes all of
-            them at once anyway.
-        splits: whether its folders are splits (or classes); None decides by their names.
+        test_fraction: fraction of the pictures to split off as the test split; 0 makes no test split.
+        seed: seed of the split.
+        opened: whether to read the headers. If not, every file with the suffix of a picture counts as one; for callers
+            that decode all of them anyway.
+        splits: whether its folders are splits (true) or classes (false); None decides by their names.
 
     Raises:
         MissingDataError: there are no pictures.
@@ -128,7 +128,7 @@ def _notes(walked: Found, checked: Checked, classes: tuple[str, ...]) -> list[st
 
 
 def _nothing(root: Path, walked: Found, unreadable: list[str]) -> str:
-    """Why there is no picture at all."""
+    """The error message for a folder without readable pictures."""
     if unreadable:
         return f"{root} has no picture that can be read, of {files(len(unreadable))}. The first: {unreadable[0]}"
     loose = sum(Path(name).suffix.lower() in SUFFIXES for name in walked.astray)

@@ -1,7 +1,7 @@
-"""SHA-256 of pictures' content, remembered by (path, size, time of change): hashing 60,000 files again reads none.
+"""SHA-256 of the content of pictures, cached by (path, size, time of change): unchanged files are not read again.
 
-What is remembered lies in the cache, one file per folder of pictures or per shard, replaced whole. Without a cache that
-can be written to, everything is read again: slower, and no different.
+The cache has one file per folder of pictures or per shard, which is replaced as a whole. If the cache cannot be written
+to, everything is read again: slower, but with the same result.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from pellucid.records.pictures import Members
 __all__ = ["are_among", "content_hashes", "pack", "recall", "remember", "threads"]
 
 _SETTLED = 2.0
-"""Seconds: a file changed more recently could change again without its time showing it, so it is not remembered."""
+"""Seconds. A file that changed more recently is not cached: it could change again without a new time of change."""
 
 
 def content_hashes(
     pictures: PictureFiles | MappedPictures | np.ndarray, progress: Progress | None = None
 ) -> np.ndarray:
-    """SHA-256 of the content of each picture: S32 (N,). NumPy shows them without the zeros at their end.
+    """SHA-256 of the content of each picture: S32 (N,). NumPy shows these without trailing zeros.
 
-    Of files it is that of their bytes, whatever they are; one that cannot be read has an empty one.
+    For a file, the hash of its bytes; empty if it cannot be read.
     """
     if not isinstance(pictures, PictureFiles):
         rows = (np.ascontiguousarray(pictures[i]) for i in range(len(pictures)))
-        shape = repr(pictures.shape[1:]).encode()  # the same bytes are another picture in another shape
+        shape = repr(pictures.shape[1:]).encode()  # the same bytes with another shape are another picture
         return np.array([hashlib.sha256(shape + row.tobytes()).digest() for row in rows], dtype="S32")
     if isinstance(pictures.paths, Members):
         return pictures.paths.digests()
@@ -47,21 +47,21 @@ def content_hashes(
 
 
 _PACKED = 5
-"""Bytes of each hash that a model file keeps. By chance, one in a million pictures matches one in a million others."""
+"""Bytes of each hash in a model file. By chance, one in a million pictures matches one of a million others."""
 
 
 def pack(hashes: np.ndarray) -> str:
-    """Hashes S32 (N,) as text for a model file: the first 5 bytes of each, each once, sorted, in base64."""
+    """Hashes S32 (N,) as text for a model file: the first 5 bytes of each, sorted, without duplicates, in base64."""
     full = np.ascontiguousarray(hashes.astype("S32")).view(np.uint8).reshape(-1, 32)
     known = full[full.any(axis=1)][:, :_PACKED]
     return base64.b64encode(np.unique(known, axis=0).tobytes()).decode("ascii")
 
 
 def are_among(hashes: np.ndarray, packed: str) -> np.ndarray:
-    """Which hashes S32 (N,) are among those of `pack`: bool (N,).
+    """Which hashes S32 (N,) are in a text from `pack`: bool (N,).
 
     Raises:
-        ValueError: the text is not one of `pack`.
+        ValueError: the text is not from `pack`.
     """
     content = base64.b64decode(packed, validate=True)
     if len(content) % _PACKED:
@@ -74,7 +74,7 @@ def are_among(hashes: np.ndarray, packed: str) -> np.ndarray:
 
 def _of_files(paths: Sequence[Path], progress: Progress | None) -> np.ndarray:
     names = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (sixty thousand of them: `resolve` asks the disk)
-    # Letters in common, cut at a folder: unlike `commonpath` it bears files on several drives.
+    # The common prefix, cut at a folder. Unlike `commonpath`, it also works for files on several drives.
     top = os.path.dirname(os.path.commonprefix(names)) if names else ""  # noqa: PTH120, RUF071 (as above, and wanted)
     known = _recalled(top)
     hashes = np.zeros(len(paths), dtype="S32")
@@ -104,7 +104,7 @@ def _of_files(paths: Sequence[Path], progress: Progress | None) -> np.ndarray:
 
 
 def threads() -> int:
-    """How many threads read and decode: the work is outside Python, so a few more than cores hide the disk's delay."""
+    """Number of threads for reading and decoding. These release the GIL; one more than cores hides the disk's delay."""
     return min(8, (os.cpu_count() or 1) + 1)
 
 
@@ -116,7 +116,7 @@ def _state(name: str) -> tuple[int, int]:
         status = os.stat(name)  # noqa: PTH116 (as above)
     except OSError:
         return _NO_FILE
-    # To open a pipe would be to wait for somebody who writes.
+    # Opening a pipe would block until some process writes to it.
     return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else _NO_FILE
 
 
@@ -145,7 +145,7 @@ def _remember_files(top: str, known: _Known) -> None:
 
 
 def recall(path: Path, version: int) -> dict[str, np.ndarray] | None:
-    """What was remembered of a file by `remember`; None where it has changed since, or nothing was."""
+    """The arrays that `remember` stored for a file; None if there are none, or the file has changed since."""
     arrays = cache.read_arrays(_place(os.path.abspath(path)))  # noqa: PTH100 (as above)
     if arrays is None or tuple(arrays.pop("state", np.zeros(3)).tolist()) != (*_state(str(path)), version):
         return None
@@ -153,7 +153,7 @@ def recall(path: Path, version: int) -> dict[str, np.ndarray] | None:
 
 
 def remember(path: Path, version: int, **arrays: np.ndarray) -> None:
-    """Keeps arrays that say what is in a file, until it changes, or the version of what looked at it does."""
+    """Cache arrays about the content of a file, until the file or the version of the code that read it changes."""
     with read_errors(path):
         status = path.stat()
     if time.time_ns() - status.st_mtime_ns > _SETTLED * 1e9:

@@ -1,4 +1,4 @@
-"""`load`: a name of the catalogue, or a path, becomes a dataset."""
+"""`load`: reads a named data set or a path as a `Dataset`."""
 
 from __future__ import annotations
 
@@ -19,25 +19,24 @@ __all__ = ["load"]
 def load(
     source: str | Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapping[str, str] | None = None
 ) -> Dataset:
-    """Reads a dataset.
+    """Load a dataset.
 
     Args:
-        source: a name of the catalogue (`pellucid datasets` lists them); or a folder: of class folders of pictures,
-            with or without `train`, `validation` and `test` above them, or of IDX, CIFAR, Parquet or tar files; or a
-            table of pictures (CSV, Parquet). A name of the catalogue wins over a folder of that name; `./mnist` is the
-            folder.
-        test_fraction: fraction of the pictures to carve off as the test split if a folder has no splits of its own; 0
-            carves none, and 1 makes all pictures the test split, to score a model on them. Data with splits of its own
-            keeps them.
-        seed: of that carving.
-        columns: of a table, or of Parquet: which column is the `path` (or `image`), `label`, `split` or `groups`, where
-            their names do not say it. `scans.csv?label=finding&groups=patient` says the same.
+        source: a named set (`pellucid datasets` lists them); a folder of class folders, optionally below `train`,
+            `validation` and `test`; a folder of IDX, CIFAR, Parquet or tar files; or a table of pictures (CSV,
+            Parquet). A named set takes precedence over a folder of the same name; write `./mnist` for the folder.
+        test_fraction: fraction of the pictures to split off as the test split, if the data have no splits. 0 makes no
+            test split; 1 makes all pictures the test split, to score a model on them.
+        seed: seed of the split.
+        columns: {role: column} of a table or of Parquet, for the roles `path` (or `image`), `label`, `split` and
+            `groups`; needed if the columns do not have common names. `scans.csv?label=finding&groups=patient` is the
+            same as a path.
 
     Raises:
         UsageError: the name is empty.
-        UnknownNameError: no set has that name, and there is no such folder.
-        MissingDataError: the folder is not there, or holds no pictures; or the set cannot be downloaded.
-        FormatError: a file is not what it claims to be.
+        UnknownNameError: there is no named set and no folder of this name.
+        MissingDataError: the folder does not exist or has no pictures, or the download failed.
+        FormatError: a file is damaged or has another format.
     """
     _check(source, test_fraction)
     if isinstance(source, str) and source in DATASETS:
@@ -75,7 +74,7 @@ def load(
 
 
 def _check(source: object, test_fraction: float) -> None:
-    """Refuses a source that is no name and no path, and a fraction that is none."""
+    """Check the types and values of the arguments of `load`."""
     if test_fraction not in (0, 1):
         check_fraction(test_fraction, "test_fraction")
     if not isinstance(source, (str, Path)):
@@ -84,7 +83,7 @@ def _check(source: object, test_fraction: float) -> None:
             f"data with pellucid.from_arrays."
         )
     if isinstance(source, str) and not source.strip():
-        # As a path it would be the folder that one stands in: more often it is a variable that was never set.
+        # As a path, "" would be the current folder, but more likely a variable was never set.
         raise UsageError(
             f"The data set has no name: '{source}' was given. Give the path of a folder ('.' is this one), or "
             f"one of the names {', '.join(DATASETS)}."
@@ -92,7 +91,7 @@ def _check(source: object, test_fraction: float) -> None:
 
 
 def _columns(path: Path, assigned: Mapping[str, str] | None) -> tuple[Path, dict[str, str]]:
-    """`scans.csv?label=finding&groups=patient` as the path and the columns that it names."""
+    """Split `scans.csv?label=finding&groups=patient` into the path and its columns."""
     name, _, query = path.name.partition("?")
     columns = {}
     for part in query.split("&"):
@@ -106,7 +105,7 @@ def _columns(path: Path, assigned: Mapping[str, str] | None) -> tuple[Path, dict
 
 
 def _splits_are_named(path: Path, columns: Mapping[str, str]) -> bool | None:
-    """`photos?splits=no`: whether the folders of a folder are splits; None if the question is another one.
+    """The answer of `photos?splits=no`: whether the folders are splits; None if the query is about something else.
 
     Raises:
         UsageError: the answer is neither yes nor no.

@@ -1,4 +1,4 @@
-"""Scoring a model's predictions against the given labels: predictions in, findings out."""
+"""Evaluation of a model's predictions against the labels: predictions in, findings out."""
 
 from pellucid.evaluation.comparing import compare
 from pellucid.evaluation.scoring import evaluate

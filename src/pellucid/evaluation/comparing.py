@@ -1,4 +1,4 @@
-"""`compare`: whether one model is really better than another, from what both say of the same pictures."""
+"""`compare`: whether one model is significantly better than another, from their predictions for the same pictures."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from pellucid.statistics.comparison import Cells, cells, mcnemar, tango
 from pellucid.statistics.intervals import wilson
 
 SIGNIFICANT = 0.05
-"""A p value below this counts as a difference. Without a real difference, at most one comparison in twenty does."""
+"""A p value below this counts as a difference. Without a real difference, at most one in twenty does."""
 
-_METHOD = "95 % score interval for paired shares (Tango 1998)"
+_METHOD = "95 % score interval for paired proportions (Tango 1998)"
 
 
 def compare(
     a: Predictions, b: Predictions, *, names: tuple[str, str] = ("A", "B"), same_data: bool = False
 ) -> Findings:
-    """Compares two models, picture by picture, on those that both have predicted.
+    """Compares two models, picture by picture, on the pictures that both have predicted.
 
     The title of the findings is the verdict. The findings, in this order: the table `compared`; the metrics
     `accuracy_a` and `accuracy_b` (95 % Wilson intervals), `difference` (B − A, with the paired score interval) and
     `p_value` (McNemar's exact test); the tables `who_is_right` (the four cells), `per_class` and `disagreements`
-    (every picture of which the two say different things).
+    (all pictures with different predictions).
 
     Args:
         a: predictions of the first model, with labels.
         b: predictions of the second model; pictures are matched by id.
-        names: names of the two in the table `compared`.
-        same_data: whether both are known to be of one dataset, whatever it is called.
+        names: names of the two models in the table `compared`.
+        same_data: whether both datasets are known to be the same, even if their names differ.
 
     Raises:
-        DataError: labels, classes, dataset or split differ, labels are not known, probabilities are not numbers, or no
-            picture is shared.
+        DataError: labels, classes, dataset or split differ, labels are unknown, probabilities are infinite or NaN, or
+            the two share no picture.
     """
-    for letter, one in zip("AB", (a, b), strict=True):
-        _check(letter, one)
-    _check_alike(a, b, same_data=same_data)
+    for letter, predictions in zip("AB", (a, b), strict=True):
+        _check(letter, predictions)
+    _check_comparable(a, b, same_data=same_data)
     shared = _Shared(a, b)
     counts = cells(shared.right[0], shared.right[1])
     p = mcnemar(counts.only_a, counts.only_b)
@@ -57,8 +57,8 @@ def compare(
 
 
 _P_VALUE = (
-    "McNemar's exact test, on the pictures that only one of the two gets right: how often chance alone would part them "
-    "at least so unevenly"
+    "McNemar's exact test on the pictures that only one model gets right: the probability of a split at least this "
+    "uneven by chance"
 )
 
 
@@ -78,37 +78,39 @@ def verdict(counts: Cells, p: float) -> str:
     return f"{who}; {better} is better ({f'p = {p:.2g}' if p >= 1e-4 else 'p < 0.0001'})"
 
 
-def _check(letter: str, one: Predictions) -> None:
-    if one.labels is None:
+def _check(letter: str, predictions: Predictions) -> None:
+    if predictions.labels is None:
         raise DataError(
-            f"The labels of the pictures of {letter} are not known, so who is right cannot be told. Compare "
-            f"predictions of labelled pictures, as `pellucid train` and `pellucid evaluate --out` leave them."
+            f"The labels of {letter}'s pictures are unknown, so its accuracy is too. Compare predictions for labelled "
+            f"pictures, which `pellucid train` and `pellucid evaluate --out` write."
         )
-    bad = int((~np.isfinite(one.probabilities)).any(axis=1).sum())
+    bad = int((~np.isfinite(predictions.probabilities)).any(axis=1).sum())
     if bad:
         raise DataError(
-            f"For {bad:,} of {len(one):,} pictures the probabilities of {letter} are not numbers. Its weights have "
-            f"probably grown without bound: train it again with a smaller learning rate."
+            f"The probabilities of {letter} are infinite or NaN for {bad:,} of {len(predictions):,} pictures: training "
+            f"probably diverged. Train again with a lower learning rate."
         )
-    if len(np.unique(one.ids)) < len(one):
-        raise DataError(f"Some pictures of {letter} share an id, so they cannot be matched with those of the other.")
+    if len(np.unique(predictions.ids)) < len(predictions):
+        raise DataError(
+            f"Some pictures of {letter} have the same id, so they cannot be matched with the other model's."
+        )
 
 
-def _check_alike(a: Predictions, b: Predictions, *, same_data: bool) -> None:
+def _check_comparable(a: Predictions, b: Predictions, *, same_data: bool) -> None:
     if a.dataset != b.dataset and not same_data:
         raise DataError(
-            f"A was scored on '{a.dataset}', B on '{b.dataset}': only what was scored on the same pictures can "
-            f"be compared. Score one of them on the other's data: pellucid evaluate MODEL DATA --out FOLDER."
+            f"A was scored on '{a.dataset}', B on '{b.dataset}'; a comparison needs the same pictures. Score one of "
+            f"them on the other's data: pellucid evaluate MODEL DATA --out FOLDER."
         )
     if a.split != b.split:
         raise DataError(
-            f"A was scored on the {a.split} split, B on the {b.split} split: only what was scored on the same pictures "
-            f"can be compared. Score one of them again: pellucid evaluate MODEL DATA --split SPLIT --out FOLDER."
+            f"A was scored on the {a.split} split, B on the {b.split} split; a comparison needs the same pictures. "
+            f"Score one of them again: pellucid evaluate MODEL DATA --split SPLIT --out FOLDER."
         )
     if set(a.classes) != set(b.classes):
         own = {"A": set(a.classes) - set(b.classes), "B": set(b.classes) - set(a.classes)}
         listed = "; ".join(f"only {letter} has {_some(names)}" for letter, names in own.items() if names)
-        raise DataError(f"A and B have different classes, so what they say cannot be compared: {listed}.")
+        raise DataError(f"A and B have different classes, so they cannot be compared: {listed}.")
 
 
 def _some(names: set[str], at_most: int = 5) -> str:
@@ -117,14 +119,14 @@ def _some(names: set[str], at_most: int = 5) -> str:
 
 
 class _Shared:
-    """The M pictures that both have predicted, in the order of A.
+    """The M pictures that both models have predicted, in A's order.
 
     Attributes:
         ids: str (M,).
-        classes: as A lists them.
-        labels: the given classes: int (M,).
-        predicted: what A and B say: int (2, M), indices into `classes`.
-        right: bool (2, M).
+        classes: the classes, in A's order.
+        labels: the labels, int (M,).
+        predicted: the predictions of A and B, int (2, M), indices into `classes`.
+        right: whether each prediction is right, bool (2, M).
     """
 
     def __init__(self, a: Predictions, b: Predictions) -> None:
@@ -146,9 +148,9 @@ class _Shared:
         if len(differing):
             i = differing[0]
             raise DataError(
-                f"The given class of {len(differing):,} of {len(self.ids):,} shared pictures differs: '{self.ids[i]}' "
-                f"is '{self.classes[self.labels[i]]}' for A, '{self.classes[theirs[i]]}' for B. The data changed "
-                f"between the two; score both on the same data: pellucid evaluate MODEL DATA --out FOLDER."
+                f"The labels of {len(differing):,} of {len(self.ids):,} shared pictures differ: '{self.ids[i]}' is "
+                f"'{self.classes[self.labels[i]]}' for A, '{self.classes[theirs[i]]}' for B. The data changed in "
+                f"between; score both on the same data: pellucid evaluate MODEL DATA --out FOLDER."
             )
         self.predicted = np.stack([a.predicted[in_a], as_in_a[b.predicted[in_b]]])
         self.right = self.predicted == self.labels
@@ -157,21 +159,21 @@ class _Shared:
         return len(self.ids)
 
 
-def _first(one: Predictions) -> str:
-    return f"'{one.ids[0]}'" if len(one) else "none"
+def _first(predictions: Predictions) -> str:
+    return f"'{predictions.ids[0]}'" if len(predictions) else "none"
 
 
 def _compared(a: Predictions, b: Predictions, names: tuple[str, str], shared: _Shared) -> Table:
     notes = []
     if len(shared) < max(len(a), len(b)):
-        notes.append(f"Only the {len(shared):,} pictures that both have predicted are compared.")
+        notes.append(f"The comparison covers the {len(shared):,} pictures that both models have predicted.")
     if a.split == "validation":
-        notes.append("The validation split chose the epoch of each, which flatters both.")
+        notes.append("The validation split selected each model's epoch, so both accuracies are optimistic.")
     if a.model and a.model == b.model:
-        notes.append("A and B are one and the same model.")
+        notes.append("A and B are the same model.")
     rows = tuple(
-        (letter, name, one.dataset, one.split, len(one), len(shared))
-        for letter, name, one in zip("AB", names, (a, b), strict=True)
+        (letter, name, predictions.dataset, predictions.split, len(predictions), len(shared))
+        for letter, name, predictions in zip("AB", names, (a, b), strict=True)
     )
     return Table("compared", ("which", "run", "data", "split", "pictures", "compared"), rows, " ".join(notes))
 
@@ -184,7 +186,7 @@ def _difference(counts: Cells, p: float) -> Metric:
     low, high = tango(counts.only_a, counts.only_b, counts.n)
     note = f"B − A in percentage points; {_METHOD}"
     if p >= SIGNIFICANT and not low <= 0 <= high:
-        note += "; it just leaves out 0, but the exact test, which is more careful, does not"
+        note += "; it excludes 0, but the exact test, which is more conservative, finds no significant difference"
     return Metric("difference", counts.difference, counts.n, low, high, unit="fraction", note=note)
 
 
@@ -206,13 +208,13 @@ def _per_class(shared: _Shared) -> Table:
         if not n:
             rows.append((name, None, None, None, None, None, 0))
             continue
-        one = cells(shared.right[0][of_class], shared.right[1][of_class])
-        low, high = tango(one.only_a, one.only_b, n)
-        shares = ((one.both + one.only_a) / n, (one.both + one.only_b) / n)
-        rows.append((name, *shares, one.difference, low, high, n))
+        counts = cells(shared.right[0][of_class], shared.right[1][of_class])
+        low, high = tango(counts.only_a, counts.only_b, n)
+        shares = ((counts.both + counts.only_a) / n, (counts.both + counts.only_b) / n)
+        rows.append((name, *shares, counts.difference, low, high, n))
     note = (
-        f"The share of each class's own pictures that A and B find (recall); B − A with its {_METHOD}. Of twenty such "
-        f"intervals one misses by chance, so a single class that stands out proves little."
+        f"Recall of A and B per class; B − A with its {_METHOD}. One in twenty such intervals misses the true value by "
+        f"chance, so a single class that stands out proves little."
     )
     columns = ("class", "A %", "B %", "B − A %", "low %", "high %", "n")
     return Table("per_class", columns, tuple(rows), note)

@@ -1,4 +1,4 @@
-"""`evaluate`: scores predictions against labels, as findings."""
+"""`evaluate`: scores predictions against labels and returns findings."""
 
 from __future__ import annotations
 
@@ -28,26 +28,29 @@ CONFUSIONS = 50
 
 
 def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistakes: int = 24) -> Findings:
-    """Scores predictions against the given labels.
+    """Scores predictions against the labels.
 
-    The findings, in this order: the metrics `accuracy` (with its 95 % Wilson interval), `balanced_accuracy` (where the
-    classes are of unequal size), `base_rate`, `top_5_accuracy` (where there are more than five classes) and `loss`; the
+    The findings, in this order: the metrics `accuracy` (with its 95 % Wilson interval), `balanced_accuracy` (if class
+    sizes differ by a factor of 2 or more), `base_rate`, `top_5_accuracy` (for more than five classes) and `loss`; the
     tables `per_class` and `confusions`; the figures `confusion_matrix`, `mistakes` (the most confident ones first) and
     `predictions` (a seeded sample).
 
     Args:
-        predictions: for N pictures, with labels.
-        pictures: the pictures themselves, found by id, so that the figures can show them.
+        predictions: predictions for N pictures, with labels.
+        pictures: the pictures to show in the figures, matched by id.
         mistakes: largest number of mistakes to show.
 
     Raises:
-        DataError: the labels are not known, there is nothing to score, the probabilities are not numbers, or a
-            predicted picture is not among `pictures`.
+        DataError: the labels are unknown, there are no predictions, a probability is infinite or NaN, or a predicted
+            picture is not in `pictures`.
+        UsageError: an argument has the wrong type.
     """
     if not isinstance(predictions, Predictions):
-        raise UsageError(f"evaluate takes predictions, evaluate(predict(model, pictures)); given: {predictions!r}.")
+        raise UsageError(
+            f"evaluate needs predictions, as in evaluate(predict(model, pictures)); given: {predictions!r}."
+        )
     if pictures is not None and not isinstance(pictures, Split):
-        raise UsageError(f"The pictures are the split that was predicted, for example data.test; given: {pictures!r}.")
+        raise UsageError(f"The pictures must be the predicted split, for example data.test; given: {pictures!r}.")
     labels = _known(predictions)
     cells = _Cells(predictions, labels, pictures)
     confusion = metrics.confusion_matrix(labels, predictions.predicted, len(predictions.classes))
@@ -64,18 +67,18 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
 
 def _known(predictions: Predictions) -> np.ndarray:
     if not len(predictions):
-        raise DataError("There is nothing to score: the predictions are of no pictures.")
+        raise DataError("There is nothing to score: the predictions are empty.")
     if predictions.labels is None:
         where = f" of '{predictions.dataset}'" if predictions.dataset else ""
         raise DataError(
-            f"The labels of these {len(predictions):,} pictures{where} are not known, so there is nothing to compare "
-            f"the predictions with. Give pictures that have labels, for example a folder with one folder per class."
+            f"The labels of these {len(predictions):,} pictures{where} are unknown, so the predictions cannot be "
+            f"scored. Give labelled pictures, for example a folder with one folder per class."
         )
     bad = int((~np.isfinite(predictions.probabilities)).any(axis=1).sum())
     if bad:
         raise DataError(
-            f"For {bad:,} of {len(predictions):,} pictures the model's probabilities are not numbers. Its weights have "
-            f"probably grown without bound: train again with a smaller learning rate."
+            f"The probabilities are infinite or NaN for {bad:,} of {len(predictions):,} pictures: training probably "
+            f"diverged. Train again with a lower learning rate."
         )
     return np.asarray(predictions.labels, dtype=np.int64)
 
@@ -88,28 +91,28 @@ def _title(predictions: Predictions) -> str:
 def _metrics(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
     n, classes = len(predictions), len(predictions.classes)
     left_out = len(predictions.unreadable)
-    note = f"{left_out:,} that could not be read {'is' if left_out == 1 else 'are'} not counted" if left_out else ""
+    note = f"without {left_out:,} unreadable picture{'s' * (left_out > 1)}" if left_out else ""
     rows = [_share("accuracy", int((predictions.predicted == labels).sum()), n, note)]
     rows += _balanced(predictions, labels)
     share, most = metrics.base_rate(labels, classes)
-    rows.append(Metric("base_rate", share, n, unit="fraction", note=f"always saying '{predictions.classes[most]}'"))
+    rows.append(Metric("base_rate", share, n, unit="fraction", note=f"always predicting '{predictions.classes[most]}'"))
     if classes > 5:
         rows.append(_share("top_5_accuracy", int((metrics.ranks(predictions.probabilities, labels) < 5).sum()), n))
     loss = metrics.log_loss(predictions.probabilities, labels)
-    note = "the mean of −log p of the given class; a p below 1.2e-07 counts as that"
+    note = "the mean of −log p of the label; p is at least 1.2e-07"
     rows.append(Metric("loss", loss, n, unit="nats", note=note))
     return rows
 
 
 def _balanced(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
-    """The balanced accuracy, where one class has at least twice as many pictures as another."""
+    """The balanced accuracy, if the largest class has at least twice as many pictures as the smallest."""
     label_counts = np.bincount(labels, minlength=len(predictions.classes))
     right = np.bincount(labels[predictions.predicted == labels], minlength=len(predictions.classes))[label_counts > 0]
     label_counts = label_counts[label_counts > 0]
     if len(label_counts) < 2 or label_counts.max() < UNEQUAL * label_counts.min():
         return []
     low, high = mean_of_shares(right, label_counts)
-    note = f"the mean of the recalls of {len(label_counts):,} classes, each of which counts alike"
+    note = f"the mean recall of {len(label_counts):,} classes"
     value = float((right / label_counts).mean())
     return [Metric("balanced_accuracy", value, len(labels), low, high, unit="fraction", note=note)]
 
@@ -128,10 +131,10 @@ def _per_class(classes: tuple[str, ...], confusion: np.ndarray) -> Table:
     notes = []
     absent = [name for name, n in zip(classes, scores.support, strict=True) if n == 0]
     if absent:
-        notes.append(f"Without a picture here, so without a recall: {_listed(absent)}.")
+        notes.append(f"No pictures, so no recall: {_listed(absent)}.")
     never = [name for name, precision in zip(classes, scores.precision, strict=True) if np.isnan(precision)]
     if never:
-        notes.append(f"Never predicted, so without a precision: {_listed(never)}.")
+        notes.append(f"Never predicted, so no precision: {_listed(never)}.")
     return Table("per_class", ("class", "precision %", "recall %", "F1 %", "n"), rows, " ".join(notes))
 
 
@@ -155,7 +158,7 @@ def _confusions(classes: tuple[str, ...], confusion: np.ndarray) -> Table:
     note = ""
     if left:
         rest = int(counts[order[CONFUSIONS:]].sum())
-        note = f"The {CONFUSIONS} commonest; {left:,} further kinds, of {rest:,} mistakes in all, are not listed."
+        note = f"The {CONFUSIONS} most frequent; {left:,} more kinds ({rest:,} mistakes) are not listed."
     return Table("confusions", ("label", "predicted", "count"), rows, note)
 
 
@@ -170,18 +173,18 @@ def _confusion_matrix(predictions: Predictions, confusion: np.ndarray) -> Figure
 
 
 class _Cells:
-    """Pictures as the cells of a `pictures` figure; found by id, because unreadable ones have no prediction."""
+    """Pictures as cells of a `pictures` figure, matched by id, since unreadable pictures have no prediction."""
 
     def __init__(self, predictions: Predictions, labels: np.ndarray, pictures: Split | None) -> None:
         self.predictions, self.labels, self.pictures = predictions, labels, pictures
-        self.places: dict[str, int] = {}
+        self.indices: dict[str, int] = {}
         if pictures is not None:
-            self.places = {str(name): index for index, name in enumerate(pictures.ids)}
-            strangers = [name for name in predictions.ids if str(name) not in self.places]
-            if strangers:
+            self.indices = {str(name): index for index, name in enumerate(pictures.ids)}
+            missing = [name for name in predictions.ids if str(name) not in self.indices]
+            if missing:
                 raise DataError(
-                    f"These predictions are not of these pictures: '{strangers[0]}' was predicted, but is not among "
-                    f"the {len(pictures):,} pictures of '{pictures.name}'."
+                    f"The predictions are for other pictures: '{missing[0]}' is not among the {len(pictures):,} "
+                    f"pictures of '{pictures.name}'."
                 )
 
     def __call__(self, index: int) -> dict[str, Any]:
@@ -194,7 +197,7 @@ class _Cells:
             "probability": float(self.predictions.confidence[index]),
         }
         if self.pictures is not None:
-            cell["png"] = thumbnail(self.pictures, self.places[name])
+            cell["png"] = thumbnail(self.pictures, self.indices[name])
         return cell
 
 
@@ -215,7 +218,7 @@ def _mistakes(predictions: Predictions, labels: np.ndarray, cells: _Cells, at_mo
 
 
 def _sample(predictions: Predictions, labels: np.ndarray, cells: _Cells) -> Figure:
-    """Up to a third wrong ones, since a plain sample of a good model would show none."""
+    """A sample with up to a third of mistakes, since a plain sample of a good model would have none."""
     random = np.random.default_rng(0)
     wrong = np.flatnonzero(predictions.predicted != labels)
     right = np.flatnonzero(predictions.predicted == labels)
@@ -231,8 +234,8 @@ def accuracy_without(predictions: Predictions, copied: Iterable[str]) -> Metric 
     """The accuracy without copies, with its interval; None if no picture or no copy is left.
 
     Args:
-        predictions: for N pictures, with labels.
-        copied: ids of pictures that the model has learned from.
+        predictions: predictions for N pictures, with labels.
+        copied: ids of the pictures that are also in the training data.
     """
     if predictions.labels is None:
         return None
@@ -244,12 +247,12 @@ def accuracy_without(predictions: Predictions, copied: Iterable[str]) -> Metric 
     low, high = wilson(right, n)
     kind = f"{predictions.split} " if predictions.split else ""
     which = f"{out:,} {kind}pictures that are" if out > 1 else f"one {kind}picture that is"
-    note = f"without the {which} also in what the model learned from"
+    note = f"without the {which} also in the training data"
     return Metric("accuracy_without_copies", right / n, n, low, high, unit="fraction", note=note)
 
 
 def counted(findings: Findings, split: Split, model: str) -> Findings:
-    """Notes in the ledger that a test split was scored, and says in the accuracy's note how often that was.
+    """Records in the ledger that a test split was scored, and adds the number of times to the note of the accuracy.
 
     Args:
         findings: the findings on the split.

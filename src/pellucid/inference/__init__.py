@@ -1,4 +1,4 @@
-"""model + data = predictions. Importing this package imports no torch."""
+"""model + data = predictions. Importing this package does not import torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a model record to a module that runs, and back."""
+"""Conversion between a model record and a runnable `nn.Module`."""
 
 from __future__ import annotations
 
@@ -19,35 +19,38 @@ from pellucid.records import Model, NetworkSpecification, Specification
 def build(model: Model, network: nn.Module | type[nn.Module] | str | None = None) -> nn.Module:
     """The network with the weights of `model`: an `nn.Module` in evaluation mode, on the CPU.
 
-    It takes float32 (N, C, H, W), preprocessed by `pellucid.data.preprocessing.normalise`, and gives outputs (N, K).
+    It maps float32 (N, C, H, W), normalised by `pellucid.data.preprocessing.normalise`, to outputs (N, K).
 
     Args:
         model: the model.
         network: for a model of the user's own network: an instance of it, its class, or `file.py:Class`.
 
     Raises:
-        ModelFileError: the model needs a class that was not given, or its weights do not fit the network.
-        NetworkError: the given network does not run on pictures of the model's shape.
+        ModelFileError: the model needs a network class, or its weights do not fit the network.
+        NetworkError: the network does not run on pictures of the model's shape.
     """
     specification = model.specification
     shape, classes = specification.preprocessing.shape, len(specification.classes)
     named = specification.network
-    with torch.random.fork_rng(devices=[]):  # the weights that a constructor draws are thrown away
+    with torch.random.fork_rng(devices=[]):  # the constructor's random weights are replaced
         if network is not None:
-            module = _given(network, shape, classes, named.settings)
+            module = _users_network(network, shape, classes, named.settings)
         elif named.name == "custom":
-            module = _remembered(model)
+            module = _recalled_network(model)
         else:
-            module = _of_the_catalogue(model)
+            module = _catalogue_network(model)
     load_weights(module, model.weights)
     return module.eval()
 
 
-def _of_the_catalogue(model: Model) -> nn.Module:
-    """The network that a model file names. It is first built without memory, so a hostile file cannot claim much."""
+def _catalogue_network(model: Model) -> nn.Module:
+    """The catalogue network that a model file names.
+
+    It is first built on the meta device, so that a hostile file cannot allocate much memory.
+    """
     named, shape, classes = model.specification.network, model.specification.preprocessing.shape, len(model.classes)
     if is_file_reference(named.name):
-        raise ModelFileError(f"The model file names the network '{named.name}', which is no network of the catalogue.")
+        raise ModelFileError(f"The model file names the network '{named.name}', which is not in the catalogue.")
     try:
         with torch.device("meta"):
             planned: nn.Module | None = create(named.name, shape, classes, named.settings)
@@ -56,22 +59,26 @@ def _of_the_catalogue(model: Model) -> nn.Module:
             raise
         if not named.name.startswith(TIMM):
             raise ModelFileError(
-                f"The network '{named.name}' cannot be made as the model file says, with {dict(named.settings)} for "
-                f"pictures of shape {shape}."
+                f"The network '{named.name}' cannot be built with the settings in the model file, "
+                f"{dict(named.settings)}, for pictures of shape {shape}."
             ) from error
-        planned = None  # some of timm's networks compute with numbers while they are made, which takes memory
+        planned = None  # some timm networks compute values in their constructor, which needs real memory
     if planned is not None:
         _require_same(planned, model.weights)
     return create(named.name, shape, classes, named.settings)
 
 
-def _given(
+def _users_network(
     network: nn.Module | type[nn.Module] | str,
     shape: tuple[int, int, int],
     classes: int,
     settings: Mapping[str, Any],
 ) -> nn.Module:
-    """The network that the user gave for a model, after a trial run."""
+    """The user's own network for a model, after a trial run.
+
+    Raises:
+        UsageError: it is neither a module, nor a class, nor `file.py:Class`.
+    """
     if isinstance(network, str):
         network = custom.load_class(network)
     if isinstance(network, nn.Module):
@@ -79,13 +86,17 @@ def _given(
     elif isinstance(network, type) and issubclass(network, nn.Module):
         module = custom.instantiate(network, shape, classes, dict(settings))
     else:
-        raise UsageError(f"A network is a torch.nn.Module, its class, or file.py:Class; given: {network!r}.")
+        raise UsageError(f"A network must be a torch.nn.Module, its class, or file.py:Class; given: {network!r}.")
     try_out(module, shape, classes)
     return module
 
 
-def _remembered(model: Model) -> nn.Module:
-    """The network of the user's own that was trained in this process."""
+def _recalled_network(model: Model) -> nn.Module:
+    """The user's own network, if it was trained in this process.
+
+    Raises:
+        ModelFileError: it was not.
+    """
     module = custom.recall(model.weights)
     if module is not None:
         return module
@@ -93,21 +104,21 @@ def _remembered(model: Model) -> nn.Module:
     file, _, name = source.rpartition(":")
     from_shell = f"with --network PATH/{file}:{name}, or " if file.endswith(".py") else "with "
     raise ModelFileError(
-        f"This model needs the network class '{name}' from {file or 'its author'}, which the model file does not hold. "
+        f"This model needs the network class '{name}' from {file or 'its author'}, which is not in the model file. "
         f"Give it {from_shell}pellucid.build(model, network={name}())."
     )
 
 
 def quick_order(module: nn.Module, name: str) -> nn.Module:
-    """The module with its kernels in the memory order (channels last) in which processors convolve fastest.
+    """The module with its kernels in channels-last memory order, the fastest for convolutions on CPUs.
 
-    A user's own network, `custom`, stays as it is: it may rely on the usual order (`view`).
+    A user's own network, `custom`, is unchanged, since it may rely on the default order (`view`).
     """
     return module if name == "custom" else module.to(memory_format=torch.channels_last)
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
-    """Copies arrays into a module, which must have exactly these.
+    """Copies arrays into a module, whose state dict must have exactly these names and shapes.
 
     Raises:
         ModelFileError: a name or a shape differs.
@@ -119,8 +130,8 @@ def load_weights(module: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
 def _require_same(module: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
     expected = module.state_dict()
     for name in sorted(expected.keys() ^ weights.keys()):
-        where = "lacks" if name in expected else "has, but the network does not know,"
-        raise ModelFileError(f"The weights do not fit this network: the file {where} '{name}'.")
+        problem = f"'{name}' is missing from the file" if name in expected else f"the network has no '{name}'"
+        raise ModelFileError(f"The weights do not fit this network: {problem}.")
     for name, array in weights.items():
         if tuple(expected[name].shape) != array.shape:
             raise ModelFileError(
@@ -133,19 +144,19 @@ def weights_of(module: nn.Module) -> dict[str, np.ndarray]:
     """A copy of all parameters and buffers of a module, as arrays by name.
 
     Raises:
-        NetworkError: some are no arrays that a model file can hold.
+        NetworkError: a model file cannot hold one of them.
     """
     try:
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
     except (AttributeError, TypeError, RuntimeError) as error:
         raise NetworkError(
-            f"The weights of {type(module).__name__} cannot be kept in a model file ({error}); it holds plain arrays, "
-            f"for example of float32."
+            f"The weights of {type(module).__name__} cannot be saved in a model file ({error}). Use plain arrays, for "
+            f"example of float32."
         ) from error
 
 
 def try_out(module: nn.Module, shape: tuple[int, int, int], classes: int) -> None:
-    """Runs two black pictures through a network, so that one that does not fit is refused before training.
+    """Runs two black pictures through a network, to find errors before training.
 
     Raises:
         NetworkError: it fails on pictures of that shape, or its outputs are not (N, K).
@@ -154,39 +165,39 @@ def try_out(module: nn.Module, shape: tuple[int, int, int], classes: int) -> Non
     mode = module.training
     name = type(module).__name__
     try:
-        with torch.no_grad():  # not inference_mode: lazy layers make their parameters here, to be learned later
+        with torch.no_grad():  # not inference_mode, since lazy layers create their trainable parameters here
             output = module.eval()(torch.zeros(2, *shape, device=device))
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise NetworkError(
             f"The network {name} does not run on pictures of shape (C, H, W) = {shape}: {reason.rstrip('.')}. "
-            f"It may be too deep for their size; give larger pictures (--size)."
+            f"It may be too deep for this size; try larger pictures (--size)."
         ) from error
     finally:
         module.train(mode)
     if not isinstance(output, torch.Tensor) or tuple(output.shape) != (2, classes):
         actual = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise NetworkError(
-            f"The network {name} gives outputs of shape {actual} for two pictures; with {classes} classes "
-            f"(2, {classes}) is expected."
+            f"The outputs of the network {name} for two pictures have shape {actual}; expected (2, {classes}), for "
+            f"{classes} classes."
         )
 
 
 def pretrained(name: str = "lite0", *, weights: str | Path | None = None, download: bool = False) -> Model:
-    """The model that a backbone is, with the classes that it learned (for ImageNet's, 1,000).
+    """A backbone as a model, with its pretraining classes (1,000 for ImageNet).
 
     Args:
         name: `lite0`, which is installed with Pellucid, or `timm:NAME`.
         weights: a file with the weights of `timm:NAME`.
-        download: whether these may be downloaded.
+        download: whether to download these weights if they are missing.
 
     Raises:
-        UsageError: its weights are not on this machine, or the meaning of its outputs is unknown.
+        UsageError: its weights are not on this machine, or its class names are unknown.
     """
     backbone = backbones.load(name, weights=weights, download=download)
     if not backbone.classes:
         raise UsageError(
-            f"The meaning of the outputs of '{name}' is unknown. Train with it: pellucid train DATA --backbone {name}."
+            f"The classes of '{name}' are unknown. Train a model on it first: pellucid train DATA --backbone {name}."
         )
     return Model(
         Specification(

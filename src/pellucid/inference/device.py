@@ -1,4 +1,4 @@
-"""The device of a computation: its choice, its precision, and the memory of the processor."""
+"""The device: selection, precision, and memory allocation on the CPU."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def notes(device: torch.device) -> tuple[str, ...]:
-    """Notes on the device of a training."""
+    """Notes on the device of a training run."""
     if device.type == "cpu":
         return ()
-    return (f"This was computed on the device {device.type}, on which Pellucid has never been tested.",)
+    return (f"This ran on the device {device.type}, where Pellucid has never been tested.",)
 
 
 def choose(name: str = "auto") -> torch.device:
-    """The device of that name; `auto` takes an NVIDIA or AMD card where there is one, then Apple's, then the CPU.
+    """The device with that name. `auto` prefers an NVIDIA or AMD GPU, then an Apple GPU, then the CPU.
 
-    Pellucid's tests run on CPUs; on other devices the same code runs, but has not been tested.
+    Pellucid is tested on CPUs only; other devices run the same code.
 
     Raises:
-        UnknownNameError: no device is called so.
-        UsageError: this machine has none of that kind.
+        UnknownNameError: there is no device with that name.
+        UsageError: this machine has no such device.
     """
     if name not in DEVICES:
         raise UnknownNameError("device", name, DEVICES)
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
-    if not there[name]:
-        raise UsageError(f"This machine has no {name} device that torch can use. Leave the device out, or give cpu.")
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+    if not available[name]:
+        raise UsageError(f"This machine has no {name} device that torch can use. Omit --device, or use cpu.")
     return torch.device(name)
 
 
 @cache
 def fast_in_half(kind: str) -> bool:
-    """Whether devices of a kind (`cpu`, `cuda`, `mps`) multiply bfloat16 faster than float32.
+    """Whether a kind of device (`cpu`, `cuda`, `mps`) multiplies bfloat16 faster than float32.
 
-    Processors with AVX-512 BF16 or AMX do, and NVIDIA's graphics cards from Ampere on. Others only imitate it.
+    CPUs with AVX-512 BF16 or AMX do, and NVIDIA GPUs since Ampere. Others only emulate it.
     """
     if kind == "cpu":
-        has = getattr(torch.cpu, "get_capabilities", dict)()  # older torch does not tell
-        return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
-    # Not run on a graphics card.
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # missing in older versions of torch
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    # Not tested on a GPU.
     return kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def computing(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Within the block, layers compute in `full` precision (float32), or in `mixed` (bfloat16 if the device is fast).
+    """A context in which layers compute in `full` (float32) or `mixed` (bfloat16 if the device is fast) precision.
 
     Mixed precision after Micikevicius et al. 2018 (arXiv:1710.03740): weights, sums and losses stay in float32.
-    bfloat16 has the range of float32, so that no loss has to be scaled.
+    bfloat16 has the range of float32, so the loss needs no scaling.
     """
     if precision == "mixed" and fast_in_half(device.type):
         return torch.autocast(device.type, torch.bfloat16)
@@ -66,18 +66,18 @@ def computing(precision: str, device: torch.device) -> AbstractContextManager[ob
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_KEPT = 64 * 2**20
-_MAPPED_FROM = 32 * 2**20
-"""The largest value that the C library accepts."""
+_TRIM_BYTES = 64 * 2**20
+_MMAP_BYTES = 32 * 2**20
+"""The largest value that glibc accepts."""
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Makes the C library keep up to 64 MiB of freed memory for the next allocation; returns whether it does.
+    """Makes the C library keep up to 64 MiB of freed memory for reuse; returns whether it does.
 
-    Each step of a training asks for the same arrays of some megabytes and gives them back. By default they go back to
-    the system between two steps, which zeroes them page by page when they are asked for again: a fifth of the time of
-    LeNet-5. This sets `mallopt` of glibc on Linux, unless the environment configures it.
+    Each training step allocates and frees the same arrays of a few megabytes. By default the C library returns them to
+    the system, which zeroes every page at the next allocation: a fifth of LeNet-5's training time. This calls glibc's
+    `mallopt` on Linux, unless the environment configures malloc already.
     """
     configured = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
     if sys.platform != "linux" or configured:
@@ -85,4 +85,4 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # another C library
         return False
-    return bool(mallopt(_MMAP_THRESHOLD, _MAPPED_FROM) and mallopt(_TRIM_THRESHOLD, _KEPT))
+    return bool(mallopt(_MMAP_THRESHOLD, _MMAP_BYTES) and mallopt(_TRIM_THRESHOLD, _TRIM_BYTES))

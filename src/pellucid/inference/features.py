@@ -1,10 +1,10 @@
 """Features of a backbone for pictures, (N, D), computed once and cached by content.
 
-`features/KEY/` holds the features of one backbone with one preprocessing, in parts. A part is a safetensors file that
-is written whole and never changed: `keys` uint8 (n, 32), the SHA-256 of each picture's content, and `values` float32
-(n, D). A killed program loses only the part that it was computing, and several programs may add parts at once. KEY is a
-hash of everything that the numbers depend on. They are float32, computed as `pellucid.inference.fused` does: within
-1e-4 of the largest value of the backbone's own module.
+`features/KEY/` holds the features of one backbone with one preprocessing, in parts. A part is a safetensors file,
+written atomically and never changed: `keys` uint8 (n, 32), the SHA-256 of each picture's content, and `values` float32
+(n, D). A killed process loses only its current part, and several processes may add parts at once. KEY is a hash of
+everything that the values depend on. `pellucid.inference.fused` computes the values, which differ from those of the
+backbone's own module by at most 1e-4 of the largest.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ from pellucid.records import Model, PictureFiles, Predictions, Split, atomic
 
 _VERSION = 2
 _PART_ROWS = 1024
-"""Pictures in one part: a kill costs at most these."""
+"""Pictures per part. A killed process loses at most so many."""
 _MOST_PARTS = 16
-_Found = dict[bytes, np.ndarray]
+_Features = dict[bytes, np.ndarray]
+"""Features by the SHA-256 of the picture's content."""
 
 
 def backbone_features(
     pictures: Pictures, backbone: Backbone, *, progress: Progress | None = None
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """The features of pictures; cached ones are not computed again.
+    """The features of pictures, from the cache if they are there.
 
     Args:
         pictures: files, or decoded pictures.
@@ -48,9 +49,9 @@ def backbone_features(
         progress: called with (pictures done, pictures to compute).
 
     Returns:
-        float32 (N, D), in the order of the pictures, NaN for unreadable ones; and the reasons: {index: sentence}.
+        float32 (N, D), in the order of the pictures, NaN for unreadable ones; and the reasons as {index: sentence}.
     """
-    digests = [bytes(one).ljust(32, b"\0") for one in content_hashes(pictures)]
+    digests = [bytes(digest).ljust(32, b"\0") for digest in content_hashes(pictures)]
     store = Store(backbone)
     known = store.read(set(digests))
     first: dict[bytes, int] = {}
@@ -61,7 +62,7 @@ def backbone_features(
     store.tidy()
     nothing = np.full(backbone.features, np.nan, dtype=np.float32)
     features = np.array([known.get(digest, nothing) for digest in digests]).reshape(-1, backbone.features)
-    for index, digest in enumerate(digests):  # copies of a file that cannot be read cannot be read either
+    for index, digest in enumerate(digests):  # copies of an unreadable file are unreadable too
         if digest not in known and index not in reasons:
             reasons[index] = reasons[first[digest]].replace(_name(pictures, first[digest]), _name(pictures, index))
     return features, reasons
@@ -75,16 +76,16 @@ def _compute(
     pictures: Pictures,
     backbone: Backbone,
     store: Store,
-    known: _Found,
+    known: _Features,
     digests: list[bytes],
     missing: list[int],
     progress: Progress | None,
 ) -> dict[int, str]:
-    """Computes missing features, adds them to `known` and to the store, and returns why some cannot be computed."""
+    """Computes missing features, adds them to `known` and to the store, and returns {index: reason} of failures."""
     reasons: dict[int, str] = {}
     if not missing:
         return reasons
-    new: _Found = {}
+    new: _Features = {}
 
     def work() -> Iterator[None]:
         extract = FeatureExtractor(backbone.module(), backbone.preprocessing)
@@ -92,7 +93,7 @@ def _compute(
             reasons.update(chunk.reasons)
             yield from [None] * len(chunk.reasons)
             for start, values, _ in extract(chunk.pictures):
-                for index, value in zip(chunk.places[start:].tolist(), values, strict=False):
+                for index, value in zip(chunk.indices[start:].tolist(), values, strict=False):
                     known[digests[index]] = new[digests[index]] = value
                     yield None
             if len(new) >= _PART_ROWS:
@@ -103,24 +104,24 @@ def _compute(
         for _ in watched(work(), len(missing), f"Computing features with {backbone.name}", progress):
             pass
     finally:
-        store.add(new)  # Ctrl-C keeps what was computed
+        store.add(new)  # also on Ctrl-C
     return reasons
 
 
 class Store:
-    """The features of one backbone with one preprocessing. A cache that takes nothing costs only time."""
+    """The cached features of one backbone with one preprocessing. If the cache cannot be written, nothing fails."""
 
     def __init__(self, backbone: Backbone) -> None:
         description = f"{_VERSION} {backbone.sha256} {backbone.preprocessing.model_dump_json()} float32 {_decoder()}"
         self.width = backbone.features
-        self.place = cache.cache_root() / "features" / hashlib.sha256(description.encode()).hexdigest()[:32]
+        self.folder = cache.cache_root() / "features" / hashlib.sha256(description.encode()).hexdigest()[:32]
 
     def parts(self) -> list[Path]:
-        return sorted(self.place.glob("*.safetensors"))
+        return sorted(self.folder.glob("*.safetensors"))
 
-    def read(self, digests: set[bytes]) -> _Found:
-        """The stored features of these contents."""
-        features: _Found = {}
+    def read(self, digests: set[bytes]) -> _Features:
+        """The stored features for these SHA-256 digests."""
+        features: _Features = {}
         for path in self.parts():
             part = self._part(path)
             if part is None:
@@ -134,19 +135,19 @@ class Store:
         return features
 
     def _part(self, path: Path) -> tuple[np.ndarray, np.ndarray] | None:
-        """The keys and values of a part; None if it is damaged, or was just removed."""
+        """The keys and values of a part; None if it is damaged or has just been removed."""
         from safetensors.numpy import load
 
         try:
             arrays = load(path.read_bytes())
             keys, values, checksum = arrays["keys"], arrays["values"], arrays["sha256"]
-        except Exception:  # noqa: BLE001 (damage comes as many exceptions; what is damaged is computed again)
+        except Exception:  # noqa: BLE001 (damage raises many kinds of errors; damaged features are computed again)
             return None
-        sound = keys.shape == (len(values), 32) and values.shape[1:] == (self.width,)
-        return (keys, values) if sound and checksum.tobytes() == _checksum(keys, values) else None
+        valid = keys.shape == (len(values), 32) and values.shape[1:] == (self.width,)
+        return (keys, values) if valid and checksum.tobytes() == _checksum(keys, values) else None
 
-    def add(self, new: _Found) -> None:
-        """Writes one more part."""
+    def add(self, new: _Features) -> None:
+        """Writes a new part."""
         from safetensors.numpy import save
 
         if not new:
@@ -157,22 +158,22 @@ class Store:
         content = save({"keys": keys, "values": values, "sha256": checksum})
         with contextlib.suppress(PellucidError, OSError):
             cache.make_room(len(content), "features")
-            atomic.make_folder(self.place)
-            atomic.write_bytes(self.place / f"{uuid.uuid4().hex}.safetensors", content)
+            atomic.make_folder(self.folder)
+            atomic.write_bytes(self.folder / f"{uuid.uuid4().hex}.safetensors", content)
 
     def tidy(self) -> None:
-        """Joins many parts into one, unless another process is doing so."""
+        """Merges many parts into one, unless another process is doing so."""
         if len(self.parts()) <= _MOST_PARTS:
             return
-        with contextlib.suppress(PellucidError, OSError, TimeoutError), cache.locked(self.place, wait=False):
+        with contextlib.suppress(PellucidError, OSError, TimeoutError), cache.locked(self.folder, wait=False):
             before = self.parts()
-            together: _Found = {}
+            merged: _Features = {}
             for path in before:
                 part = self._part(path)
                 if part is not None:
-                    together.update((bytes(key), value) for key, value in zip(*part, strict=True))
-            self.add(together)
-            if len(self.parts()) > len(before):  # only remove parts that were written again
+                    merged.update((bytes(key), value) for key, value in zip(*part, strict=True))
+            self.add(merged)
+            if len(self.parts()) > len(before):  # remove the old parts only if the merged one was written
                 for path in before:
                     path.unlink(missing_ok=True)
 
@@ -187,18 +188,17 @@ def _decoder() -> str:
     return VERSION
 
 
-# Where the last, dense layer of these networks is; what comes before it gives the features. A model on a backbone of
-# timm says it itself.
+# The name of the last dense layer, whose inputs are the features. Models on timm backbones store it themselves.
 _LAST = {"lite0": "classifier"}
 
 
 @dataclass(frozen=True)
 class Described:
-    """N pictures.
+    """Predictions and features of N pictures.
 
     Attributes:
-        predictions: of the model.
-        features: float32 (N, D); the probabilities if the network has no known features.
+        predictions: the predictions of the model.
+        features: float32 (N, D); the probabilities if the model has no known backbone.
     """
 
     predictions: Predictions
@@ -206,9 +206,9 @@ class Described:
 
 
 def backbone_of(model: Model) -> Backbone | None:
-    """The backbone of a model; None if it has no known one.
+    """The backbone of a model; None if it is unknown.
 
-    Where the training left it as it was, its hash is the same as before, and so are the features in the cache.
+    If training did not change the backbone, its hash is the same as before, so cached features are reused.
     """
     named, backbone = model.specification.network, model.specification.training.get("backbone")
     last = _LAST.get(named.name) or (str(backbone.get("classifier")) if isinstance(backbone, dict) else "")
@@ -219,20 +219,25 @@ def backbone_of(model: Model) -> Backbone | None:
 
 
 def describe(model: Model, pictures: Split, **settings: Any) -> Described:
-    """Predictions for pictures together with their features.
+    """The predictions and features of pictures.
 
-    Of a model on a backbone the features come from the cache, where they were computed before: for an earlier training
-    on the same backbone, or an earlier look at the same pictures.
+    For a model on a backbone, features that an earlier training run or prediction computed come from the cache.
+
+    Args:
+        model: the model.
+        pictures: the pictures.
+        settings: keyword arguments of `predict`.
 
     Raises:
-        DataError: there is nothing to predict.
+        DataError: there are no pictures.
+        UsageError: `network` is given, but the model is on a known backbone.
     """
     backbone = backbone_of(model)
     if backbone is None or not len(pictures):
         predictions = predict(model, pictures, **settings)
         return Described(predictions, predictions.probabilities)
     if settings.get("network") is not None:
-        raise UsageError(f"The network '{backbone.name}' is known; leave --network out.")
+        raise UsageError(f"The network '{backbone.name}' is in the catalogue; omit --network.")
     values, reasons = backbone_features(pictures.pictures, backbone)
     readable = [index for index in range(len(values)) if index not in reasons]
     weight, bias = (torch.from_numpy(model.weights[f"{backbone.classifier}.{name}"]) for name in ("weight", "bias"))

@@ -1,13 +1,17 @@
-"""Lite0 as it runs fastest on a processor: each convolution with all that follows it in one call.
+"""A fast Lite0 for CPUs: each convolution runs with its normalisation, activation and residual sum in one call.
 
-Four things make it faster than the module itself, with the same outputs (within 1e-4 of their largest): batch
-normalisation is folded into the convolution before it, which is exact arithmetic done once; ReLU6 and the sum of a
-residual block are done by the convolution's own kernel (oneDNN's post-operations), while its result is still in the
-processor's cache; few pictures go through at once, so that a layer's input is there too; and pictures and kernels are
-turned by half a turn. TensorFlow's "same" adds more to the right and below, which torch's convolutions cannot, so that
-the module copies such an input first. In the turned picture that is to the left and above, and a convolution that adds
-⌊k / 2⌋ on all sides and halves the size uses just that. The mean over all positions at the end is the same. Where torch
-has no such kernel, plain convolutions do the same.
+Outputs are the same within 1e-4 of the largest. Four things make it faster than the module itself:
+
+- Batch normalisation is folded into the convolution before it, once.
+- The convolution kernel also computes ReLU6 and the residual sum (oneDNN post-operations), while its result is still in
+  the CPU's cache.
+- Batches are small, so that a layer's input is in the cache too.
+- Pictures and kernels are rotated by 180°. TensorFlow's "same" padding adds more pixels on the right and at the bottom,
+  which torch's convolutions cannot do, so the module must copy such an input first. After the rotation the extra
+  padding is on the left and at the top, and a stride-2 convolution with padding ⌊k / 2⌋ reads exactly those pixels. The
+  final mean over all positions does not change.
+
+If torch does not have these kernels, plain convolutions compute the same.
 """
 
 from __future__ import annotations
@@ -26,31 +30,34 @@ from pellucid.networks.lite0 import ConvolutionBlock, InvertedResidual, Lite0
 Function = Callable[[torch.Tensor], torch.Tensor]
 
 AT_ONCE = 600_000
-"""How many pixel values go through a large network at once: four pictures of 3×224×224. More of them make each picture
-slower, since what a layer hands to the next no longer stays in the cache (measured: 6.5 ms a picture by 4, 10.5 by 16).
+"""Pixel values per batch of a large network: four pictures of 3×224×224. Larger batches are slower per picture, since
+the outputs of a layer no longer fit in the cache (measured: 6.5 ms per picture in batches of 4, 10.5 ms in
+batches of 16).
 """
 
 
 def quick(module: nn.Module) -> Function:
-    """A function with the outputs of `module` in evaluation mode, without gradients, and faster if possible."""
+    """A function with the same outputs as `module` in evaluation mode, without gradients, and faster if possible."""
     return FusedLite0(module) if can_be_fused(module) else module
 
 
 def quick_features(module: nn.Module) -> Function:
-    """As `quick`, for the features (N, D) of a backbone."""
+    """Like `quick`, for the features of a backbone, (N, D)."""
     return FusedLite0(module).features if can_be_fused(module) else embedding(module)
 
 
 def can_be_fused(module: nn.Module) -> TypeGuard[Lite0]:
-    """Whether a module is a Lite0 on the processor, in float32, without hooks (which would not be called)."""
+    """Whether a module is a Lite0 on the CPU, in float32, and without hooks, which would not be called."""
     if type(module) is not Lite0:
         return False
     hooked = any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())  # noqa: SLF001 (no other way to ask)
-    return not hooked and all(one.device.type == "cpu" and one.dtype == torch.float32 for one in module.parameters())
+    return not hooked and all(
+        weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in module.parameters()
+    )
 
 
 class FusedLite0:
-    """A Lite0 with its current weights, for evaluation."""
+    """A copy of a Lite0 with its current weights, for evaluation."""
 
     def __init__(self, network: Lite0) -> None:
         kind = _Fused if has_fused_kernels() else _Plain
@@ -83,7 +90,7 @@ class FusedLite0:
 
 
 class _Plain:
-    """A convolution with its normalisation folded in, then ReLU6: of turned pictures, by turned kernels."""
+    """A convolution of rotated pictures with rotated kernels, with its normalisation folded in, then ReLU6."""
 
     def __init__(self, block: ConvolutionBlock) -> None:
         convolution, normalisation = block.convolution, block.normalisation
@@ -105,7 +112,7 @@ class _Plain:
 
 
 class _Fused(_Plain):
-    """The same, by the kernels that torch's own compiler calls, without the compiler."""
+    """The same with the fused kernels that torch's compiler uses, called directly."""
 
     packed: torch.Tensor | None = None
 
@@ -113,7 +120,7 @@ class _Fused(_Plain):
         sides, strides, dilation = [self.padding] * 2, [self.stride] * 2, [1, 1]
         kernels = torch.ops.mkldnn
         if self.packed is None:
-            # Weights in the order of the kernel, which would otherwise reorder them at every call.
+            # Reordered once; otherwise the kernel would reorder the weights at every call.
             self.packed = kernels._reorder_convolution_weight(  # noqa: SLF001 (torch has no public name for it)
                 self.weight, sides, strides, dilation, self.groups, list(x.shape)
             )
@@ -128,9 +135,9 @@ class _Fused(_Plain):
 
 @functools.cache
 def has_fused_kernels() -> bool:
-    """Whether this torch, on this processor, has the fused kernels, and they compute what plain convolutions do.
+    """Whether this torch has the fused kernels on this CPU, and they agree with plain convolutions.
 
-    They are torch's own, but not a stable interface, so they are tried first.
+    They are not a stable interface of torch, so this tries them on a small example.
     """
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""What kind of layer a module is, in words, and which modules count as one layer."""
+"""Kinds of layers: their names in words, and which modules count as one layer."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ ADAPTIVE_MAX = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d
 POOLING = (*MAX_POOLING, *AVERAGE_POOLING, *LP_POOLING, *ADAPTIVE_AVERAGE, *ADAPTIVE_MAX)
 
 _WHOLE = (*CONVOLUTIONS, *NORMS, nn.Linear, nn.MultiheadAttention)
-"""Layers even where they have parts: parts that belong to a weight, or that are never called by themselves."""
+"""Layers even if they have submodules, such as parametrizations or modules that are never called on their own."""
 
 
 def is_layer(module: nn.Module) -> bool:
-    """Whether a module is shown as one layer: it has no parts, or only such as belong to it."""
+    """Whether a module counts as one layer."""
     return isinstance(module, _WHOLE) or next(module.children(), None) is None
 
 
 def is_convolution(module: nn.Module) -> bool:
-    """Whether a module is a convolution: one of torch's, or a layer of its own kind that gives its `dense_weight`."""
+    """Whether a module is a convolution of torch, or a custom one with a method `dense_weight`."""
     return isinstance(module, CONVOLUTIONS) or callable(getattr(module, "dense_weight", None))
 
 
 def weight_of(module: nn.Module) -> Any:
-    """The kernels of a convolution: a tensor (kernels, input channels of each, height, width)."""
+    """The kernels of a convolution, (kernels, input channels per kernel, height, width)."""
     if callable(dense := getattr(module, "dense_weight", None)):
         return dense()
     assert isinstance(module, CONVOLUTIONS)
     if not isinstance(module, TRANSPOSED):
         return module.weight
-    # A transposed convolution keeps its weights as (input channels, output channels of a group, ...).
+    # A transposed convolution stores its weights as (input channels, output channels per group, ...).
     weight = module.weight.unflatten(0, (module.groups, -1)).transpose(1, 2)
     return weight.flatten(0, 1)
 
@@ -81,12 +81,12 @@ def kind(module: nn.Module) -> str:
 
 
 def sides(value: Any, dimensions: int) -> tuple[int, ...]:
-    """A size that torch takes as one number or as several, as several."""
+    """A torch size, a number or several, as a tuple with one number per dimension."""
     return tuple(value) if isinstance(value, Iterable) else (value,) * dimensions
 
 
 def times(sizes: Iterable[int]) -> str:
-    """Sizes as one word: `5×5`."""
+    """Sizes as text: `5×5`."""
     return "×".join(str(size) for size in sizes)
 
 

@@ -1,7 +1,7 @@
-"""Multiply-adds: how much a layer computes for one picture.
+"""Multiply-adds of a layer for one picture.
 
-One multiply-add is one product that is added to a sum; a convolution takes as many for each number that it gives as a
-kernel has weights. Biases, comparisons, plain additions and activation functions are not counted.
+One multiply-add is one multiplication and one addition. A convolution needs one per kernel weight for each output
+value. Biases, comparisons, plain additions and activation functions do not count.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NONE_EITHER = ("torch.nn.modules.padding", "torch.nn.modules.pixelshuffle", "to
 
 
 def multiply_adds(module: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> tuple[int | None, bool]:
-    """How many multiply-adds a layer takes for a batch of one picture, and whether they are products of matrices.
+    """The multiply-adds of a layer for a batch of one picture, and whether torch's own counter includes them.
 
     Args:
         module: the layer.
@@ -30,8 +30,8 @@ def multiply_adds(module: nn.Module, inputs: tuple[Any, ...], output: torch.Tens
         output: its output, (1, ...).
 
     Returns:
-        The count, or None if it is unknown: for a layer of an unknown kind in which torch sees
-        neither a convolution nor a product of matrices. The second value says whether torch's own counter sees them.
+        The count, or None if it is unknown, which is the case for a layer of an unknown kind without a convolution or
+        matrix product; and whether torch's counter includes it.
     """
     if isinstance(module, layer_kinds.TRANSPOSED):
         return inputs[0].numel() * module.out_channels // module.groups * math.prod(module.kernel_size), True
@@ -40,30 +40,30 @@ def multiply_adds(module: nn.Module, inputs: tuple[Any, ...], output: torch.Tens
     if isinstance(module, nn.Linear):
         return output.numel() * module.in_features, True
     if isinstance(module, layer_kinds.NORMS):
-        return output.numel(), False  # in evaluation: times a number, plus a number
-    home = type(module).__module__
-    if home in (*_NONE, *_NONE_EITHER) and not isinstance(module, nn.MultiheadAttention):
+        return output.numel(), False  # in evaluation: a scale and a shift per value
+    module_path = type(module).__module__
+    if module_path in (*_NONE, *_NONE_EITHER) and not isinstance(module, nn.MultiheadAttention):
         return 0, False
-    with torch.no_grad(), counter() as counted:
+    with torch.no_grad(), counter() as count:
         module(*inputs)
-    return counted() or None, True
+    return count() or None, True
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    """Two operations for each product: queries with keys, then their weights with the values. Takes shapes."""
+    """Operations of attention, from its shapes: two per product, of queries × keys and of weights × values."""
     batch, heads, queries, width = query
     return 2 * batch * heads * queries * key[2] * (width + value[3])
 
 
-# Torch's counter knows the attention of graphics cards, and not that of processors.
+# Torch's counter knows attention on GPUs, but not on CPUs.
 _FURTHER: dict[Any, Any] = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}  # noqa: SLF001
 
 
 @contextmanager
 def counter() -> Iterator[Any]:
-    """Counts the multiply-adds of all convolutions and products of matrices within the block, however they are called.
+    """Counts the multiply-adds of all convolutions and matrix products in the block; yields a function for the count.
 
-    Gives a function that says the count. Torch counts a multiply-add as two operations.
+    Torch counts a multiply-add as two operations.
     """
     mode = FlopCounterMode(display=False, custom_mapping=_FURTHER)
     with mode:

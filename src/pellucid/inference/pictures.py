@@ -1,4 +1,4 @@
-"""Pictures as people hold them (paths, PIL pictures, arrays, tensors) as a split that can be predicted."""
+"""Conversion of pictures (paths, PIL images, arrays, tensors) to a split for prediction."""
 
 from __future__ import annotations
 
@@ -17,31 +17,30 @@ from pellucid.records import Dataset, PictureFiles, Specification, Split
 
 
 def as_split(pictures: Any, specification: Specification) -> Split:
-    """Pictures of any kind that `predict` takes, as a split without labels.
+    """Any pictures that `predict` accepts, as a split without labels.
 
-    Paths stay files, to be decoded when they are needed; everything else becomes one uint8 array of the size that the
-    model takes.
+    Paths stay files, decoded on demand. Everything else becomes one uint8 array at the model's input size.
 
     Raises:
-        DataError: they are of no such kind.
+        DataError: the pictures are of no accepted kind.
     """
     classes = specification.classes
     if isinstance(pictures, Dataset):
         raise DataError(f"'{pictures.name}' has the splits {', '.join(pictures.splits)}; give one of them: data.test.")
     if isinstance(pictures, (str, Path)):
         pictures = [pictures]
-    if isinstance(pictures, Sequence) and pictures and all(isinstance(one, (str, Path)) for one in pictures):
-        paths = tuple(Path(one) for one in pictures)
-        # A name that is not valid text, as Linux allows, is written so that it can be printed and kept.
-        names = [str(one).encode("utf-8", "backslashreplace").decode() for one in pictures]
+    if isinstance(pictures, Sequence) and pictures and all(isinstance(picture, (str, Path)) for picture in pictures):
+        paths = tuple(Path(path) for path in pictures)
+        # Linux allows file names that are not valid text; these bytes are escaped, so that the name can be printed.
+        names = [str(path).encode("utf-8", "backslashreplace").decode() for path in pictures]
         return Split("pictures", PictureFiles(paths), None, classes, np.array(names))
     if isinstance(pictures, (np.ndarray, torch.Tensor)):
         array = _as_numpy(pictures)
         many: list[Any] = [array] if _is_one_picture(array, specification.preprocessing.channels) else list(array)
     else:
         many = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
-    # Pictures of one size are brought to the model's size together, in one call.
-    arrays = [_as_array(one, specification.preprocessing.shape) for one in many]
+    # Pictures of equal size are resized in one call.
+    arrays = [_as_array(picture, specification.preprocessing.shape) for picture in many]
     if len({array.shape for array in arrays}) == 1:
         stacked = preparing.prepare(np.stack(arrays), specification.preprocessing)
     elif arrays:
@@ -52,18 +51,18 @@ def as_split(pictures: Any, specification: Specification) -> Split:
 
 
 def _is_one_picture(array: np.ndarray, channels: int) -> bool:
-    """(H, W), (H, W, C) or (C, H, W), rather than several pictures.
+    """Whether an array is one picture, (H, W), (H, W, C) or (C, H, W), rather than several.
 
     Raises:
         DataError: it could be either, or is neither.
     """
     if array.ndim not in (2, 3, 4):
-        raise DataError(f"Pictures are an array of two to four dimensions; this one has the shape {array.shape}.")
+        raise DataError(f"An array of pictures must have two to four dimensions; given shape: {array.shape}.")
     if array.ndim == 3 and array.shape[-1] not in (1, 3, 4) and array.shape[0] == 3 and channels == 1:
         height, width = array.shape[1:]
         raise DataError(
-            f"An array of shape {array.shape} may be one colour picture or three grey ones. For one give it as "
-            f"(1, 3, {height}, {width}), for three as (3, 1, {height}, {width})."
+            f"An array of shape {array.shape} may be one colour picture or three grey ones. Reshape it to "
+            f"(1, 3, {height}, {width}) for one, or to (3, 1, {height}, {width}) for three."
         )
     if array.ndim == 3:
         return array.shape[-1] in (1, 3, 4) or array.shape[0] in (1, 3)
@@ -76,20 +75,20 @@ def _as_array(picture: Any, shape: tuple[int, int, int]) -> np.ndarray:
         return decoding.decode(picture, shape[0])
     if not isinstance(picture, (np.ndarray, torch.Tensor)):
         raise DataError(
-            f"A picture is a path, a PIL picture, an array or a tensor, and all are of one of these kinds; this is a "
+            f"A picture must be a path, a PIL image, an array or a tensor, and all must be of the same kind; given: "
             f"{type(picture).__name__}."
         )
     array = _as_uint8(_as_numpy(picture))
     if array.ndim == 2:
         return array[None]
-    # Pictures of one, three or four pixels in width are taken as (C, H, W) where they have just the model's shape.
+    # An array with exactly the model's shape is (C, H, W), even if its width is 1, 3 or 4.
     if array.ndim == 3 and array.shape[-1] in (1, 3, 4) and array.shape != shape:  # (H, W, C)
-        if array.shape[-1] == 4:  # an alpha channel is flattened by the decoder
+        if array.shape[-1] == 4:  # the decoder flattens an alpha channel
             return decoding.decode(Image.fromarray(array, "RGBA"), shape[0])
         return np.ascontiguousarray(array.transpose(2, 0, 1))
     if array.ndim == 3 and array.shape[0] in (1, 3):
         return array
-    raise DataError(f"A picture is an array of shape (H, W), (H, W, C) or (C, H, W); this one has {array.shape}.")
+    raise DataError(f"A picture must have the shape (H, W), (H, W, C) or (C, H, W); given: {array.shape}.")
 
 
 def _as_numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
@@ -100,20 +99,24 @@ def _as_numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
 
 
 def _as_uint8(array: np.ndarray) -> np.ndarray:
-    """Values from 0 to 255: integers as they are, fractions from 0 to 1 and truth values times 255."""
+    """Pixel values as uint8: integers unchanged; booleans and fractions from 0 to 1 times 255.
+
+    Raises:
+        DataError: the values are out of range, or are not numbers.
+    """
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * 255
     if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
-        raise DataError(f"A picture holds numbers from 0 to 255, or from 0 to 1; this one holds {array.dtype}.")
+        raise DataError(f"Pixel values must be numbers from 0 to 255, or from 0 to 1; given: {array.dtype}.")
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if np.issubdtype(array.dtype, np.floating) and low >= 0 and high <= 1:
         return np.round(array * 255).astype(np.uint8)
     if np.issubdtype(array.dtype, np.integer) and low >= 0 and high <= 255:
         return array.astype(np.uint8)
-    advice = " Divide it by 255, or give it as uint8." if low >= 0 and high <= 255 else ""
+    advice = " Divide by 255, or convert to uint8." if low >= 0 and high <= 255 else ""
     raise DataError(
-        f"A picture holds whole numbers from 0 to 255, or fractions from 0 to 1; this one is {array.dtype} from "
-        f"{low:g} to {high:g}.{advice}"
+        f"Pixel values must be integers from 0 to 255, or fractions from 0 to 1; given: {array.dtype} from {low:g} to "
+        f"{high:g}.{advice}"
     )

@@ -1,6 +1,6 @@
-"""How a network's outputs become probabilities, by name.
+"""Mappings from network outputs to probabilities, by name.
 
-Each takes outputs (N, K) and gives probabilities (N, K), whose rows sum to one.
+Each maps outputs (N, K) to probabilities (N, K) whose rows sum to 1.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ def softmax(outputs: torch.Tensor) -> torch.Tensor:
 
 
 def normalised(outputs: torch.Tensor) -> torch.Tensor:
-    """Outputs that were trained towards one-hot targets: cut to 0 … 1 and divided by their sum.
+    """For outputs trained on one-hot targets: clipped to 1e-6 … 1 and divided by their sum.
 
-    Where all are zero, every class is equally probable.
+    If all outputs are 0 or less, all classes are equally probable.
     """
     clipped = outputs.clamp(1e-6, 1.0)
     return clipped / clipped.sum(dim=1, keepdim=True)
@@ -30,7 +30,7 @@ PROBABILITIES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"softmax": s
 
 
 def probabilities(name: str, outputs: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
-    """Outputs (N, K) as probabilities float32 (N, K); `temperature` divides logits before the softmax.
+    """Probabilities, float32 (N, K), of outputs (N, K); `temperature` divides the logits before the softmax.
 
     Raises:
         UnknownNameError: there is no such mapping.

@@ -31,7 +31,7 @@ from pellucid.inference.pictures import as_split
 from pellucid.inference.probabilities import probabilities
 from pellucid.inference.streaming import chunks
 from pellucid.inference.tracing import Layer, Trace, trace
-from pellucid.inference.tta import look_again
+from pellucid.inference.tta import average_views
 from pellucid.records import MappedPictures, Model, Predictions, Split
 
 NetworkLike = nn.Module | type[nn.Module] | str
@@ -131,7 +131,7 @@ class TorchRunner:
         tensor = as_tensor(pictures) if isinstance(pictures, np.ndarray) else gather(pictures, slice(None))
         mapping = partial(probabilities, specification.probabilities, temperature=specification.temperature)
         run = partial(self.outputs, batch_size=batch_size)
-        return look_again(outputs, tensor, run, mapping, specification.tta, specification.tta_below)
+        return average_views(outputs, tensor, run, mapping, specification.tta, specification.tta_below)
 
     def features(self, pixels: np.ndarray, *, progress: Progress | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Penultimate outputs: the inputs of the last layer, float32 (N, D), and the outputs (N, K).

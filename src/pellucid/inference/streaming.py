@@ -1,4 +1,4 @@
-"""Pictures on their way into a network: decoded in threads, some at a time, so that memory stays bounded."""
+"""Streaming of pictures into a network: threads decode a limited number at a time, so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pellucid.records import MappedPictures, PictureFiles, Preprocessing
 Pictures = np.ndarray | MappedPictures | PictureFiles
 
 AT_ONCE = 128
-"""How many files are decoded before the network takes them over: it then has all cores, as the decoder had before.
+"""Files to decode before the network runs on them. Decoder and network take turns, each with all cores.
 
-Decoding the next ones meanwhile was tried, and gained nothing where both share the cores.
+Decoding the next files in parallel with the network was no faster, since both share the cores.
 """
 _MOST_BYTES = 64 * 1024**2
 
@@ -29,40 +29,47 @@ class Chunk:
     """A batch of decoded pictures.
 
     Attributes:
-        places: which of all they are: int64 (M,).
+        indices: their indices among all pictures, int64 (M,).
         pictures: uint8 (M, C, H, W).
-        reasons: why others between them could not be read: {place: sentence}.
+        reasons: {index: sentence} for the pictures of this batch that cannot be read.
     """
 
-    places: np.ndarray
+    indices: np.ndarray
     pictures: np.ndarray
     reasons: Mapping[int, str]
 
 
 def chunks(pictures: Pictures, preprocessing: Preprocessing, which: Sequence[int] | None = None) -> Iterator[Chunk]:
-    """Yields the pictures (those at the places `which`, or all) in order, as the preprocessing wants them.
+    """Yields pictures in order, decoded and resized by the preprocessing.
 
-    Nothing that is decoded here is kept: one look is all that it is for.
+    Decoded pictures are not cached.
+
+    Args:
+        pictures: the pictures.
+        preprocessing: the preprocessing of the model.
+        which: the indices of the pictures; None takes all.
     """
     indices = np.arange(len(pictures)) if which is None else np.asarray(which, dtype=np.int64)
     if not isinstance(pictures, PictureFiles):
         size = max(int(np.prod(pictures.shape[1:])), int(np.prod(preprocessing.shape)))
         step = max(1, _MOST_BYTES // max(size, 1))
         for start in range(0, len(indices), step):
-            some = indices[start : start + step]
-            yield Chunk(some, preparing.prepare(np.asarray(pictures[some]), preprocessing), {})
+            batch = indices[start : start + step]
+            yield Chunk(batch, preparing.prepare(np.asarray(pictures[batch]), preprocessing), {})
         return
     with ThreadPoolExecutor(max_workers=threads()) as pool:
         try:
             for start in range(0, len(indices), AT_ONCE):
-                some = indices[start : start + AT_ONCE].tolist()
-                done = list(pool.map(lambda index: _decoded(pictures, index, preprocessing), some))
-                read = [index for index, one in zip(some, done, strict=True) if isinstance(one, np.ndarray)]
-                arrays = [one for one in done if isinstance(one, np.ndarray)]
+                batch = indices[start : start + AT_ONCE].tolist()
+                results = list(pool.map(lambda index: _decoded(pictures, index, preprocessing), batch))
+                readable = [
+                    index for index, result in zip(batch, results, strict=True) if isinstance(result, np.ndarray)
+                ]
+                arrays = [result for result in results if isinstance(result, np.ndarray)]
                 yield Chunk(
-                    np.array(read, dtype=np.int64),
+                    np.array(readable, dtype=np.int64),
                     np.stack(arrays) if arrays else np.zeros((0, *preprocessing.shape), dtype=np.uint8),
-                    {index: one for index, one in zip(some, done, strict=True) if isinstance(one, str)},
+                    {index: result for index, result in zip(batch, results, strict=True) if isinstance(result, str)},
                 )
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -70,7 +77,7 @@ def chunks(pictures: Pictures, preprocessing: Preprocessing, which: Sequence[int
 
 
 def _decoded(pictures: PictureFiles, index: int, preprocessing: Preprocessing) -> np.ndarray | str:
-    """The picture, uint8 (C, H, W), or why it cannot be read."""
+    """The picture, uint8 (C, H, W), or a sentence on why it cannot be read."""
     file = pictures.paths[index]
     try:
         if isinstance(file, Path):

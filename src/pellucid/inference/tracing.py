@@ -1,4 +1,4 @@
-"""The layers of a network in the order in which they run, measured on one black picture."""
+"""The layers of a network in order of execution, traced with one black picture."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pellucid.inference.multiply_adds import counter, multiply_adds
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer in one of its runs.
+    """One run of a layer.
 
     Attributes:
-        name: as the network calls it; `activation:2` when the same one runs for the second time.
+        name: its name in the network; `activation:2` for the second run of `activation`.
         module: the layer itself.
-        kind: in words.
-        input_shape: without the batch; None if the input was no tensor.
-        output_shape: without the batch; None if the output was no tensor, or the layer never ran.
+        kind: its kind, in words.
+        input_shape: shape without the batch dimension; None if the input is not a tensor.
+        output_shape: shape without the batch dimension; None if the output is not a tensor or the layer did not run.
         parameters: number of its parameters that no earlier layer shares.
-        multiply_adds: for one picture; None if unknown.
+        multiply_adds: multiply-adds for one picture; None if unknown.
         number: its number among the convolutions, from 1; None for other layers.
-        pieces: number of pieces of one picture that it handles one by one, as attention within windows does.
-        last: whether its channels come last because those of the layers around it do.
+        pieces: number of pieces into which it divides a picture, as windowed attention does.
+        last: whether its channels come last because those of its neighbours do.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Layer:
 
     @property
     def spatial(self) -> bool:
-        """Whether it gives maps: (C, H, W)."""
+        """Whether its output is feature maps, (C, H, W)."""
         return self._three and not self.channels_last
 
     @property
     def channels_last(self) -> bool:
-        """Whether it gives maps with their channels last, (H, W, C): it works on the last of three directions."""
+        """Whether its output is channels-last feature maps, (H, W, C)."""
         return self._three and (self.last or type(self.module) in (nn.Linear, nn.LayerNorm))
 
     @property
@@ -59,14 +59,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Trace:
-    """The layers in the order in which they ran; then what holds parameters and is no layer, or did not run.
+    """The layers of a network.
 
     Attributes:
-        layers: what ran.
-        others: what holds parameters without having run as a layer.
-        between: multiply-adds of convolutions and products of matrices that no layer did, but a `forward` itself.
-        left_out: number of layers that are not listed: those that change nothing, and those without parameters
-            that did not run.
+        layers: the layers that ran, in order of execution.
+        others: modules with parameters that did not run, or are not layers.
+        between: multiply-adds of convolutions and matrix products in a `forward`, outside all layers.
+        left_out: number of omitted layers: those that change nothing, and those without parameters that did not run.
     """
 
     layers: tuple[Layer, ...]
@@ -81,14 +80,14 @@ class Trace:
 
 
 def trace(module: nn.Module, shape: tuple[int, int, int]) -> Trace:
-    """Runs one black picture of `shape` (C, H, W) through a network in evaluation mode, and notes its layers."""
+    """Runs one black picture of `shape` (C, H, W) through a network in evaluation mode and records its layers."""
     modules = _layers(module)
     runs: list[tuple[str, nn.Module, tuple[Any, ...], Any]] = []
 
     def keep(name: str, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         runs.append((name, layer, inputs, first_tensor(output)))
 
-    with hooked(modules, after=keep), torch.no_grad(), counter() as counted:
+    with hooked(modules, after=keep), torch.no_grad(), counter() as total_multiply_adds:
         module(torch.zeros(1, *shape))
     known: set[int] = set()
     times: Counter[str] = Counter()
@@ -97,10 +96,10 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Trace:
     for name, layer, inputs, output in runs:
         if isinstance(layer, nn.Identity):
             continue
-        products, seen_by_torch = (
+        layer_multiply_adds, counted_by_torch = (
             multiply_adds(layer, inputs, output) if isinstance(output, torch.Tensor) else (None, False)
         )
-        by_layers += (products or 0) if seen_by_torch else 0
+        by_layers += (layer_multiply_adds or 0) if counted_by_torch else 0
         times[name] += 1
         number += layer_kinds.is_convolution(layer) and times[name] == 1
         again = f":{times[name]}" if times[name] > 1 else ""
@@ -112,19 +111,19 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Trace:
                 input_shape=_shape(inputs[0] if inputs else None),
                 output_shape=_shape(output),
                 parameters=_new_parameters(layer, known),
-                multiply_adds=products,
+                multiply_adds=layer_multiply_adds,
                 number=number if layer_kinds.is_convolution(layer) and times[name] == 1 else None,
                 pieces=len(output) if isinstance(output, torch.Tensor) and output.ndim else 1,
             )
         )
-    layers = _with_their_neighbours(layers)
+    layers = _with_channel_order(layers)
     others = _others(module, modules, times, known)
     unlisted = [name for name in modules if name not in times and name not in {other.name for other in others}]
-    return Trace(tuple(layers), tuple(others), max(counted() - by_layers, 0), len(unlisted))
+    return Trace(tuple(layers), tuple(others), max(total_multiply_adds() - by_layers, 0), len(unlisted))
 
 
-def _with_their_neighbours(layers: list[Layer]) -> list[Layer]:
-    """The layers, where those without weights have their channels last if all others that give this shape have."""
+def _with_channel_order(layers: list[Layer]) -> list[Layer]:
+    """The layers; those without weights are channels-last if all weighted layers with the same output shape are."""
     last = {layer.output_shape for layer in layers if layer.channels_last}
     first = {layer.output_shape for layer in layers if layer_kinds.is_convolution(layer.module)}
     return [
@@ -136,17 +135,17 @@ def _with_their_neighbours(layers: list[Layer]) -> list[Layer]:
 
 
 def _layers(module: nn.Module) -> dict[str, nn.Module]:
-    """The modules that count as one layer, by name; a network that is a single one is called as its class."""
+    """The modules that count as one layer, by name. A network that is a single layer is named after its class."""
     modules: dict[str, nn.Module] = {}
     for name, part in module.named_modules():
-        within = any(name.startswith(f"{above}.") for above in modules if above)
-        if layer_kinds.is_layer(part) and not within:
+        inside_a_layer = any(name.startswith(f"{layer}.") for layer in modules if layer)
+        if layer_kinds.is_layer(part) and not inside_a_layer:
             modules[name or type(part).__name__] = part
     return modules
 
 
 def _others(module: nn.Module, modules: dict[str, nn.Module], ran: Counter[str], known: set[int]) -> list[Layer]:
-    """What has parameters that no layer has that ran."""
+    """The modules with parameters that belong to no layer that ran."""
     others = []
     for path, part in module.named_modules():
         name = path or type(part).__name__
@@ -160,8 +159,8 @@ def _others(module: nn.Module, modules: dict[str, nn.Module], ran: Counter[str],
 
 
 def _new_parameters(module: nn.Module, known: set[int], *, recurse: bool = True) -> int:
-    """How many parameters a module has that are not known yet; they are from then on."""
-    new = {id(one): one.numel() for one in module.parameters(recurse) if id(one) not in known}
+    """Number of parameters of a module that are not in `known`; adds their ids to it."""
+    new = {id(weight): weight.numel() for weight in module.parameters(recurse) if id(weight) not in known}
     known.update(new)
     return sum(new.values())
 

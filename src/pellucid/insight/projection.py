@@ -74,7 +74,6 @@ def embedding(
     points = []
     for i in range(len(pixels)):
         label = None if labels is None else pictures.classes[int(labels[i])]
-
         points.append(
             {
                 "x": rounded(plane[i, 0]),

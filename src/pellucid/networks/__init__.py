@@ -1,4 +1,4 @@
-"""Networks: one readable file each, and a catalogue that names them. Importing this package imports no torch."""
+"""Networks: one readable file each, and a catalogue of them. Importing this package does not import torch."""
 
 from pellucid.networks.catalogue import NETWORKS, Entry, create, resolve
 

@@ -1,4 +1,4 @@
-"""AlexNet in its later single-column form."""
+"""AlexNet in its single-column form of 2014."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pellucid.networks.network import Network
 
 
 class AlexNet(Network):
-    """The network that began the present age of image classification, in one column.
+    """The network that started the era of deep learning for image classification, in one column.
 
     Layers, on ImageNet (224×224 in colour, 1,000 classes):
 
@@ -30,18 +30,18 @@ class AlexNet(Network):
         output     dense                                                      → (N, 1000)           4,097,000
                                                                                                    61,100,840 in all
 
-    ReLU follows each convolution and dense layer but the last. Pictures of other sizes, of 63×63 pixels and more, are
-    averaged to 6×6 before the dense layers.
+    ReLU follows each convolution and each dense layer except the last. For pictures of other sizes, from 63×63 pixels,
+    adaptive average pooling gives 6×6 maps before the dense layers.
 
     Args:
         shape: (C, H, W) of the pictures, at least 63×63 pixels.
         classes: K.
-        dropout: the share of units that are switched off before each of the first two dense layers.
+        dropout: the dropout rate before each of the first two dense layers, 0 to 1.
 
     Source: Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural networks", 2012;
         one column after Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014
-        (arXiv:1404.5997). The original's two columns and local response normalisation are left out there.
-    Good for: history; for photos of your own a pretrained network is far better.
+        (arXiv:1404.5997), which drops the original's two columns and local response normalisation.
+    Good for: history. For your own photos, a pretrained network is far better.
     """
 
     recipe: ClassVar[Mapping[str, Any]] = {

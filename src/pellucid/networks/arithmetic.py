@@ -1,4 +1,4 @@
-"""The arithmetic of sizes: how large the output of a convolution or pooling layer is."""
+"""Output sizes of convolutions and pooling layers, and activations by name."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from pellucid.errors import NetworkError, UnknownNameError
 
 
 def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
-    """O = ⌊(W − F + 2P) / S⌋ + 1, for an input of W pixels, a kernel of F, a stride of S and P zeros at each side.
+    """O = ⌊(W − F + 2P) / S⌋ + 1, for input size W, kernel size F, padding P on each side and stride S.
 
-    With a dilation of D the kernel reaches over F = `reach(kernel, D)` pixels. The result is below 1 where that is more
-    than the padded input has.
+    With a dilation, F = `reach(kernel, dilation)`. The result is below 1 if the kernel is larger than the padded input.
     """
     return (size - reach(kernel, dilation) + 2 * padding) // stride + 1
 
 
 def reach(kernel: int, dilation: int) -> int:
-    """D (F − 1) + 1: over how many pixels a kernel of F reaches whose numbers stand D pixels apart."""
+    """D (F − 1) + 1: the size in pixels that a kernel of F with dilation D covers."""
     return dilation * (kernel - 1) + 1
 
 
 def require_size(network: str, shape: tuple[int, int, int], smallest: int) -> None:
-    """Refuses pictures that are too small for a network.
+    """Checks that pictures are large enough for a network.
 
     Raises:
         NetworkError: a side has fewer than `smallest` pixels.
@@ -31,7 +30,7 @@ def require_size(network: str, shape: tuple[int, int, int], smallest: int) -> No
     if min(height, width) < smallest:
         raise NetworkError(
             f"The network '{network}' is too deep for pictures of {height}×{width} pixels: it needs at least "
-            f"{smallest}×{smallest}. Give larger pictures (--size {smallest}), or a smaller network."
+            f"{smallest}×{smallest}. Use larger pictures (--size {smallest}), or a smaller network."
         )
 
 
@@ -46,10 +45,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def activation(name: str) -> nn.Module:
-    """The activation layer of that name.
+    """The activation layer with that name.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: there is no such activation.
     """
     if name not in ACTIVATIONS:
         raise UnknownNameError("activation", name, ACTIVATIONS)

@@ -1,7 +1,7 @@
-"""Backbones: networks that have learned before, with their weights, and where these come from.
+"""Backbones: pretrained networks with their weights.
 
-`lite0` comes with Pellucid's own dependencies and needs no network connection. `timm:NAME` takes the weights from a
-file, or from where an earlier download lies; it opens a connection only where a download is asked for.
+The weights of `lite0` are installed with Pellucid. Those of `timm:NAME` come from a file or the Hugging Face cache;
+they are downloaded only on request.
 """
 
 from __future__ import annotations
@@ -23,25 +23,24 @@ from pellucid.networks.catalogue import TIMM, check_backbone, create
 from pellucid.records import Preprocessing
 
 _SIDE = 288
-"""The size at which Lite0 looks at photos. It learned from crops of 224, in which things look larger than in a whole
-photo; a larger size makes up for that (Touvron et al., "Fixing the train-test resolution discrepancy", 2019). LOG.md
-has the figures."""
+"""Input size of Lite0 for photos. It was trained on crops of 224, in which objects look larger than in a whole photo; a
+larger input compensates (Touvron et al., "Fixing the train-test resolution discrepancy", 2019). Figures: LOG.md."""
 _LITE0_TEMPERATURE = 0.53
-"""At that size its own classifier is right more often, and less sure than it is right. Measured on 245 photos of ants
-and bees; LOG.md has the figures."""
+"""At that size its classifier is more accurate, but underconfident. Fitted on 245 photos of ants and bees; figures:
+LOG.md."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network that has learned before.
+    """A pretrained network.
 
     Attributes:
-        name: a name of the catalogue, or `timm:NAME`.
-        weights: all of them, its classifier included: arrays by name.
-        classifier: prefix of the names of its last layer's weights: `classifier`.
-        classes: the classes that it was trained on; empty if unknown.
-        preprocessing: how its pictures were prepared.
-        settings: what its constructor takes beside shape and classes.
+        name: a name in the catalogue, or `timm:NAME`.
+        weights: all weights by name, including the classifier's.
+        classifier: name of its last layer, such as `classifier`.
+        classes: the classes of its pretraining; empty if unknown.
+        preprocessing: the preprocessing of its pictures.
+        settings: further arguments of its constructor, besides shape and classes.
         temperature: divisor of the outputs of its own classifier.
     """
 
@@ -55,7 +54,7 @@ class Backbone:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the weights without the classifier, on which the features depend (hexadecimal)."""
+        """SHA-256 of the name and of the weights without the classifier, in hexadecimal. It identifies the features."""
         digest = hashlib.sha256(self.name.encode())
         for name, array in sorted(self.weights.items()):
             if not name.startswith(f"{self.classifier}."):
@@ -65,19 +64,19 @@ class Backbone:
 
     @property
     def features(self) -> int:
-        """D, how many numbers describe a picture."""
+        """D, the number of features per picture."""
         return self.weights[f"{self.classifier}.weight"].shape[1]
 
     @property
     def provenance(self) -> dict[str, str]:
-        """Facts on the backbone for a model's `training` record."""
+        """The entry for the backbone in a model's `training` record."""
         return {"name": self.name, "sha256": self.sha256, "classifier": self.classifier}
 
     def module(self, classes: int | None = None) -> nn.Module:
         """The network with its weights, in evaluation mode.
 
         Args:
-            classes: K of a new last layer, whose weights are then as the constructor draws them; None keeps its own.
+            classes: K of a new last layer with random weights; None keeps the backbone's own.
         """
         own = len(self.weights[f"{self.classifier}.weight"])
         with torch.random.fork_rng(devices=[]):
@@ -92,46 +91,46 @@ class Backbone:
 
 
 def embedding(module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The function of a backbone's network that computes the features (N, D), the inputs of its last, dense layer.
+    """The function that computes a backbone's features, (N, D), the inputs of its last dense layer.
 
     Raises:
-        UsageError: it has no such part.
+        UsageError: the network has no such function.
     """
     own = getattr(module, "features", None)
     if callable(own) and not isinstance(own, nn.Module):
         return own
     before, last = getattr(module, "forward_features", None), getattr(module, "forward_head", None)
     if before is None or last is None:
-        raise UsageError(f"{type(module).__name__} does not say what its features are, so it cannot be a backbone.")
+        raise UsageError(f"{type(module).__name__} has no function for its features, so it cannot be a backbone.")
     return lambda x: last(before(x), pre_logits=True)
 
 
 def load(name: str = "lite0", *, weights: str | Path | None = None, download: bool = False) -> Backbone:
-    """The backbone of that name.
+    """The backbone with that name.
 
     Args:
         name: `lite0`, or `timm:NAME`.
-        weights: for `timm:NAME`, a file with its weights: `.safetensors`, or a `.pth` that holds arrays alone.
+        weights: for `timm:NAME`, a file with its weights: `.safetensors`, or a `.pth` that contains only arrays.
         download: whether to download the weights of `timm:NAME` if they are missing.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: there is no such backbone.
         UsageError: its weights are not on this machine, or timm is not installed.
-        ModelFileError: the file does not hold them.
+        ModelFileError: the file does not contain its weights.
     """
     if name.startswith(TIMM):
         return _of_timm(name, weights=weights, download=download)
     check_backbone(name)
     if weights is not None:
-        raise UsageError(f"The backbone '{name}' brings its own weights; leave out those from {weights}.")
+        raise UsageError(f"The backbone '{name}' has its own weights; omit {weights}.")
     return _lite0()
 
 
 def require(name: str) -> None:
-    """Refuses a backbone whose weights are not on this machine, before any work is done.
+    """Checks that the weights of a backbone are on this machine.
 
     Raises:
-        PellucidError: as in `load`.
+        PellucidError: they are not, as in `load`.
     """
     if name.startswith(TIMM):
         from pellucid.networks import timm_bridge
@@ -146,7 +145,7 @@ def _lite0() -> Backbone:
         arrays = read_weights(path)
     with torch.device("meta"):
         names = create("lite0", (3, 224, 224), 1000).state_dict()
-    # The file has other names, in the same order: stem, blocks, head, dense layer.
+    # The file uses other names, but the same order: stem, blocks, head, dense layer.
     assert len(names) == len(arrays)
     weights = dict(zip(names, arrays.values(), strict=True))
     preprocessing = Preprocessing(
@@ -156,7 +155,7 @@ def _lite0() -> Backbone:
 
 
 def _of_timm(name: str, *, weights: str | Path | None, download: bool) -> Backbone:
-    """A network of timm with its weights, from a file, an earlier download or, if allowed, a download now."""
+    """A timm network with its weights, from a file, the Hugging Face cache or, if allowed, a download."""
     from pellucid.networks import timm_bridge
 
     module, settings = timm_bridge.pretrained(name)
@@ -164,12 +163,12 @@ def _of_timm(name: str, *, weights: str | Path | None, download: bool) -> Backbo
     arrays = read_weights(path)
     last = getattr(module, "get_classifier", lambda: None)()
     if not isinstance(last, nn.Linear):
-        raise UsageError(f"The last layer of '{name}' is not a dense one, so it cannot be a backbone. Try lite0.")
+        raise UsageError(f"The last layer of '{name}' is not a dense layer, so it cannot be a backbone. Try lite0.")
     classifier = next(key for key, part in module.named_modules() if part is last)
     expected = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
     for key in sorted(expected.keys() ^ arrays.keys()):
-        lack = "lacks" if key in expected else "has, but the network does not know,"
-        raise ModelFileError(f"{path} does not fit '{name}': it {lack} '{key}'.")
+        problem = f"'{key}' is missing from the file" if key in expected else f"the network has no '{key}'"
+        raise ModelFileError(f"{path} does not fit '{name}': {problem}.")
     for key, array in arrays.items():
         if not key.startswith(f"{classifier}.") and array.shape != expected[key]:
             raise ModelFileError(f"{path} does not fit '{name}': '{key}' is {array.shape}, not {expected[key]}.")
@@ -189,10 +188,10 @@ def _of_timm(name: str, *, weights: str | Path | None, download: bool) -> Backbo
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file of weights, in its order. Runs no code from it.
+    """The arrays in a weights file, in its order. Never runs code from the file.
 
     Raises:
-        ModelFileError: it holds something else, or is damaged.
+        ModelFileError: the file is damaged, or is not a weights file.
     """
     try:
         if path.suffix == ".safetensors":
@@ -206,8 +205,8 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(one, torch.Tensor) for one in content.values()):
-        raise ModelFileError(f"{path} holds no weights by name. Give the .safetensors file of a network's weights.")
+    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise ModelFileError(f"{path} is not a file of named weights. Give a .safetensors file.")
     return {str(name): tensor.numpy() for name, tensor in content.items()}
 
 

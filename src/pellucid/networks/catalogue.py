@@ -1,6 +1,6 @@
-"""The catalogue of networks: an explicit table from a name to where its class lives. No torch is imported here.
+"""The catalogue of networks: an explicit table from a name to the path of its class. Does not import torch.
 
-To add a network: write its file beside this one (a subclass of `Network`), and add its line to `NETWORKS`.
+To add a network, write its file in this folder (a subclass of `Network`) and add a line to `NETWORKS`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the catalogue.
+    """An entry of the catalogue.
 
     Attributes:
         path: `module:Class`.
-        year: when it was published.
-        source: who described it, where.
-        good_for: what it is good for, in a few words.
-        parameters: how many numbers it learns for pictures of `shape` and `classes` classes.
-        shape: (C, H, W); MNIST's, unless the network is made for others.
-        classes: how many classes.
+        year: year of publication.
+        source: authors, year and variant.
+        good_for: its purpose, in a few words.
+        parameters: number of trainable parameters for pictures of `shape` and `classes` classes.
+        shape: its typical input, (C, H, W); MNIST's by default.
+        classes: its typical number of classes.
     """
 
     path: str
@@ -51,11 +51,11 @@ NETWORKS: dict[str, Entry] = {
     "deep-convnet": Entry("pellucid.networks.deep_convnet:DeepConvNet", 2020, "a course's network of four convolutions and three dense layers", "a deeper network to follow, operation by operation", 965_632),
     "lenet5": Entry("pellucid.networks.lenet5:LeNet5", 1998, "LeCun, Bottou, Bengio, Haffner 1998, with ReLU and max pooling", "handwritten digits; the classic to learn from", 61_706),
     "lenet5-1998": Entry("pellucid.networks.lenet5_1998:LeNet5Of1998", 1998, "LeCun, Bottou, Bengio, Haffner 1998, as in the paper", "handwritten digits as in 1998", 60_000),
-    "lite0": Entry("pellucid.networks.lite0:Lite0", 2019, "Tan and Le 2019, in Google's Lite form of 2020", "photos; comes with what it learned on ImageNet", 4_652_008, (3, 224, 224), 1000),
-    "logistic-regression": Entry("pellucid.networks.logistic_regression:LogisticRegression", 1958, "Cox 1958; multinomial form", "a base line: what can be had without hidden units", 7_850),
+    "lite0": Entry("pellucid.networks.lite0:Lite0", 2019, "Tan and Le 2019, in Google's Lite form of 2020", "photos; comes with weights pretrained on ImageNet", 4_652_008, (3, 224, 224), 1000),
+    "logistic-regression": Entry("pellucid.networks.logistic_regression:LogisticRegression", 1958, "Cox 1958; multinomial form", "a baseline without hidden units", 7_850),
     "mlp": Entry("pellucid.networks.mlp:MLP", 1986, "Rumelhart, Hinton, Williams 1986, with ReLU", "small pictures, when training must be quick", 397_510),
-    "perceptron": Entry("pellucid.networks.perceptron:Perceptron", 1958, "Rosenblatt 1958; averaged after Freund and Schapire 1999", "history; classes that a plane can separate", 7_850),
-    "resnet20": Entry("pellucid.networks.resnet20:ResNet20", 2015, "He, Zhang, Ren, Sun 2015, for CIFAR", "what shortcuts are for; small colour pictures", 269_722, (3, 32, 32)),
+    "perceptron": Entry("pellucid.networks.perceptron:Perceptron", 1958, "Rosenblatt 1958; averaged after Freund and Schapire 1999", "history; linearly separable classes", 7_850),
+    "resnet20": Entry("pellucid.networks.resnet20:ResNet20", 2015, "He, Zhang, Ren, Sun 2015, for CIFAR", "learning about shortcuts; small colour pictures", 269_722, (3, 32, 32)),
     "sigmoid-neuron": Entry("pellucid.networks.sigmoid_neuron:SigmoidNeuron", 1986, "Rumelhart, Hinton, Williams 1986; one layer", "seeing why smooth units can learn", 7_850),
     "whitened-convnet": Entry("pellucid.networks.whitened_convnet:WhitenedConvNet", 2024, "Jordan 2024, after Page 2018", "small pictures, the best accuracy in the shortest time", 1_971_362, (3, 32, 32)),
 }
@@ -67,15 +67,15 @@ TIMM = "timm:"
 
 
 def check_name(name: str) -> None:
-    """Refuses what cannot be the name of a network, without importing anything heavy.
+    """Checks that a name can be that of a network. Fast, since it imports neither torch nor timm.
 
     Raises:
         UnknownNameError: it is neither in the catalogue, nor `timm:NAME`, nor `file.py:Class`.
     """
     if name not in NETWORKS and not name.startswith(TIMM) and not is_file_reference(name):
         if (family := _of_timm(name)) is not None:
-            raise UnknownNameError("network", name, NETWORKS, f"timm has networks of that kind: try {TIMM}{family}.")
-        hint = f"Others: {TIMM}NAME for any network of timm, file.py:Class for your own."
+            raise UnknownNameError("network", name, NETWORKS, f"timm has such networks: try {TIMM}{family}.")
+        hint = f"Others: {TIMM}NAME for any timm network, file.py:Class for your own."
         raise UnknownNameError("network", name, NETWORKS, hint)
 
 
@@ -86,7 +86,7 @@ _TIMM_FAMILIES = (
 
 
 def _of_timm(name: str) -> str | None:
-    """The name as timm may have it, if it begins like one of its families; timm is not imported to tell."""
+    """The probable timm name, if the name starts like a timm family; else None. Does not import timm."""
     plain = name.lower().replace("-", "_")
     return plain if plain.startswith(_TIMM_FAMILIES) and not plain.startswith("resnet20") else None
 
@@ -96,27 +96,27 @@ BACKBONES: dict[str, str] = {"lite0": "EfficientNet-Lite0, trained on ImageNet; 
 
 
 def check_backbone(name: str) -> None:
-    """Refuses what cannot be the name of a network that has learned before.
+    """Checks that a name can be that of a backbone.
 
     Raises:
-        UnknownNameError: it is none of these, nor `timm:NAME`.
+        UnknownNameError: it is neither in `BACKBONES` nor `timm:NAME`.
     """
     if name not in BACKBONES and not name.startswith(TIMM):
-        hint = f"Others: {TIMM}NAME for any network of timm whose weights are on this machine."
+        hint = f"Others: {TIMM}NAME for any timm network with weights on this machine."
         raise UnknownNameError("backbone", name, BACKBONES, hint)
 
 
 def is_file_reference(name: str) -> bool:
-    """Whether `name` is of the form `file.py:Class`."""
+    """Whether `name` has the form `file.py:Class`."""
     file, separator, attribute = name.rpartition(":")
     return bool(separator) and file.endswith(".py") and attribute.isidentifier()
 
 
 def resolve(name: str) -> type[Network]:
-    """The class of a network of the catalogue.
+    """The class of a network in the catalogue.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: there is no such network.
     """
     check_name(name)
     module, _, attribute = NETWORKS[name].path.partition(":")
@@ -124,19 +124,19 @@ def resolve(name: str) -> type[Network]:
 
 
 def own_recipe(name: str) -> dict[str, Any]:
-    """How the default training plan of a network of that name differs from the general one."""
+    """The settings in which a network's default recipe differs from the general one."""
     return {} if name.startswith(TIMM) else dict(resolve(name).recipe)
 
 
 def create(
     name: str, shape: tuple[int, int, int], classes: int, settings: Mapping[str, Any] | None = None
 ) -> nn.Module:
-    """A network of the catalogue or of timm, untrained, for pictures of `shape` (C, H, W) and `classes` classes.
+    """An untrained network from the catalogue or timm, for pictures of `shape` (C, H, W) and `classes` classes.
 
     Raises:
-        UnknownNameError: there is no network of that name.
-        UsageError: it has no such setting.
-        NetworkError: it does not fit pictures of that shape.
+        UnknownNameError: there is no such network, or it has no such setting.
+        UsageError: a setting is invalid.
+        NetworkError: the network does not fit pictures of that shape.
     """
     if name.startswith(TIMM):
         from pellucid.networks import timm_bridge
@@ -148,13 +148,13 @@ def create(
     for key in settings:
         if key not in known:
             if not known:
-                raise UsageError(f"The network '{name}' has no settings, but '{key}' was given. Leave it out.")
+                raise UsageError(f"The network '{name}' has no settings; omit '{key}'.")
             raise UnknownNameError(f"setting of '{name}'", key, known)
     if min(shape) < 1 or classes < 2:
         raise NetworkError(
             f"A network needs pictures and at least two classes; given: shape {shape}, {classes} classes."
         )
-    # Every network takes these two; the base class, which is no network, does not.
+    # Every network takes these two arguments; only the base class, which is abstract, does not.
     try:
         return cast("Any", kind)(shape=shape, classes=classes, **settings)
     except (TypeError, ValueError, AttributeError) as error:
@@ -162,4 +162,4 @@ def create(
             raise
         listed_settings = ", ".join(f"{key}={value!r}" for key, value in settings.items())
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"The network '{name}' cannot have the settings {listed_settings}: {reason}.") from error
+        raise UsageError(f"The network '{name}' does not accept the settings {listed_settings}: {reason}.") from error

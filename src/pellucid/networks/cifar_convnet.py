@@ -23,10 +23,10 @@ class CifarConvNet(Network):
         output     dropout, dense                                         → (N, K)              20,490
                                                                                           115,498 in all
 
-    The design: the first kernels are 5×5 so that a person can see what they look for; each block halves the sides and
-    doubles the maps, so that each costs about the same; no biases before batch normalisation, which would subtract
-    them; channel counts are multiples of 16, which processors like; one dense layer, since hidden ones mostly learn
-    fifty thousand pictures by heart.
+    Design: the first kernels are 5×5, large enough to look at. Each block halves the sides and doubles the maps, so
+    that all cost about the same. Convolutions have no bias, which batch normalisation would subtract again. Channel
+    counts are multiples of 16, which are fast on CPUs. There is one dense layer, since hidden dense layers mostly
+    overfit on 50,000 pictures.
 
     Args:
         shape: (C, H, W) of the pictures, at least 8×8 pixels.

@@ -23,8 +23,8 @@ class ConvNet(Network):
                   max pooling 2×2                              → (N, 32,  7,  7)
         output    dense                                        → (N, K)            15,690          29,034 in all
 
-    The biases of the convolutions have no effect, since the batch normalisation behind them subtracts them again. They
-    are kept so that the network counts as its textbook does.
+    The biases of the convolutions have no effect, since batch normalisation subtracts them again. They are kept so that
+    the parameter count matches the textbook.
 
     Args:
         shape: (C, H, W) of the pictures, at least 4×4 pixels.

@@ -14,7 +14,7 @@ from pellucid.networks.network import Network
 
 
 class ConvNetDropout(Network):
-    """A small convolutional network that is kept from learning by heart by dropout.
+    """A small convolutional network, regularised by dropout.
 
     Layers, on MNIST:
 
@@ -25,17 +25,17 @@ class ConvNetDropout(Network):
         hidden   dense, ReLU, dropout                → (N, 50)           16,050
         output   dense                               → (N, K)               510      21,840 in all
 
-    Dropout switches off half of the hidden units at random in every step, and doubles the others so that their sum
-    stays the same on average; when predicting it does nothing, and nothing needs to be scaled then.
+    In every training step, dropout sets half of the hidden units to 0 at random and doubles the others, so that their
+    expected sum stays the same. At prediction time it does nothing.
 
     Args:
         shape: (C, H, W) of the pictures, at least 16×16 pixels.
         classes: K.
-        dropout: the share of hidden units that are switched off, 0 to below 1.
+        dropout: the dropout rate of the hidden units, from 0 to below 1.
 
     Source: the two-convolution network of introductory courses; dropout after Srivastava et al., "Dropout: a simple way
         to prevent neural networks from overfitting", JMLR 15, 2014.
-    Good for: digits, with few parameters. It makes a course's choices of layers; rates and schedule are ours.
+    Good for: digits, with few parameters. The layers are those of the courses; learning rate and schedule are ours.
     """
 
     recipe: ClassVar[Mapping[str, Any]] = {"batch_size": 64, "learning_rate": 4e-3, "weight_decay": 0.01}
@@ -44,7 +44,7 @@ class ConvNetDropout(Network):
         super().__init__()
         require_size("convnet-dropout", shape, 16)
         if not 0 <= dropout < 1:
-            raise UsageError(f"Dropout is a share from 0 to below 1; given: {dropout}.")
+            raise UsageError(f"The dropout rate must be from 0 to below 1; given: {dropout}.")
         channels, height, width = shape
         rows, columns = (output_size(output_size(side, 5) // 2, 5) // 2 for side in (height, width))
         self.conv1 = nn.Conv2d(channels, 10, 5)

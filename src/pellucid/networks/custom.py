@@ -1,7 +1,7 @@
-"""Networks of the user's own: a class in a Python file, or a module that is handed over built.
+"""The user's own networks: a class in a Python file, or an `nn.Module`.
 
-A model file holds no code, so a model of such a network names the class that it needs: `mynet.py:Net`. Within one
-process the networks of the latest models are remembered, so that these run without being told again.
+A model file contains no code, so a model of such a network names its class: `mynet.py:Net`. Within one process the
+networks of the latest models are cached, so these models run without giving the class again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MOST_REMEMBERED = 64
 
 
 def full_reference(name: str) -> str:
-    """`file.py:Class` with the whole path of the file, so that it holds from any folder; other names as they are."""
+    """`file.py:Class` with the absolute path of the file, so that it works from any folder; other names unchanged."""
     if not is_file_reference(name):
         return name
     file, _, attribute = name.rpartition(":")
@@ -36,26 +36,26 @@ def full_reference(name: str) -> str:
 
 
 def load_class(reference: str) -> type[nn.Module]:
-    """The class that `file.py:Class` names. Runs the file: it is the user's own, and named on purpose.
+    """The class named by `file.py:Class`. Runs the file, which the user named on purpose.
 
     Raises:
-        UsageError: it is not of that form, there is no such file or class, or the file fails.
+        UsageError: the reference has another form, the file or class does not exist, or the file fails.
     """
     if not is_file_reference(reference):
         raise UsageError(
-            f"A network of your own is given as file.py:Class, for example mynet.py:Net; given: '{reference}'. For a "
-            f"model of a network that Pellucid knows, leave the network out."
+            f"Give your own network as file.py:Class, for example mynet.py:Net; given: '{reference}'. For a network of "
+            f"the catalogue, omit --network."
         )
     file, _, attribute = reference.rpartition(":")
     path = expand_user(file)
     if not path.is_file():
-        raise UsageError(f"There is no file {path} to take the network '{attribute}' from.")
-    # A name of its own: a file called json.py must not stand in for Python's, nor one folder's net.py for another's.
+        raise UsageError(f"There is no file {path}, so the network '{attribute}' cannot be loaded.")
+    # A unique module name, so that json.py does not replace Python's json, nor one folder's net.py another's.
     name = f"pellucid_network_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     specification = importlib.util.spec_from_file_location(name, path)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module  # so that dataclasses and the like find their own module
+    sys.modules[name] = module  # dataclasses, among others, look up their module
     try:
         specification.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -68,7 +68,7 @@ def load_class(reference: str) -> type[nn.Module]:
         ]
         raise UsageError(
             f"{path} has no network class '{attribute}'; it has {', '.join(classes) or 'none'}. "
-            f"A network is a subclass of torch.nn.Module."
+            f"A network must be a subclass of torch.nn.Module."
         )
     return network_class
 
@@ -76,27 +76,27 @@ def load_class(reference: str) -> type[nn.Module]:
 def instantiate(
     kind: type[nn.Module], shape: tuple[int, int, int], classes: int, settings: dict[str, Any] | None = None
 ) -> nn.Module:
-    """An instance of `kind`, which is given `shape` and `classes` where its constructor takes them.
+    """An instance of `kind`, with `shape` and `classes` as arguments if its constructor accepts them.
 
     Raises:
-        NetworkError: it cannot be made so.
+        NetworkError: the constructor fails.
     """
     parameters = inspect.signature(kind).parameters
-    offered = {"shape": shape, "classes": classes}
-    arguments = {key: value for key, value in offered.items() if key in parameters} | (settings or {})
+    defaults = {"shape": shape, "classes": classes}
+    arguments = {key: value for key, value in defaults.items() if key in parameters} | (settings or {})
     try:
         return kind(**arguments)
     except PellucidError:
         raise
     except Exception as error:
         raise NetworkError(
-            f"{kind.__name__}({', '.join(arguments)}) cannot be made: {type(error).__name__}: {error}. Its constructor "
-            f"may take shape=(C, H, W), classes=K, and settings that have defaults or are given (--set in the shell)."
+            f"{kind.__name__}({', '.join(arguments)}) cannot be built: {type(error).__name__}: {error}. Its "
+            f"constructor may take shape=(C, H, W), classes=K, and settings with defaults or from --set."
         ) from error
 
 
 def source_of(module: nn.Module) -> str:
-    """How the class of `module` is named in a model file: `mynet.py:Net` or `package.module:Net`."""
+    """The name of the class of `module` in a model file: `mynet.py:Net` or `package.module:Net`."""
     kind = type(module)
     name = kind.__qualname__
     loaded = sys.modules.get(kind.__module__)
@@ -107,9 +107,9 @@ def source_of(module: nn.Module) -> str:
 
 
 def remember(weights: Mapping[str, np.ndarray], module: nn.Module) -> None:
-    """Keeps a network for the model that has these weights, so that it runs in this process.
+    """Caches a network for the model with these weights.
 
-    A network is found by its weights, since two of one class may differ in what only their constructors know.
+    The weights are the key, since two instances of one class may differ in their constructor arguments.
     """
     key = _digest(weights)
     _REMEMBERED[key] = module
@@ -119,13 +119,13 @@ def remember(weights: Mapping[str, np.ndarray], module: nn.Module) -> None:
 
 
 def recall(weights: Mapping[str, np.ndarray]) -> nn.Module | None:
-    """A copy of the network that was remembered for these weights, or None."""
+    """A copy of the cached network for these weights, or None."""
     module = _REMEMBERED.get(_digest(weights))
     return None if module is None else copy_of(module)
 
 
 def copy_of(module: nn.Module) -> nn.Module:
-    """A copy that shares nothing with `module`: what a user hands over is not changed by us.
+    """A deep copy of the user's module, which Pellucid never changes.
 
     Raises:
         NetworkError: it cannot be copied.
@@ -134,7 +134,7 @@ def copy_of(module: nn.Module) -> nn.Module:
         return copy.deepcopy(module)
     except Exception as error:
         raise NetworkError(
-            f"The network {type(module).__name__} cannot be copied ({error}). Hand over its class instead."
+            f"The network {type(module).__name__} cannot be copied ({error}). Give its class instead."
         ) from error
 
 

@@ -14,7 +14,7 @@ from pellucid.networks.network import Network
 
 
 class DeepConvNet(Network):
-    """A deep convolutional network: each convolution is followed by batch normalisation, ReLU, dropout and pooling.
+    """A deep convolutional network: after each convolution come batch normalisation, ReLU, dropout and pooling.
 
     Layers, on MNIST:
 
@@ -27,23 +27,24 @@ class DeepConvNet(Network):
         output     dense                                                  → (N, K)               2,560
                                                                                           965,632 in all
 
-    What the course that it comes from has otherwise, and why it is so here:
-        - The course ends with a softmax and then takes a cross-entropy that applies the softmax again, which flattens
-          the gradients. Here the outputs are logits.
-        - The course says that the layer *after* a batch normalisation needs no bias. It is the layer *before* it whose
-          bias is subtracted again. With `idle_bias=False` the biases are where they belong: none in block 1, one in the
-          output (965,610 parameters). The default keeps the course's count; the 32 idle numbers do no harm.
-        - The course does not shuffle, and watches the test pictures while it trains. Training here does neither.
+    Differences from the original course:
+        - The course applies a softmax, then a cross-entropy that applies the softmax again, which weakens the
+          gradients. Here the outputs are logits.
+        - The course omits the bias in the layer *after* a batch normalisation. In fact the bias of the layer *before*
+          it has no effect. `idle_bias=False` corrects this: no bias in block 1, a bias in the output (965,610
+          parameters). The default keeps the course's count; its 32 idle parameters do no harm.
+        - The course does not shuffle, and evaluates on the test pictures during training. Training here shuffles, and
+          never uses the test pictures.
 
     Args:
         shape: (C, H, W) of the pictures, at least 8×8 pixels.
         classes: K.
-        dropout: the share of activations that are switched off after each of the first three blocks.
-        idle_bias: whether biases are where the course has them.
+        dropout: the dropout rate after each of the first three blocks, from 0 to below 1.
+        idle_bias: whether to place the biases as the course does.
 
-    Source: a course's network of 2020; batch normalisation after Ioffe and Szegedy 2015, dropout after Srivastava et
-        al. 2014.
-    Good for: following a deeper network operation by operation. For the best accuracy take `--recipe best`.
+    Source: the network of a course of 2020; batch normalisation after Ioffe and Szegedy 2015, dropout after Srivastava
+        et al. 2014.
+    Good for: following a deeper network operation by operation. For the best accuracy, use `--recipe best`.
     """
 
     recipe: ClassVar[Mapping[str, Any]] = {
@@ -59,7 +60,7 @@ class DeepConvNet(Network):
         super().__init__()
         require_size("deep-convnet", shape, 8)
         if not 0 <= dropout < 1:
-            raise UsageError(f"Dropout is a share from 0 to below 1; given: {dropout}.")
+            raise UsageError(f"The dropout rate must be from 0 to below 1; given: {dropout}.")
         channels, height, width = shape
         self.features = nn.Sequential(
             *_convolution(channels, 32, bias=idle_bias), nn.Dropout(dropout), nn.MaxPool2d(2),

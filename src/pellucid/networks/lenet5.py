@@ -1,4 +1,4 @@
-"""LeNet-5, as it is built today."""
+"""LeNet-5 in its modern form."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class LeNet5(Network):
         F6   dense                              → (N,  84)            10,164
         output                                  → (N,   K)               850      61,706 in all
 
-    Pictures smaller than 32×32 are padded with zeros to that (zero is what the scaling makes of the mean); larger ones
-    widen C5. An activation stands between C5 and F6 and between F6 and the output. A course that teaches this network
-    leaves both out: then the three dense layers compute no more than a single one.
+    Pictures smaller than 32×32 are zero-padded to that size (after scaling, 0 is the mean). Larger pictures widen C5.
+    An activation follows C5 and F6. Some courses omit both; the three dense layers then compute no more than a single
+    one.
 
     Args:
         shape: (C, H, W) of the pictures.

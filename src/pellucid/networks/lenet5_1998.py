@@ -1,4 +1,4 @@
-"""LeNet-5 as the paper of 1998 has it."""
+"""LeNet-5 as in the paper of 1998."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pellucid.networks.arithmetic import output_size
 from pellucid.networks.network import Network
 
 _SIDE = 32
-# Table I of the paper: which of the six maps of S2 each of the sixteen maps of C3 sees.
+# Table I of the paper: the input maps (of S2's six) of each of C3's sixteen maps.
 CONNECTIONS = (
     (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
     (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
@@ -40,17 +40,17 @@ class LeNet5Of1998(Network):
     Formulas:
         squashing:     f(a) = 1.7159 tanh(2a/3), after every layer up to F6
         subsampling:   the sum of four pixels, times a trainable coefficient, plus a trainable bias
-        output:        yₖ = Σᵢ (xᵢ − cₖᵢ)², the squared distance of F6 from the code of class k, 84 numbers of ±1.
-                       `forward` gives −y, so that the largest output is the nearest code.
-        loss:          y of the right class + log(e⁻ʲ + Σₖ e⁻ʸᵏ), the paper's equation 9: being near the right code is
-                       not enough, the others must be far. With j it stops pushing codes that are far already.
+        output:        yₖ = Σᵢ (xᵢ − cₖᵢ)², the squared distance of F6 from the code of class k, 84 values of ±1.
+                       `forward` returns −y, so that the largest output is the nearest code.
+        loss:          y of the correct class + log(e⁻ʲ + Σₖ e⁻ʸᵏ), the paper's equation 9: the output must be near the
+                       correct code and far from the others. The constant j stops it from pushing distant codes away.
 
-    The codes: for ten classes, the ten digits drawn on 7×12 pixels, as the paper does (the drawings are ours). For any
-    other number of classes there is no drawing to take; then each class has 84 random signs, always the same, which lie
-    about 42 signs apart from each other. See `pellucid.networks.lenet5_1998`.
+    Codes: for ten classes, the digits drawn on 7×12 pixels, as in the paper (the drawings are ours). For other numbers
+    of classes, each class has a fixed code of 84 random signs; two codes differ in about 42 signs. See
+    `pellucid.networks.lenet5_1998`.
 
-    Weights start uniform between ±2.4 / fan in, as in the paper. It was trained there by a stochastic diagonal
-    Levenberg-Marquardt method; here it is by Adam.
+    Initial weights are uniform between ±2.4 / fan-in, as in the paper. The paper trains with a stochastic diagonal
+    Levenberg-Marquardt method; here the optimiser is Adam.
 
     Args:
         shape: (C, H, W) of the pictures; smaller ones are padded to 32×32, larger ones widen C5.
@@ -58,7 +58,7 @@ class LeNet5Of1998(Network):
 
     Source: LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE
         86(11), 1998, section II.B and II.C.
-    Good for: handwritten digits as in 1998, and seeing what has become simpler since.
+    Good for: handwritten digits as in 1998; comparison with today's simpler form.
     """
 
     loss: ClassVar[str] = "radial-basis"
@@ -105,12 +105,12 @@ class LeNet5Of1998(Network):
 
 
 def squash(a: torch.Tensor) -> torch.Tensor:
-    """1.7159 tanh(2a/3): so scaled that f(1) = 1 and f(−1) = −1, where the codes lie."""
+    """1.7159 tanh(2a/3), scaled so that f(1) = 1 and f(−1) = −1, the values of the codes."""
     return 1.7159 * torch.tanh(2 / 3 * a)
 
 
 class Subsampling(nn.Module):
-    """The sum of each 2×2 pixels, times a trainable coefficient, plus a trainable bias, per map."""
+    """The sum of each 2×2 pixels, times a trainable coefficient, plus a trainable bias; one of each per map."""
 
     def __init__(self, maps: int) -> None:
         super().__init__()
@@ -124,12 +124,12 @@ class Subsampling(nn.Module):
 
 
 class PartialConvolution(nn.Module):
-    """A convolution in which each kernel sees some of the maps only.
+    """A convolution in which each kernel reads only some of the input maps.
 
     Args:
-        connections: for each kernel, the maps that it sees.
-        maps: how many maps there are.
-        size: the side of the kernels.
+        connections: for each kernel, the indices of its input maps.
+        maps: number of input maps.
+        size: side of the kernels, in pixels.
     """
 
     places: torch.Tensor
@@ -137,16 +137,16 @@ class PartialConvolution(nn.Module):
     def __init__(self, connections: tuple[tuple[int, ...], ...], maps: int, size: int) -> None:
         super().__init__()
         self.dense_shape = (len(connections), maps, size, size)
-        places = [kernel * maps + seen for kernel, all_seen in enumerate(connections) for seen in all_seen]
-        self.register_buffer("places", torch.from_numpy(np.array(places)), persistent=False)
-        # The fan in differs between kernels, and with it the spread of their first weights.
-        bounds = torch.tensor([2.4 / (len(seen) * size * size) for seen in connections])
-        spread = torch.cat([bounds[i].repeat(len(seen)) for i, seen in enumerate(connections)])
-        self.weight = nn.Parameter(torch.empty(len(places), size, size).uniform_(-1, 1) * spread[:, None, None])
+        indices = [kernel * maps + index for kernel, inputs in enumerate(connections) for index in inputs]
+        self.register_buffer("places", torch.from_numpy(np.array(indices)), persistent=False)
+        # The fan-in differs between kernels, and so does the range of their initial weights.
+        bounds = torch.tensor([2.4 / (len(inputs) * size * size) for inputs in connections])
+        spread = torch.cat([bounds[i].repeat(len(inputs)) for i, inputs in enumerate(connections)])
+        self.weight = nn.Parameter(torch.empty(len(indices), size, size).uniform_(-1, 1) * spread[:, None, None])
         self.bias = nn.Parameter(torch.empty(len(connections)).uniform_(-1, 1) * bounds)
 
     def dense_weight(self) -> torch.Tensor:
-        """The kernels with zeros where there is no connection: (kernels, maps, size, size)."""
+        """The kernels, with zeros for missing connections, (kernels, maps, size, size)."""
         kernels, maps, *sides = self.dense_shape
         dense = self.weight.new_zeros(kernels * maps, math.prod(sides))
         return dense.index_copy(0, self.places, self.weight.flatten(1)).view(self.dense_shape)
@@ -174,20 +174,20 @@ _DIGITS = """
 
 
 def output_codes(classes: int) -> np.ndarray:
-    """The codes of K classes: float32 (K, 84), each number +1 or −1.
+    """The codes of K classes, float32 (K, 84), with values +1 and −1.
 
-    For ten classes these are the drawings of the digits 0 to 9, row by row. Otherwise they are random signs that are
-    always the same, the first K of one endless table.
+    For ten classes, these are the drawings of the digits 0 to 9, row by row. Otherwise they are random signs with a
+    fixed seed per class.
     """
     if classes == 10:
         return digit_codes()
-    # One row at a time, so that a class keeps its code when more classes are added.
+    # One seed per class, so that a class keeps its code when more classes are added.
     rows = [np.random.default_rng([1998, k]).integers(0, 2, WIDTH * HEIGHT) for k in range(classes)]
     return (2 * np.stack(rows) - 1).astype(np.float32)
 
 
 def digit_codes() -> np.ndarray:
-    """The digits 0 to 9 as drawings: float32 (10, 84), +1 for ink and −1 for paper."""
+    """The drawings of the digits 0 to 9, float32 (10, 84), +1 for ink and −1 for paper."""
     lines = [line.split() for line in _DIGITS.strip().splitlines()]
     drawn = np.array([[list(row) for row in line] for line in lines]) == "#"
     return np.where(drawn, 1.0, -1.0).astype(np.float32).transpose(1, 0, 2).reshape(10, WIDTH * HEIGHT)

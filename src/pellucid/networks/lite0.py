@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, the backbone that comes with Pellucid: see the class."""
+"""EfficientNet-Lite0, the backbone that comes with Pellucid."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pellucid.networks.arithmetic import require_size
 from pellucid.networks.network import Network
 
 FEATURES = 1280
-"""D, how many numbers describe a picture before the last layer."""
+"""D, the number of features before the last layer."""
 
 _SMALLEST = 32
 
-# One line a stage: how much wider the middle of a block is, its channels, its blocks, the first one's stride, its
-# kernel. Tan and Le 2019, table 1; Lite keeps the first and the last stage at one block.
+# Per stage: expansion factor, channels, number of blocks, stride of the first block, kernel size. Tan and Le 2019,
+# table 1; Lite keeps the first and last stages at one block.
 _STAGES = (
     (1, 16, 1, 1, 3),
     (6, 24, 2, 2, 3),
@@ -32,17 +32,17 @@ _STAGES = (
 class Lite0(Network):
     """Convolution → 16 inverted residual blocks → convolution → average → dense. 4,652,008 parameters for ImageNet.
 
-    Formula: a block widens its C channels to 6C by a 1×1 convolution, looks at each of them alone by a k×k convolution
-    (depthwise), and narrows them by a 1×1 convolution; where its shape stays, its input is added. Every convolution is
-    followed by batch normalisation, and all but the narrowing ones by min(max(x, 0), 6). Unlike EfficientNet-B0, Lite
-    has no squeeze-and-excitation and no swish, so that small machines run it quickly.
+    Formula: a block widens its C channels to 6C with a 1×1 convolution, filters each channel with a depthwise k×k
+    convolution, and narrows them with a 1×1 convolution. If the shape stays the same, it adds its input. Batch
+    normalisation follows every convolution, and ReLU6, min(max(x, 0), 6), all except the narrowing ones. Unlike
+    EfficientNet-B0, Lite has no squeeze-and-excitation and no swish, so it is fast on small machines.
 
     Shapes: (N, 3, 224, 224) → (N, 32, 112, 112) → 16 → 24, 56 → 40, 28 → 80, 14 → 112 → 192, 7 → 320 → 1280 → (N, K).
-    Pictures of at least 32×32 fit, which five halvings bring to 1×1.
+    Pictures need at least 32×32 pixels, which five halvings reduce to 1×1.
 
     Source: Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks", 2019; Lite: Google,
     2020, https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite. Padding is TensorFlow's
-    "same": what is odd goes to the right and below. The weights that come along were learned on ImageNet.
+    "same": an odd pixel goes to the right and bottom. The weights are pretrained on ImageNet.
 
     Good for: photos, on a laptop: frozen, as the backbone of the recipe `features`.
     """
@@ -56,7 +56,7 @@ class Lite0(Network):
         self.classifier = nn.Linear(FEATURES, classes)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """What a picture is described by before the last layer: (N, C, H, W) → (N, 1280)."""
+        """The features before the last layer: (N, C, H, W) → (N, 1280)."""
         return self.head(self.blocks(self.stem(x))).mean(dim=(2, 3))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -64,13 +64,13 @@ class Lite0(Network):
 
 
 class ConvolutionBlock(nn.Module):
-    """Convolution without bias → batch normalisation → ReLU6, where `act` says so."""
+    """Convolution without bias → batch normalisation → ReLU6 if `act`."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, act: bool = True
     ) -> None:
         super().__init__()
-        # With a stride of one, "same" is alike on all sides, which the convolution can add itself.
+        # With stride 1, "same" padding is symmetric, so the convolution can add it itself.
         sides = kernel // 2 if stride == 1 else 0
         self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, sides, groups=groups, bias=False)
         self.normalisation = nn.BatchNorm2d(outputs, eps=1e-3)
@@ -83,9 +83,9 @@ class ConvolutionBlock(nn.Module):
 
 
 def missing(x: torch.Tensor, kernel: int, stride: int) -> list[int]:
-    """What TensorFlow's "same" adds (left, right, above, below), so that ⌈size / stride⌉ positions fit.
+    """TensorFlow's "same" padding as (left, right, top, bottom), for an output size of ⌈size / stride⌉.
 
-    The odd one is added at the end.
+    An odd pixel goes to the right and bottom.
     """
     sides: list[int] = []
     for size in (x.shape[3], x.shape[2]):

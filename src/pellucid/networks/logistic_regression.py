@@ -1,4 +1,4 @@
-"""Logistic regression: the network without hidden units."""
+"""Logistic regression: a network without hidden units."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class LogisticRegression(Network):
         (N, C, H, W) → flatten (N, D) → (N, K).   Parameters: K·(D + 1); on MNIST 10·785 = 7,850.
 
     Source: D. R. Cox, "The regression analysis of binary sequences", 1958; here its multinomial form.
-    Good for: a base line. Each row of W, drawn as a picture, shows what the class looks for. It cannot move a shape:
-        a digit two pixels to the left is another point to it.
+    Good for: a baseline. Each row of W, drawn as a picture, is the template of a class. It does not tolerate shifts: a
+        digit two pixels to the left is a different input.
     """
 
     recipe: ClassVar[Mapping[str, Any]] = {

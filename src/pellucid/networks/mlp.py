@@ -15,10 +15,10 @@ from pellucid.networks.network import Network
 
 
 class MLP(Network):
-    """A multi-layer perceptron: fully connected layers with an activation between each two.
+    """A multi-layer perceptron: fully connected layers with activations between them.
 
     Formula:
-        a₀ = x;   aᵢ = h(Wᵢ aᵢ₋₁ + bᵢ);   logits = W a + b.   Without h between them, the layers would be one layer.
+        a₀ = x;   aᵢ = h(Wᵢ aᵢ₋₁ + bᵢ);   logits = W a + b.   Without h, all layers together are one linear layer.
 
     Shapes:
         (N, C, H, W) → flatten (N, D) → widths … → (N, K).   784-500-10 on MNIST: 784·500 + 500 + 500·10 + 10 = 397,510.
@@ -26,13 +26,13 @@ class MLP(Network):
     Args:
         shape: (C, H, W) of the pictures.
         classes: K.
-        widths: how many units each hidden layer has; as many layers as numbers. `500` or `[500, 100]`.
+        widths: number of units of each hidden layer: `500` or `[500, 100]`.
         activation: relu, leaky-relu, sigmoid, tanh, gelu or silu.
-        dropout: the share of hidden units that are switched off at random while training, 0 to 1.
+        dropout: the dropout rate of the hidden units, from 0 to below 1.
 
     Source: Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986; ReLU after Nair
         and Hinton 2010.
-    Good for: small pictures when training must be quick. It does not know that neighbouring pixels belong together.
+    Good for: small pictures, when training must be quick. It ignores that neighbouring pixels belong together.
     """
 
     recipe: ClassVar[Mapping[str, Any]] = {
@@ -53,9 +53,9 @@ class MLP(Network):
         super().__init__()
         widths = [widths] if isinstance(widths, int) else list(widths)
         if not all(isinstance(width, int) and width >= 1 for width in widths):
-            raise UsageError(f"The widths of an MLP are whole numbers of at least 1, as in 500,100; given: {widths}.")
+            raise UsageError(f"The widths of an MLP must be integers of at least 1, as in 500,100; given: {widths}.")
         if not 0 <= dropout < 1:
-            raise UsageError(f"Dropout is a share from 0 to below 1; given: {dropout}.")
+            raise UsageError(f"The dropout rate must be from 0 to below 1; given: {dropout}.")
         layers: list[nn.Module] = [nn.Flatten()]
         size = math.prod(shape)
         for width in widths:

@@ -1,4 +1,4 @@
-"""`Network`: what every network declares about itself, beside its layers."""
+"""`Network`: the base class of all networks, with what they declare besides their layers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import nn
 
 
 class Network(nn.Module):
-    """A network for pictures, which adapts to their shape (C, H, W) and to the number of classes K.
+    """A network for pictures of a given shape (C, H, W) and number of classes K.
 
-    `forward` takes float32 (N, C, H, W) and gives outputs float32 (N, K). A subclass overrides what differs from the
-    usual case: outputs that are logits, learned by gradient descent on the cross-entropy.
+    `forward` maps float32 (N, C, H, W) to outputs float32 (N, K). By default the outputs are logits, trained by
+    gradient descent on the cross-entropy; a subclass overrides what differs.
 
     Attributes:
-        learning_rule: a key of `pellucid.training.rules`: `gradient`, or a rule of the network's own.
+        learning_rule: a key of `pellucid.training.rules`: `gradient`, or the network's own rule.
         loss: a key of `pellucid.training.losses`.
-        probabilities: how outputs become probabilities: a key of `pellucid.inference.probabilities`.
-        recipe: how its default training plan differs from the general one.
-        notes: sentences that its user should know: "pads 28×28 to 32×32".
+        probabilities: the mapping from outputs to probabilities: a key of `pellucid.inference.probabilities`.
+        recipe: the settings in which its default recipe differs from the general one.
+        notes: sentences for the user, such as "pads 28×28 to 32×32".
     """
 
     learning_rule: ClassVar[str] = "gradient"
@@ -34,7 +34,7 @@ class Network(nn.Module):
         self.notes: tuple[str, ...] = ()
 
     def look_at(self, inputs: torch.Tensor) -> None:
-        """Takes a look at some training inputs, float32 (N, C, H, W), before the first step; most need none."""
+        """Called with some training inputs, float32 (N, C, H, W), before the first step. Does nothing by default."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,18 @@ class Declaration:
 
 
 def declaration(module: nn.Module | type[nn.Module]) -> Declaration:
-    """The declarations of a module or its class. Any `nn.Module` works; missing declarations have defaults.
+    """The declarations of any `nn.Module` or its class; missing ones have defaults.
 
-    An attribute that only happens to have such a name, as a layer called `loss`, declares nothing.
+    An attribute of another type, such as a layer called `loss`, is not a declaration.
     """
-    usual = Declaration()
+    defaults = Declaration()
     kinds: dict[str, type] = {"recipe": Mapping, "notes": tuple}
     declared: dict[str, Any] = {
-        key: value for key in vars(usual) if isinstance(value := getattr(module, key, None), kinds.get(key, str))
+        key: value for key in vars(defaults) if isinstance(value := getattr(module, key, None), kinds.get(key, str))
     }
-    return replace(usual, **declared)
+    return replace(defaults, **declared)
 
 
 def count_parameters(module: nn.Module) -> int:
-    """How many numbers training may change."""
+    """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

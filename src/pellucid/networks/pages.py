@@ -1,6 +1,6 @@
-"""The page of each network, from its docstring, read without importing torch.
+"""The page of each network, from its docstring. Does not import torch.
 
-`python -m pellucid.networks.pages > docs/networks.md` writes all of them into one document.
+`python -m pellucid.networks.pages > docs/networks.md` writes all pages into one document.
 """
 
 from __future__ import annotations
@@ -17,32 +17,29 @@ from pellucid.networks.catalogue import NETWORKS, check_name, is_file_reference
 _BEGIN = """# Networks
 
 Generated from the files in `src/pellucid/networks/` by `python -m pellucid.networks.pages`; do not edit.
-`pellucid networks NAME` prints one page. Any network of timm is `timm:NAME`; your own is `file.py:Class`.
+`pellucid networks NAME` prints one page. Use `timm:NAME` for any timm network, and `file.py:Class` for your own.
 
 """
 
 
 def page(name: str) -> str:
-    """The page of a network: formula, shapes, parameters, source, and what it is good for.
+    """The page of a network: formula, shapes, parameters, source and purpose.
 
     Raises:
-        UnknownNameError: there is no network of that name.
+        UnknownNameError: there is no such network.
     """
     if name not in NETWORKS:
-        check_name(name)  # timm's and the user's own have names, but no pages
+        check_name(name)  # timm networks and the user's own have valid names, but no pages
         if is_file_reference(name):
-            return f"{name} is a network of your own, and has no page here; `pellucid lint {name}` looks at it."
-        return f"{name} has no page here: its own project describes it."
+            return f"{name} is your own network, so it has no page; to check it: pellucid lint {name}"
+        return f"{name} has no page; see the documentation of timm."
     docstring = ast.get_docstring(_class_of(name))
     assert docstring is not None, f"{NETWORKS[name].path} has no docstring"
     return inspect.cleandoc(docstring)
 
 
 def recipe_of(name: str) -> dict[str, Any]:
-    """How the default training plan of a network differs from the general one: `catalogue.own_recipe` without torch.
-
-    Nothing for networks that are not of the catalogue, whose files are not at hand.
-    """
+    """The same as `catalogue.own_recipe`, without importing torch; empty for networks outside the catalogue."""
     if name not in NETWORKS:
         return {}
     for node in _class_of(name).body:
@@ -53,7 +50,7 @@ def recipe_of(name: str) -> dict[str, Any]:
 
 
 def _class_of(name: str) -> ast.ClassDef:
-    """The class of a network of the catalogue, as it stands in its file."""
+    """The syntax tree of the class of a network in the catalogue."""
     module, _, class_name = NETWORKS[name].path.partition(":")
     module_spec = importlib.util.find_spec(module)
     assert module_spec is not None and module_spec.origin is not None

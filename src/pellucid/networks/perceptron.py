@@ -1,4 +1,4 @@
-"""The perceptron: threshold units, learned without gradients."""
+"""The perceptron: threshold units, trained without gradients."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pellucid.networks.network import Network
 
 
 class Perceptron(Network):
-    """Threshold units with a bias, one per class; for two classes a single one decides alone.
+    """Threshold units with a bias: one per class, or a single one for two classes.
 
     Formula:
-        z = W x + b;   a unit fires where z ≥ 0.   The answer is the class with the largest z, since none or several may
-        fire. The bias says how easily a unit fires; the threshold of the earliest form is −b.
+        z = W x + b;   a unit fires if z ≥ 0.   The prediction is the class with the largest z, since no unit or several
+        may fire. A larger bias makes a unit fire more easily; in the earliest form, the threshold is −b.
 
-    Learning (the perceptron rule, for each unit and each picture x with target t = +1 for its class and −1 otherwise):
-        where t·z ≤ 0:   w ← w + η t x,   b ← b + η t.   A batch adds up the mends of its pictures.
-        `averaged` keeps the mean of the weights after all steps, which wavers less (Freund and Schapire 1999).
+    Learning (the perceptron rule, for each unit and each picture x, with target t = +1 for its class, else −1):
+        if t·z ≤ 0:   w ← w + η t x,   b ← b + η t.   A batch sums the updates of its pictures.
+        `averaged` uses the mean of the weights over all steps, which fluctuates less (Freund and Schapire 1999).
 
     Shapes:
         (N, C, H, W) → flatten (N, D) → (N, K).   Parameters: K·(D + 1), on MNIST 7,850; for two classes D + 1.
@@ -29,12 +29,12 @@ class Perceptron(Network):
     Args:
         shape: (C, H, W) of the pictures.
         classes: K.
-        averaged: whether the mean of all weights on the way is kept, rather than the last ones.
+        averaged: whether to use the mean of the weights over all steps, instead of the last ones.
 
     Source: Rosenblatt, "The perceptron: a probabilistic model for information storage and organization in the brain",
         Psychological Review 65(6), 1958.
-    Good for: history, and classes that a plane can separate. Its scores are no probabilities; what is shown as such is
-        a softmax whose temperature was fitted on the validation pictures.
+    Good for: history, and linearly separable classes. Its scores are not probabilities; the probabilities come from a
+        softmax with a temperature fitted on the validation pictures.
     """
 
     learning_rule: ClassVar[str] = "perceptron"
@@ -57,10 +57,10 @@ class Perceptron(Network):
         nn.init.zeros_(self.units.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The weighted sums z; a single unit's count for the second class, and negated for the first."""
+        """The weighted sums z, (N, K). A single unit gives z for the second class and −z for the first."""
         z = self.units(self.flatten(x))
         return z if z.shape[1] > 1 else torch.cat([-z, z], dim=1)
 
     def fires(self, x: torch.Tensor) -> torch.Tensor:
-        """Which units fire: 0 or 1, (N, K), or (N, 1) for two classes."""
+        """1 for each unit that fires, else 0, (N, K), or (N, 1) for two classes."""
         return (self.units(self.flatten(x)) >= 0).float()

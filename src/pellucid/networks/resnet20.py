@@ -13,7 +13,7 @@ from pellucid.networks.network import Network
 
 
 class ResNet20(Network):
-    """A residual network of 20 layers with weights, whose shortcuts have no parameters.
+    """A residual network with 20 weighted layers and parameter-free shortcuts.
 
     Layers, on CIFAR-10:
 
@@ -25,14 +25,14 @@ class ResNet20(Network):
 
     Formula of a block:
         y = ReLU(F(x) + shortcut(x)),   F = BN(conv(ReLU(BN(conv(x)))))
-        The shortcut is x itself. Where the size halves, it is every other pixel of x, with zeros for the new channels
-        (the paper's option A).
+        The shortcut is x itself. If the size halves, it is every other pixel of x, with zeros for the new channels (the
+        paper's option A).
 
-    The first convolution is trained with the others; batch normalisation makes biases idle, so there are none.
+    Convolutions have no biases, which batch normalisation would subtract again.
 
     Source: He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2015 (arXiv:1512.03385),
         section 4.2.
-    Good for: learning what shortcuts are for. For accuracy on small colour pictures take `--recipe record`.
+    Good for: learning about shortcuts. For the best accuracy on small colour pictures, use `--recipe record`.
     """
 
     recipe: ClassVar[Mapping[str, Any]] = {

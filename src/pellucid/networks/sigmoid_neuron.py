@@ -1,4 +1,4 @@
-"""Sigmoid neurons: the perceptron made smooth, so that it can learn by gradient descent."""
+"""Sigmoid neurons: a smooth perceptron, trained by gradient descent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pellucid.networks.network import Network
 
 
 class SigmoidNeuron(Network):
-    """One sigmoid unit per class, trained towards one-hot targets on the squared error.
+    """One sigmoid unit per class, trained on one-hot targets with the squared error.
 
     Formula:
         a = σ(W x + b),   σ(z) = 1 / (1 + e⁻ᶻ);   error = ½ Σₖ (aₖ − tₖ)²
@@ -21,11 +21,11 @@ class SigmoidNeuron(Network):
     Shapes:
         (N, C, H, W) → flatten (N, D) → (N, K), each between 0 and 1.   Parameters: K·(D + 1), on MNIST 7,850.
 
-    The units do not know of each other: their outputs become probabilities by division by their sum.
+    The units are independent of each other; dividing their outputs by the sum gives probabilities.
 
-    Source: the smooth unit of Rumelhart, Hinton and Williams 1986, as chapter 1 of Nielsen, "Neural networks and deep
-        learning", 2015, introduces it.
-    Good for: seeing why a small change of a weight should change an output a little.
+    Source: the smooth unit of Rumelhart, Hinton and Williams 1986, as in Nielsen, "Neural networks and deep learning",
+        2015, chapter 1.
+    Good for: seeing why a small change of a weight should cause a small change of the output.
     """
 
     loss: ClassVar[str] = "squared-error"

@@ -1,4 +1,4 @@
-"""Every network of timm, through one bridge: `timm:resnet18`. The only module that imports timm.
+"""All networks of timm, as in `timm:resnet18`. The only module that imports timm.
 
 timm (https://github.com/huggingface/pytorch-image-models) is an extra: `pip install "pellucid[timm]"`.
 """
@@ -18,7 +18,7 @@ from pellucid.errors import DownloadError, NetworkError, UnknownNameError, Usage
 
 PREFIX = "timm:"
 
-# What would read other files, open connections, or contradict the data: settings come from model files too.
+# Settings that would read other files, open connections or contradict the data. Model files contain settings too.
 _REFUSED = (
     "pretrained",
     "checkpoint",
@@ -34,19 +34,18 @@ _REFUSED = (
 def create(
     name: str, shape: tuple[int, int, int], classes: int, settings: Mapping[str, Any] | None = None
 ) -> nn.Module:
-    """A network of timm, untrained (no weights are loaded or downloaded).
+    """An untrained timm network. Neither loads nor downloads weights.
 
     Args:
-        name: with the prefix: `timm:resnet18`.
-        shape: (C, H, W) of the pictures. Networks that are made for one size, as vision transformers are, are made for
-            this one where they can be.
+        name: the name with its prefix, as in `timm:resnet18`.
+        shape: (C, H, W) of the pictures. Vision transformers, which have a fixed input size, are built for this one.
         classes: K.
-        settings: further arguments of timm's own constructor, for example {"drop_rate": 0.1}.
+        settings: further arguments of timm's constructor, for example {"drop_rate": 0.1}.
 
     Raises:
-        UsageError: timm is not installed.
-        UnknownNameError: timm has no network of that name.
-        NetworkError: timm cannot make it so.
+        UsageError: timm is not installed, or a setting is not allowed.
+        UnknownNameError: timm has no such network.
+        NetworkError: timm cannot build it with these arguments.
     """
     try:
         import timm
@@ -57,12 +56,12 @@ def create(
     plain = name.removeprefix(PREFIX)
     if not timm.is_model(plain):
         near = difflib.get_close_matches(plain, timm.list_models(), n=8, cutoff=0.5) or ["resnet18", "resnet50"]
-        raise UnknownNameError("network of timm", plain, near, "There are more: timm.list_models() lists all.")
+        raise UnknownNameError("network of timm", plain, near, "timm.list_models() lists all of them.")
     refused = [key for key in settings or {} if key.startswith(_REFUSED)]
     if refused:
         raise UsageError(
-            f"The setting '{refused[0]}' of '{name}' is not allowed: weights come from a model file alone, nothing is "
-            f"downloaded, and channels and classes are those of the data."
+            f"The setting '{refused[0]}' of '{name}' is not allowed: weights come only from a model file, and the data "
+            f"determine channels and classes."
         )
     channels, height, width = shape
     arguments: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": channels, **(settings or {})}
@@ -74,16 +73,16 @@ def create(
         return timm.create_model(plain, **arguments)
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         listed_arguments = ", ".join(f"{key}={value}" for key, value in arguments.items())
-        raise NetworkError(f"timm cannot make '{plain}' with {listed_arguments}: {_first_line(error)}.") from error
+        raise NetworkError(f"timm cannot build '{plain}' with {listed_arguments}: {_first_line(error)}.") from error
 
 
 def pretrained(name: str) -> tuple[nn.Module, dict[str, Any]]:
-    """A network of timm for 1,000 classes, without weights, and what timm knows of its weights.
+    """A timm network for 1,000 classes, without weights, and timm's settings of its weights.
 
-    The second value has, where timm knows it, `input_size`, `mean`, `std`, `num_classes`, `hf_hub_id`.
+    The settings have `input_size`, `mean`, `std`, `num_classes` and `hf_hub_id`, as far as timm knows them.
 
     Args:
-        name: `timm:resnet18`, or with timm's own tag: `timm:resnet18.a1_in1k`.
+        name: `timm:resnet18`, or with a tag for its weights, `timm:resnet18.a1_in1k`.
 
     Raises:
         UsageError: timm is not installed.
@@ -94,15 +93,15 @@ def pretrained(name: str) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def plain_name(name: str) -> str:
-    """`timm:resnet18.a1_in1k` → `timm:resnet18`: the name of the network, without the tag of its weights."""
+    """The name without the tag of its weights: `timm:resnet18.a1_in1k` → `timm:resnet18`."""
     return name.partition(".")[0]
 
 
 def _settings_of(plain: str, module: nn.Module) -> dict[str, Any]:
-    """What timm knows of a network's weights: where they are, and how their pictures were prepared.
+    """The settings of timm for a network's weights: their location and their preprocessing.
 
     Raises:
-        UnknownNameError: it has no such weights.
+        UnknownNameError: timm has no such weights.
     """
     import timm
 
@@ -118,28 +117,28 @@ def _settings_of(plain: str, module: nn.Module) -> dict[str, Any]:
 
 
 def weights_file(name: str, settings: Mapping[str, Any], *, download: bool) -> Path:
-    """The file of a network's weights, in the cache of the hub that timm takes them from.
+    """The file of a network's weights in the Hugging Face cache.
 
     Args:
-        name: as for `pretrained`.
-        settings: its second value.
-        download: whether the weights may be downloaded; their size is printed first.
+        name: the name, as in `pretrained`.
+        settings: timm's settings of the weights, from `pretrained`.
+        download: whether to download missing weights; their size is printed first.
 
     Raises:
         UsageError: the weights are not on this machine, and `download` is false.
         DownloadError: the download failed.
     """
-    huggingface_hub: Any = importlib.import_module("huggingface_hub")  # it comes with timm
+    huggingface_hub: Any = importlib.import_module("huggingface_hub")  # a dependency of timm
     repository, file = settings.get("hf_hub_id"), settings.get("hf_hub_filename") or "model.safetensors"
     if not repository:
-        raise UsageError(f"timm does not say where the weights of '{name}' are; give them as a file, in Python.")
+        raise UsageError(f"timm does not know where the weights of '{name}' are; give them as a file, in Python.")
     cached = huggingface_hub.try_to_load_from_cache(repository, file)
     if isinstance(cached, str):
         return Path(cached)
     if not download:
         raise UsageError(
-            f"The weights of '{name}' are not on this machine. With --download they are fetched from {repository} on "
-            f"the Hugging Face hub; lite0 is installed with Pellucid."
+            f"The weights of '{name}' are not on this machine. Add --download to fetch them from {repository} on the "
+            f"Hugging Face hub, or use lite0, which is installed with Pellucid."
         )
     try:
         size = huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url(repository, file)).size

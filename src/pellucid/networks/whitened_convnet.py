@@ -13,13 +13,13 @@ from pellucid.networks.arithmetic import require_size
 from pellucid.networks.network import Network
 
 _LEAST_VARIANCE = 5e-4
-"""Added to each variance before the division, so that rare directions are not amplified to noise."""
+"""Added to each variance before the division, so that directions of little variance are not amplified."""
 _AT_ONCE = 250
-"""Pictures whose patches are in memory at once."""
+"""Pictures per batch when patches are collected."""
 
 
 class WhitenedConvNet(Network):
-    """Three groups of two convolutions behind a layer that is not learned, but computed: it whitens 2×2 patches.
+    """A fixed layer that whitens 2×2 patches, then three groups of two convolutions.
 
     Layers, on CIFAR-10, with C = 3:
 
@@ -29,27 +29,27 @@ class WhitenedConvNet(Network):
         group 3    256 kernels 3×3, pooling, 256 3×3             → (N, 256,  3,  3) 1,179,648 +   512
         output     maximum over the picture, dense                     → (N,   K)           2,570   1,971,362 in all
 
-    Formula of the first layer: the patches' covariance is V Λ Vᵀ; the kernels are the columns of V (Λ + ε)^−½ and their
-        negatives, so that what comes out has unit variance in every direction, and no sign is lost in the activation.
-        It is computed from training pictures before the first step; only its biases are learned.
+    Formula of the first layer: the covariance of the patches is V Λ Vᵀ; the kernels are the columns of V (Λ + ε)^−½ and
+        their negatives, so that the output has unit variance in every direction and the activation loses no sign. The
+        kernels are computed from training pictures before the first step; only the biases are trained.
 
-    Behind each convolution stands a batch normalisation that learns a shift and no scale, then GELU; in the first
-    convolution of a group, pooling comes before it. Convolutions begin as the identity on their first channels (Dirac),
-    so that the network begins by handing its input through.
+    Each convolution is followed by a batch normalisation with a trainable shift but no scale, then GELU; the first
+    convolution of a group is also followed by pooling, before the normalisation. Convolutions start as the identity on
+    their first channels (Dirac), so that the network starts by passing its input through.
 
     Args:
         shape: (C, H, W) of the pictures, at least 9×9 pixels (7 · stride + patch).
         classes: K.
-        widths: how many kernels each group has.
-        patch: the side of the patches that are whitened, in pixels.
-        stride: the step between them; 2 halves the picture at once, which is quicker and sees less.
-        directions: how many directions of the patches are kept, those in which they vary most; each has two kernels.
-            None keeps all C · patch². The others are little but noise, which whitening would make as loud as the rest.
+        widths: number of kernels of each group.
+        patch: side of the whitened patches, in pixels.
+        stride: stride between patches; 2 halves the picture at once, which is faster but less accurate.
+        directions: number of principal directions to keep, two kernels each; None keeps all C · patch². The remaining
+            directions are mostly noise, which whitening would amplify.
 
     Source: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024 (arXiv:2404.00498), after Page, "How to
-        train your ResNet", 2018 (whitening), and Balsam, hlb-CIFAR10, 2023. Ours has a bias in the output layer, and
-        takes the maximum over whatever is left of the picture.
-    Good for: small pictures, the best accuracy in the shortest time; made for the optimiser muon.
+        train your ResNet", 2018 (whitening), and Balsam, hlb-CIFAR10, 2023. Ours has a bias in the output layer and a
+        global maximum before it.
+    Good for: small pictures, the best accuracy in the shortest time; designed for the optimiser muon.
     """
 
     recipe: ClassVar[Mapping[str, Any]] = {
@@ -80,16 +80,16 @@ class WhitenedConvNet(Network):
         super().__init__()
         for name, value in (("patch", patch), ("stride", stride)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UsageError(f"The {name} is a whole number of pixels, at least 1; given: {value!r}.")
+                raise UsageError(f"The {name} must be an integer of at least 1, in pixels; given: {value!r}.")
         require_size("whitened-convnet", shape, 7 * stride + patch)
         if len(widths) != 3 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in widths):
-            raise UsageError(f"The widths are three numbers of kernels, for example [64, 256, 256]; given: {widths!r}.")
+            raise UsageError(f"The widths must be three integers, for example [64, 256, 256]; given: {widths!r}.")
         self.patch = patch
         most = shape[0] * patch**2
         directions = most if directions is None else directions
         if isinstance(directions, bool) or not isinstance(directions, int) or not 1 <= directions <= most:
             raise UsageError(
-                f"The directions are a whole number from 1 to {most}, the values of a patch; given: {directions!r}."
+                f"The directions must be an integer from 1 to {most}, the size of a patch; given: {directions!r}."
             )
         self.whitening = nn.Conv2d(shape[0], 2 * directions, patch, stride=stride)
         self.whitening.weight.requires_grad = False
@@ -101,7 +101,7 @@ class WhitenedConvNet(Network):
         self.group3 = _group(second, third)
         self.activation = nn.GELU()
         self.output = nn.Linear(third, classes)
-        if not self.output.weight.is_meta:  # where there is no memory, torch would import its compiler for this
+        if not self.output.weight.is_meta:  # on the meta device, torch would import its compiler for this
             nn.init.normal_(self.output.weight, std=1 / third)
         nn.init.zeros_(self.output.bias)
 
@@ -112,11 +112,11 @@ class WhitenedConvNet(Network):
 
     @torch.no_grad()
     def look_at(self, inputs: torch.Tensor) -> None:
-        """Computes the whitening of its patches of training inputs, float32 (N, C, H, W)."""
+        """Computes the whitening kernels from training inputs, float32 (N, C, H, W)."""
         channels, side, stride = inputs.shape[1], self.patch, self.whitening.stride[0]
         products, n = torch.zeros(channels * side**2, channels * side**2, dtype=torch.float64), 0
-        for some in inputs.split(_AT_ONCE):
-            patches = some.unfold(2, side, stride).unfold(3, side, stride).permute(0, 2, 3, 1, 4, 5)
+        for batch in inputs.split(_AT_ONCE):
+            patches = batch.unfold(2, side, stride).unfold(3, side, stride).permute(0, 2, 3, 1, 4, 5)
             patches = patches.reshape(-1, channels * side**2).double()
             products += patches.T @ patches
             n += len(patches)
@@ -145,7 +145,7 @@ def _convolution(channels: int, kernels: int) -> nn.Conv2d:
 
 
 def _normalisation(kernels: int) -> nn.BatchNorm2d:
-    # Few steps are made, so its running averages follow quickly.
+    # A high momentum, since training has few steps.
     layer = nn.BatchNorm2d(kernels, momentum=0.4)
     layer.weight.requires_grad = False
     return layer

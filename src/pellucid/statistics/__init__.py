@@ -1,1 +1,1 @@
-"""Arrays in, numbers out. NumPy only; what needs SciPy imports it when it is called."""
+"""Arrays in, numbers out. Uses NumPy; functions that need SciPy import it when called."""

@@ -1,4 +1,4 @@
-"""Calibration: making a model's probabilities mean what they say."""
+"""Calibration of a model's probabilities by temperature scaling."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 
 
 def fit_temperature(outputs: np.ndarray, labels: np.ndarray, *, smoothing: float = 0.0) -> float:
-    """The temperature T > 0 for which softmax(z / T) gives the labels the highest probability, on average.
+    """The temperature T > 0 that minimises the cross-entropy of softmax(z / T).
 
-    It changes no decision, only how sure the model says that it is (Guo et al., "On calibration of modern neural
-    networks", 2017). Fit it on pictures that were not trained on.
+    It changes no prediction, only the confidence (Guo et al., "On calibration of modern neural networks", 2017). Fit it
+    on pictures that were not used for training.
 
     Args:
-        outputs: (N, K), scores or logits.
+        outputs: scores or logits, (N, K).
         labels: int (N,).
-        smoothing: the share of each label that goes to the other classes, evenly. With 1 / (n + 2), for n pictures a
-            class, few pictures that are all told rightly do not make the model certain of everything (the targets of
+        smoothing: the share of each label that goes to the other classes, evenly. With 1 / (n + 2), for n pictures per
+            class, the model does not become certain of everything if it gets a few pictures all right (the targets of
             Platt, "Probabilistic outputs for support vector machines", 1999).
 
     Returns:
@@ -29,7 +29,7 @@ def fit_temperature(outputs: np.ndarray, labels: np.ndarray, *, smoothing: float
         others = (outputs.sum(axis=1) - right) / (outputs.shape[1] - 1)
         right = (1 - smoothing) * right + smoothing * others
 
-    # The loss is convex in b = 1 / T, and its slope is E[Σ pₖ zₖ] − z_label: its zero is found by halving, in log b.
+    # The loss is convex in b = 1 / T, with slope E[Σ pₖ zₖ − z_label]. Bisection in log b finds its zero.
     low, high = np.log(1e-6), np.log(1e4)
     for _ in range(60):
         middle = (low + high) / 2

@@ -1,7 +1,7 @@
-"""Comparing two classifiers on the same pictures: counts in, numbers out.
+"""Comparison of two classifiers on the same pictures: counts in, numbers out.
 
 Every picture falls into one of four cells: both classifiers are right, only A, only B, or neither. Only the middle two
-say anything about which is better; a comparison that forgets that the pictures are the same wastes most of what it has.
+show which is better, so an unpaired comparison wastes most of the information.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 
 
 class Cells(NamedTuple):
-    """Counts of the pictures that both, one or none of two models get right.
+    """Numbers of pictures that both, one or neither of two models get right.
 
     Attributes:
-        both: both are.
-        only_a: A is, and B is wrong.
-        only_b: B is, and A is wrong.
+        both: both are right.
+        only_a: A is right and B is wrong.
+        only_b: B is right and A is wrong.
         neither: both are wrong.
     """
 
@@ -33,12 +33,12 @@ class Cells(NamedTuple):
 
     @property
     def difference(self) -> float:
-        """How much more often B is right than A: −1 to 1."""
+        """The accuracy of B minus that of A, −1 to 1."""
         return (self.only_b - self.only_a) / self.n
 
 
 def cells(right_a: np.ndarray, right_b: np.ndarray) -> Cells:
-    """The four cells, from whether A and B are right on each of the same N pictures: bool (N,) each."""
+    """The four cells, from whether A and B are right on each of N pictures, bool (N,) each."""
     right_a, right_b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     assert right_a.shape == right_b.shape
     kinds = (right_a & right_b, right_a & ~right_b, ~right_a & right_b, ~right_a & ~right_b)
@@ -46,10 +46,10 @@ def cells(right_a: np.ndarray, right_b: np.ndarray) -> Cells:
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """The two-sided p value of McNemar's exact test that A and B are right equally often.
+    """The two-sided p value of McNemar's exact test of equal accuracies (McNemar 1947, doi:10.1007/BF02295996).
 
-    Were they equally good, each picture on which just one is right would fall to either with the same chance: a
-    binomial test of those pictures (McNemar 1947, doi:10.1007/BF02295996, in its exact form). 1 where there are none.
+    If A and B are equally good, each picture that only one of them gets right is equally likely to be A's or B's. So
+    this is a binomial test on those pictures; 1 if there are none.
     """
     from scipy.stats import binomtest
 
@@ -58,19 +58,19 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
 
 def tango(only_a: int, only_b: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The score interval of the difference B − A of two paired shares: (low, high), both within −1 to 1.
+    """The score interval of the difference B − A of two paired proportions: (low, high), both within −1 to 1.
 
-    It holds every difference that the score test does not reject (Tango, "Equivalence test and confidence interval for
-    the difference in proportions for the paired-sample design", Statistics in Medicine 17, 1998, pages 891 to 908). It
-    keeps its promise with few pictures, with shares near 1, and where A and B never disagree; Fagerland, Lydersen and
-    Laake recommend it ("Recommended tests and confidence intervals for paired binomial proportions", Statistics in
+    It contains every difference that the score test does not reject (Tango, "Equivalence test and confidence interval
+    for the difference in proportions for the paired-sample design", Statistics in Medicine 17, 1998, pages 891 to 908).
+    Its coverage is good for few pictures, for proportions near 1, and if A and B never disagree; Fagerland, Lydersen
+    and Laake recommend it ("Recommended tests and confidence intervals for paired binomial proportions", Statistics in
     Medicine 33, 2014, pages 2850 to 2875).
 
     Args:
-        only_a: on how many of the n pictures only A is right.
-        only_b: on how many only B is.
-        n: how many pictures there are, at least one.
-        confidence: how often such intervals hold the true difference, above 0 and below 1.
+        only_a: number of pictures that only A gets right.
+        only_b: number of pictures that only B gets right.
+        n: number of pictures, at least 1.
+        confidence: the confidence level, above 0 and below 1.
     """
     from scipy.special import ndtri
 
@@ -83,7 +83,7 @@ def tango(only_a: int, only_b: int, n: int, confidence: float = 0.95) -> tuple[f
 
 
 def _upper(only_a: int, only_b: int, n: int, z: float) -> float:
-    """The largest difference B − A that is not rejected."""
+    """The largest difference B − A that the score test does not reject."""
     from scipy.optimize import brentq
 
     if only_b == n:
@@ -92,14 +92,14 @@ def _upper(only_a: int, only_b: int, n: int, z: float) -> float:
     def excess(difference: float) -> float:
         return _score(difference, only_a, only_b, n) + z
 
-    # The score falls from 0 at what was observed without bound towards a difference of 1.
+    # The score is 0 at the observed difference, and falls without bound towards a difference of 1.
     root: Any = brentq(excess, (only_b - only_a) / n, 1 - 1e-12, xtol=1e-12)
     return float(root)
 
 
 def _score(difference: float, only_a: int, only_b: int, n: int) -> float:
-    """By how many standard errors the observed difference exceeds a supposed one."""
-    # The share on which only A is right, at its most likely value under the supposed difference (Tango's q21).
+    """The observed difference minus a hypothetical one, in standard errors."""
+    # The maximum-likelihood share of pictures that only A gets right, given the hypothetical difference (Tango's q21).
     b = (2 * n - only_b + only_a) * difference - only_a - only_b
     c = -only_a * difference * (1 - difference)
     share = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)

@@ -1,7 +1,7 @@
-"""How right a classifier is: counts and scores from labels and probabilities.
+"""Metrics of a classifier, from labels and probabilities.
 
 N is the number of pictures, K the number of classes. Labels are int64 (N,) with values 0 to K − 1; probabilities are
-float (N, K). The rows of a confusion matrix are the given classes, its columns the predicted ones.
+float (N, K). The rows of a confusion matrix are the labels, its columns the predicted classes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ class PerClass(NamedTuple):
     """Scores per class, float64 (K,); NaN where a score is not defined.
 
     Attributes:
-        precision: of the pictures predicted as this class, the share that is of it. Not defined if there are none.
-        recall: of the pictures of this class, the share predicted as it. Not defined if there are none.
-        f1: 2 · hits / (given + predicted). Not defined for a class neither given nor predicted.
-        support: how many pictures the class has: int64 (K,).
+        precision: hits / pictures predicted as the class. Not defined if there are none.
+        recall: hits / pictures of the class. Not defined if there are none.
+        f1: 2 · hits / (pictures of the class + pictures predicted as it). Not defined if there are none of either.
+        support: number of pictures of the class, int64 (K,).
     """
 
     precision: np.ndarray
@@ -28,7 +28,7 @@ class PerClass(NamedTuple):
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """How many pictures of each given class (row) were predicted as each class (column): int64 (K, K)."""
+    """Number of pictures by label (row) and predicted class (column), int64 (K, K)."""
     labels, predicted = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     assert labels.shape == predicted.shape
     counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
@@ -48,9 +48,9 @@ def per_class(confusion: np.ndarray) -> PerClass:
 
 
 def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The rank of each picture's given class among the K probabilities, 0 for the most probable: int64 (N,).
+    """The rank of each picture's label among the K probabilities, 0 for the most probable, int64 (N,).
 
-    Among equal probabilities the class of lower index comes first, as in `Predictions.top` and `argmax`.
+    On ties, the class with the lower index comes first, as in `Predictions.top` and `argmax`.
     """
     labels = np.asarray(labels)
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
@@ -59,18 +59,18 @@ def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """The share of pictures whose label is among the k most probable classes: 0 to 1."""
+    """The fraction of pictures with the label among the k most probable classes, 0 to 1."""
     return float((ranks(probabilities, labels) < k).mean())
 
 
 def log_loss(probabilities: np.ndarray, labels: np.ndarray, *, floor: float | None = None) -> float:
-    """The mean of −log p of the given class, in nats.
+    """The mean of −log p of the label, in nats.
 
     Args:
         probabilities: (N, K).
         labels: (N,).
-        floor: a smaller probability counts as this one; by default the epsilon of float32, about 1.2e-07, so that one
-            certain mistake costs 15.9 nats and not infinitely many.
+        floor: lower bound on p; by default the epsilon of float32, about 1.2e-07, so that a mistake with p = 0 costs
+            15.9 nats instead of infinity.
     """
     floor = float(np.finfo(np.float32).eps) if floor is None else floor
     own = np.take_along_axis(probabilities, np.asarray(labels)[:, None], axis=1).astype(np.float64)
@@ -78,7 +78,7 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray, *, floor: float | No
 
 
 def base_rate(labels: np.ndarray, classes: int) -> tuple[float, int]:
-    """What one gets by always naming the most frequent class: (its share, its index; the lowest among equals)."""
+    """The accuracy of always predicting the most frequent class, and its index (the lowest on ties)."""
     counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=classes)
     index = int(counts.argmax())
     return float(counts[index] / counts.sum()), index

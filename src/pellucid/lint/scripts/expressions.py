@@ -109,7 +109,7 @@ class Expressions:
         if isinstance(node, ast.Call):
             return self._call(node)
         if isinstance(node, ast.Constant):
-            return self._constant(node)
+            return vocabulary.of_constant(node)
         if isinstance(node, ast.BinOp):
             return self._operation(node)
         if isinstance(node, ast.Subscript):
@@ -247,18 +247,6 @@ class Expressions:
         if dotted(node.value) == "self":
             return self._by_name(node.attr)
         return before
-
-    def _constant(self, node: ast.Constant) -> Tags:
-        if isinstance(node.value, (bool, type(None))):
-            return frozenset({YES if node.value else NO})
-        if not isinstance(node.value, str):
-            return NOTHING
-        if node.value.lower() in vocabulary.WORDS:
-            return frozenset({vocabulary.WORDS[node.value.lower()]})
-        if any(sign in node.value for sign in "/\\.") and " " not in node.value:
-            own = naming.split_of(node.value.replace("\\", "/").replace(".", "/"))
-            return frozenset({own}) if own else NOTHING
-        return NOTHING
 
     def _operation(self, node: ast.BinOp) -> Tags:
         left, right = self.tags(node.left), self.tags(node.right)
