@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.data.thumbnails import encode, thumbnail
+from pellucid.data.thumbnails import png_base64, thumbnail
 from pellucid.errors import DataError, FormatError, StorageError, UnknownNameError
 from pellucid.records import Figure, Findings, PictureFiles, Split
 from pellucid.report import pictures
@@ -194,7 +194,7 @@ def test_unknown_letters_dollars_and_newlines_raise_nothing(recwarn, caplog):
 def test_colour_pictures_keep_their_colours():
     red = np.zeros((3, 32, 32), np.uint8)
     red[0] = 250
-    cells = [{"id": "a", "label": "x", "predicted": "x", "probability": 1.0, "png": encode(red)}]
+    cells = [{"id": "a", "label": "x", "predicted": "x", "probability": 1.0, "png": png_base64(red)}]
     assert share_near(opened(Figure("p", "pictures", {"cells": cells})), (250, 0, 0)) > 0.03
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pellucid.data.walk import on_one_line
 from pellucid.errors import FormatError, UsageError
+from pellucid.records.names import on_one_line
 
 __all__ = ["ROLES", "choose"]
 

@@ -17,12 +17,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from pellucid.data.decoding import READABLE, SUFFIXES
-from pellucid.data.gathering import Checked, Origin, Picture, as_dataset, check, files, listed
+from pellucid.data.gathering import Checked, Origin, Picture, as_dataset, check, files
 from pellucid.data.labels import ordered_classes
 from pellucid.data.split_names import split_of
-from pellucid.data.walk import Found, on_one_line, walk
+from pellucid.data.walk import Found, walk
 from pellucid.errors import DataError, MissingDataError
 from pellucid.records import Dataset
+from pellucid.records.names import listed, on_one_line
 
 __all__ = ["read"]
 

@@ -22,9 +22,9 @@ from pellucid.data.hashing import threads
 from pellucid.data.progress import watched
 from pellucid.data.split_names import split_of
 from pellucid.data.splitting import GROUPS, carve_test, lacking
-from pellucid.data.walk import on_one_line
 from pellucid.errors import DataError, FormatError
 from pellucid.records import Dataset, PictureFiles, Split
+from pellucid.records.names import listed, on_one_line
 from pellucid.records.pictures import Member, Members
 
 __all__ = [
@@ -34,12 +34,10 @@ __all__ = [
     "as_dataset",
     "check",
     "files",
-    "listed",
     "named_split",
     "unreadable_notes",
 ]
 
-_SHOWN = 20
 _FEW = 0.02
 """Up to this share of the pictures are strangers, where they are of another format than the others."""
 SPLITS = ("train", "validation", "test")
@@ -306,9 +304,3 @@ def named_split(name: str, where: str) -> str:
 def files(n: int) -> str:
     """`1 file`, `2 files`."""
     return f"{n:,} file" + "s" * (n != 1)
-
-
-def listed(names: Sequence[str], *, at_most: int = _SHOWN) -> str:
-    """The first names, and how many more there are."""
-    shown = ", ".join(f"'{on_one_line(name)}'" for name in names[:at_most])
-    return shown + (f" and {len(names) - at_most:,} more" if len(names) > at_most else "")

@@ -21,11 +21,11 @@ from typing import Any
 
 from pellucid.data.columns import choose
 from pellucid.data.files import read_errors
-from pellucid.data.gathering import Origin, Picture, as_dataset, check, files, listed, named_split
+from pellucid.data.gathering import Origin, Picture, as_dataset, check, files, named_split
 from pellucid.data.labels import clean_cell, clean_column, ordered_classes
-from pellucid.data.walk import on_one_line
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset
+from pellucid.records.names import listed, on_one_line
 
 __all__ = ["COLUMNS", "read", "recognises"]
 

@@ -14,11 +14,12 @@ import numpy as np
 
 from pellucid.data.decoding import VERSION, probe
 from pellucid.data.files import read_errors
-from pellucid.data.gathering import files, listed
+from pellucid.data.gathering import files
 from pellucid.data.hashing import recall, remember
 from pellucid.data.progress import watched
 from pellucid.data.split_names import SPLIT_NAMES, split_of
 from pellucid.errors import DataError, MissingDataError
+from pellucid.records.names import listed
 from pellucid.records.pictures import Shard
 
 __all__ = ["Found", "beneath", "examine", "find", "nothing"]

@@ -27,6 +27,7 @@ from pellucid.data.catalogue import is_published
 from pellucid.data.location import cache_root
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, PictureFiles, Split
+from pellucid.records.names import listed
 
 __all__ = ["GROUPS", "carve", "carve_test", "check_fraction", "lacking", "with_validation"]
 
@@ -144,10 +145,9 @@ def lacking(splits: Mapping[str, Split]) -> list[str]:
     """A note for each split in which a class has no pictures."""
     notes = []
     for name, split in splits.items():
-        absent = [f"'{label}'" for label, n in split.counts().items() if n == 0]
+        absent = [label for label, n in split.counts().items() if n == 0]
         if absent:
-            shown = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
-            notes.append(f"{name} lacks the class{'es' if len(absent) > 1 else ''} {shown}")
+            notes.append(f"{name} lacks the class{'es' if len(absent) > 1 else ''} {listed(absent, 10)}")
     return notes
 
 

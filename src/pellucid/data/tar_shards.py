@@ -25,15 +25,14 @@ from pellucid.data.gathering import (
     Picture,
     as_dataset,
     files,
-    listed,
     unreadable_notes,
 )
 from pellucid.data.labels import clean_classes, clean_label, ordered_classes
 from pellucid.data.progress import watched
 from pellucid.data.shards import beneath, examine, find, nothing
-from pellucid.data.walk import on_one_line
 from pellucid.errors import DataError, FormatError, MissingDataError
 from pellucid.records import Dataset
+from pellucid.records.names import listed, on_one_line
 from pellucid.records.pictures import Member
 
 __all__ = ["TarShard", "read", "recognises"]

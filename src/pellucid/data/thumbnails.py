@@ -1,9 +1,10 @@
-"""Thumbnails for findings: PNG in base64."""
+"""Pictures and numbers as a figure keeps them: small PNGs in base64, and four significant digits."""
 
 from __future__ import annotations
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +21,13 @@ def thumbnail(split: Split, index: int, edge: int = EDGE) -> str:
         FormatError: its file cannot be decoded.
     """
     if not isinstance(split.pictures, PictureFiles):
-        return encode(split.pictures[index], edge)
+        return png_base64(split.pictures[index], edge)
     from pellucid.data import decoding
 
-    return encode(decoding.decode(split.pictures.paths[index], 3), edge)
+    return png_base64(decoding.decode(split.pictures.paths[index], 3), edge)
 
 
-def encode(picture: np.ndarray, edge: int = EDGE) -> str:
+def png_base64(picture: np.ndarray, edge: int = EDGE) -> str:
     """A picture, uint8 (C, H, W) with C = 1 or 3, as a PNG of at most `edge` by `edge` pixels, in base64."""
     from PIL import Image
 
@@ -37,3 +38,10 @@ def encode(picture: np.ndarray, edge: int = EDGE) -> str:
     stream = io.BytesIO()
     image.save(stream, "PNG", optimize=True)
     return base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def rounded(values: Any) -> Any:
+    """Numbers to four significant digits, in nested lists of the array's shape; a single number as a float."""
+    if np.ndim(values) == 0:
+        return float(f"{float(values):.4g}")
+    return [rounded(part) for part in values]

@@ -17,8 +17,9 @@ from pellucid.data.files import read_errors
 from pellucid.data.labels import clean_name
 from pellucid.data.split_names import mentions_split, split_folders
 from pellucid.errors import DataError
+from pellucid.records.names import on_one_line
 
-__all__ = ["Found", "on_one_line", "walk"]
+__all__ = ["Found", "walk"]
 
 _SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r", "$recycle.bin", "system volume information"}
 
@@ -108,11 +109,6 @@ def _require_clear(root: Path, folders: Iterable[str]) -> None:
         f"{root} has the folders {names}: are they splits or classes? For splits, rename them to train, validation and "
         f"test; for classes, give the data as '{root}?splits=no'."
     )
-
-
-def on_one_line(name: str) -> str:
-    """A file name for a message: escapes line breaks, other control characters and invalid Unicode."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _gather(entries: Iterable[Path], above: tuple[Path, ...], split: str, result: Found) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from pellucid.errors import DataError
 from pellucid.records import Finding, Findings, Metric, Predictions, Table
+from pellucid.records.names import listed
 from pellucid.statistics.comparison import Cells, cells, mcnemar, tango
 from pellucid.statistics.intervals import wilson
 
@@ -109,13 +110,8 @@ def _check_comparable(a: Predictions, b: Predictions, *, same_data: bool) -> Non
         )
     if set(a.classes) != set(b.classes):
         own = {"A": set(a.classes) - set(b.classes), "B": set(b.classes) - set(a.classes)}
-        listed = "; ".join(f"only {letter} has {_some(names)}" for letter, names in own.items() if names)
-        raise DataError(f"A and B have different classes, so they cannot be compared: {listed}.")
-
-
-def _some(names: set[str], at_most: int = 5) -> str:
-    listed = ", ".join(f"'{name}'" for name in sorted(names)[:at_most])
-    return listed if len(names) <= at_most else f"{listed} and {len(names) - at_most:,} more"
+        only = "; ".join(f"only {letter} has {listed(sorted(names), 5)}" for letter, names in own.items() if names)
+        raise DataError(f"A and B have different classes, so they cannot be compared: {only}.")
 
 
 class _Shared:

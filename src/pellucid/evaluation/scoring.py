@@ -11,6 +11,7 @@ import numpy as np
 from pellucid.data.thumbnails import thumbnail
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Figure, Finding, Findings, Metric, Predictions, Split, Table, ledger
+from pellucid.records.names import listed
 from pellucid.statistics import metrics
 from pellucid.statistics.intervals import mean_of_shares, wilson
 
@@ -131,16 +132,11 @@ def _per_class(classes: tuple[str, ...], confusion: np.ndarray) -> Table:
     notes = []
     absent = [name for name, n in zip(classes, scores.support, strict=True) if n == 0]
     if absent:
-        notes.append(f"No pictures, so no recall: {_listed(absent)}.")
+        notes.append(f"No pictures, so no recall: {listed(absent, 10)}.")
     never = [name for name, precision in zip(classes, scores.precision, strict=True) if np.isnan(precision)]
     if never:
-        notes.append(f"Never predicted, so no precision: {_listed(never)}.")
+        notes.append(f"Never predicted, so no precision: {listed(never, 10)}.")
     return Table("per_class", ("class", "precision %", "recall %", "F1 %", "n"), rows, " ".join(notes))
-
-
-def _listed(names: list[str], at_most: int = 10) -> str:
-    listed = ", ".join(f"'{name}'" for name in names[:at_most])
-    return listed if len(names) <= at_most else f"{listed} and {len(names) - at_most:,} more"
 
 
 def _defined(value: float) -> float | None:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from pellucid.data.thumbnails import rounded
 from pellucid.errors import NetworkError
 from pellucid.inference.runner import runner
 from pellucid.inference.tracing import Layer
 from pellucid.insight.layer_outputs import Progress, prepared, record, sample
 from pellucid.insight.layer_summary import name_of
-from pellucid.insight.numbers import rounded
 from pellucid.records import Figure, Findings, Model, Table
 
 PICTURES = 500

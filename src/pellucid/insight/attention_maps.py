@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from pellucid.data import preprocessing as preparing
+from pellucid.data.thumbnails import png_base64, rounded
 from pellucid.errors import UsageError
 from pellucid.inference.hooks import OperationWatcher
 from pellucid.inference.probabilities import probabilities
 from pellucid.inference.runner import runner
 from pellucid.insight.attribution import grid_of
 from pellucid.insight.layer_summary import name_of
-from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.selection import pick
 from pellucid.records import Figure, Model
 
@@ -76,7 +76,7 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
         "side": side,
         "rows": rows_data,
         "picture": {
-            "png": as_png(pixels[0]),
+            "png": png_base64(pixels[0], 256),
             "id": name,
             "label": split.classes[int(split.labels[0])] if split.labels is not None else None,
             "predicted": model.classes[int(share.argmax())],

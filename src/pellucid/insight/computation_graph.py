@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 from pellucid.data import preprocessing as preparing
+from pellucid.data.thumbnails import rounded
 from pellucid.errors import NetworkError
 from pellucid.inference import layer_kinds
 from pellucid.inference.building import build
 from pellucid.insight.flow import Node, flow
 from pellucid.insight.layer_summary import name_of
-from pellucid.insight.numbers import rounded
 from pellucid.insight.selection import pick
 from pellucid.records import Figure, Model
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pellucid.data import preprocessing as preparing
+from pellucid.data.thumbnails import png_base64, rounded
 from pellucid.errors import NetworkError, UnknownNameError
 from pellucid.inference.probabilities import probabilities
 from pellucid.inference.runner import TorchRunner, runner
@@ -20,7 +21,6 @@ from pellucid.insight import attribution, faithfulness
 from pellucid.insight.attribution import Answer
 from pellucid.insight.layer_outputs import Progress, prepared, sample
 from pellucid.insight.layer_summary import name_of
-from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.selection import pick
 from pellucid.records import Figure, Findings, Model, Specification, Table
 
@@ -80,7 +80,7 @@ def explain(
     rows, methods, noise, note = _explained(question, seed, progress)
     content = {
         "network": name_of(model),
-        "picture": {"png": as_png(pixels[0]), "id": name, "label": label, "size": list(pixels.shape[2:])},
+        "picture": {"png": png_base64(pixels[0], 256), "id": name, "label": label, "size": list(pixels.shape[2:])},
         "probabilities": [
             [model.classes[i], rounded(question.shares[i])] for i in np.argsort(-question.shares, kind="stable")[:5]
         ],
@@ -286,7 +286,7 @@ def nearest(ready: TorchRunner, pixels: np.ndarray, data: Any, *, most: int | No
         "counts": [list(count) for count in Counter(name for name in label_names if name is not None).most_common()],
         "cells": [
             {
-                "png": as_png(many[i]),
+                "png": png_base64(many[i], 256),
                 "id": str(pictures.ids[i]),
                 "label": label,
                 "predicted": ready.model.classes[int(outputs[i].argmax())],

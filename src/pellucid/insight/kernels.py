@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pellucid.data.thumbnails import rounded
 from pellucid.errors import NetworkError, UnknownNameError, UsageError
 from pellucid.inference import layer_kinds
 from pellucid.inference.runner import runner
 from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight import selection
 from pellucid.insight.layer_summary import name_of
-from pellucid.insight.numbers import rounded
 from pellucid.records import Figure, Model
 
 SCALES = ("filter", "layer")

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pellucid.data import preprocessing as preparing
+from pellucid.data.thumbnails import png_base64, rounded
 from pellucid.errors import NetworkError, UnknownNameError, UsageError
 from pellucid.inference import layer_kinds
 from pellucid.inference.hooks import first_tensor, hooked
@@ -17,7 +18,6 @@ from pellucid.inference.runner import runner
 from pellucid.inference.tracing import Layer
 from pellucid.insight import selection
 from pellucid.insight.layer_summary import name_of
-from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.selection import pick
 from pellucid.records import Figure, Model
 
@@ -82,7 +82,7 @@ def feature_maps(
         "largest": rounded(np.abs(values).max()),
         "lowest": rounded(values.min()),
         "picture": {
-            "png": as_png(pixels[0]),
+            "png": png_base64(pixels[0], 256),
             "id": name,
             "label": label,
             "predicted": model.classes[int(shares.argmax())],

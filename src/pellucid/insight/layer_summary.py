@@ -7,12 +7,13 @@ from typing import Any
 
 from torch import nn
 
+from pellucid.data.thumbnails import rounded
 from pellucid.inference import layer_kinds
 from pellucid.inference.runner import runner
 from pellucid.insight.flow import receptive_fields
-from pellucid.insight.numbers import rounded
 from pellucid.networks.network import count_parameters, declaration
 from pellucid.records import Findings, Metric, Model, Table
+from pellucid.records.names import listed
 
 COLUMNS = ("conv", "layer", "kind", "output", "parameters", "multiply-adds", "sees", "kB")
 
@@ -56,11 +57,12 @@ def summary(model: Model, network: Any = None) -> Findings:
         "Sees: the receptive field in pixels, padding included; a dash means the whole picture, or unknown.",
     ]
     if unknown:
-        notes.append(f"Multiply-adds are unknown, so not in the sum, for {_listed(unknown)}.")
+        notes.append(f"Multiply-adds are unknown, so not in the sum, for {listed(unknown, 6, quoted=False)}.")
     partial = [layer.name for layer in layers.layers if callable(getattr(layer.module, "dense_weight", None))]
     if partial:
         notes.append(
-            f"Multiply-adds include the zeros of missing connections, which are computed too: {_listed(partial)}."
+            "Multiply-adds include the zeros of missing connections, which are computed too: "
+            f"{listed(partial, 6, quoted=False)}."
         )
     if layers.left_out:
         notes.append(f"Layers that change nothing or never run are omitted: {layers.left_out}.")
@@ -81,10 +83,6 @@ def name_of(model: Model) -> str:
     """The name of the model's network; for the user's own network, its class."""
     named = model.specification.network
     return named.source.rpartition(":")[2] or named.name if named.name == "custom" else named.name
-
-
-def _listed(names: list[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _kilobytes(shape: tuple[int, ...] | None) -> float | None:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from pellucid.data.thumbnails import rounded
 from pellucid.errors import DataError, UnknownNameError, UsageError
 from pellucid.inference import layer_kinds
 from pellucid.inference.runner import runner
 from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight.layer_outputs import Progress, prepared, record, sample
 from pellucid.insight.layer_summary import name_of
-from pellucid.insight.numbers import rounded
 from pellucid.records import Figure, Findings, Model, Split, Table
 from pellucid.statistics.comparison import cells, mcnemar
 from pellucid.statistics.intervals import wilson

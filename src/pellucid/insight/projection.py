@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pellucid.data.thumbnails import png_base64, rounded
 from pellucid.errors import UnknownNameError, UsageError
 from pellucid.inference.runner import runner
 from pellucid.insight.layer_outputs import Progress, prepared, sample
 from pellucid.insight.layer_summary import name_of
-from pellucid.insight.numbers import as_png, rounded
 from pellucid.records import Figure, Findings, Metric, Model
 
 METHODS = ("pca", "tsne")
@@ -78,7 +78,7 @@ def embedding(
             {
                 "x": rounded(plane[i, 0]),
                 "y": rounded(plane[i, 1]),
-                "png": as_png(pixels[i], _EDGE),
+                "png": png_base64(pixels[i], _EDGE),
                 "id": str(pictures.ids[i]),
                 "label": label,
                 "predicted": model.classes[int(predicted[i])],

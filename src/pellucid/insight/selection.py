@@ -18,6 +18,7 @@ from pellucid.inference.pictures import as_split
 from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight.layer_outputs import default_split
 from pellucid.records import Dataset, PictureFiles, Specification, Split
+from pellucid.records.names import listed
 
 _MOST = 24
 """Most names that an error message lists."""
@@ -52,7 +53,7 @@ def with_kernels(layers: Trace, name: str, network: str, reading: Layer | None) 
             raise _unknown("convolution", name, [option.name for option in drawable], len(drawable))
         raise UsageError(
             f"'{layer.name}' ({layer.kind}) is not a convolution, so it has no kernels. "
-            f"The convolutions of '{network}': {_listed([option.name for option in drawable])}."
+            f"The convolutions of '{network}': {listed([option.name for option in drawable], _MOST, quoted=False)}."
         )
     raise UsageError(
         f"The network '{network}' has no convolution{f', and {_not_reading(layer)}' if layer is not None else ''}. "
@@ -84,7 +85,7 @@ def with_maps(layers: Trace, name: str, network: str) -> Layer:
     what = layer_kinds.times(layer.output_shape) if layer.output_shape is not None else "no"
     raise UsageError(
         f"'{layer.name}' ({layer.kind}) has no feature maps: its {what} outputs have no position in the picture. "
-        f"Layers with feature maps: {_listed([option.name for option in spatial])}.{hint}"
+        f"Layers with feature maps: {listed([option.name for option in spatial], _MOST, quoted=False)}.{hint}"
     )
 
 
@@ -142,11 +143,6 @@ def _unknown(what: str, name: str, names: Iterable[str], convolutions: int, furt
         names = [*dict.fromkeys([*difflib.get_close_matches(name.lower(), names, _MOST // 2, 0.4), *names])][:_MOST]
         hint = f"`pellucid inspect MODEL` lists all of them. {hint}"
     return UnknownNameError(what, name, names, f"{hint.strip()}{further}".strip())
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-    return ", ".join(names[:_MOST]) + more
 
 
 def _not_reading(layer: Layer) -> str:

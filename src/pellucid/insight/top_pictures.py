@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pellucid.data.thumbnails import png_base64, rounded
 from pellucid.errors import UsageError
 from pellucid.inference.runner import runner
 from pellucid.inference.tracing import Layer
@@ -17,7 +18,6 @@ from pellucid.insight.activation_statistics import by_unit, constant
 from pellucid.insight.flow import receptive_fields
 from pellucid.insight.layer_outputs import Progress, prepared, record, sample
 from pellucid.insight.layer_summary import name_of
-from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.receptive_field import Field
 from pellucid.records import Figure, Model
 
@@ -154,7 +154,7 @@ def _cell(
     labels = pictures.labels
     return {
         # At full size, since the drawing may enlarge the few pixels in the field.
-        "png": as_png(pixels[index], max(pixels.shape[2:])),
+        "png": png_base64(pixels[index], max(pixels.shape[2:])),
         "id": str(pictures.ids[index]),
         "label": None if labels is None else pictures.classes[int(labels[index])],
         "value": rounded(value),

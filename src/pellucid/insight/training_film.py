@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pellucid.data import preprocessing as preparing
+from pellucid.data.thumbnails import png_base64, rounded
 from pellucid.errors import MissingDataError
 from pellucid.inference import layer_kinds
 from pellucid.inference.building import build
@@ -20,7 +21,6 @@ from pellucid.inference.probabilities import probabilities
 from pellucid.inference.tracing import Layer, trace
 from pellucid.insight import selection
 from pellucid.insight.layer_summary import name_of
-from pellucid.insight.numbers import as_png, rounded
 from pellucid.insight.selection import pick
 from pellucid.records import Figure, Model
 
@@ -111,7 +111,7 @@ def film(
         "classes": list(first.classes),
         "shown": sorted(np.argsort(-np.array(frames[-1]["probabilities"]), kind="stable")[:CLASSES].tolist()),
         "mean_kernels": channels not in (1, 3),
-        "picture": {"png": as_png(pixels[0]), "id": name, "label": label},
+        "picture": {"png": png_base64(pixels[0], 256), "id": name, "label": label},
         "largest_weight": rounded(max(np.abs(frame["kernels"]).max() for frame in frames)),
         "largest_map": rounded(max((np.abs(frame["maps"]).max() for frame in frames if frame["maps"]), default=0.0)),
         "frames": frames,

@@ -6,6 +6,7 @@ import numpy as np
 
 from pellucid.data.checking.evidence import Evidence
 from pellucid.records import Finding, Metric, Remark, Table
+from pellucid.records.names import listed
 from pellucid.statistics.intervals import wilson
 
 __all__ = ["balance", "classes"]
@@ -42,7 +43,7 @@ def _of_split(classes: tuple[str, ...], split: str, counts: np.ndarray, splits: 
     lacking = [classes[i] for i in np.flatnonzero(counts == 0).tolist()]
     if lacking:
         noun = "the class" if len(lacking) == 1 else f"{len(lacking):,} classes:"
-        text = f"The {split} split lacks {noun} {_listed(lacking)}."
+        text = f"The {split} split lacks {noun} {listed(lacking, 8)}."
         consequence = {
             "train": "A model cannot learn a class that it never sees.",
             "test": "The accuracy says nothing about these classes.",
@@ -58,7 +59,7 @@ def _of_split(classes: tuple[str, ...], split: str, counts: np.ndarray, splits: 
         n = int(counts[least])
         text = (
             f"In {split}, {len(few):,} class{'es have' if len(few) > 1 else ' has'} fewer than {bound} pictures: "
-            f"{_listed([f'{classes[i]} ({counts[i]})' for i in few.tolist()], quoted=False)}."
+            f"{listed([f'{classes[i]} ({counts[i]})' for i in few.tolist()], 8, quoted=False)}."
         )
         right = round(0.9 * n)
         low, high = wilson(right, n)
@@ -70,11 +71,6 @@ def _of_split(classes: tuple[str, ...], split: str, counts: np.ndarray, splits: 
             )
         findings.append(Remark(f"few_in_{split}", "warning", text, advice, int(counts[few].sum())))
     return findings
-
-
-def _listed(names: list[str], at_most: int = 8, *, quoted: bool = True) -> str:
-    shown = ", ".join(f"'{name}'" if quoted else name for name in names[:at_most])
-    return shown + (f" and {len(names) - at_most:,} more" if len(names) > at_most else "")
 
 
 _IMBALANCE_INFO, _IMBALANCE_WARNING = 2.0, 5.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,9 +12,10 @@ from pellucid.data import decoding
 from pellucid.data.checking.near_duplicates import Pairs, copies
 from pellucid.data.checking.scan import PictureStatistics, scan_pictures
 from pellucid.data.progress import Progress
-from pellucid.data.walk import on_one_line
+from pellucid.data.thumbnails import png_base64
 from pellucid.errors import DataError
 from pellucid.records import Dataset, PictureFiles
+from pellucid.records.names import listed, on_one_line
 
 __all__ = ["Evidence", "cell", "gather"]
 
@@ -75,8 +74,7 @@ class Evidence:
 
     def named(self, indices: np.ndarray, at_most: int = 5) -> str:
         """Names of the first few of these pictures: `a.png, b.png and 3 more`."""
-        shown = ", ".join(self.name(i) for i in indices[:at_most].tolist())
-        return shown + (f" and {len(indices) - at_most:,} more" if len(indices) > at_most else "")
+        return listed([self.name(i) for i in indices.tolist()], at_most, quoted=False)
 
     def all_names(self, indices: np.ndarray) -> tuple[str, ...]:
         """Ids of these pictures, as a remark keeps them."""
@@ -117,7 +115,6 @@ def cell(evidence: Evidence, index: int, *lines: str) -> dict[str, Any]:
 
 
 def _png(evidence: Evidence, index: int) -> str:
-    from PIL import Image
 
     if not evidence.statistics.readable[index]:
         return ""
@@ -132,9 +129,4 @@ def _png(evidence: Evidence, index: int) -> str:
             return ""
     else:
         picture = np.asarray(split.pictures[within_split])
-    image = Image.fromarray(np.ascontiguousarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)))
-    if max(image.size) > _EDGE:
-        image.thumbnail((_EDGE, _EDGE), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True)
-    return base64.b64encode(stream.getvalue()).decode("ascii")
+    return png_base64(picture, _EDGE)
