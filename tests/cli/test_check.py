@@ -48,7 +48,7 @@ def test_an_error_is_named_with_what_to_do_and_the_exit_code(pellucid, folder):
     done = pellucid("check", folder)
     assert done.code == 1
     assert "✗ Error: 1 picture cannot be read. train/a/empty.png is empty: it has 0 bytes." in done.out
-    assert "  → Copy them again from where they came, or remove them." in done.out
+    assert "  → Copy them again from their source, or remove them." in done.out
     assert "✗ Error: 1 of 65 test pictures (1.5 %) is also in train, pixel by pixel: test/b/again.png." in done.out
     assert done.out.splitlines()[-1] == f"2 errors. Fix the errors, then check again: pellucid check {folder}"
 

@@ -16,19 +16,19 @@ from pellucid.workflows.train import run
 @pytest.fixture
 def work(monkeypatch):
     """How many photos went through the backbone, and how many were decoded for the check."""
-    done = {"computed": 0, "looked at": 0}
-    compute, look = FeatureExtractor.__call__, scan._look_at_file
+    done = {"computed": 0, "scanned": 0}
+    compute, scan_file = FeatureExtractor.__call__, scan._scan_file
 
     def computing(self, pictures):
         done["computed"] += len(pictures)
         return compute(self, pictures)
 
-    def looking_at(seen, place, path, name, contents):
-        done["looked at"] += 1
-        return look(seen, place, path, name, contents)
+    def scanning(statistics, index, path, name, contents):
+        done["scanned"] += 1
+        return scan_file(statistics, index, path, name, contents)
 
     monkeypatch.setattr(FeatureExtractor, "__call__", computing)
-    monkeypatch.setattr(scan, "_look_at_file", looking_at)
+    monkeypatch.setattr(scan, "_scan_file", scanning)
     return done
 
 
@@ -45,14 +45,14 @@ def test_training_again_costs_only_what_is_new(photos, tmp_path, monkeypatch, wo
 
     first = trained("first")
     count = len(list(folder.glob("*/*.jpg")))
-    assert work == {"computed": count, "looked at": count}, "each once, the test photos too"
+    assert work == {"computed": count, "scanned": count}, "each once, the test photos too"
     again = trained("again")
-    assert work == {"computed": 0, "looked at": 0}
+    assert work == {"computed": 0, "scanned": 0}
     assert again.model.sha256 == first.model.sha256
     assert (again.folder.predictions).read_bytes() == (first.folder.predictions).read_bytes()
     shutil.move(aside, late)
     trained("third")
-    assert work == {"computed": 1, "looked at": 1}
+    assert work == {"computed": 1, "scanned": 1}
 
 
 def test_weights_that_are_not_at_hand_are_missed_before_anything_is_looked_at(photos, tmp_path, monkeypatch, work):
@@ -64,5 +64,5 @@ def test_weights_that_are_not_at_hand_are_missed_before_anything_is_looked_at(ph
     for changes in ({}, {"recipe": "finetune"}):
         with pytest.raises(UsageError, match="The weights of 'timm:mobilenetv3_small_050' are not on this machine"):
             run(data, out=tmp_path / "run", backbone="timm:mobilenetv3_small_050", progress=False, **changes)
-    assert work == {"computed": 0, "looked at": 0}
+    assert work == {"computed": 0, "scanned": 0}
     assert not (tmp_path / "run").exists()

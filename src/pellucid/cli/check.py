@@ -56,7 +56,7 @@ def check(
         raise UsageError("The report package is not installed. Leave --report out.")
 
     from pellucid.data.checking.checking import check as check_data
-    from pellucid.data.checking.checking import worst
+    from pellucid.data.checking.checking import worst_level
 
     findings = check_data(data)
     if as_json:
@@ -67,7 +67,7 @@ def check(
         console.say(f"Written to {write(findings, report)}")
     elif write is not None and not as_json and any(item.name in ("copies", "extremes") for item in findings):
         console.say("To see the pictures: --report check.html.")
-    if worst(findings) in (("error", "warning") if strict else ("error",)):
+    if worst_level(findings) in (("error", "warning") if strict else ("error",)):
         raise typer.Exit(1)
 
 

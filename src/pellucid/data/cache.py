@@ -57,8 +57,8 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "decoded": Kind("pictures, decoded and resized for a network"),
     "features": Kind("features of pictures, from pretrained networks"),
-    "families": Kind("groups of near-duplicate pictures"),
-    "looks": Kind("statistics of pictures, from checks"),
+    "copies": Kind("groups of near-duplicate pictures"),
+    "statistics": Kind("statistics of pictures, from checks"),
     "hashes": Kind("file hashes, and files that are not images"),
     "splits": Kind("pictures of past test and validation splits", again=False),
     "ledger": Kind("how often each test split was scored", again=False),

@@ -158,10 +158,10 @@ def _together(split: Split, *, copies: str) -> np.ndarray | None:
         split: the pictures.
         copies: the copies that stay together: `near`, `exact` or `none`.
     """
-    from pellucid.data.checking.near_duplicates import components, families
+    from pellucid.data.checking.near_duplicates import components, copy_groups
 
     everyone = np.arange(len(split))
-    kin = everyone if copies == "none" else families(split, exact=copies == "exact")
+    kin = everyone if copies == "none" else copy_groups(split, exact=copies == "exact")
     if GROUPS in split.columns:
         _, first, group = np.unique(split.columns[GROUPS], return_index=True, return_inverse=True)
         kin = components(len(split), np.concatenate([everyone, everyone]), np.concatenate([kin, first[group]]))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pellucid.data.checking.checking import look_ahead
+from pellucid.data.checking.checking import check_before_training
 from pellucid.errors import DataError, FormatError
 from pellucid.evaluation.scoring import accuracy_without
 from pellucid.records import Dataset, Findings, Metric, Predictions, RunFolder, atomic
@@ -31,11 +31,11 @@ def check_data(data: Dataset, folder: RunFolder, callbacks: Callbacks) -> Datase
     Raises:
         DataError: no picture of a split can be read.
     """
-    outlook = look_ahead(data)
-    callbacks.notify("checked", outlook.findings)
-    content = outlook.findings.to_json() | {"leaked": outlook.leaked}
+    result = check_before_training(data)
+    callbacks.notify("checked", result.findings)
+    content = result.findings.to_json() | {"leaked": result.leaked}
     atomic.write_text(folder.check, json.dumps(content, ensure_ascii=False) + "\n")
-    unreadable = [(split, id_, why) for split, reasons in outlook.unreadable.items() for id_, why in reasons.items()]
+    unreadable = [(split, id_, why) for split, reasons in result.unreadable.items() for id_, why in reasons.items()]
     pictures = [{"split": split, "id": id_, "reason": why} for split, id_, why in (*data.left_out, *unreadable)]
     if pictures:
         text = json.dumps({"version": 1, "pictures": pictures}, ensure_ascii=False, indent=1)

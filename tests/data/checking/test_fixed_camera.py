@@ -1,4 +1,4 @@
-"""Pictures of one scene by a fixed camera are alike, and are no copies: their difference is what is to be learned."""
+"""Pictures of one scene by a fixed camera are similar but not copies: the classes differ in a detail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import pellucid
-from pellucid.data.checking.near_duplicates import families
+from pellucid.data.checking.near_duplicates import copy_groups
 from pellucid.data.splitting import with_validation
 
 SIDE = 96
@@ -43,10 +43,10 @@ def camera(tmp_path):
 
 
 @pytest.mark.parametrize("n", [6, 12, 24, 25, 26, 60])
-def test_such_pictures_are_no_copies_however_many_there_are(camera, n):
+def test_similar_pictures_are_not_copies_however_many_there_are(camera, n):
     data = camera(n)
     everything = pellucid.load(data.train.pictures.root, test_fraction=0).train
-    count = len(np.unique(families(everything)))
+    count = len(np.unique(copy_groups(everything)))
     assert count >= 0.9 * len(everything), "a copy or two among them would be no surprise"
 
 
@@ -60,8 +60,8 @@ def test_check_and_training_agree(camera, n):
     assert not any("alike" in note for note in carved.notes)
 
 
-def test_a_picture_more_or_less_changes_no_judgement(camera):
+def test_one_picture_more_or_less_changes_little(camera):
     whole = pellucid.load(camera(25).train.pictures.root, test_fraction=0).train
     for count in (48, 49, 50):
         part = whole.take(np.arange(count))
-        assert len(np.unique(families(part))) >= 0.9 * count
+        assert len(np.unique(copy_groups(part))) >= 0.9 * count

@@ -1,7 +1,7 @@
-"""`check`: what to know about labelled pictures before training on them.
+"""Checks of labelled pictures before a training.
 
-`scan` decodes every picture once and keeps its statistics; `near_duplicates` finds copies among the thumbnails; then
-each check of the registry returns remarks, tables and figures. `before` is the form that runs before each training.
+`scan` decodes every picture once and keeps its statistics; `near_duplicates` finds copies among the thumbnails; each
+check of the registry then returns remarks, tables and figures. `check_before_training` caches the result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`check`: the registry of checks, and the two ways to run them."""
+"""The registry of checks, `check`, and the cached check before a training."""
 
 from __future__ import annotations
 
@@ -20,8 +20,15 @@ from pellucid.data.progress import Progress
 from pellucid.errors import PellucidError, StorageError
 from pellucid.records import Dataset, Finding, Findings, Remark, atomic
 
-__all__ = ["CHECKS", "Outlook", "before", "check", "load_check", "look_ahead", "worst"]
-
+__all__ = [
+    "CHECKS",
+    "TrainingCheck",
+    "check",
+    "check_before_training",
+    "load_check",
+    "undivided",
+    "worst_level",
+]
 
 CHECKS: dict[str, str] = {
     "unreadable": "pellucid.data.checking.files:unreadable",
@@ -32,8 +39,8 @@ CHECKS: dict[str, str] = {
     "file-types": "pellucid.data.checking.files:file_types",
     "notes": "pellucid.data.checking.files:notes",
 }
-"""The registry, in the order of the findings: from the name of a check to its `module:function`, which takes the
-evidence and returns findings."""
+"""The registry: the name of each check and its `module:function`, which takes `Evidence` and returns findings. The
+findings have the same order."""
 
 
 def load_check(name: str) -> Callable[[Evidence], list[Finding]]:
@@ -43,50 +50,45 @@ def load_check(name: str) -> Callable[[Evidence], list[Finding]]:
 
 
 def check(data: Dataset | str | Path, *, progress: Progress | None = None) -> Findings:
-    """Checks labelled pictures before any training.
+    """Checks labelled pictures before a training.
 
     Args:
-        data: a dataset; or a name or a path, of which all pictures are checked as they are: nothing is carved.
+        data: a dataset; or a name or path, whose pictures are checked as they are, without new splits.
         progress: called with (pictures done, pictures in total); None shows a bar in a terminal if it takes long.
 
     Returns:
-        Remarks (the finding, its level, and advice), tables and figures.
+        Remarks (problem, level and advice), tables and figures.
 
     Raises:
-        DataError: there is nothing to look at.
+        DataError: there are no pictures.
     """
     if not isinstance(data, Dataset):
         data = undivided(data)
     return examine(gather(data, progress))
 
 
-def before(data: Dataset) -> tuple[Evidence, Findings]:
-    """The form that runs before a training: the same checks, of which the remarks alone are kept."""
-    evidence = gather(data)
-    return evidence, Findings(tuple(item for item in examine(evidence) if isinstance(item, Remark)))
-
-
 def examine(evidence: Evidence) -> Findings:
-    """The findings of all checks."""
+    """Findings of all checks."""
     findings = [item for name in CHECKS for item in load_check(name)(evidence)]
     return Findings(tuple(findings), title=_title(evidence))
 
 
 def undivided(source: str | Path) -> Dataset:
-    """The data of a name or a path as they lie there. Of a folder of class folders no file is opened for that."""
+    """The data of a name or path without new splits. For a folder of class folders this opens no file."""
     from pellucid.data import folder
     from pellucid.data.catalogue import DATASETS, FORMATS
     from pellucid.data.loading import load
 
     path = Path(source).expanduser() if str(source).strip() else Path()
-    plain = isinstance(source, Path) or (bool(source.strip()) and source not in DATASETS)
-    if plain and path.is_dir() and not any(importlib.import_module(one).recognises(path) for one in FORMATS.values()):
+    is_path = isinstance(source, Path) or (bool(source.strip()) and source not in DATASETS)
+    formats = (importlib.import_module(module) for module in FORMATS.values())
+    if is_path and path.is_dir() and not any(module.recognises(path) for module in formats):
         return folder.read(path, test_fraction=0, opened=False)
     return load(source, test_fraction=0)
 
 
-def worst(findings: Findings) -> str:
-    """The most serious level among the remarks: `error`, `warning`, `info`, or nothing."""
+def worst_level(findings: Findings) -> str:
+    """The most serious level among the remarks: `error`, `warning` or `info`; empty if there are none."""
     levels = {item.level for item in findings if isinstance(item, Remark)}
     return next((level for level in ("error", "warning", "info") if level in levels), "")
 
@@ -98,13 +100,13 @@ def _title(evidence: Evidence) -> str:
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """The result of the check before a training.
+class TrainingCheck:
+    """The result of a check before a training.
 
     Attributes:
         findings: the remarks of all checks.
-        unreadable: why pictures cannot be read: for each split, {id: reason}.
-        leaked: for each split that may be scored, the ids of its pictures that have a copy in the training data.
+        unreadable: for each split, {id: reason} of the pictures that cannot be read.
+        leaked: for each split that may be scored, ids of the pictures that have a copy in the training data.
     """
 
     findings: Findings
@@ -112,30 +114,31 @@ class Outlook:
     leaked: dict[str, list[str]]
 
 
-def look_ahead(data: Dataset) -> Outlook:
+def check_before_training(data: Dataset) -> TrainingCheck:
     """Checks all pictures of a dataset, or returns the cached result for the same pictures."""
-    key = _key(data)
-    known = _recalled(key)
-    if known is None:
-        known = _look(data)
-        content = {"findings": known.findings.to_json(), "unreadable": known.unreadable, "leaked": known.leaked}
+    key = _cache_key(data)
+    result = _cached(key)
+    if result is None:
+        result = _check_for_training(data)
+        content = {"findings": result.findings.to_json(), "unreadable": result.unreadable, "leaked": result.leaked}
         with contextlib.suppress(StorageError):
-            atomic.write_text(cache.folder("families") / f"{key}.json", json.dumps(content, ensure_ascii=False))
-    return known
+            atomic.write_text(cache.folder("copies") / f"{key}.json", json.dumps(content, ensure_ascii=False))
+    return result
 
 
-def _look(data: Dataset) -> Outlook:
-    evidence, findings = before(data)
+def _check_for_training(data: Dataset) -> TrainingCheck:
+    evidence = gather(data)
+    remarks = Findings(tuple(item for item in examine(evidence) if isinstance(item, Remark)))
     unreadable: dict[str, dict[str, str]] = {name: {} for name in evidence.splits}
     for index, reason in sorted(evidence.statistics.reasons.items()):
         unreadable[evidence.splits[evidence.split[index]]][str(evidence.ids[index])] = reason
-    shared = {
+    leaks = {
         name: list(evidence.all_names(leaked(evidence, name))) for name in ("validation", "test") if name in data.splits
     }
-    return Outlook(findings, {name: named for name, named in unreadable.items() if named}, shared)
+    return TrainingCheck(remarks, {name: reasons for name, reasons in unreadable.items() if reasons}, leaks)
 
 
-def _key(data: Dataset) -> str:
+def _cache_key(data: Dataset) -> str:
     digest = hashlib.sha256(repr((VERSION, data.name, data.classes, data.notes, list(data.splits))).encode())
     for split in data:
         digest.update(content(split))
@@ -144,12 +147,12 @@ def _key(data: Dataset) -> str:
     return digest.hexdigest()[:32]
 
 
-def _recalled(key: str) -> Outlook | None:
-    path = cache.cache_root() / "families" / f"{key}.json"
+def _cached(key: str) -> TrainingCheck | None:
+    path = cache.cache_root() / "copies" / f"{key}.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        known = Outlook(Findings.from_json(content["findings"]), content["unreadable"], content["leaked"])
+        result = TrainingCheck(Findings.from_json(content["findings"]), content["unreadable"], content["leaked"])
     except (OSError, ValueError, KeyError, TypeError, PellucidError):
         return None
     cache.used(path)
-    return known
+    return result

@@ -1,4 +1,4 @@
-"""Classes: missing ones, small ones, and classes of very different size."""
+"""Missing classes, small classes, and class imbalance."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["balance", "classes"]
 
 
 _FEW_TO_SCORE, _FEW_TO_LEARN = 30, 20
-"""Below these a class is named: its share of right answers is then known to no better than about ten per cent either
-way, and there is little to learn from."""
+"""Report classes with fewer pictures, in the split that is scored and in the training split. Below 30, the recall of a
+class is known to about ±10 % at best."""
 
 
 def classes(evidence: Evidence) -> list[Finding]:
@@ -30,7 +30,7 @@ def classes(evidence: Evidence) -> list[Finding]:
     }
     findings: list[Finding] = []
     if len(data.classes) == 1:
-        text = f"There is one class only, '{data.classes[0]}'; a classifier needs two or more."
+        text = f"There is only one class, '{data.classes[0]}'; a classifier needs at least two."
         findings.append(Remark("one_class", "error", text, "Make one folder of pictures per class."))
     findings += [remark for name, n in counts.items() for remark in _of_split(data.classes, name, n, len(counts))]
     rows = tuple((label, *(int(n[i]) for n in counts.values())) for i, label in enumerate(data.classes))
@@ -42,12 +42,12 @@ def _of_split(classes: tuple[str, ...], split: str, counts: np.ndarray, splits: 
     findings: list[Finding] = []
     lacking = [classes[i] for i in np.flatnonzero(counts == 0).tolist()]
     if lacking:
-        what = "the class" if len(lacking) == 1 else f"{len(lacking):,} classes:"
-        text = f"The {split} split lacks {what} {listed(lacking, 8)}."
+        noun = "the class" if len(lacking) == 1 else f"{len(lacking):,} classes:"
+        text = f"The {split} split lacks {noun} {listed(lacking, 8)}."
         consequence = {
             "train": "A model cannot learn a class that it never sees.",
-            "test": "The accuracy says nothing about classes that are not tested.",
-        }.get(split, "The missing classes have no say in the choice of the epoch.")
+            "test": "The accuracy says nothing about these classes.",
+        }.get(split, "These classes do not count in the choice of the epoch.")
         advice = f"{consequence} Add pictures, or give one folder without splits: each split then gets a share."
         level = "warning" if split == "validation" else "error"
         findings.append(Remark(f"class_missing_in_{split}", level, text, advice))
@@ -63,34 +63,34 @@ def _of_split(classes: tuple[str, ...], split: str, counts: np.ndarray, splits: 
         )
         right = round(0.9 * n)
         low, high = wilson(right, n)
-        advice = "More pictures of these help most."
+        advice = "More pictures of these classes help most."
         if split == "test":
             advice = (
-                f"If {right} of the {n} of '{classes[least]}' were right, the true share could still lie anywhere "
-                f"between {100 * low:.0f} and {100 * high:.0f} % (95 % interval). {advice}"
+                f"If {right} of the {n} of '{classes[least]}' were right, the true recall could be anywhere between "
+                f"{100 * low:.0f} and {100 * high:.0f} % (95 % interval). {advice}"
             )
         findings.append(Remark(f"few_in_{split}", "warning", text, advice, int(counts[few].sum())))
     return findings
 
 
-_WORTH_SAYING, _MISLEADING = 2.0, 5.0
-"""How many times as many pictures the commonest class has as the rarest: from here on info, from there a warning."""
+_IMBALANCE_INFO, _IMBALANCE_WARNING = 2.0, 5.0
+"""Ratio of the largest class to the smallest from which on the remark is an info, and a warning."""
 
 
 def balance(evidence: Evidence) -> list[Finding]:
-    """The ratio of the commonest class of the training pictures to the rarest that is there, and a remark on it."""
+    """Ratio of the largest class of the training pictures to the smallest that is not empty, with a remark."""
     split = "train" if "train" in evidence.splits else evidence.splits[0]
     labels = evidence.labels[(evidence.split == evidence.splits.index(split)) & (evidence.labels >= 0)]
     counts = np.bincount(labels, minlength=len(evidence.data.classes))
-    there = np.flatnonzero(counts)
-    if len(there) < 2:
+    present = np.flatnonzero(counts)
+    if len(present) < 2:
         return []
-    most, least = (int(there[choose(counts[there])]) for choose in (np.argmax, np.argmin))
+    most, least = int(present[np.argmax(counts[present])]), int(present[np.argmin(counts[present])])
     ratio = counts[most] / counts[least]
     findings: list[Finding] = [
-        Metric("imbalance", float(ratio), len(labels), unit="times", note="commonest to rarest class")
+        Metric("imbalance", float(ratio), len(labels), unit="times", note="largest to smallest class")
     ]
-    if ratio < _WORTH_SAYING:
+    if ratio < _IMBALANCE_INFO:
         return findings
     names = evidence.data.classes
     share = counts[most] / len(labels)
@@ -99,10 +99,10 @@ def balance(evidence: Evidence) -> list[Finding]:
         f"({counts[most]:,} and {counts[least]:,})."
     )
     advice = (
-        f"Always saying '{names[most]}' would be right on {100 * share:.0f} % of such pictures, so look at the recall "
-        f"of each class beside the accuracy. Pictures of '{names[least]}' are worth most; "
-        f"--recipe-set class_weights=balanced lets each class count the same; trained on photos without naming a "
-        f"network, each does from 3 times on."
+        f"Always predicting '{names[most]}' would be right on {100 * share:.0f} % of these pictures, so compare the "
+        f"recall of each class too. More pictures of '{names[least]}' help most. "
+        f"--recipe-set class_weights=balanced gives every class the same weight; without --network, training on photos "
+        f"does so from a ratio of 3."
     )
-    level = "warning" if ratio >= _MISLEADING else "info"
+    level = "warning" if ratio >= _IMBALANCE_WARNING else "info"
     return [*findings, Remark("imbalance_of_classes", level, text, advice)]

@@ -1,4 +1,4 @@
-"""Copies of one picture: in two splits, in two classes, or side by side."""
+"""Copies of one picture: across splits, across classes, or within one split and class."""
 
 from __future__ import annotations
 
@@ -10,98 +10,103 @@ from pellucid.data.checking.evidence import Evidence, cell
 from pellucid.data.checking.near_duplicates import components
 from pellucid.records import Figure, Finding, Remark, Table
 
-__all__ = ["duplicates", "leaked", "shared"]
+__all__ = ["duplicates", "leaked"]
 
-_ROWS, _FAMILIES, _CELLS = 5000, 12, 6
+_MAX_ROWS, _MAX_GROUPS, _MAX_CELLS = 5000, 12, 6
 
 
 def duplicates(evidence: Evidence) -> list[Finding]:
-    """Remarks on copies across splits, across classes and within both; a table of the pairs; a figure of families."""
+    """Remarks on copies across splits, across classes and within both; a table of pairs; a figure of groups."""
     pairs = evidence.pairs
     if not len(pairs):
         return []
     first, second = pairs.first, pairs.second
     known = (evidence.labels[first] >= 0) & (evidence.labels[second] >= 0)
-    torn = known & (evidence.labels[first] != evidence.labels[second])
+    conflicting = known & (evidence.labels[first] != evidence.labels[second])
     across = evidence.split[first] != evidence.split[second]
-    findings: list[Finding] = [*_across(evidence), *_torn(evidence, torn), *_within(evidence, ~torn & ~across)]
-    order = np.lexsort((-pairs.similarity, ~across, ~torn))
+    findings: list[Finding] = [
+        *_across_splits(evidence),
+        *_across_classes(evidence, conflicting),
+        *_within_class(evidence, ~conflicting & ~across),
+    ]
+    order = np.lexsort((-pairs.similarity, ~across, ~conflicting))
     findings.append(_table(evidence, order))
     findings.append(_figure(evidence, first[order], second[order]))
     return findings
 
 
 def leaked(evidence: Evidence, split: str = "test") -> np.ndarray:
-    """The pictures of a split that have a copy in another one, as indices into all, int64."""
+    """Indices into all pictures of those in a split that have a copy in another split, int64."""
     if split not in evidence.splits:
         return np.zeros(0, dtype=np.int64)
-    return shared(evidence, split, tuple(name for name in evidence.splits if name != split))
+    return _shared(evidence, split, tuple(name for name in evidence.splits if name != split))
 
 
-def shared(evidence: Evidence, split: str, others: tuple[str, ...]) -> np.ndarray:
-    """The pictures of a split that belong to a family with a picture in one of the others, as indices into all."""
-    family = components(len(evidence), evidence.pairs.first, evidence.pairs.second)
-    here = evidence.split == evidence.splits.index(split)
-    there = np.isin(evidence.split, [evidence.splits.index(name) for name in others])
-    return np.flatnonzero(here & np.isin(family, family[there]))
+def _shared(evidence: Evidence, split: str, others: tuple[str, ...]) -> np.ndarray:
+    """Indices of the pictures of a split that share a group of copies with a picture of one of the other splits."""
+    group = components(len(evidence), evidence.pairs.first, evidence.pairs.second)
+    in_split = evidence.split == evidence.splits.index(split)
+    in_others = np.isin(evidence.split, [evidence.splits.index(name) for name in others])
+    return np.flatnonzero(in_split & np.isin(group, group[in_others]))
 
 
-def _across(evidence: Evidence) -> list[Finding]:
-    """A remark for each split to be scored that shares pictures with the training data."""
+def _across_splits(evidence: Evidence) -> list[Finding]:
+    """A remark for each of test and validation that shares pictures with the training data."""
     findings: list[Finding] = []
     for split, candidates in (("test", ("train", "validation")), ("validation", ("train",))):
         others = tuple(name for name in candidates if name in evidence.splits)
-        which = shared(evidence, split, others) if split in evidence.splits and others else np.zeros(0, np.int64)
-        n = len(which)
+        indices = _shared(evidence, split, others) if split in evidence.splits and others else np.zeros(0, np.int64)
+        n = len(indices)
         if not n:
             continue
-        of = int((evidence.split == evidence.splits.index(split)).sum())
+        total = int((evidence.split == evidence.splits.index(split)).sum())
         text = (
-            f"{n:,} of {of:,} {split} picture{'s' * (of > 1)} ({_percent(n / of)}) {'are' if n > 1 else 'is'} also in "
-            f"{' or '.join(others)}{_exactly(evidence, which)}: {evidence.named(which, 3)}."
+            f"{n:,} of {total:,} {split} picture{'s' * (total > 1)} ({_percent(n / total)}) {'are' if n > 1 else 'is'} "
+            f"also in {' or '.join(others)}{_exactly(evidence, indices)}: {evidence.named(indices, 3)}."
         )
         advice = (
-            f"A model that learned these by heart gets them right, so the accuracy is too good. Remove them from "
-            f"{split}, or give one folder without splits: copies then stay on one side. Training also scores without "
-            f"them."
+            f"A model can memorise these, so the accuracy is too high. Remove them from {split}, or give one folder "
+            f"without splits: copies then stay on one side. Training also reports the accuracy without them."
         )
-        findings.append(Remark(f"copies_of_{split}", "error", text, advice, n, evidence.all_names(which)))
+        findings.append(Remark(f"copies_of_{split}", "error", text, advice, n, evidence.all_names(indices)))
     return findings
 
 
-def _torn(evidence: Evidence, torn: np.ndarray) -> list[Finding]:
-    first, second = evidence.pairs.first[torn], evidence.pairs.second[torn]
+def _across_classes(evidence: Evidence, conflicting: np.ndarray) -> list[Finding]:
+    first, second = evidence.pairs.first[conflicting], evidence.pairs.second[conflicting]
     if not len(first):
         return []
-    which = np.unique(np.concatenate([first, second]))
-    one, other = int(first[0]), int(second[0])
+    indices = np.unique(np.concatenate([first, second]))
+    a, b = int(first[0]), int(second[0])
     text = (
-        f"{len(which):,} pictures are in one class and, as a copy, in another{_exactly(evidence, which)}; for example "
-        f"{evidence.name(one)} ({evidence.label(one)}) and {evidence.name(other)} ({evidence.label(other)})."
+        f"{len(indices):,} pictures have a copy in another class{_exactly(evidence, indices)}; for example "
+        f"{evidence.name(a)} ({evidence.label(a)}) and {evidence.name(b)} ({evidence.label(b)})."
     )
-    advice = "Decide to which class each belongs, and remove the other copy: at most one of the labels is right."
-    return [Remark("copies_in_two_classes", "error", text, advice, len(which), evidence.all_names(which))]
+    advice = "Decide which class is right, and remove the other copy: at most one of the labels is correct."
+    return [Remark("copies_in_two_classes", "error", text, advice, len(indices), evidence.all_names(indices))]
 
 
-def _within(evidence: Evidence, within: np.ndarray) -> list[Finding]:
+def _within_class(evidence: Evidence, within: np.ndarray) -> list[Finding]:
     first, second = evidence.pairs.first[within], evidence.pairs.second[within]
     if not len(first):
         return []
-    which = np.unique(np.concatenate([first, second]))
+    indices = np.unique(np.concatenate([first, second]))
     text = (
-        f"{len(which):,} pictures have a copy in the same split and class{_exactly(evidence, which)}; for example "
+        f"{len(indices):,} pictures have a copy in the same split and class{_exactly(evidence, indices)}; for example "
         f"{evidence.name(int(first[0]))} and {evidence.name(int(second[0]))}."
     )
-    advice = "Each counts double. If Pellucid makes the splits, copies stay on one side; else remove the surplus."
-    return [Remark("copies_within", "warning", text, advice, len(which), evidence.all_names(which))]
+    advice = (
+        "Each counts twice. If Pellucid makes the splits, copies stay on one side; otherwise remove the extra ones."
+    )
+    return [Remark("copies_within", "warning", text, advice, len(indices), evidence.all_names(indices))]
 
 
-def _exactly(evidence: Evidence, which: np.ndarray) -> str:
-    """How many of some pictures have a copy that is the same pixel by pixel."""
+def _exactly(evidence: Evidence, indices: np.ndarray) -> str:
+    """How many of these pictures have a copy with exactly the same pixels, in words."""
     exact = evidence.exact
     members = np.concatenate([evidence.pairs.first[exact], evidence.pairs.second[exact]])
-    n = int(np.isin(which, members).sum())
-    if n == len(which):
+    n = int(np.isin(indices, members).sum())
+    if n == len(indices):
         return ", pixel by pixel"
     return f" ({n:,} of them pixel by pixel)" if n else " (rescaled, recompressed, mirrored, brightened or cropped)"
 
@@ -112,43 +117,38 @@ def _percent(share: float) -> str:
 
 def _table(evidence: Evidence, order: np.ndarray) -> Table:
     pairs, rows = evidence.pairs, []
-    for p in order[:_ROWS].tolist():
-        one, other = int(pairs.first[p]), int(pairs.second[p])
-        splits_of_pair = [
+    for pair in order[:_MAX_ROWS].tolist():
+        both = [
             part
-            for i in (one, other)
+            for i in (int(pairs.first[pair]), int(pairs.second[pair]))
             for part in (evidence.name(i), evidence.splits[evidence.split[i]], evidence.label(i))
         ]
-        rows.append((*splits_of_pair, _how(evidence, p), round(float(pairs.similarity[p]), 3)))
-    note = "" if len(order) <= _ROWS else f"The first {_ROWS:,} of {len(order):,} pairs."
+        rows.append((*both, _change(evidence, pair), round(float(pairs.similarity[pair]), 3)))
+    note = "" if len(order) <= _MAX_ROWS else f"The first {_MAX_ROWS:,} of {len(order):,} pairs."
     columns = ("picture", "split", "class", "copy", "its split", "its class", "how", "similarity")
     return Table("copies_of_pictures", columns, tuple(rows), note)
 
 
-def _how(evidence: Evidence, pair: int) -> str:
+def _change(evidence: Evidence, pair: int) -> str:
+    """How the two pictures of a pair differ, in words."""
     if evidence.exact[pair]:
         return "the same pixels"
-    ways = [
-        name
-        for name, so in (("mirrored", evidence.pairs.mirrored[pair]), ("cropped", evidence.pairs.cropped[pair]))
-        if so
-    ]
-    return " and ".join(ways) or "nearly the same"
+    changes = {"mirrored": evidence.pairs.mirrored[pair], "cropped": evidence.pairs.cropped[pair]}
+    return " and ".join(name for name, applies in changes.items() if applies) or "nearly the same"
 
 
 def _figure(evidence: Evidence, first: np.ndarray, second: np.ndarray) -> Figure:
-    """The first families, each a row of its pictures."""
-    family = components(len(evidence), first, second)
+    """The first groups of copies, one row of pictures each."""
+    component = components(len(evidence), first, second)
+    numbers = list(dict.fromkeys(component[first].tolist()))
     groups: list[dict[str, Any]] = []
-    for one in dict.fromkeys(family[first].tolist()):
-        members = np.flatnonzero(family == one)
-        left = len(members) - _CELLS
-        caption = f"{len(members):,} copies" + (f", of which {_CELLS} are shown" if left > 0 else "")
-        groups.append({"caption": caption, "cells": [cell(evidence, int(i)) for i in members[:_CELLS]]})
-        if len(groups) == _FAMILIES:
-            break
-    kinds = len(set(family[first].tolist()))
-    note = (
-        f"The first {_FAMILIES} of {kinds:,}; those in two classes or splits come first." if kinds > _FAMILIES else ""
-    )
+    for number in numbers[:_MAX_GROUPS]:
+        members = np.flatnonzero(component == number)
+        caption = f"{len(members):,} copies"
+        if len(members) > _MAX_CELLS:
+            caption += f", {_MAX_CELLS} of them shown"
+        groups.append({"caption": caption, "cells": [cell(evidence, int(i)) for i in members[:_MAX_CELLS]]})
+    note = ""
+    if len(numbers) > _MAX_GROUPS:
+        note = f"The first {_MAX_GROUPS} of {len(numbers):,} groups; those in two classes or splits come first."
     return Figure("copies", "picture-rows", {"groups": groups}, title="Copies of one picture", note=note)

@@ -1,4 +1,4 @@
-"""The input of all checks: the pictures of all splits as one list, with their statistics."""
+"""The input of every check: the pictures of all splits in one list, with their statistics."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Evidence:
 
     Attributes:
         data: the dataset.
-        statistics: of each picture.
-        split: which split each is in, as an index into `splits`, int64 (N,).
-        labels: int64 (N,); −1 where they are not known.
+        statistics: of the pictures.
+        split: index into `splits` for each picture, int64 (N,).
+        labels: int64 (N,); −1 if unknown.
         ids: str (N,).
     """
 
@@ -52,12 +52,12 @@ class Evidence:
 
     @cached_property
     def pairs(self) -> Pairs:
-        """The pairs of copies."""
+        """Pairs of copies."""
         return self._copies[0]
 
     @cached_property
     def exact(self) -> np.ndarray:
-        """Which pairs are the same pixel by pixel, bool (P,)."""
+        """Which pairs have exactly the same pixels, bool (P,)."""
         return self._copies[1]
 
     @cached_property
@@ -65,33 +65,33 @@ class Evidence:
         return copies(self.statistics)
 
     def name(self, index: int) -> str:
-        """The name of a picture, on one line."""
+        """Name of a picture, on one line."""
         return on_one_line(str(self.ids[index]))
 
     def label(self, index: int) -> str:
-        """The class of a picture; empty if unknown."""
+        """Class of a picture; empty if unknown."""
         return self.data.classes[self.labels[index]] if self.labels[index] >= 0 else ""
 
     def named(self, indices: np.ndarray, at_most: int = 5) -> str:
-        """The first of some pictures by name: `a.png, b.png and 3 more`."""
+        """Names of the first few of these pictures: `a.png, b.png and 3 more`."""
         return listed([self.name(i) for i in indices.tolist()], at_most, quoted=False)
 
     def all_names(self, indices: np.ndarray) -> tuple[str, ...]:
-        """The ids of some pictures, as a remark keeps them."""
+        """Ids of these pictures, as a remark keeps them."""
         return tuple(str(self.ids[i]) for i in indices.tolist())
 
 
 def gather(data: Dataset, progress: Progress | None = None) -> Evidence:
     """Scans all pictures of a dataset."""
-    statistics, offset, whole = [], 0, sum(len(split) for split in data)
+    statistics, offset, total = [], 0, sum(len(split) for split in data)
     for split in data:
 
-        def told(done: int, of: int, offset: int = offset) -> None:
-            assert progress is not None and of
-            progress(offset + done, whole)
+        def report(done: int, _: int, offset: int = offset) -> None:
+            assert progress is not None
+            progress(offset + done, total)
 
-        names = [on_one_line(str(one)) for one in split.ids]
-        statistics.append(scan_pictures(split.pictures, names, None if progress is None else told))
+        names = [on_one_line(str(name)) for name in split.ids]
+        statistics.append(scan_pictures(split.pictures, names, None if progress is None else report))
         offset += len(split)
     return Evidence(
         data,
@@ -103,14 +103,15 @@ def gather(data: Dataset, progress: Progress | None = None) -> Evidence:
 
 
 _EDGE = 96
+"""Longest side of a picture in a figure, in pixels."""
 
 
 def cell(evidence: Evidence, index: int, *lines: str) -> dict[str, Any]:
-    """A picture with its name, its split and class, and further lines; without `png` where it cannot be read."""
-    where = evidence.splits[evidence.split[index]]
-    named = [evidence.name(index), " · ".join(part for part in (where, evidence.label(index)) if part), *lines]
+    """A cell of a figure: the picture with its name, split, class and further lines; no `png` if it is unreadable."""
+    split = evidence.splits[evidence.split[index]]
+    text = [evidence.name(index), " · ".join(part for part in (split, evidence.label(index)) if part), *lines]
     png = _png(evidence, index)
-    return {"lines": named} | ({"png": png} if png else {})
+    return {"lines": text} | ({"png": png} if png else {})
 
 
 def _png(evidence: Evidence, index: int) -> str:
@@ -124,7 +125,7 @@ def _png(evidence: Evidence, index: int) -> str:
         path = split.pictures.paths[within_split]
         try:
             picture = decoding.decode(path.read_bytes(), 3, name=evidence.name(index), at_least=(_EDGE, _EDGE))
-        except (DataError, OSError):  # it was readable a moment ago
+        except (DataError, OSError):  # it was readable during the scan
             return ""
     else:
         picture = np.asarray(split.pictures[within_split])

@@ -1,8 +1,8 @@
-"""Pictures that are far from the rest in size, shape, brightness or sharpness, and those that show nothing.
+"""Outliers in size, shape, brightness or sharpness, and blank pictures.
 
-The measure is a robust z-score: the distance from the median, divided by 1.4826 times the median of all such
-distances (which is the standard deviation, where values are spread normally). Sizes and shapes are compared by their
-logarithms. Pictures farther than 5 are named; of normal values that would be one in two million.
+The measure is a robust z-score: the distance from the median, divided by 1.4826 times the median absolute deviation
+(which equals the standard deviation of normally distributed values). Sizes and shapes are compared by their logarithms.
+Pictures with a score beyond 5 are named; of normally distributed values that would be one in two million.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from pellucid.records import Figure, Finding, Remark, Table
 __all__ = ["extremes", "robust_scores"]
 
 BOUND = 5.0
-_FEWEST, _SHOWN, _ROWS = 20, 6, 1000
+_MIN_PICTURES, _MAX_CELLS, _MAX_ROWS = 20, 6, 1000
 
 
 @dataclass(frozen=True)
 class _Measure:
-    """Something to be far from the rest in.
+    """A quantity in which pictures can be outliers.
 
     Attributes:
-        values: the quantity to compare, from the statistics.
-        least: a difference that is never remarkable: the standard deviation is taken to be at least a fifth of it.
-        low, high: words for a picture below, and above, the others.
-        said: the value in words, of one picture.
+        values: the quantity, from the statistics.
+        negligible: a difference that is never reported: the standard deviation counts as at least a fifth of it.
+        low, high: words for a picture below and above the others.
+        in_words: the value of one picture in words.
     """
 
     values: Callable[[PictureStatistics], np.ndarray]
-    least: float
+    negligible: float
     low: str
     high: str
-    said: Callable[[PictureStatistics, int], str]
+    in_words: Callable[[PictureStatistics, int], str]
 
 
 def _area(statistics: PictureStatistics) -> np.ndarray:
@@ -75,25 +75,28 @@ MEASURES: dict[str, _Measure] = {
 
 
 def extremes(evidence: Evidence) -> list[Finding]:
-    """A remark for each measure, a table of the named pictures, and a figure of the most extreme ones."""
+    """A remark for each measure, a table of the outliers, and a figure of the farthest ones."""
     statistics = evidence.statistics
-    findings: list[Finding] = _flat(evidence)
+    findings: list[Finding] = _blank(evidence)
     which = np.flatnonzero(statistics.readable & (statistics.contrast >= FLATTEST))
     rows: list[tuple[Any, ...]] = []
     groups: list[dict[str, Any]] = []
-    for name, measure in MEASURES.items() if len(which) >= _FEWEST else ():
-        with np.errstate(divide="ignore", invalid="ignore"):  # of unreadable ones, which are left out
-            scores = robust_scores(measure.values(statistics)[which], measure.least / BOUND)
+    for name, measure in MEASURES.items() if len(which) >= _MIN_PICTURES else ():
+        with np.errstate(divide="ignore", invalid="ignore"):  # unreadable pictures have size 0; they are left out
+            scores = robust_scores(measure.values(statistics)[which], measure.negligible / BOUND)
         far = np.flatnonzero(np.abs(scores) > BOUND)
         if not len(far):
             continue
         far = far[np.argsort(-np.abs(scores[far]), kind="stable")]
-        findings.append(_remark(evidence, name, measure, which[far], scores[far]))
+        indices, scores = which[far], scores[far]
+        findings.append(_remark(evidence, name, measure, indices, scores))
+        values = [measure.in_words(statistics, index) for index in indices.tolist()]
         rows += [
-            (evidence.name(int(which[i])), name, measure.said(statistics, int(which[i])), round(float(scores[i]), 1))
-            for i in far.tolist()[:_ROWS]
-        ]
-        cells = [cell(evidence, int(which[i]), measure.said(statistics, int(which[i]))) for i in far[:_SHOWN].tolist()]
+            (evidence.name(index), name, value, round(score, 1))
+            for index, value, score in zip(indices.tolist(), values, scores.tolist(), strict=True)
+        ][:_MAX_ROWS]
+        shown = zip(indices.tolist(), values[:_MAX_CELLS], strict=False)
+        cells = [cell(evidence, index, value) for index, value in shown]
         groups.append({"caption": f"{name}: the {len(cells)} farthest of {len(far):,}", "cells": cells})
     if rows:
         columns = ("picture", "in", "value", "robust z")
@@ -102,33 +105,33 @@ def extremes(evidence: Evidence) -> list[Finding]:
     return findings
 
 
-def robust_scores(values: np.ndarray, least: float) -> np.ndarray:
-    """Robust z-scores of values, float64 (N,); `least` is the smallest standard deviation that is believed."""
-    middle = np.median(values)
-    spread = 1.4826 * np.median(np.abs(values - middle))
-    return (values - middle) / max(spread, least)
+def robust_scores(values: np.ndarray, min_deviation: float) -> np.ndarray:
+    """Robust z-scores of values, float64 (N,); `min_deviation` is a lower bound on the standard deviation."""
+    median = np.median(values)
+    deviation = 1.4826 * np.median(np.abs(values - median))
+    return (values - median) / max(deviation, min_deviation)
 
 
-def _remark(evidence: Evidence, name: str, measure: _Measure, far: np.ndarray, scores: np.ndarray) -> Remark:
-    n, low = len(far), int((scores < 0).sum())
+def _remark(evidence: Evidence, name: str, measure: _Measure, indices: np.ndarray, scores: np.ndarray) -> Remark:
+    n, low = len(indices), int((scores < 0).sum())
     sides = [f"{count:,} {word}" for count, word in ((low, measure.low), (n - low, measure.high)) if count]
     text = (
         f"{n:,} picture{'s are' if n > 1 else ' is'} far from the rest in {name} ({', '.join(sides)}; robust z beyond "
-        f"{BOUND:g}): {evidence.named(far, 3)}."
+        f"{BOUND:g}): {evidence.named(indices, 3)}."
     )
-    return Remark(
-        f"extreme_{name}", "info", text, "Look at them: some may be of something else.", n, evidence.all_names(far)
-    )
+    advice = "Look at them: some may show something else."
+    return Remark(f"extreme_{name}", "info", text, advice, n, evidence.all_names(indices))
 
 
-def _flat(evidence: Evidence) -> list[Finding]:
+def _blank(evidence: Evidence) -> list[Finding]:
     statistics = evidence.statistics
-    flat = np.flatnonzero(statistics.readable & (statistics.contrast < FLATTEST))
-    if not len(flat):
+    blank = np.flatnonzero(statistics.readable & (statistics.contrast < FLATTEST))
+    if not len(blank):
         return []
-    n = len(flat)
+    n = len(blank)
     text = (
-        f"{n:,} picture{'s show' if n > 1 else ' shows'} nothing: all of it is one colour (contrast below {FLATTEST:g} "
-        f"grey levels): {evidence.named(flat, 3)}."
+        f"{n:,} picture{'s are' if n > 1 else ' is'} blank, of a single colour (contrast below {FLATTEST:g} grey "
+        f"levels): {evidence.named(blank, 3)}."
     )
-    return [Remark("blank", "warning", text, "Remove what holds nothing to learn from.", n, evidence.all_names(flat))]
+    advice = "Remove them: there is nothing to learn from them."
+    return [Remark("blank", "warning", text, advice, n, evidence.all_names(blank))]

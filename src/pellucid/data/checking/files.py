@@ -1,4 +1,4 @@
-"""Files and notes: unreadable pictures, file types that differ by class, strays, and what the reader left out."""
+"""Files: unreadable pictures, rare or misnamed file types, types that predict the class, and notes of the reader."""
 
 from __future__ import annotations
 
@@ -12,54 +12,52 @@ __all__ = ["file_types", "notes", "unreadable"]
 
 
 _GAIN = 0.05
-"""How much better the class may be guessed from the file type alone than without it, before that is named."""
-_STRAY = 0.02
-"""A type that fewer than this share of the pictures have is named picture by picture."""
+"""Report that the file type predicts the class if it raises the share of right guesses by at least this much."""
+_RARE = 0.02
+"""Name the pictures of a file type that at most this share of all pictures has."""
 
 
 def file_types(evidence: Evidence) -> list[Finding]:
-    """Remarks, and a table of the types of each class, where pictures come from files of several types."""
+    """Remarks on misnamed and rare file types; a table of types by class if there are several."""
     if not evidence.files:
         return []
-    which = np.flatnonzero(evidence.statistics.readable & (evidence.statistics.kinds != ""))
-    types, kind = np.unique(evidence.statistics.kinds[which], return_inverse=True)
+    which = np.flatnonzero(evidence.statistics.readable & (evidence.statistics.file_types != ""))
+    types, type_index = np.unique(evidence.statistics.file_types[which], return_inverse=True)
     findings = _misnamed(evidence)
     if len(types) < 2:
         return findings
-    counts = np.bincount(kind)
-    rare = np.flatnonzero((counts <= max(1, _STRAY * len(which))) & (counts < counts.max()))
+    counts = np.bincount(type_index)
+    rare = np.flatnonzero((counts <= max(1, _RARE * len(which))) & (counts < counts.max()))
     if len(rare):
-        strays = which[np.isin(kind, rare)]
+        strays = which[np.isin(type_index, rare)]
         n = len(strays)
-        what = f"the type {types[rare[0]]}" if len(rare) == 1 else f"types that few have ({', '.join(types[rare])})"
+        names = f"the type {types[rare[0]]}" if len(rare) == 1 else f"rare types ({', '.join(types[rare])})"
         text = (
-            f"{n:,} picture{'s are' if n > 1 else ' is'} of {what}, where most are {types[np.argmax(counts)]}: "
+            f"{n:,} picture{'s are' if n > 1 else ' is'} of {names}; most are {types[np.argmax(counts)]}: "
             f"{evidence.named(strays)}."
         )
-        advice = (
-            "Look at them: a stray type often comes from another source, or is a placeholder for a missing picture."
-        )
+        advice = "Look at them: pictures of a rare type often come from another source, or are placeholders."
         findings.append(Remark("stray_file_type", "warning", text, advice, n, evidence.all_names(strays)))
     labelled = evidence.labels[which] >= 0
     if labelled.any():
         table = np.zeros((len(evidence.data.classes), len(types)), dtype=np.int64)
-        np.add.at(table, (evidence.labels[which][labelled], kind[labelled]), 1)
+        np.add.at(table, (evidence.labels[which][labelled], type_index[labelled]), 1)
         findings += _by_class(evidence.data.classes, types.tolist(), table)
     return findings
 
 
 def _by_class(classes: tuple[str, ...], types: list[str], table: np.ndarray) -> list[Finding]:
     n = int(table.sum())
-    guessed, blind = table.max(axis=0).sum() / n, table.sum(axis=1).max() / n
+    by_type, by_majority = table.max(axis=0).sum() / n, table.sum(axis=1).max() / n
     findings: list[Finding] = []
-    if guessed - blind >= _GAIN:
+    if by_type - by_majority >= _GAIN:
         text = (
-            f"The file type tells the class: by it alone {100 * guessed:.0f} % of the pictures would be given the "
-            f"right one, against {100 * blind:.0f} % without looking at all."
+            f"The file type predicts the class: a guess from the type alone is right for {100 * by_type:.0f} % of the "
+            f"pictures, always guessing the most frequent class for {100 * by_majority:.0f} %."
         )
         advice = (
-            "Bring all pictures to one type from their originals, or gather each class the same way: else a network "
-            "may learn the traces of compression."
+            "Save all pictures in one type from their originals, or collect every class the same way; otherwise a "
+            "network may learn compression artefacts."
         )
         findings.append(Remark("file_type_by_class", "warning", text, advice))
     rows = tuple((name, *(int(count) for count in row)) for name, row in zip(classes, table, strict=True))
@@ -67,26 +65,27 @@ def _by_class(classes: tuple[str, ...], types: list[str], table: np.ndarray) -> 
 
 
 def _misnamed(evidence: Evidence) -> list[Finding]:
+    """A remark on files whose suffix does not match their content."""
     wrong = []
     for number, split in enumerate(evidence.data):
         if not isinstance(split.pictures, PictureFiles):
             continue
         start = int(np.argmax(evidence.split == number))
         for index, path in enumerate(split.pictures.paths):
-            promised = SUFFIXES.get(path.suffix.lower())
-            content_kind = evidence.statistics.kinds[start + index]
-            if promised and content_kind not in ("", "other", promised):
+            by_suffix = SUFFIXES.get(path.suffix.lower())
+            by_content = evidence.statistics.file_types[start + index]
+            if by_suffix and by_content not in ("", "other", by_suffix):
                 wrong.append(start + index)
     if not wrong:
         return []
     which, n = np.array(wrong), len(wrong)
-    first = f"{evidence.name(wrong[0])} is {evidence.statistics.kinds[wrong[0]]}"
-    text = f"{n:,} file{'s are' if n > 1 else ' is'} of another type than the name says: {first}."
-    return [Remark("misnamed", "info", text, "They are read by their content.", n, evidence.all_names(which))]
+    first = f"{evidence.name(wrong[0])} is {evidence.statistics.file_types[wrong[0]]}"
+    text = f"The suffix of {n:,} file{'s does' if n > 1 else ' does'} not match the content: {first}."
+    return [Remark("misnamed", "info", text, "Pellucid reads them by their content.", n, evidence.all_names(which))]
 
 
 def unreadable(evidence: Evidence) -> list[Finding]:
-    """A remark and a table of (picture, reason)."""
+    """A remark on unreadable pictures, and a table of (picture, reason)."""
     reasons = evidence.statistics.reasons
     if not reasons:
         return []
@@ -95,7 +94,7 @@ def unreadable(evidence: Evidence) -> list[Finding]:
     text = f"{n:,} picture{'s' * (n > 1)} cannot be read: {evidence.named(which)}."
     if n <= 3:
         text = f"{n:,} picture{'s' * (n > 1)} cannot be read. " + " ".join(reasons[i] for i in which.tolist())
-    advice = "Copy them again from where they came, or remove them. Training leaves them out, and names them."
+    advice = "Copy them again from their source, or remove them. Training skips them and lists them."
     rows = tuple((evidence.name(i), reasons[i]) for i in which.tolist())
     return [
         Remark("unreadable", "error", text, advice, n, evidence.all_names(which)),
@@ -104,10 +103,10 @@ def unreadable(evidence: Evidence) -> list[Finding]:
 
 
 def notes(evidence: Evidence) -> list[Finding]:
-    """A remark for each note; what other checks say themselves is not said twice."""
-    own = (" lacks the class", "could not be read and left out")
+    """A remark for each note of the dataset, except notes that another check covers."""
+    covered = (" lacks the class", "could not be read and left out")
     return [
         Remark("note", "info", note[:1].upper() + note[1:] + ("" if note.endswith((".", "?")) else "."))
         for note in evidence.data.notes
-        if not any(part in note for part in own)
+        if not any(part in note for part in covered)
     ]

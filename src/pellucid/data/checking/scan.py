@@ -1,8 +1,8 @@
-"""One look at every picture: it is decoded once, and everything that the checks need is taken from it in that pass.
+"""Scan of pictures: decodes each one once and keeps the statistics that the checks need.
 
-Each picture leaves a grey thumbnail of 32×32 and some numbers, about a kilobyte, so that memory is bounded by
-that and by what is being decoded. JPEGs are decoded at a fraction of their size where they are large. What was seen of
-files is remembered by their content (`seen`).
+The statistics of a picture are a grey thumbnail of 32×32 and a few numbers, about a kilobyte. Memory is bounded by
+these and by the pictures being decoded. Large JPEGs are decoded at a fraction of their size. The statistics of files
+are cached by content.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from pellucid.errors import DataError, PellucidError
 from pellucid.records import PictureFiles
 from pellucid.records.pictures import Members
 
-__all__ = ["Memory", "PictureStatistics", "jpeg_size", "kind_of", "scan_pictures"]
+__all__ = ["PictureStatistics", "file_type", "jpeg_size", "scan_pictures"]
 
 
-_AT_LEAST = (96, 96)
-"""Height and width that are enough to see brightness and sharpness by; a JPEG is decoded at twice these or more."""
-_MOST = 256
-"""Longer sides are reduced to this many pixels before sharpness is measured."""
+_MIN_SIZE = (96, 96)
+"""Height and width that suffice to measure brightness and sharpness; a JPEG is decoded at twice these or more."""
+_MAX_SIDE = 256
+"""Larger pictures are reduced to at most this many pixels a side before sharpness is measured."""
 _FILES_AT_ONCE, _ROWS_AT_ONCE = 64, 2048
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-"""ITU-R 601-2, as in decoding."""
+"""Weights of red, green and blue (ITU-R 601-2), as in decoding."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class PictureStatistics:
     """Statistics of N pictures.
 
     Attributes:
-        readable: bool (N,); of the others, everything below but the reasons is zero.
-        thumbnails: grey, stretched, uint8 (N, 32, 32).
-        digests: of the pixels: equal pictures have equal ones, S16 (N,).
-        width, height: in pixels, upright, int32 (N,).
-        kinds: the formats by content (`JPEG`); empty where pictures did not come from files, str (N,).
-        brightness: the mean grey level, 0 to 255, float32 (N,).
-        contrast: the standard deviation of the grey levels, float32 (N,).
-        sharpness: the logarithm of the ratio of the variances of the Laplacian and of the grey levels, float32 (N,).
-        reasons: why a picture cannot be read, by its index.
+        readable: bool (N,). The statistics of unreadable pictures are zero.
+        thumbnails: grey, stretched to a square, uint8 (N, 32, 32).
+        digests: hashes of the pixels, S16 (N,); equal pictures have equal digests.
+        width, height: in pixels, after EXIF rotation, int32 (N,).
+        file_types: by content (`JPEG`), str (N,); empty if the pictures do not come from files.
+        brightness: mean grey level, 0 to 255, float32 (N,).
+        contrast: standard deviation of the grey levels, float32 (N,).
+        sharpness: logarithm of the variance of the Laplacian over that of the grey levels, float32 (N,).
+        reasons: by index, why a picture cannot be read.
     """
 
     readable: np.ndarray
@@ -62,7 +62,7 @@ class PictureStatistics:
     digests: np.ndarray
     width: np.ndarray
     height: np.ndarray
-    kinds: np.ndarray
+    file_types: np.ndarray
     brightness: np.ndarray
     contrast: np.ndarray
     sharpness: np.ndarray
@@ -76,7 +76,7 @@ class PictureStatistics:
             digests=np.zeros(n, dtype="S16"),
             width=np.zeros(n, dtype=np.int32),
             height=np.zeros(n, dtype=np.int32),
-            kinds=np.zeros(n, dtype="U8"),
+            file_types=np.zeros(n, dtype="U8"),
             brightness=np.zeros(n, dtype=np.float32),
             contrast=np.zeros(n, dtype=np.float32),
             sharpness=np.zeros(n, dtype=np.float32),
@@ -88,7 +88,7 @@ class PictureStatistics:
 
     @classmethod
     def joined(cls, parts: Sequence[PictureStatistics]) -> PictureStatistics:
-        """The looks at several sets of pictures, one after the other."""
+        """The statistics of several sets of pictures, one after the other."""
         starts = np.cumsum([0, *(len(part) for part in parts)])
         reasons = {
             int(start) + i: reason
@@ -100,20 +100,25 @@ class PictureStatistics:
 
 
 def scan_pictures(pictures: Any, names: Sequence[str], progress: Progress | None = None) -> PictureStatistics:
-    """Statistics of N pictures, files or an array (in memory or mapped); `names` are for error messages.
+    """Statistics of N pictures, which are files or an array (in memory or memory-mapped).
 
-    What cannot be read is named in the reasons, and stops nothing.
+    Unreadable pictures raise no error; `reasons` says why they cannot be read.
+
+    Args:
+        pictures: `PictureFiles`, or uint8 (N, C, H, W).
+        names: of the pictures, for messages.
+        progress: called with (pictures done, pictures in total); None shows a bar in a terminal if it takes long.
     """
     statistics = PictureStatistics.empty(len(pictures))
     if isinstance(pictures, PictureFiles):
-        memory = Memory(pictures)
+        cached = _StatisticsCache(pictures)
         contents = np.zeros(len(pictures), dtype="S32")
-        unknown = np.flatnonzero(~memory.recall(statistics))
-        _look_at_files(statistics, pictures.paths, names, unknown.tolist(), contents, progress)
-        memory.keep(statistics, contents)
+        unknown = np.flatnonzero(~cached.fill_in(statistics))
+        _scan_files(statistics, pictures.paths, names, unknown.tolist(), contents, progress)
+        cached.add(statistics, contents)
     else:
-        for start in watched(_starts(len(pictures), _ROWS_AT_ONCE), len(pictures), "Looking at pictures", progress):
-            _look_at_arrays(statistics, start, np.asarray(pictures[start : start + _ROWS_AT_ONCE]))
+        for start in watched(_starts(len(pictures), _ROWS_AT_ONCE), len(pictures), "Scanning pictures", progress):
+            _scan_arrays(statistics, start, np.asarray(pictures[start : start + _ROWS_AT_ONCE]))
     return statistics
 
 
@@ -121,62 +126,62 @@ def _starts(n: int, step: int) -> Iterable[int]:
     return range(0, n, step)
 
 
-def _look_at_files(
+def _scan_files(
     statistics: PictureStatistics,
     paths: Sequence[Any],
     names: Sequence[str],
-    which: Sequence[int],
+    indices: Sequence[int],
     contents: np.ndarray,
     progress: Progress | None,
 ) -> None:
     """Scans the files at these indices; writes the SHA-256 of their bytes to `contents`, S32 (N,)."""
 
-    def chunk(start: int) -> int:
+    def scan_chunk(start: int) -> int:
         greys: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
-        indices = which[start : start + _FILES_AT_ONCE]
-        for index in indices:
+        chunk_indices = indices[start : start + _FILES_AT_ONCE]
+        for index in chunk_indices:
             try:
-                grey = _look_at_file(statistics, index, paths[index], names[index], contents)
+                grey = _scan_file(statistics, index, paths[index], names[index], contents)
                 greys.setdefault(grey.shape, []).append((index, grey))
             except DataError as error:
                 statistics.reasons[index] = str(error)
-        for same in greys.values():
-            _measure(statistics, np.array([index for index, _ in same]), np.stack([grey for _, grey in same]))
-        return len(indices)
+        for same_size in greys.values():
+            _measure(statistics, np.array([index for index, _ in same_size]), np.stack([grey for _, grey in same_size]))
+        return len(chunk_indices)
 
     with ThreadPoolExecutor(max_workers=threads()) as pool:
         try:
-            done = (1 for count in pool.map(chunk, _starts(len(which), _FILES_AT_ONCE)) for _ in range(count))
-            for _ in watched(done, len(which), "Looking at pictures", progress):
+            done = (1 for count in pool.map(scan_chunk, _starts(len(indices), _FILES_AT_ONCE)) for _ in range(count))
+            for _ in watched(done, len(indices), "Scanning pictures", progress):
                 pass
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _look_at_file(statistics: PictureStatistics, index: int, path: Any, name: str, contents: np.ndarray) -> np.ndarray:
-    """Decodes a file, notes its statistics, and returns it in grey, uint8 (h, w), at most 256 pixels long."""
+def _scan_file(statistics: PictureStatistics, index: int, path: Any, name: str, contents: np.ndarray) -> np.ndarray:
+    """Decodes a file and notes its statistics; returns it in grey, uint8 (h, w), at most 256 pixels a side."""
     with read_errors(path if isinstance(path, Path) else Path(str(path))):
-        if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would be to wait
-            raise DataError(f"{name} is no regular file.")
+        if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
+            raise DataError(f"{name} is not a regular file.")
         content = path.read_bytes()
     if not content:
         raise DataError(f"{name} is empty: it has 0 bytes.")
-    image = decoding.open_upright(content, 3, name=name, at_least=_AT_LEAST)
+    image = decoding.open_upright(content, 3, name=name, at_least=_MIN_SIZE)
     statistics.readable[index] = True
     contents[index] = hashlib.sha256(content).digest()
-    statistics.kinds[index] = kind_of(content)
+    statistics.file_types[index] = file_type(content)
     width, height = image.size
-    if statistics.kinds[index] == "JPEG":
+    if statistics.file_types[index] == "JPEG":
         full = jpeg_size(content) or image.size
-        # The header's size is that before EXIF turns the picture.
-        turned = (full[0] > full[1]) != (width > height) and full[0] != full[1]
-        width, height = full[::-1] if turned else full
+        # The header has the size before EXIF rotation.
+        rotated = (full[0] > full[1]) != (width > height) and full[0] != full[1]
+        width, height = full[::-1] if rotated else full
     statistics.width[index], statistics.height[index] = width, height
     shape = f"{image.size} ".encode()
     statistics.digests[index] = hashlib.blake2b(shape + image.tobytes(), digest_size=16).digest()
     grey = image.convert("L")
-    factor = -(-max(grey.size) // _MOST)
+    factor = -(-max(grey.size) // _MAX_SIDE)
     levels = np.asarray(grey if factor == 1 else grey.reduce(factor))
     if grey.size == (SIDE, SIDE):
         statistics.thumbnails[index] = levels
@@ -185,24 +190,26 @@ def _look_at_file(statistics: PictureStatistics, index: int, path: Any, name: st
     return levels
 
 
-def _look_at_arrays(statistics: PictureStatistics, start: int, pictures: np.ndarray) -> None:
-    """Notes the statistics of some pictures, uint8 (B, C, H, W)."""
-    here = slice(start, start + len(pictures))
+def _scan_arrays(statistics: PictureStatistics, start: int, pictures: np.ndarray) -> None:
+    """Notes the statistics of the pictures from index `start` on, uint8 (B, C, H, W)."""
+    rows = slice(start, start + len(pictures))
     channels, height, width = pictures.shape[1:]
     grey = pictures[:, 0] if channels == 1 else np.tensordot(pictures.astype(np.float32), _GREY, axes=(1, 0))
     grey = grey.astype(np.float32)
-    statistics.readable[here] = True
-    statistics.width[here], statistics.height[here] = width, height
+    statistics.readable[rows] = True
+    statistics.width[rows], statistics.height[rows] = width, height
     small = resampling(height) @ grey @ resampling(width).T
-    statistics.thumbnails[here] = np.clip(np.rint(small), 0, 255).astype(np.uint8)
+    statistics.thumbnails[rows] = np.clip(np.rint(small), 0, 255).astype(np.uint8)
     shape = f"{(width, height)} ".encode()
-    statistics.digests[here] = [hashlib.blake2b(shape + one.tobytes(), digest_size=16).digest() for one in pictures]
-    factor = -(-max(height, width) // _MOST)
+    statistics.digests[rows] = [
+        hashlib.blake2b(shape + picture.tobytes(), digest_size=16).digest() for picture in pictures
+    ]
+    factor = -(-max(height, width) // _MAX_SIDE)
     _measure(statistics, np.arange(start, start + len(pictures)), grey[:, ::factor, ::factor])
 
 
 def _measure(statistics: PictureStatistics, indices: np.ndarray, grey: np.ndarray) -> None:
-    """Brightness, contrast and sharpness of grey pictures of one size, (B, h, w)."""
+    """Notes brightness, contrast and sharpness of grey pictures of one size, (B, h, w)."""
     levels = grey.astype(np.float32)
     statistics.brightness[indices] = levels.mean(axis=(1, 2))
     variance = levels.var(axis=(1, 2))
@@ -210,65 +217,63 @@ def _measure(statistics: PictureStatistics, indices: np.ndarray, grey: np.ndarra
     if min(levels.shape[1:]) < 3:
         return
     middle = levels[:, 1:-1, 1:-1]
-    around = levels[:, :-2, 1:-1] + levels[:, 2:, 1:-1] + levels[:, 1:-1, :-2] + levels[:, 1:-1, 2:]
-    # One is added so that noise in a flat picture is not taken for sharpness.
-    statistics.sharpness[indices] = np.log(((around - 4 * middle).var(axis=(1, 2)) + 1) / (variance + 1))
+    neighbours = levels[:, :-2, 1:-1] + levels[:, 2:, 1:-1] + levels[:, 1:-1, :-2] + levels[:, 1:-1, 2:]
+    # Adding one keeps noise in a flat picture from counting as sharpness.
+    statistics.sharpness[indices] = np.log(((neighbours - 4 * middle).var(axis=(1, 2)) + 1) / (variance + 1))
 
 
-_VERSION = 1
-"""Version of the statistics: those of another version are not used."""
+_VERSION = 2
+"""Version of the statistics: cached ones of other versions are ignored."""
 
 
-class Memory:
-    """Cached statistics of the files of one folder."""
+class _StatisticsCache:
+    """Cached statistics of the files of a folder, by content."""
 
     def __init__(self, pictures: PictureFiles) -> None:
         self.pictures = pictures
-        self.place = None if isinstance(pictures.paths, Members) else _place(pictures.paths)
-        self.before = _read(self.place)
+        self.path = None if isinstance(pictures.paths, Members) else _cache_path(pictures.paths)
+        self.arrays = _read(self.path)
 
-    def recall(self, statistics: PictureStatistics) -> np.ndarray:
-        """Fills in cached statistics, and returns for which pictures: bool (N,)."""
+    def fill_in(self, statistics: PictureStatistics) -> np.ndarray:
+        """Fills in cached statistics; returns for which pictures it did: bool (N,)."""
         known = np.zeros(len(statistics), dtype=bool)
-        if not len(self.before.get("contents", ())):
+        if not len(self.arrays.get("contents", ())):
             return known
-        rows = {content: row for row, content in enumerate(self.before["contents"].tolist())}
-        remembered_rows = [
-            rows.get(content, -1) if content else -1 for content in content_hashes(self.pictures).tolist()
-        ]
-        row = np.array(remembered_rows, dtype=np.int64)
+        rows = {content: row for row, content in enumerate(self.arrays["contents"].tolist())}
+        hashes = content_hashes(self.pictures).tolist()
+        row = np.array([rows.get(content, -1) if content else -1 for content in hashes], dtype=np.int64)
         known = row >= 0
-        for name in _remembered(statistics):
-            getattr(statistics, name)[known] = self.before[name][row[known]]
+        for name in _cached_fields(statistics):
+            getattr(statistics, name)[known] = self.arrays[name][row[known]]
         statistics.readable[known] = True
         return known
 
-    def keep(self, statistics: PictureStatistics, contents: np.ndarray) -> None:
-        """Adds the new statistics of the pictures whose content is not empty, S32 (N,)."""
+    def add(self, statistics: PictureStatistics, contents: np.ndarray) -> None:
+        """Adds new statistics to the cache: those of readable pictures with a content hash, S32 (N,)."""
         new = np.flatnonzero(statistics.readable & (contents != b""))
-        if self.place is None or not len(new):
+        if self.path is None or not len(new):
             return
         arrays = {
             "contents": contents[new],
-            **{name: getattr(statistics, name)[new] for name in _remembered(statistics)},
+            **{name: getattr(statistics, name)[new] for name in _cached_fields(statistics)},
         }
-        if self.before:
-            arrays = {name: np.concatenate([self.before[name], array]) for name, array in arrays.items()}
+        if self.arrays:
+            arrays = {name: np.concatenate([self.arrays[name], array]) for name, array in arrays.items()}
         with contextlib.suppress(PellucidError, OSError):
             cache.make_room(sum(array.nbytes for array in arrays.values()), "The statistics of pictures")
-            cache.write_arrays(self.place, **arrays)
+            cache.write_arrays(self.path, **arrays)
 
 
-def _remembered(statistics: PictureStatistics) -> list[str]:
+def _cached_fields(statistics: PictureStatistics) -> list[str]:
     return [field.name for field in fields(statistics) if field.name not in ("readable", "reasons")]
 
 
-def _place(paths: Sequence[Path]) -> Path:
-    """The file of the folder that all pictures lie in."""
+def _cache_path(paths: Sequence[Path]) -> Path:
+    """The cache file of the folder that contains all pictures."""
     top = os.path.dirname(os.path.commonprefix([os.path.abspath(path) for path in paths]))  # noqa: PTH100, PTH120, RUF071 (as in hashing)
     description = f"{_VERSION} {decoding.VERSION} {top}"
     name = hashlib.sha256(description.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return cache.cache_root() / "looks" / f"{name}.npz"
+    return cache.cache_root() / "statistics" / f"{name}.npz"
 
 
 def _read(path: Path | None) -> dict[str, np.ndarray]:
@@ -277,7 +282,7 @@ def _read(path: Path | None) -> dict[str, np.ndarray]:
     return arrays if arrays and len({array.shape[:1] for array in arrays.values()}) == 1 else {}
 
 
-_STARTS = {
+_SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"GIF8": "GIF",
@@ -288,27 +293,27 @@ _STARTS = {
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC"}
 
 
-def kind_of(content: bytes) -> str:
-    """The format of a picture by its first bytes: `JPEG`, `PNG` ...; `other` where these are of none that is known."""
-    for start, kind in _STARTS.items():
-        if content.startswith(start):
-            return kind
+def file_type(content: bytes) -> str:
+    """The format of a picture by its first bytes: `JPEG`, `PNG` ...; `other` if it is unknown."""
+    for signature, name in _SIGNATURES.items():
+        if content.startswith(signature):
+            return name
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "WEBP"
     return _BRANDS.get(content[8:12], "other") if content[4:8] == b"ftyp" else "other"
 
 
 def jpeg_size(content: bytes) -> tuple[int, int] | None:
-    """(width, height) in a JPEG's frame header (ITU-T T.81, B.2.2), before EXIF turns it; None if it is broken."""
+    """(width, height) in the frame header of a JPEG (ITU-T T.81, B.2.2), before EXIF rotation; None if damaged."""
     offset = 2
     while offset + 9 <= len(content):
         if content[offset] != 0xFF:
             return None
         marker = content[offset + 1]
-        if marker == 0xFF:  # a byte that fills up
+        if marker == 0xFF:  # a fill byte
             offset += 1
             continue
-        # C0 to CF are frame headers, but for tables of Huffman codes, extensions and arithmetic coding.
+        # C0 to CF are frame headers, except C4 (Huffman tables), C8 (extensions) and CC (arithmetic coding).
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = (int.from_bytes(content[i : i + 2], "big") for i in (offset + 5, offset + 7))
             return width, height

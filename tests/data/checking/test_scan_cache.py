@@ -1,4 +1,4 @@
-"""What was seen of files is remembered by content: a second look decodes none, and sees the same."""
+"""The statistics of files are cached by content: a second scan decodes nothing and returns the same."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pellucid.records import PictureFiles
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """Five pictures of their own, one of which cannot be read, and an empty cache."""
+    """Five different pictures, one of them unreadable, and an empty cache."""
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "pictures"
     folder.mkdir()
     values = np.random.default_rng(0).integers(0, 256, (5, 24, 30, 3), dtype=np.uint8)
-    for number, one in enumerate(values):
-        Image.fromarray(one).save(folder / f"{number}.png")
+    for number, picture in enumerate(values):
+        Image.fromarray(picture).save(folder / f"{number}.png")
     (folder / "3.png").write_bytes(b"no picture")
     return PictureFiles(tuple(sorted(folder.glob("*.png"))))
 
@@ -30,70 +30,70 @@ def files(tmp_path, monkeypatch):
 def decoded(monkeypatch):
     """The names of the files that were decoded."""
     names = []
-    once = scan._look_at_file
+    scan_file = scan._scan_file
 
-    def counting(seen, place, path, name, contents):
+    def counting(statistics, index, path, name, contents):
         names.append(path.name)
-        return once(seen, place, path, name, contents)
+        return scan_file(statistics, index, path, name, contents)
 
-    monkeypatch.setattr(scan, "_look_at_file", counting)
+    monkeypatch.setattr(scan, "_scan_file", counting)
     return names
 
 
-def seen(files):
+def scanned(files):
     return scan_pictures(files, [path.name for path in files.paths])
 
 
-def same(one, other):
-    for field in fields(one):
+def assert_same(a, b):
+    for field in fields(a):
         if field.name != "reasons":
-            np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
-    assert one.reasons == other.reasons
+            np.testing.assert_array_equal(getattr(a, field.name), getattr(b, field.name))
+    assert a.reasons == b.reasons
 
 
-def test_only_what_cannot_be_read_is_looked_at_again(files, decoded):
-    first = seen(files)
+def test_only_unreadable_pictures_are_scanned_again(files, decoded):
+    first = scanned(files)
     assert sorted(decoded) == ["0.png", "1.png", "2.png", "3.png", "4.png"]
     assert list(first.reasons) == [3]
     decoded.clear()
-    same(seen(files), first)
+    assert_same(scanned(files), first)
     assert decoded == ["3.png"]
 
 
-def test_what_is_new_or_changed_is_looked_at(files, decoded):
-    first = seen(files.take(np.array([0, 1])))
+def test_new_and_changed_files_are_scanned(files, decoded):
+    first = scanned(files.take(np.array([0, 1])))
     decoded.clear()
     Image.new("RGB", (40, 20), "red").save(files.paths[1])
-    now = seen(files)
+    now = scanned(files)
     assert sorted(decoded) == ["1.png", "2.png", "3.png", "4.png"]
     assert (now.width[1], now.height[1]) == (40, 20)
     assert (now.thumbnails[0] == first.thumbnails[0]).all()
     decoded.clear()
-    same(seen(files), now)
+    assert_same(scanned(files), now)
     assert decoded == ["3.png"]
 
 
-def test_a_file_that_was_renamed_is_known(files, decoded):
-    seen(files)
+def test_a_renamed_file_is_not_scanned_again(files, decoded):
+    scanned(files)
     decoded.clear()
     new = files.paths[0].with_name("another.png")
     files.paths[0].rename(new)
-    assert seen(PictureFiles((new, files.paths[1]))).readable.all()
+    assert scanned(PictureFiles((new, files.paths[1]))).readable.all()
     assert decoded == []
 
 
 @pytest.mark.parametrize("damage", [b"", b"nothing of ours", None])
-def test_a_damaged_memory_is_none(files, decoded, tmp_path, damage):
-    first = seen(files)
-    (kept,) = (tmp_path / "cache" / "looks").iterdir()
-    kept.write_bytes(kept.read_bytes()[:-30] if damage is None else damage)
+def test_a_damaged_cache_is_ignored(files, decoded, tmp_path, damage):
+    first = scanned(files)
+    (file,) = (tmp_path / "cache" / "statistics").iterdir()
+    file.write_bytes(file.read_bytes()[:-30] if damage is None else damage)
     decoded.clear()
-    same(seen(files), first)
+    assert_same(scanned(files), first)
     assert len(decoded) == 5
 
 
-def test_without_a_cache_it_is_only_slower(files, decoded, monkeypatch):
+def test_without_a_cache_the_result_is_the_same(files, decoded, monkeypatch):
     monkeypatch.setenv("PELLUCID_CACHE_LIMIT", "100")
-    first = seen(files)
-    same(seen(files), first)
+    first = scanned(files)
+    assert_same(scanned(files), first)
     assert len(decoded) == 10
