@@ -38,14 +38,14 @@ def message_of(do: Any) -> str:
 
 def test_a_model_is_no_predictions(data, model):
     assert message_of(lambda: pellucid.evaluate(model, data.test)) == (
-        f"evaluate takes predictions, evaluate(predict(model, pictures)); given: {model!r}."
+        f"evaluate needs predictions, as in evaluate(predict(model, pictures)); given: {model!r}."
     )
 
 
 def test_a_dataset_is_no_split(data, model):
     predictions = pellucid.predict(model, data.test)
     assert message_of(lambda: pellucid.evaluate(predictions, data)) == (
-        f"The pictures are the split that was predicted, for example data.test; given: {data!r}."
+        f"The pictures must be the predicted split, for example data.test; given: {data!r}."
     )
 
 

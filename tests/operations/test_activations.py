@@ -18,8 +18,8 @@ def test_values_and_derivatives_are_those_of_torch(same, torchs, name, values, d
     tx = torch.tensor(x, requires_grad=True)
     expected = torchs(name)(tx)
     [slope] = torch.autograd.grad(expected.sum(), tx)
-    same(ACTIVATIONS[name].value(x), expected)
+    same(ACTIVATIONS[name].function(x), expected)
     bends = np.array([]) if name not in ("elu", "leaky-relu") else x[x == 0]
     if not len(bends):  # where a line bends there is no derivative, and each takes what it likes
-        same(ACTIVATIONS[name].slope(x), slope)
-    assert ACTIVATIONS[name].value(x).dtype == x.dtype
+        same(ACTIVATIONS[name].derivative(x), slope)
+    assert ACTIVATIONS[name].function(x).dtype == x.dtype

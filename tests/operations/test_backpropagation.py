@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pellucid.operations.activations import ACTIVATIONS
 from pellucid.operations.backpropagation import cnn_step, mlp_step
-from pellucid.operations.dense import dense, dense_backwards
+from pellucid.operations.dense import dense, dense_backward
 
 PROOF = settings(settings.get_profile("proofs"), max_examples=150)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -29,7 +29,7 @@ def test_a_dense_layer_is_that_of_torch(same, many, inputs, outputs, seed):
     same(dense(x, w, b), expected)
     dy = generator.normal(size=expected.shape)
     for ours, theirs in zip(
-        dense_backwards(x, w, dy), torch.autograd.grad(expected, tensors, torch.tensor(dy)), strict=True
+        dense_backward(x, w, dy), torch.autograd.grad(expected, tensors, torch.tensor(dy)), strict=True
     ):
         same(ours, theirs)
 
@@ -60,7 +60,7 @@ def test_the_gradients_of_an_mlp_are_those_of_autograd(same, torchs, widths, cla
     found = mlp_step(x, labels, parameters, activation)
     same(found.loss, loss)
     gradients = torch.autograd.grad(loss, [*theirs, *kept])
-    for ours, expected in zip([*found.gradients, *found.flow], gradients, strict=True):
+    for ours, expected in zip([*found.gradients, *found.value_gradients], gradients, strict=True):
         same(ours, expected)
     for ours, expected in zip(found.values, kept, strict=True):
         same(ours, expected)
@@ -85,7 +85,7 @@ def test_the_gradients_of_a_cnn_are_those_of_autograd(same, many, channels, kern
     found = cnn_step(x, labels, parameters)
     same(found.loss, loss)
     for ours, expected in zip(
-        [*found.gradients, *found.flow], torch.autograd.grad(loss, [*theirs, tx, c, r, p, z]), strict=True
+        [*found.gradients, *found.value_gradients], torch.autograd.grad(loss, [*theirs, tx, c, r, p, z]), strict=True
     ):
         same(ours, expected)
     for ours, expected in zip(found.values, (tx, c, r, p, z), strict=True):

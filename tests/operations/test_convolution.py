@@ -46,14 +46,14 @@ def test_convolution_and_its_gradients_are_those_of_torch(same, case, biased, se
     same(convolution.convolve(x, kernels, bias, **how), expected)
     dy = generator.uniform(-0.5, 0.5, expected.shape).astype(dtype)
     theirs = torch.autograd.grad(expected, (tx, tk, tb), torch.tensor(dy))
-    for ours, their in zip(convolution.convolve_backwards(x, kernels, dy, **how), theirs, strict=True):
+    for ours, their in zip(convolution.convolve_backward(x, kernels, dy, **how), theirs, strict=True):
         same(ours, their)
 
 
 def test_turned_kernels_give_what_signal_processing_calls_convolution():
     generator = np.random.default_rng(0)
     x, kernel = generator.normal(size=(7, 6)), generator.normal(size=(3, 2))
-    ours = convolution.convolve(x[None, None], convolution.turned(kernel[None, None]))[0, 0]
+    ours = convolution.convolve(x[None, None], convolution.flipped(kernel[None, None]))[0, 0]
     np.testing.assert_allclose(ours, convolve2d(x, kernel, mode="valid"), atol=1e-12)
 
 

@@ -53,7 +53,7 @@ def test_the_gradients_of_any_formula_are_those_of_autograd(same, steps, shapes,
             ours.append(BINARY[name](ours[i], ours[j]).tanh())
             theirs.append(BINARY[name](theirs[i], theirs[j]).tanh())
     total, expected = sum(one.sum() for one in ours), sum(one.sum() for one in theirs)
-    total.backwards()
+    total.backward()
     same(total.value, expected)
     for mine, gradient in zip(ours, torch.autograd.grad(expected, leaves), strict=False):
         same(mine.gradient, gradient)
@@ -66,7 +66,7 @@ def test_matrices_and_cross_entropy_too(same, n, d, k, seed):
     x, w, labels = generator.normal(size=(n, d)), generator.normal(size=(k, d)), generator.integers(0, k, n)
     a, b = Variable(x), Variable(w)
     loss = (a @ b.transposed).cross_entropy(labels) + (a @ b.transposed).mean() + (x @ b.transposed).sum()
-    loss.backwards()
+    loss.backward()
     tensors = [torch.tensor(x, requires_grad=True), torch.tensor(w, requires_grad=True)]
     z = tensors[0] @ tensors[1].T
     expected = F.cross_entropy(z, torch.tensor(labels)) + z.mean() + (torch.tensor(x) @ tensors[1].T).sum()
@@ -88,7 +88,7 @@ def test_an_mlp_learns_the_digits_to_the_same_weights_as_with_torch(same):
         for batch in np.array_split(generator.permutation(len(x)), 20):
             w1, b1, w2, b2 = parameters
             loss = ((x[batch] @ w1.transposed + b1).relu() @ w2.transposed + b2).cross_entropy(labels[batch])
-            loss.backwards()
+            loss.backward()
             parameters = [Variable(one.value - 0.5 * one.gradient) for one in parameters]
             losses.append(float(loss.value))
 
@@ -110,9 +110,9 @@ def test_it_is_short_and_says_what_it_is():
 
 def test_a_variable_that_is_used_twice_gets_both_shares():
     a = Variable(3.0)
-    (a * a + a).backwards()
+    (a * a + a).backward()
     assert a.gradient == 7
-    (a * a + a).backwards()
+    (a * a + a).backward()
     assert a.gradient == 7, "a second time begins at 0"
 
 
@@ -121,11 +121,11 @@ def test_a_long_computation_does_not_exceed_the_stack():
     total = a
     for _ in range(5000):
         total = total + a
-    total.backwards()
+    total.backward()
     assert a.gradient == 5001
 
 
 def test_only_a_single_number_has_a_gradient():
     with pytest.raises(UsageError) as caught:
-        Variable([1.0, 2.0]).backwards()
+        Variable([1.0, 2.0]).backward()
     assert str(caught.value) == "Gradients need a single number, but this variable has 2. Use .sum()."

@@ -28,11 +28,11 @@ def test_training_and_inference_are_those_of_torch(same, shape, epsilon, momentu
         tx = torch.tensor(x, requires_grad=True)
         expected = theirs(tx)
         same(ours.train(x), expected)
-        same(ours.mean, theirs.running_mean)
-        same(ours.variance, theirs.running_var)
+        same(ours.running_mean, theirs.running_mean)
+        same(ours.running_variance, theirs.running_var)
     dy = generator.normal(size=shape)
     gradients = torch.autograd.grad(expected, (tx, theirs.weight, theirs.bias), torch.tensor(dy))
-    for mine, their in zip(ours.backwards(x, dy), gradients, strict=True):
+    for mine, their in zip(ours.backward(x, dy), gradients, strict=True):
         same(mine, their)
     same(ours.infer(x), theirs.eval()(tx))
 

@@ -52,7 +52,7 @@ def test_the_gradient_of_max_pooling_is_that_of_torch(same, case, seed, ties):
     assume(bool(torch.isfinite(expected).all()))
     dy = np.random.default_rng(seed).normal(size=expected.shape)
     [theirs] = torch.autograd.grad(expected, tx, torch.tensor(dy))
-    same(pooling.max_pool_backwards(x, size, dy, **how), theirs)
+    same(pooling.max_pool_backward(x, size, dy, **how), theirs)
 
 
 @PROOF

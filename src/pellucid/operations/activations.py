@@ -32,7 +32,7 @@ def relu(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0)
 
 
-def relu_slope(x: np.ndarray) -> np.ndarray:
+def relu_derivative(x: np.ndarray) -> np.ndarray:
     """1 where x > 0, otherwise 0."""
     return (x > 0).astype(x.dtype)
 
@@ -46,7 +46,7 @@ def leaky_relu(x: np.ndarray, leak: float = 0.01) -> np.ndarray:
     return np.where(x > 0, x, leak * x)
 
 
-def leaky_relu_slope(x: np.ndarray, leak: float = 0.01) -> np.ndarray:
+def leaky_relu_derivative(x: np.ndarray, leak: float = 0.01) -> np.ndarray:
     """1 where x > 0, otherwise a."""
     return np.where(x > 0, 1.0, leak).astype(x.dtype)
 
@@ -60,7 +60,7 @@ def elu(x: np.ndarray) -> np.ndarray:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 
-def elu_slope(x: np.ndarray) -> np.ndarray:
+def elu_derivative(x: np.ndarray) -> np.ndarray:
     """1 where x > 0, otherwise eˣ."""
     return np.exp(np.minimum(x, 0))
 
@@ -77,7 +77,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
 
 
-def sigmoid_slope(x: np.ndarray) -> np.ndarray:
+def sigmoid_derivative(x: np.ndarray) -> np.ndarray:
     """σ(x) (1 − σ(x)): at most 1/4, so gradients shrink in deep networks."""
     return sigmoid(x) * sigmoid(-x)
 
@@ -91,7 +91,7 @@ def tanh(x: np.ndarray) -> np.ndarray:
     return np.tanh(x)
 
 
-def tanh_slope(x: np.ndarray) -> np.ndarray:
+def tanh_derivative(x: np.ndarray) -> np.ndarray:
     """1 − tanh²(x)."""
     return 1 - np.tanh(x) ** 2
 
@@ -114,7 +114,7 @@ def gelu(x: np.ndarray) -> np.ndarray:
     return x * _below(x)
 
 
-def gelu_slope(x: np.ndarray) -> np.ndarray:
+def gelu_derivative(x: np.ndarray) -> np.ndarray:
     """Φ(x) + x φ(x)."""
     return _below(x) + x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
 
@@ -128,7 +128,7 @@ def silu(x: np.ndarray) -> np.ndarray:
     return x * sigmoid(x)
 
 
-def silu_slope(x: np.ndarray) -> np.ndarray:
+def silu_derivative(x: np.ndarray) -> np.ndarray:
     """σ(x) (1 + x (1 − σ(x)))."""
     return sigmoid(x) * (1 + x * sigmoid(-x))
 
@@ -143,17 +143,17 @@ def _below(x: np.ndarray) -> np.ndarray:
 class Activation(NamedTuple):
     """An activation and its derivative."""
 
-    value: Callable[[np.ndarray], np.ndarray]
-    slope: Callable[[np.ndarray], np.ndarray]
+    function: Callable[[np.ndarray], np.ndarray]
+    derivative: Callable[[np.ndarray], np.ndarray]
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "relu": Activation(relu, relu_slope),
-    "leaky-relu": Activation(leaky_relu, leaky_relu_slope),
-    "elu": Activation(elu, elu_slope),
-    "sigmoid": Activation(sigmoid, sigmoid_slope),
-    "tanh": Activation(tanh, tanh_slope),
+    "relu": Activation(relu, relu_derivative),
+    "leaky-relu": Activation(leaky_relu, leaky_relu_derivative),
+    "elu": Activation(elu, elu_derivative),
+    "sigmoid": Activation(sigmoid, sigmoid_derivative),
+    "tanh": Activation(tanh, tanh_derivative),
     "softplus": Activation(softplus, sigmoid),
-    "gelu": Activation(gelu, gelu_slope),
-    "silu": Activation(silu, silu_slope),
+    "gelu": Activation(gelu, gelu_derivative),
+    "silu": Activation(silu, silu_derivative),
 }

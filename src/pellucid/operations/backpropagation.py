@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.operations.activations import ACTIVATIONS
-from pellucid.operations.convolution import convolve, convolve_backwards
-from pellucid.operations.dense import dense, dense_backwards
+from pellucid.operations.convolution import convolve, convolve_backward
+from pellucid.operations.dense import dense, dense_backward
 from pellucid.operations.losses import cross_entropy, cross_entropy_gradient
-from pellucid.operations.pooling import max_pool, max_pool_backwards
+from pellucid.operations.pooling import max_pool, max_pool_backward
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Step:
         loss: the cross-entropy of the batch.
         gradients: ∂loss/∂parameter, in the order of the parameters.
         values: output of each layer, from the pictures to the logits.
-        flow: ∂loss/∂value for each of `values`.
+        value_gradients: ∂loss/∂value for each of `values`.
     """
 
     loss: float
     gradients: list[np.ndarray]
     values: list[np.ndarray]
-    flow: list[np.ndarray]
+    value_gradients: list[np.ndarray]
 
 
 def mlp_step(x: np.ndarray, labels: np.ndarray, parameters: list[np.ndarray], activation: str = "relu") -> Step:
@@ -55,19 +55,19 @@ def mlp_step(x: np.ndarray, labels: np.ndarray, parameters: list[np.ndarray], ac
     for index, (weights, bias) in enumerate(layers):
         sums.append(dense(inputs[-1], weights, bias))
         if index < len(layers) - 1:
-            inputs.append(h.value(sums[-1]))
+            inputs.append(h.function(sums[-1]))
     logits = sums[-1]
 
     d_sum = cross_entropy_gradient(logits, labels)
     gradients: list[np.ndarray] = []
-    flow = [d_sum]
+    value_gradients = [d_sum]
     for index in reversed(range(len(layers))):
-        d_input, d_weights, d_bias = dense_backwards(inputs[index], layers[index][0], d_sum)
+        d_input, d_weights, d_bias = dense_backward(inputs[index], layers[index][0], d_sum)
         gradients = [d_weights, d_bias, *gradients]
-        flow = [d_input, *flow]
+        value_gradients = [d_input, *value_gradients]
         if index > 0:
-            d_sum = d_input * h.slope(sums[index - 1])
-    return Step(cross_entropy(logits, labels), gradients, [*inputs, logits], flow)
+            d_sum = d_input * h.derivative(sums[index - 1])
+    return Step(cross_entropy(logits, labels), gradients, [*inputs, logits], value_gradients)
 
 
 def cnn_step(x: np.ndarray, labels: np.ndarray, parameters: list[np.ndarray], pool: int = 2) -> Step:
@@ -87,16 +87,16 @@ def cnn_step(x: np.ndarray, labels: np.ndarray, parameters: list[np.ndarray], po
     kernels, kernel_bias, weights, bias = parameters
     relu = ACTIVATIONS["relu"]
     c = convolve(x, kernels, kernel_bias)
-    r = relu.value(c)
+    r = relu.function(c)
     p = max_pool(r, pool)
     flat = p.reshape(len(x), -1)
     z = dense(flat, weights, bias)
 
     d_z = cross_entropy_gradient(z, labels)
-    d_flat, d_weights, d_bias = dense_backwards(flat, weights, d_z)
+    d_flat, d_weights, d_bias = dense_backward(flat, weights, d_z)
     d_p = d_flat.reshape(p.shape)
-    d_r = max_pool_backwards(r, pool, d_p)
-    d_c = d_r * relu.slope(c)
-    d_x, d_kernels, d_kernel_bias = convolve_backwards(x, kernels, d_c)
+    d_r = max_pool_backward(r, pool, d_p)
+    d_c = d_r * relu.derivative(c)
+    d_x, d_kernels, d_kernel_bias = convolve_backward(x, kernels, d_c)
     gradients = [d_kernels, d_kernel_bias, d_weights, d_bias]
     return Step(cross_entropy(z, labels), gradients, [x, c, r, p, z], [d_x, d_c, d_r, d_p, d_z])

@@ -20,7 +20,7 @@ class Entry:
 
     Attributes:
         code: `module:name` of the function or class, or a module; its docstring has the formula.
-        example: `module:function` of the worked example, which returns a figure.
+        example: `module:function` of the worked example, which returns a `WorkedExample`.
         help: what the operation does, in a few words.
     """
 
@@ -32,27 +32,27 @@ class Entry:
 OPERATIONS: dict[str, Entry] = {
     "convolution": Entry(
         "pellucid.operations.convolution:convolve",
-        "pellucid.operations.examples.sliding:convolution",
+        "pellucid.operations.examples.convolution:convolution",
         "a small kernel slides over a picture",
     ),
     "max-pooling": Entry(
         "pellucid.operations.pooling:max_pool",
-        "pellucid.operations.examples.sliding:max_pooling",
+        "pellucid.operations.examples.convolution:max_pooling",
         "the largest number of each window",
     ),
     "average-pooling": Entry(
         "pellucid.operations.pooling:average_pool",
-        "pellucid.operations.examples.sliding:average_pooling",
+        "pellucid.operations.examples.convolution:average_pooling",
         "the mean of each window",
     ),
     "l2-pooling": Entry(
         "pellucid.operations.pooling:l2_pool",
-        "pellucid.operations.examples.sliding:l2_pooling",
+        "pellucid.operations.examples.convolution:l2_pooling",
         "the Euclidean length of each window",
     ),
     "kernels": Entry(
-        "pellucid.operations.handmade:apply",
-        "pellucid.operations.examples.photograph:kernels",
+        "pellucid.operations.convolution:apply_kernel",
+        "pellucid.operations.examples.convolution:kernels",
         "hand-made kernels on a photograph: edges, blur, sharpen, emboss",
     ),
     "dense": Entry(
@@ -62,7 +62,7 @@ OPERATIONS: dict[str, Entry] = {
     ),
     "activations": Entry(
         "pellucid.operations.activations",
-        "pellucid.operations.examples.curved:activations",
+        "pellucid.operations.examples.activations:activations",
         "ReLU, sigmoid and others, with their derivatives",
     ),
     "batch-normalisation": Entry(
@@ -72,82 +72,82 @@ OPERATIONS: dict[str, Entry] = {
     ),
     "dropout": Entry(
         "pellucid.operations.dropout:dropout",
-        "pellucid.operations.examples.photograph:dropout",
+        "pellucid.operations.examples.layers:dropout",
         "values switched off at random, shown on digits",
     ),
     "one-hot": Entry(
         "pellucid.operations.losses:one_hot",
-        "pellucid.operations.examples.scored:one_hot",
+        "pellucid.operations.examples.losses:one_hot",
         "a label as a row of zeros with a one",
     ),
     "softmax": Entry(
         "pellucid.operations.losses:softmax",
-        "pellucid.operations.examples.scored:softmax",
+        "pellucid.operations.examples.losses:softmax",
         "logits become probabilities",
     ),
     "cross-entropy": Entry(
         "pellucid.operations.losses:cross_entropy",
-        "pellucid.operations.examples.scored:cross_entropy",
+        "pellucid.operations.examples.losses:cross_entropy",
         "how little probability the right class gets",
     ),
     "squared-error": Entry(
         "pellucid.operations.losses:squared_error",
-        "pellucid.operations.examples.scored:squared_error",
+        "pellucid.operations.examples.losses:squared_error",
         "the mean of squared distances",
     ),
     "hinge": Entry(
         "pellucid.operations.losses:hinge",
-        "pellucid.operations.examples.scored:hinge",
+        "pellucid.operations.examples.losses:hinge",
         "the right class should lead by a margin",
     ),
     "perceptron": Entry(
         "pellucid.operations.perceptron:perceptron_step",
-        "pellucid.operations.examples.learned:perceptron",
+        "pellucid.operations.examples.optimizers:perceptron",
         "a threshold unit that corrects its mistakes",
     ),
     "backpropagation": Entry(
         "pellucid.operations.backpropagation:mlp_step",
-        "pellucid.operations.examples.chained:backpropagation",
+        "pellucid.operations.examples.backpropagation:backpropagation",
         "the chain rule through an MLP, number by number",
     ),
     "backpropagation-cnn": Entry(
         "pellucid.operations.backpropagation:cnn_step",
-        "pellucid.operations.examples.chained:backpropagation_cnn",
+        "pellucid.operations.examples.backpropagation:backpropagation_cnn",
         "the chain rule through convolution and pooling",
     ),
     "automatic-differentiation": Entry(
         "pellucid.operations.differentiation:Variable",
-        "pellucid.operations.examples.chained:automatic_differentiation",
+        "pellucid.operations.examples.backpropagation:automatic_differentiation",
         "gradients of any formula, from a graph of its steps",
     ),
     "sgd": Entry(
-        "pellucid.operations.descent:SGD",
-        "pellucid.operations.examples.learned:sgd",
+        "pellucid.operations.optimizers:SGD",
+        "pellucid.operations.examples.optimizers:sgd",
         "a step against the gradient",
     ),
     "momentum": Entry(
-        "pellucid.operations.descent:Momentum",
-        "pellucid.operations.examples.learned:momentum",
+        "pellucid.operations.optimizers:Momentum",
+        "pellucid.operations.examples.optimizers:momentum",
         "a running sum of gradients, like a rolling ball",
     ),
     "adagrad": Entry(
-        "pellucid.operations.descent:Adagrad",
-        "pellucid.operations.examples.learned:adagrad",
+        "pellucid.operations.optimizers:Adagrad",
+        "pellucid.operations.examples.optimizers:adagrad",
         "a learning rate for each weight, which only shrinks",
     ),
     "rmsprop": Entry(
-        "pellucid.operations.descent:RMSProp",
-        "pellucid.operations.examples.learned:rmsprop",
+        "pellucid.operations.optimizers:RMSProp",
+        "pellucid.operations.examples.optimizers:rmsprop",
         "a learning rate for each weight, from its recent gradients",
     ),
     "adam": Entry(
-        "pellucid.operations.descent:Adam",
-        "pellucid.operations.examples.learned:adam",
+        "pellucid.operations.optimizers:Adam",
+        "pellucid.operations.examples.optimizers:adam",
         "momentum and RMSProp together, corrected at the start",
     ),
     "initialisation": Entry(
         "pellucid.operations.initialisation",
-        "pellucid.operations.examples.curved:initialisation",
+        "pellucid.operations.examples.activations:initialisation",
         "initial weights that neither shrink nor blow up the signal",
     ),
 }
@@ -170,8 +170,17 @@ def example(name: str) -> Figure:
         UnknownNameError: the operation is unknown.
     """
     check_name(name)
-    module, _, function = OPERATIONS[name].example.partition(":")
-    return getattr(importlib.import_module(module), function)()
+    entry = OPERATIONS[name]
+    module, _, function = entry.example.partition(":")
+    worked = getattr(importlib.import_module(module), function)()
+    data = {
+        "operation": name,
+        "code": entry.code,
+        "formula": formula(name),
+        "tex": list(worked.tex),
+        "rows": list(worked.rows),
+    }
+    return Figure(name.replace("-", "_"), "operation", data, title=worked.title)
 
 
 def formula(name: str) -> str:

@@ -1,7 +1,7 @@
-"""Convolution, forwards and backwards, with stride, padding, dilation and groups.
+"""Convolution and its gradients, with stride, padding, dilation and groups; and hand-made kernels.
 
 The convolution of networks is a cross-correlation: the kernel is not flipped. This does not matter for learned kernels,
-but it can matter for hand-made ones (see `turned`).
+but it can matter for hand-made ones (see `flipped`).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def convolve(
     return y if bias is None else y + bias[:, np.newaxis, np.newaxis]
 
 
-def convolve_backwards(
+def convolve_backward(
     x: np.ndarray,
     kernels: np.ndarray,
     dy: np.ndarray,
@@ -99,9 +99,50 @@ def convolve_backwards(
     return Gradients(d_x, d_kernels, dy.sum(axis=(0, 2, 3)))
 
 
-def turned(kernels: np.ndarray) -> np.ndarray:
+def flipped(kernels: np.ndarray) -> np.ndarray:
     """Kernels rotated by 180°. With these, `convolve` is the convolution of signal processing."""
     return kernels[..., ::-1, ::-1]
+
+
+def _kernel(rows: list[list[float]], divisor: float = 1.0) -> np.ndarray:
+    return np.array(rows, float) / divisor
+
+
+HANDMADE_KERNELS: dict[str, np.ndarray] = {
+    # Differences from the eight neighbours; 0 on an even surface, because the weights add up to 0.
+    "edges": _kernel([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]),
+    # From dark at the left to bright at the right (Sobel and Feldman 1968).
+    "vertical edges": _kernel([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]),
+    # From dark above to bright below.
+    "horizontal edges": _kernel([[-1, -2, -1], [0, 0, 0], [1, 2, 1]]),
+    # The mean of nine pixels; the brightness stays, because the weights add up to 1.
+    "blur": _kernel([[1, 1, 1], [1, 1, 1], [1, 1, 1]], 9),
+    # A weighted mean: near pixels count more.
+    "soft blur": _kernel([[1, 2, 1], [2, 4, 2], [1, 2, 1]], 16),
+    # The picture plus its difference from the four neighbours.
+    "sharpen": _kernel([[0, -1, 0], [-1, 5, -1], [0, -1, 0]]),
+    # Light from the upper left.
+    "emboss": _kernel([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]]),
+}
+"""Name → kernel (3, 3), for cross-correlation."""
+
+
+def apply_kernel(picture: np.ndarray, kernel: np.ndarray, *, flip: bool = False) -> np.ndarray:
+    """Replaces each pixel of a picture, (H, W) or (H, W, 3), by a weighted sum of its neighbourhood. The size stays.
+
+    Formula:
+        y[i, j] = Σ_u Σ_v  k[u, v] · x[i + u − 1, j + v − 1]
+
+        At the edges the outermost pixels are repeated, because zeros would draw a frame. With `flip` the kernel is
+        rotated by 180° first, as in signal processing; for symmetric kernels this changes nothing.
+    """
+    maps = picture[..., np.newaxis] if picture.ndim == 2 else picture
+    channels = maps.transpose(2, 0, 1)[:, np.newaxis].astype(float)  # every channel by itself: (C, 1, H, W)
+    height, width = kernel.shape
+    margin = ((0, 0), (0, 0), (height // 2, height // 2), (width // 2, width // 2))
+    kernels = (flipped(kernel) if flip else kernel)[np.newaxis, np.newaxis]
+    y = convolve(np.pad(channels, margin, mode="edge"), kernels)
+    return y[:, 0].transpose(1, 2, 0).reshape(picture.shape)
 
 
 def _per_group(x: np.ndarray, kernels: np.ndarray, groups: int) -> tuple[int, int]:

@@ -32,7 +32,7 @@ def dense(x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return x @ weights.T + bias
 
 
-def dense_backwards(x: np.ndarray, weights: np.ndarray, dy: np.ndarray) -> Gradients:
+def dense_backward(x: np.ndarray, weights: np.ndarray, dy: np.ndarray) -> Gradients:
     """The gradients of a dense layer, from the gradient `dy` (N, K) of its output.
 
     Formula:

@@ -2,10 +2,10 @@
 
     a, b = Variable(2.0), Variable(3.0)
     loss = a * b + a
-    loss.backwards()
+    loss.backward()
     a.gradient, b.gradient                   # 4.0 (= b + 1), 2.0 (= a)
 
-Every operation stores the variables it was computed from, and how to pass a gradient back to each of them. `backwards`
+Every operation stores the variables it was computed from, and how to pass a gradient back to each of them. `backward`
 visits the variables from the loss to the leaves, each after everything computed from it, and adds up the gradients.
 """
 
@@ -30,7 +30,7 @@ class Variable:
 
     Attributes:
         value: the array.
-        gradient: ∂loss/∂value, after `backwards`; 0 before.
+        gradient: ∂loss/∂value, after `backward`; 0 before.
         name: its name in drawings.
         operation: the operation that computed it; empty for a leaf.
         sources: the variables it was computed from, each with the function that passes a gradient back.
@@ -156,7 +156,7 @@ class Variable:
                 waiting += [(source, False) for source, _ in variable.sources]
         return order
 
-    def backwards(self) -> None:
+    def backward(self) -> None:
         """Computes the gradients of this scalar with respect to everything it was computed from.
 
         Raises:

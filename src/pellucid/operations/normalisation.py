@@ -24,8 +24,8 @@ class BatchNormalisation:
     Attributes:
         scale: γ, (C,).
         shift: β, (C,).
-        mean: μ, (C,), the running mean.
-        variance: σ², (C,), the running variance.
+        running_mean: μ, (C,), the running mean.
+        running_variance: σ², (C,), the running variance.
         epsilon: ε, which prevents a division by 0.
         momentum: α, the weight of the current batch.
 
@@ -34,8 +34,8 @@ class BatchNormalisation:
 
     scale: np.ndarray
     shift: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
+    running_mean: np.ndarray
+    running_variance: np.ndarray
     epsilon: float = 1e-5
     momentum: float = 0.1
 
@@ -48,17 +48,17 @@ class BatchNormalisation:
         """Normalises a batch, (N, C) or (N, C, H, W), by its own statistics, and updates the running ones."""
         axes = _all_but_channels(x)
         mean, variance = x.mean(axis=axes), x.var(axis=axes)
-        many = x.size // x.shape[1]
-        self.mean = (1 - self.momentum) * self.mean + self.momentum * mean
+        m = x.size // x.shape[1]
+        self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean
         # Bessel's correction: the variance of a sample is too small by (m − 1) / m.
-        self.variance = (1 - self.momentum) * self.variance + self.momentum * variance * many / (many - 1)
+        self.running_variance = (1 - self.momentum) * self.running_variance + self.momentum * variance * m / (m - 1)
         return self._normalised(x, mean, variance)
 
     def infer(self, x: np.ndarray) -> np.ndarray:
         """Normalises by the running statistics, so the output of a picture does not depend on its batch."""
-        return self._normalised(x, self.mean, self.variance)
+        return self._normalised(x, self.running_mean, self.running_variance)
 
-    def backwards(self, x: np.ndarray, dy: np.ndarray) -> Gradients:
+    def backward(self, x: np.ndarray, dy: np.ndarray) -> Gradients:
         """The gradients in training, where mean and variance depend on every x of the batch.
 
         Formula:

@@ -18,7 +18,7 @@ def fires(x: np.ndarray, weights: np.ndarray, bias: float) -> np.ndarray:
 
 
 def perceptron_step(
-    x: np.ndarray, target: int, weights: np.ndarray, bias: float, rate: float = 1.0
+    x: np.ndarray, target: int, weights: np.ndarray, bias: float, learning_rate: float = 1.0
 ) -> tuple[np.ndarray, float]:
     """Corrects the weights with one example (D,) of class `target` (0 or 1). A right output changes nothing.
 
@@ -28,11 +28,13 @@ def perceptron_step(
         If a plane separates the classes, the rule needs finitely many corrections (Rosenblatt 1958; Novikoff 1962).
         Otherwise it never converges.
     """
-    correction = rate * (target - int(fires(x[np.newaxis], weights, bias)[0]))
+    correction = learning_rate * (target - int(fires(x[np.newaxis], weights, bias)[0]))
     return weights + correction * x, bias + correction
 
 
-def learn(x: np.ndarray, targets: np.ndarray, epochs: int, rate: float = 1.0) -> tuple[np.ndarray, float, list[int]]:
+def learn(
+    x: np.ndarray, targets: np.ndarray, epochs: int, learning_rate: float = 1.0
+) -> tuple[np.ndarray, float, list[int]]:
     """Repeats epochs over examples (N, D) until an epoch has no mistakes.
 
     Returns:
@@ -42,7 +44,7 @@ def learn(x: np.ndarray, targets: np.ndarray, epochs: int, rate: float = 1.0) ->
     for _ in range(epochs):
         wrong = 0
         for example, target in zip(x, targets, strict=True):
-            new_weights, new_bias = perceptron_step(example, int(target), weights, bias, rate)
+            new_weights, new_bias = perceptron_step(example, int(target), weights, bias, learning_rate)
             wrong += int(new_bias != bias)
             weights, bias = new_weights, new_bias
         mistakes.append(wrong)

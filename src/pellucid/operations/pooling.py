@@ -48,7 +48,7 @@ def max_pool(
     return y
 
 
-def max_pool_backwards(
+def max_pool_backward(
     x: np.ndarray,
     size: Pair,
     dy: np.ndarray,

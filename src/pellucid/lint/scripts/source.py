@@ -67,6 +67,11 @@ class Source:
         names += [node.module or "" for node in self.walk() if isinstance(node, ast.ImportFrom)]
         return any(name.split(".")[0] in ("torch", "torchvision", "timm") for name in names)
 
+    @property
+    def uses_eval(self) -> bool:
+        """Whether it calls a method `eval`, which puts a network into evaluation mode."""
+        return any(isinstance(node, ast.Attribute) and node.attr == "eval" for node in self.walk())
+
     def place(self, node: ast.AST) -> str:
         """The place of a node: `train.py:12`, `lesson.ipynb, cell 3, line 4`, or `models/net.py:8` if imported."""
         line, home = getattr(node, "lineno", 1), self.home(node)

@@ -1,34 +1,34 @@
-"""Tags for the possible contents of a name in a script, and events for the rules."""
+"""Tags: what a name or an expression of a script may stand for. Events: what rules look for."""
 
 from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
 
-from pellucid.lint.scripts.naming import TEST, TRAIN, VALIDATION
-
 Tags = frozenset[str]
 NOTHING: Tags = frozenset()
 
+TEST, VALIDATION, TRAIN = "test", "validation", "train"
+"""Data of a split."""
 SOFTMAX, LOG_SOFTMAX = "softmax", "log-softmax"
-"""Tag of a value: the output of a softmax."""
+"""A value that a softmax returned."""
 SOFTMAX_LAYER, LOG_SOFTMAX_LAYER = "softmax-layer", "log-softmax-layer"
-"""Tag of a softmax layer, or of a sequence of layers that ends with one."""
+"""A softmax layer, or a sequence of layers that ends with one."""
 CROSS_ENTROPY = "cross-entropy"
-"""Tag of a loss."""
+"""A loss function."""
 SCALE = "scale-of-test"
-"""Tag of a mean or standard deviation of test data."""
+"""A mean or a standard deviation of test data."""
 FITTED = "fitted-before-split"
-"""Tag of data scaled with their own statistics."""
+"""Data that were scaled by their own statistics."""
 MIXED = "train-and-test"
-"""Tag of joined training and test data."""
+"""Training and test data in one set."""
 CHOOSER = "chooser"
-"""Tag of a callback that stops, saves or changes the rate by held-out results, and of its containers."""
+"""A callback that stops, keeps or slows down a `fit` by a measured figure, and whatever contains one."""
 
 YES, NO = "=true", "=false"
-"""Tags of a truth value; None counts as false."""
+"""A constant that is true, or false; None counts as false."""
 IN_ORDER = ":in-order"
-"""End of the tag of a loader that does not shuffle."""
+"""The end of the tag of a loader that does not shuffle."""
 
 TRAINING, EVALUATION = "training", "evaluation"
 """The modes of a network."""
@@ -36,13 +36,13 @@ TRAINING, EVALUATION = "training", "evaluation"
 
 @dataclass(frozen=True)
 class Event:
-    """An event that rules look for.
+    """Something in a script that rules look for.
 
     Attributes:
         kind: `training-loop`, `fit`, `model`, `choose`, `scale`, `cross-entropy`.
         node: where it happens.
-        tags: tags of its data.
-        mode: for `model`: the possible modes of the network, and `no-grad` if gradients are off.
+        tags: the data or values that it happens to.
+        mode: for `model`: the modes in which the network may be, and `no-grad` if gradients are off.
         learns: for `model`: whether this is a training step.
     """
 
@@ -59,10 +59,10 @@ def splits(tags: Tags) -> Tags:
 
 
 def models(tags: Tags) -> list[str]:
-    """The networks among the tags."""
+    """The networks among the tags, sorted."""
     return sorted(tag for tag in tags if tag.startswith("model:"))
 
 
 def loaders(tags: Tags) -> list[str]:
-    """The loaders among the tags."""
+    """The loaders among the tags, sorted."""
     return sorted(tag for tag in tags if tag.startswith("loader:"))

@@ -1,1 +1,1 @@
-"""A small worked example of each operation, as a figure: what is drawn is computed by the operation itself."""
+"""A small worked example of each operation, whose numbers the operation itself computes."""

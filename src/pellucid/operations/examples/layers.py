@@ -1,16 +1,19 @@
-"""Examples of the dense layer and of batch normalisation."""
+"""Examples of layers: dense, batch normalisation, dropout."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pellucid.operations.dense import dense as weigh
-from pellucid.operations.examples.panels import chart, grid, line, row, sign, worked
+from pellucid.operations.dropout import dropout as inverted_dropout
+from pellucid.operations.dropout import plain_dropout
+from pellucid.operations.examples.panels import WorkedExample, chart, grid, line, picture, row, sign
 from pellucid.operations.normalisation import BatchNormalisation
-from pellucid.records import Figure
+
+_DROPOUT_RATES = (0.0, 0.1, 0.25, 0.5, 0.75)
 
 
-def dense() -> Figure:
+def dense() -> WorkedExample:
     """A dense layer with a batch of two, three inputs and two outputs."""
     x = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 1.0]])
     weights = np.array([[0.5, -1.0, 2.0], [1.0, 0.0, -0.5]])
@@ -19,8 +22,7 @@ def dense() -> Figure:
     sums = " + ".join(f"{a:g}·{_bracketed(b)}" for a, b in zip(x[0], weights[0], strict=True))
     two_layers = weigh(weigh(x, weights, bias), np.array([[1.0, 2.0]]), np.array([0.3]))
     one_layer = weigh(x, np.array([[1.0, 2.0]]) @ weights, np.array([[1.0, 2.0]]) @ bias + 0.3)
-    return worked(
-        "dense",
+    return WorkedExample(
         "A dense layer: every output sees every input",
         [r"$y = x\,W^{\top} + b \qquad y_{n,k} = b_k + \sum_{d} W_{k,d}\; x_{n,d}$"],
         [
@@ -45,7 +47,7 @@ def dense() -> Figure:
     )
 
 
-def batch_normalisation() -> Figure:
+def batch_normalisation() -> WorkedExample:
     """Batch normalisation of a batch of four, three channels before and after, and the running statistics."""
     x = np.array([[1.0, 50.0], [3.0, 52.0], [5.0, 58.0], [7.0, 60.0]])
     layer = BatchNormalisation.of(2)
@@ -53,8 +55,7 @@ def batch_normalisation() -> Figure:
     layer.scale, layer.shift = np.array([2.0, 0.5]), np.array([1.0, -1.0])
     scaled = layer.train(x)
     mean, variance = x.mean(axis=0), x.var(axis=0)
-    return worked(
-        "batch-normalisation",
+    return WorkedExample(
         "Batch normalisation: mean 0, variance 1, then scale and shift",
         [
             (
@@ -106,11 +107,11 @@ def _before_and_after() -> dict:
 def _running_statistics() -> dict:
     generator = np.random.default_rng(1)
     layer = BatchNormalisation.of(1)
-    means, variances = [float(layer.mean[0])], [float(layer.variance[0])]
+    means, variances = [float(layer.running_mean[0])], [float(layer.running_variance[0])]
     for _ in range(60):
         layer.train(generator.normal(3, 2, (32, 1)))
-        means.append(float(layer.mean[0]))
-        variances.append(float(layer.variance[0]))
+        means.append(float(layer.running_mean[0]))
+        variances.append(float(layer.running_variance[0]))
     steps = np.arange(61)
     lines = [
         line(steps, means, "μ, towards 3"),
@@ -122,6 +123,57 @@ def _running_statistics() -> dict:
         chart(lines, axes=("batch of 32", "running statistics"), size=(6.9, 1.9)),
         title="Evaluation: running statistics from training (α = 0.1)",
         text="So the output of a picture does not depend on the other pictures of its batch.",
+    )
+
+
+def dropout() -> WorkedExample:
+    """Digits at several rates, an example in numbers, and the mean of many draws."""
+    from sklearn.datasets import load_digits
+
+    digits = np.asarray(load_digits(return_X_y=True)[0], float).reshape(-1, 8, 8) * (255 / 16)
+    generator = np.random.default_rng(0)
+    rows = []
+    for rate in _DROPOUT_RATES:
+        shown = [plain_dropout(digits[index], rate, generator) for index in (0, 1, 2, 3, 4, 7)]
+        panels = [picture(digit, edge=1.0) for digit in shown]
+        note = "" if rate < max(_DROPOUT_RATES) else "Without the division by 1 − p, which would make them brighter."
+        rows.append(row(*panels, title=f"p = {rate:g}" + ("" if rate else ": the original digits"), text=note))
+    x = np.array([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0])
+    mask = (inverted_dropout(np.ones(8), 0.5, np.random.default_rng(6)) > 0).astype(float)
+    numbers = row(
+        grid(x, "x"),
+        sign("·"),
+        grid(mask, "d: p = 0.5", plain=True),
+        sign("/ 0.5 ="),
+        grid(x * mask / 0.5, "y"),
+        title="In numbers",
+        text=f"Sum of x: {x.sum():g}. Sum of y here: {(x * mask / 0.5).sum():g}; on average, the sum of x.",
+    )
+    return WorkedExample(
+        "Dropout: values are switched off at random during training",
+        [r"$y = \frac{x\;d}{1-p}, \qquad d = 0$ with probability $p$, otherwise $1$"],
+        [*rows, numbers, _means(x)],
+    )
+
+
+def _means(x: np.ndarray) -> dict:
+    """The mean of y over more and more draws approaches x; without the division, (1 − p) x."""
+    draws = np.arange(1, 401)
+    inverted, plain = np.random.default_rng(1), np.random.default_rng(1)
+    of_inverted = np.cumsum([inverted_dropout(x, 0.5, inverted).sum() for _ in draws]) / draws
+    of_plain = np.cumsum([plain_dropout(x, 0.5, plain).sum() for _ in draws]) / draws
+    lines = [
+        line(draws, of_inverted, "inverted: x·d / (1 − p)"),
+        line(draws, of_plain, "plain: x·d", "dashed"),
+        line(draws[[0, -1]], [x.sum()] * 2, "Σ x: the sum without dropout", "faint"),
+    ]
+    return row(
+        chart(lines, "Mean of Σ y by number of draws", axes=("draws", "mean of Σ y"), size=(6.2, 2.2)),
+        title="Why nothing is scaled at test time",
+        text=(
+            "Inverted dropout divides by 1 − p during training, so sums are on average as large as without dropout.\n"
+            "Plain dropout does not; its weights must be multiplied by 1 − p after training."
+        ),
     )
 
 

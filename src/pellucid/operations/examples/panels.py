@@ -5,40 +5,28 @@ The report draws them, and prints the same numbers in a terminal.
 
 from __future__ import annotations
 
-import base64
-import io
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-
-from pellucid.records import Figure
 
 Panel = dict[str, Any]
 Cells = Iterable[tuple[int, int]]
 
 
-def worked(name: str, title: str, tex: Sequence[str], rows: Sequence[dict[str, Any]]) -> Figure:
-    """A figure of kind `operation`.
+class WorkedExample(NamedTuple):
+    """A small example of an operation, with its numbers.
 
-    Args:
-        name: name in the catalogue.
-        title: title of the figure.
-        tex: lines of the formula in matplotlib's TeX.
-        rows: rows of panels, from `row`.
+    Attributes:
+        title: title above the example.
+        tex: lines of the formula, in matplotlib's TeX.
+        rows: rows of panels; see `row`.
     """
-    # Imported here, because the catalogue imports the callers of this module.
-    from pellucid.operations.catalogue import OPERATIONS, formula
 
-    data = {
-        "operation": name,
-        "code": OPERATIONS[name].code,
-        "formula": formula(name),
-        "tex": list(tex),
-        "rows": list(rows),
-    }
-    return Figure(name.replace("-", "_"), "operation", data, title=title)
+    title: str
+    tex: Sequence[str]
+    rows: Sequence[dict[str, Any]]
 
 
 def row(*panels: Panel, title: str = "", text: str = "") -> dict[str, Any]:
@@ -89,13 +77,12 @@ def sign(text: str) -> Panel:
 
 def picture(pixels: np.ndarray, title: str = "", *, edge: float = 1.5) -> Panel:
     """A picture (H, W) or (H, W, 3), 0 to 255, `edge` inches high or wide."""
-    from PIL import Image
+    from pellucid.data.thumbnails import encode
 
-    whole = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(whole)).save(stream, "PNG", optimize=True)
-    encoded = base64.b64encode(stream.getvalue()).decode("ascii")
-    return {"kind": "picture", "title": title, "png": encoded, "shape": list(whole.shape), "edge": edge}
+    rounded = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+    channels_first = rounded[np.newaxis] if rounded.ndim == 2 else rounded.transpose(2, 0, 1)
+    encoded = encode(channels_first, edge=max(rounded.shape))
+    return {"kind": "picture", "title": title, "png": encoded, "shape": list(rounded.shape), "edge": edge}
 
 
 def chart(
@@ -162,7 +149,7 @@ def graph(
 def node(name: str, position: tuple[float, float], value: float, gradient: float | None, label: str = "") -> Panel:
     """A circle at a position (x to the right, y downwards, in inches), with its value and gradient beside it."""
     slope = None if gradient is None else _short(gradient)
-    return {"name": name, "place": list(position), "label": label or name, "value": _short(value), "gradient": slope}
+    return {"name": name, "position": list(position), "label": label or name, "value": _short(value), "gradient": slope}
 
 
 def _short(value: Any, digits: int = 6) -> float:

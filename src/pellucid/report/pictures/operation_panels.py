@@ -110,7 +110,7 @@ def graph_size(panel: Panel) -> tuple[float, float]:
 def graph(drawing: Drawing, axes: Axes, panel: Panel, box: Place) -> None:  # noqa: ARG001
     """Draws nodes with their values and, in red, their gradients, and arrows from each node to its results."""
     left, top = box[:2]
-    centres = {node["name"]: np.array([left, top]) + node["place"] for node in panel["nodes"]}
+    centres = {node["name"]: np.array([left, top]) + node["position"] for node in panel["nodes"]}
     for start, end, label in panel["edges"]:
         a, b = centres[start], centres[end]
         along = (b - a) / np.linalg.norm(b - a)

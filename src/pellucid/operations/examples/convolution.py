@@ -1,4 +1,4 @@
-"""Examples of operations that slide over pictures: convolution and pooling."""
+"""Examples of operations that slide over pictures: convolution, hand-made kernels, pooling."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.operations.convolution import convolve
-from pellucid.operations.examples.panels import Panel, grid, picture, row, sign, worked
-from pellucid.operations.examples.photograph import photograph
+from pellucid.operations.convolution import HANDMADE_KERNELS, apply_kernel, convolve
+from pellucid.operations.examples.panels import Panel, WorkedExample, grid, picture, row, sign
 from pellucid.operations.pooling import average_pool, l2_pool, max_pool
 from pellucid.operations.windows import pair
-from pellucid.records import Figure
 
 # A bright shape on a dark background; the kernel detects its left edge.
 _X = np.array([[0, 0, 2, 2, 2], [0, 1, 2, 2, 1], [0, 2, 2, 1, 0], [0, 2, 2, 1, 0], [0, 1, 2, 2, 1]], float)
 _K = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], float)
 
 
-def convolution() -> Figure:
+def convolution() -> WorkedExample:
     """One window in numbers; then stride, padding, dilation and groups."""
     plain = _convolved("picture x", (0, 1))
     window = _X[0:3, 1:4]
@@ -30,8 +28,7 @@ def convolution() -> Figure:
     apart = convolve(two[np.newaxis], kernels[:, np.newaxis], groups=2)[0]
     together = convolve(two[np.newaxis], kernels[np.newaxis])[0]
     largest = float(np.abs(np.concatenate([apart, together])).max())
-    return worked(
-        "convolution",
+    return WorkedExample(
         "Convolution: a small kernel slides over a picture",
         [
             r"$y_{n,k,i,j} = b_k + \sum_{c}\sum_{u}\sum_{v}\; w_{k,c,u,v}\;\; x_{n,\,c,\;iS+uD-P,\;jS+vD-P}$",
@@ -80,20 +77,71 @@ def convolution() -> Figure:
     )
 
 
-def max_pooling() -> Figure:
+def photograph(name: str = "china.jpg") -> np.ndarray:
+    """A photograph from scikit-learn, cropped and halved in size: (144, 192, 3), 0 to 255."""
+    from sklearn.datasets import load_sample_image
+
+    crop = np.asarray(load_sample_image(name), float)[20:308, 60:444]
+    return crop.reshape(144, 2, 192, 2, 3).mean(axis=(1, 3))
+
+
+def kernels() -> WorkedExample:
+    """The photograph, the result of each kernel, and the kernels."""
+    grey = photograph() @ [0.299, 0.587, 0.114]
+    results = {
+        name: picture(_visible_values(name, apply_kernel(grey, kernel)), name, edge=2.4)
+        for name, kernel in HANDMADE_KERNELS.items()
+    }
+    rows = [
+        row(picture(grey, "the photograph", edge=2.4), results["blur"], results["soft blur"]),
+        row(
+            *(results[name] for name in ("edges", "vertical edges", "horizontal edges")),
+            text="Edges: middle grey is 0, brighter is positive, darker negative.",
+        ),
+        row(results["sharpen"], results["emboss"]),
+        row(*_kernel_grids("blur", "soft blur", "edges", "vertical edges")),
+        row(
+            *_kernel_grids("horizontal edges", "sharpen", "emboss"),
+            text=(
+                "A kernel with sum 1 keeps the brightness of an even surface; one with sum 0 makes it 0.\n"
+                "Values below 0 and above 255 are clipped in the pictures of sharpen and emboss."
+            ),
+        ),
+    ]
+    return WorkedExample(
+        "Hand-made kernels",
+        [r"$y_{i,j} = \sum_{u}\sum_{v}\; k_{u,v}\;\; x_{\,i+u-1,\;j+v-1}$"],
+        rows,
+    )
+
+
+def _kernel_grids(*names: str) -> list[Panel]:
+    panels = []
+    for name in names:
+        kernel = HANDMADE_KERNELS[name]
+        panels += [grid(kernel, f"{name}: Σ = {kernel.sum():.2g}"), sign(" ")]
+    return panels
+
+
+def _visible_values(name: str, values: np.ndarray) -> np.ndarray:
+    """Values of edge kernels, which have both signs, with 0 as middle grey."""
+    return 127.5 + values / 2 if "edges" in name else values
+
+
+def max_pooling() -> WorkedExample:
     """Max pooling of full and partial windows, with dilation, and on a photograph."""
-    return _pooling("max-pooling", "Max pooling: the maximum of each window", max_pool, _max_text, _MAX_TEX)
+    return _pooling("Max pooling: the maximum of each window", max_pool, _max_text, _MAX_TEX)
 
 
-def average_pooling() -> Figure:
+def average_pooling() -> WorkedExample:
     """The same examples for average pooling."""
     title = "Average pooling: the mean of each window"
-    return _pooling("average-pooling", title, average_pool, _mean_text, _MEAN_TEX)
+    return _pooling(title, average_pool, _mean_text, _MEAN_TEX)
 
 
-def l2_pooling() -> Figure:
+def l2_pooling() -> WorkedExample:
     """The same examples for L2 pooling."""
-    return _pooling("l2-pooling", "L2 pooling: the Euclidean norm of each window", l2_pool, _length_text, _LENGTH_TEX)
+    return _pooling("L2 pooling: the Euclidean norm of each window", l2_pool, _length_text, _LENGTH_TEX)
 
 
 _MAX_TEX = r"$y_{n,c,i,j} = \max_{u,v}\; x_{n,\,c,\;iS+uD-P,\;jS+vD-P}$"
@@ -114,8 +162,8 @@ def _length_text(window: np.ndarray) -> str:
 
 
 def _pooling(
-    name: str, title: str, pool: Callable[..., np.ndarray], describe: Callable[[np.ndarray], str], tex: str
-) -> Figure:
+    title: str, pool: Callable[..., np.ndarray], describe: Callable[[np.ndarray], str], tex: str
+) -> WorkedExample:
     x = np.array([[1, 3, 2, 0, 5], [4, 2, 1, 1, 3], [0, 1, 6, 2, 1], [2, 2, 3, 8, 0], [1, 7, 2, 4, 9]], float)
     first = _cells((0, 0), 2, 1)
     whole = _pooled(pool, x, 2)
@@ -136,8 +184,7 @@ def _pooling(
         picture(_brightness(pooled, photo), f"window {s}: {pooled.shape[0]} × {pooled.shape[1]}", edge=2.2)
         for s, pooled in small
     ]
-    return worked(
-        name,
+    return WorkedExample(
         title,
         [tex],
         [

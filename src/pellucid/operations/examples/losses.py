@@ -5,19 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.operations import losses
-from pellucid.operations.examples.panels import bars, chart, grid, line, row, sign, worked
-from pellucid.records import Figure
+from pellucid.operations.examples.panels import WorkedExample, bars, chart, grid, line, row, sign
 
 _CLASSES = ("cat", "dog", "owl")
 _Z = np.array([[2.0, 1.0, -1.0]])
 
 
-def one_hot() -> Figure:
+def one_hot() -> WorkedExample:
     """Four labels as one-hot vectors."""
     labels = np.array([4, 0, 9, 4])
     columns = [str(k) for k in range(10)]
-    return worked(
-        "one-hot",
+    return WorkedExample(
         "One-hot vectors: a label as a row of zeros with a one",
         [r"$t_{n,k} = 1$ where $k = $ label $n$, otherwise $0$"],
         [
@@ -34,15 +32,14 @@ def one_hot() -> Figure:
     )
 
 
-def softmax() -> Figure:
+def softmax() -> WorkedExample:
     """Three logits, the same logits shifted and scaled, and the mistake of leaving out exp."""
     p = losses.softmax(_Z)[0]
     powers = np.exp(_Z[0])
     moved = losses.softmax(_Z + 1000)[0]
     heats = (0.5, 1.0, 3.0)
     colder = [losses.softmax(_Z / heat)[0] for heat in heats]
-    return worked(
-        "softmax",
+    return WorkedExample(
         "Softmax: logits become probabilities",
         [r"$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}} = \frac{e^{z_k - \max z}}{\sum_j e^{z_j - \max z}}$"],
         [
@@ -80,7 +77,7 @@ def softmax() -> Figure:
     )
 
 
-def cross_entropy() -> Figure:
+def cross_entropy() -> WorkedExample:
     """One picture in numbers, and the loss as a curve."""
     label = np.array([1])
     p = losses.softmax(_Z)[0]
@@ -88,8 +85,7 @@ def cross_entropy() -> Figure:
     gradient = losses.cross_entropy_gradient(_Z, label)
     share = np.linspace(0.005, 1, 120)
     points = np.array([0.8, p[1], 0.1])
-    return worked(
-        "cross-entropy",
+    return WorkedExample(
         "Cross-entropy: the negative log-probability of the right class",
         [
             (
@@ -128,14 +124,13 @@ def cross_entropy() -> Figure:
     )
 
 
-def squared_error() -> Figure:
+def squared_error() -> WorkedExample:
     """One picture in numbers, and squared error beside cross-entropy for one output."""
     z, t = np.array([[0.9, 0.4, -0.3]]), losses.one_hot(np.array([0]), 3)
     gradient = losses.squared_error_gradient(z, t)
     x = np.linspace(-6, 6, 121)
     s = 1 / (1 + np.exp(-x))
-    return worked(
-        "squared-error",
+    return WorkedExample(
         "Squared error: the mean of squared distances",
         [
             (
@@ -175,13 +170,12 @@ def squared_error() -> Figure:
     )
 
 
-def hinge() -> Figure:
+def hinge() -> WorkedExample:
     """One picture in numbers, and the loss as a curve."""
     label = np.array([1])
     z = np.array([[1.5, 2.0, -1.0]])
     lead = np.linspace(-2, 3, 101)
-    return worked(
-        "hinge",
+    return WorkedExample(
         "Hinge loss: the right logit should lead each other by a margin",
         [r"$L = \frac{1}{N K}\sum_{n}\sum_{k\neq y_n}\max(0,\; m - z_{n,y_n} + z_{n,k}), \qquad m = 1$"],
         [

@@ -4,28 +4,28 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pellucid.operations import descent
+from pellucid.operations import optimizers
 
 PROOF = settings(settings.get_profile("proofs"), max_examples=90)
 RATES = st.floats(1e-4, 0.5)
 SHARES = st.floats(0, 0.99)
 PAIRS = {
-    "sgd": lambda rate, share, other: (descent.SGD(rate), lambda p: torch.optim.SGD(p, lr=rate)),
+    "sgd": lambda rate, share, other: (optimizers.SGD(rate), lambda p: torch.optim.SGD(p, lr=rate)),
     "momentum": lambda rate, share, other: (
-        descent.Momentum(rate, share),
+        optimizers.Momentum(rate, share),
         lambda p: torch.optim.SGD(p, lr=rate, momentum=share),
     ),
     "nesterov": lambda rate, share, other: (
-        descent.Momentum(rate, share + 0.005, nesterov=True),
+        optimizers.Momentum(rate, share + 0.005, nesterov=True),
         lambda p: torch.optim.SGD(p, lr=rate, momentum=share + 0.005, nesterov=True),
     ),
-    "adagrad": lambda rate, share, other: (descent.Adagrad(rate), lambda p: torch.optim.Adagrad(p, lr=rate)),
+    "adagrad": lambda rate, share, other: (optimizers.Adagrad(rate), lambda p: torch.optim.Adagrad(p, lr=rate)),
     "rmsprop": lambda rate, share, other: (
-        descent.RMSProp(rate, share),
+        optimizers.RMSProp(rate, share),
         lambda p: torch.optim.RMSprop(p, lr=rate, alpha=share),
     ),
     "adam": lambda rate, share, other: (
-        descent.Adam(rate, share, other),
+        optimizers.Adam(rate, share, other),
         lambda p: torch.optim.Adam(p, lr=rate, betas=(share, other)),
     ),
 }

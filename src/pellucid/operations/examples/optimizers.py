@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.operations import descent
-from pellucid.operations.examples.panels import chart, grid, levels, line, row, worked
+from pellucid.operations import optimizers
+from pellucid.operations.examples.panels import WorkedExample, chart, grid, levels, line, row
 from pellucid.operations.perceptron import learn, perceptron_step
-from pellucid.records import Figure
 
 
-def perceptron() -> Figure:
+def perceptron() -> WorkedExample:
     """The logical AND, correction by correction, and XOR, which no line separates."""
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
     targets = np.array([0, 0, 0, 1])
@@ -29,8 +28,7 @@ def perceptron() -> Figure:
     *_, mistakes = learn(x, np.array([0, 1, 1, 0]), 12)
     kept = [*charts[:3], charts[-1]]
     heads = ([f"correction {i + 1}" for i in range(len(table))], ["x₁", "x₂", "t", "o", "w₁", "w₂", "b"])
-    return worked(
-        "perceptron",
+    return WorkedExample(
         "The perceptron: a threshold unit that corrects its mistakes",
         [
             (
@@ -73,62 +71,57 @@ def _plane(x: np.ndarray, targets: np.ndarray, weights: np.ndarray, bias: float,
     return chart(lines, caption, size=(1.75, 1.75), limits=(-0.6, 1.9, -0.6, 1.9))
 
 
-def sgd() -> Figure:
+def sgd() -> WorkedExample:
     """SGD with a good, a small and a large learning rate."""
     return _downhill(
-        "sgd",
         "Stochastic gradient descent: a step against the gradient",
         [r"$w \leftarrow w - \eta\,g, \qquad g = \frac{\partial L}{\partial w}$ at the current $w$"],
-        {"η = 0.15": descent.SGD(0.15), "η = 0.02": descent.SGD(0.02), "η = 0.195": descent.SGD(0.195)},
+        {"η = 0.15": optimizers.SGD(0.15), "η = 0.02": optimizers.SGD(0.02), "η = 0.195": optimizers.SGD(0.195)},
         "In the steep direction the learning rate must be below 0.2; in the flat one it could be almost 2.",
     )
 
 
-def momentum() -> Figure:
+def momentum() -> WorkedExample:
     """Momentum beside SGD with the same learning rate."""
     return _downhill(
-        "momentum",
         "Momentum: like a rolling ball",
         [r"$v \leftarrow \mu\,v + g \qquad w \leftarrow w - \eta\,v$"],
         {
-            "momentum, η = 0.03, μ = 0.8": descent.Momentum(0.03, 0.8),
-            "Nesterov, the same": descent.Momentum(0.03, 0.8, nesterov=True),
-            "SGD, η = 0.03": descent.SGD(0.03),
+            "momentum, η = 0.03, μ = 0.8": optimizers.Momentum(0.03, 0.8),
+            "Nesterov, the same": optimizers.Momentum(0.03, 0.8, nesterov=True),
+            "SGD, η = 0.03": optimizers.SGD(0.03),
         },
         "Along the valley the steps add up to 1 / (1 − μ) = 5 times their length; across it they cancel.",
     )
 
 
-def adagrad() -> Figure:
+def adagrad() -> WorkedExample:
     """Adagrad beside SGD."""
     return _downhill(
-        "adagrad",
         "Adagrad: a learning rate for each weight, which only shrinks",
         [r"$s \leftarrow s + g^2 \qquad w \leftarrow w - \eta\,\frac{g}{\sqrt{s}+\varepsilon}$"],
-        {"Adagrad, η = 1": descent.Adagrad(1.0), "SGD, η = 0.1": descent.SGD(0.1)},
+        {"Adagrad, η = 1": optimizers.Adagrad(1.0), "SGD, η = 0.1": optimizers.SGD(0.1)},
         "The first step has length η in each direction, however steep, so Adagrad goes straight and SGD zigzags.",
     )
 
 
-def rmsprop() -> Figure:
+def rmsprop() -> WorkedExample:
     """RMSProp beside Adagrad and SGD."""
     return _downhill(
-        "rmsprop",
         "RMSProp: a learning rate for each weight, from its recent gradients",
         [r"$s \leftarrow \alpha\,s + (1-\alpha)\,g^2 \qquad w \leftarrow w - \eta\,\frac{g}{\sqrt{s}+\varepsilon}$"],
         {
-            "RMSProp, η = 0.2, α = 0.9": descent.RMSProp(0.2, 0.9),
-            "Adagrad, η = 0.2": descent.Adagrad(0.2),
-            "SGD, η = 0.1": descent.SGD(0.1),
+            "RMSProp, η = 0.2, α = 0.9": optimizers.RMSProp(0.2, 0.9),
+            "Adagrad, η = 0.2": optimizers.Adagrad(0.2),
+            "SGD, η = 0.1": optimizers.SGD(0.1),
         },
         "It forgets old gradients, so it does not slow down like Adagrad with the same learning rate.",
     )
 
 
-def adam() -> Figure:
+def adam() -> WorkedExample:
     """Adam beside RMSProp and SGD."""
     return _downhill(
-        "adam",
         "Adam: momentum and RMSProp together, corrected at the start",
         [
             r"$m \leftarrow \beta_1 m + (1-\beta_1)\,g \qquad s \leftarrow \beta_2 s + (1-\beta_2)\,g^2$",
@@ -138,9 +131,9 @@ def adam() -> Figure:
             ),
         ],
         {
-            "Adam, η = 0.3": descent.Adam(0.3),
-            "RMSProp, η = 0.2, α = 0.9": descent.RMSProp(0.2, 0.9),
-            "SGD, η = 0.1": descent.SGD(0.1),
+            "Adam, η = 0.3": optimizers.Adam(0.3),
+            "RMSProp, η = 0.2, α = 0.9": optimizers.RMSProp(0.2, 0.9),
+            "SGD, η = 0.1": optimizers.SGD(0.1),
         },
         "Its first step has length η in each direction, for any gradient: m̂ / √ŝ = g / |g|.",
     )
@@ -151,7 +144,7 @@ _START = np.array([-4.0, 1.5])
 _BEND = np.array([1.0, 10.0])
 
 
-def _downhill(name: str, title: str, tex: list[str], ways: dict[str, descent.Descent], text: str) -> Figure:
+def _downhill(title: str, tex: list[str], ways: dict[str, optimizers.Optimizer], text: str) -> WorkedExample:
     """Paths on L = (w₁² + 10 w₂²) / 2, the loss along them, and the first steps of the first path in numbers."""
     paths = {label: _path(way) for label, way in ways.items()}
     styles = ("path", "faint path", "dashed path")
@@ -167,8 +160,7 @@ def _downhill(name: str, title: str, tex: list[str], ways: dict[str, descent.Des
     first = next(iter(paths.values()))
     table = [[*w, *(_BEND * w), _loss(w[np.newaxis])[0]] for w in first[:6]]
     heads = ([f"step {i}" for i in range(6)], ["w₁", "w₂", "g₁", "g₂", "L"])
-    return worked(
-        name,
+    return WorkedExample(
         title,
         tex,
         [
@@ -199,7 +191,7 @@ def _downhill(name: str, title: str, tex: list[str], ways: dict[str, descent.Des
     )
 
 
-def _path(way: descent.Descent) -> np.ndarray:
+def _path(way: optimizers.Optimizer) -> np.ndarray:
     """The weights after each step: (steps + 1, 2)."""
     w = _START
     points = [w]

@@ -1,4 +1,4 @@
-"""Gradient descent, one step at a time: SGD, momentum, Adagrad, RMSProp, Adam.
+"""Optimisers, one step at a time: SGD, momentum, Adagrad, RMSProp, Adam.
 
 Each optimiser is for one array of weights and keeps its own state; `step` returns the new weights. The learning rate
 and all other settings have the same meaning as in torch's optimiser of the same name.
@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 
-class Descent(Protocol):
+class Optimizer(Protocol):
     """The interface of all optimisers."""
 
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
@@ -28,14 +28,14 @@ class SGD:
         w ← w − η g,   g = ∂L/∂w at the current w
 
     Attributes:
-        rate: learning rate η.
+        learning_rate: η.
     """
 
-    rate: float = 0.01
+    learning_rate: float = 0.01
 
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """Returns the weights after one step."""
-        return weights - self.rate * gradient
+        return weights - self.learning_rate * gradient
 
 
 @dataclass
@@ -47,20 +47,20 @@ class Momentum:
         v ← μ v + g,   w ← w − η (g + μ v)         with `nesterov` (Sutskever et al. 2013, as torch has it)
 
     Attributes:
-        rate: learning rate η.
+        learning_rate: η.
         momentum: μ, the share of the velocity that is kept.
     """
 
-    rate: float = 0.01
+    learning_rate: float = 0.01
     momentum: float = 0.9
     nesterov: bool = False
-    speed: np.ndarray | float = field(default=0.0, repr=False)
+    velocity: np.ndarray | float = field(default=0.0, repr=False)
 
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """Returns the weights after one step."""
-        self.speed = self.momentum * self.speed + gradient
-        along = gradient + self.momentum * self.speed if self.nesterov else self.speed
-        return weights - self.rate * along
+        self.velocity = self.momentum * self.velocity + gradient
+        along = gradient + self.momentum * self.velocity if self.nesterov else self.velocity
+        return weights - self.learning_rate * along
 
 
 @dataclass
@@ -71,20 +71,20 @@ class Adagrad:
         s ← s + g²,   w ← w − η g / (√s + ε)
 
     Attributes:
-        rate: learning rate η.
+        learning_rate: η.
         epsilon: ε.
 
     Source: Duchi, Hazan and Singer, JMLR 12, 2011.
     """
 
-    rate: float = 0.01
+    learning_rate: float = 0.01
     epsilon: float = 1e-10
     squares: np.ndarray | float = field(default=0.0, repr=False)
 
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """Returns the weights after one step."""
         self.squares = self.squares + gradient**2
-        return weights - self.rate * gradient / (np.sqrt(self.squares) + self.epsilon)
+        return weights - self.learning_rate * gradient / (np.sqrt(self.squares) + self.epsilon)
 
 
 @dataclass
@@ -95,22 +95,22 @@ class RMSProp:
         s ← α s + (1 − α) g²,   w ← w − η g / (√s + ε)
 
     Attributes:
-        rate: learning rate η.
-        keep: α.
+        learning_rate: η.
+        alpha: α.
         epsilon: ε.
 
     Source: Hinton, lecture 6e of "Neural networks for machine learning", 2012.
     """
 
-    rate: float = 0.01
-    keep: float = 0.99
+    learning_rate: float = 0.01
+    alpha: float = 0.99
     epsilon: float = 1e-8
     squares: np.ndarray | float = field(default=0.0, repr=False)
 
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """Returns the weights after one step."""
-        self.squares = self.keep * self.squares + (1 - self.keep) * gradient**2
-        return weights - self.rate * gradient / (np.sqrt(self.squares) + self.epsilon)
+        self.squares = self.alpha * self.squares + (1 - self.alpha) * gradient**2
+        return weights - self.learning_rate * gradient / (np.sqrt(self.squares) + self.epsilon)
 
 
 @dataclass
@@ -125,17 +125,17 @@ class Adam:
         The correction is needed because m and s start at 0.
 
     Attributes:
-        rate: learning rate η.
-        keep: β₁.
-        keep_squares: β₂.
+        learning_rate: η.
+        beta1: β₁.
+        beta2: β₂.
         epsilon: ε.
 
     Source: Kingma and Ba, "Adam", ICLR 2015.
     """
 
-    rate: float = 0.001
-    keep: float = 0.9
-    keep_squares: float = 0.999
+    learning_rate: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
     epsilon: float = 1e-8
     mean: np.ndarray | float = field(default=0.0, repr=False)
     squares: np.ndarray | float = field(default=0.0, repr=False)
@@ -144,8 +144,8 @@ class Adam:
     def step(self, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """Returns the weights after one step."""
         self.steps += 1
-        self.mean = self.keep * self.mean + (1 - self.keep) * gradient
-        self.squares = self.keep_squares * self.squares + (1 - self.keep_squares) * gradient**2
-        mean = self.mean / (1 - self.keep**self.steps)
-        squares = self.squares / (1 - self.keep_squares**self.steps)
-        return weights - self.rate * mean / (np.sqrt(squares) + self.epsilon)
+        self.mean = self.beta1 * self.mean + (1 - self.beta1) * gradient
+        self.squares = self.beta2 * self.squares + (1 - self.beta2) * gradient**2
+        mean = self.mean / (1 - self.beta1**self.steps)
+        squares = self.squares / (1 - self.beta2**self.steps)
+        return weights - self.learning_rate * mean / (np.sqrt(squares) + self.epsilon)

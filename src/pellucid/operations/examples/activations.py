@@ -5,19 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.operations.activations import ACTIVATIONS
-from pellucid.operations.examples.panels import chart, grid, line, row, worked
+from pellucid.operations.examples.panels import WorkedExample, chart, grid, line, row
 from pellucid.operations.initialisation import INITIALISATIONS
-from pellucid.records import Figure
 
 _WIDTH, _DEPTH = 128, 12
 
 
-def activations() -> Figure:
+def activations() -> WorkedExample:
     """Each activation with its derivative, and a table of both."""
     x = np.linspace(-4, 4, 161)
     charts = [
         chart(
-            [line(x, activation.value(x), "h(x)"), line(x, activation.slope(x), "h′(x)", "dashed")],
+            [line(x, activation.function(x), "h(x)"), line(x, activation.derivative(x), "h′(x)", "dashed")],
             name,
             size=(2.05, 1.6),
             limits=(-4, 4, -1.3, 3.2),
@@ -27,8 +26,7 @@ def activations() -> Figure:
     at = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
     names = list(ACTIVATIONS)
     heads = (names, [f"x = {value:g}".replace("-", "−") for value in at])
-    return worked(
-        "activations",
+    return WorkedExample(
         "Activations (solid) and their derivatives (dashed)",
         [
             (
@@ -47,15 +45,15 @@ def activations() -> Figure:
                 text="A unit does not learn if its derivative is near 0, as at both ends of sigmoid and tanh.",
             ),
             row(
-                grid([ACTIVATIONS[name].value(at) for name in names], "h(x)", heads=heads),
-                grid([ACTIVATIONS[name].slope(at) for name in names], "h′(x)", heads=((), heads[1])),
+                grid([ACTIVATIONS[name].function(at) for name in names], "h(x)", heads=heads),
+                grid([ACTIVATIONS[name].derivative(at) for name in names], "h′(x)", heads=((), heads[1])),
                 text="ReLU has no derivative at 0; 0 is used there.",
             ),
         ],
     )
 
 
-def initialisation() -> Figure:
+def initialisation() -> WorkedExample:
     """The standard deviation after each of twelve layers, for two activations."""
     names = ["kaiming-normal", "xavier-normal", "torch-default"]
     charts, tables = [], []
@@ -70,8 +68,7 @@ def initialisation() -> Figure:
         charts.append(chart(lines, title, axes=axes, size=(3.3, 2.5), logarithmic=True))
         heads = (names if kind == "tanh" else (), [f"layer {depth}" for depth in (1, 4, 12)])
         tables.append(grid([[spreads[name][depth] for depth in (1, 4, 12)] for name in names], kind, heads=heads))
-    return worked(
-        "initialisation",
+    return WorkedExample(
         "Initialisation: the variance of initial weights",
         [
             (
@@ -106,6 +103,6 @@ def _spreads(name: str, kind: str) -> list[float]:
     x = generator.normal(size=(256, _WIDTH))
     spreads = [x.std()]
     for _ in range(_DEPTH):
-        x = ACTIVATIONS[kind].value(x @ INITIALISATIONS[name]((_WIDTH, _WIDTH), generator).T)
+        x = ACTIVATIONS[kind].function(x @ INITIALISATIONS[name]((_WIDTH, _WIDTH), generator).T)
         spreads.append(x.std())
     return spreads

@@ -6,19 +6,18 @@ import numpy as np
 
 from pellucid.operations.backpropagation import Step, cnn_step, mlp_step
 from pellucid.operations.differentiation import Variable
-from pellucid.operations.examples.panels import Panel, graph, grid, node, row, sign, worked
+from pellucid.operations.examples.panels import Panel, WorkedExample, graph, grid, node, row, sign
 from pellucid.operations.losses import softmax
-from pellucid.records import Figure
 
 
-def backpropagation() -> Figure:
+def backpropagation() -> WorkedExample:
     """An MLP with two inputs, three hidden units and two classes, with all values and gradients."""
     x, label = np.array([[1.0, -0.5]]), np.array([1])
     w1, b1 = np.array([[0.6, -0.4], [-0.3, 0.8], [0.5, 0.9]]), np.array([0.1, 0.0, 0.2])
     w2, b2 = np.array([[0.7, -0.2, 0.4], [-0.5, 0.3, 0.6]]), np.array([0.0, 0.1])
     step = mlp_step(x, label, [w1, b1, w2, b2])
     _, hidden, z = (value[0] for value in step.values)
-    flow = [gradient[0] for gradient in step.flow]
+    flow = [gradient[0] for gradient in step.value_gradients]
     nodes = [node(f"x{i + 1}", (0.7, 0.9 + 1.3 * i), x[0, i], flow[0][i]) for i in range(2)]
     nodes += [node(f"h{i + 1}", (2.7, 0.5 + 1.05 * i), hidden[i], flow[1][i]) for i in range(3)]
     nodes += [node(f"z{i + 1}", (4.7, 0.9 + 1.3 * i), z[i], flow[2][i]) for i in range(2)]
@@ -34,8 +33,7 @@ def backpropagation() -> Figure:
         "each outgoing arrow, the gradient at its end times the weight.\n"
         f"h₂ is 0 after its ReLU, so its gradient of {flow[1][1]:.3f} stops here, and its weights do not change now."
     ).replace("-", "−")
-    return worked(
-        "backpropagation",
+    return WorkedExample(
         "Backpropagation: the chain rule through an MLP",
         [
             (
@@ -65,7 +63,7 @@ def backpropagation() -> Figure:
     )
 
 
-def backpropagation_cnn() -> Figure:
+def backpropagation_cnn() -> WorkedExample:
     """A 5×5 picture through one kernel, ReLU, pooling and a dense layer, and back."""
     x = np.zeros((1, 1, 5, 5))
     x[0, 0, 1:4, 1:3] = [[1, 0], [2, 1], [1, 2]]
@@ -73,7 +71,7 @@ def backpropagation_cnn() -> Figure:
     weights = np.array([[0.5, -0.5, 1.0, 0.2], [-0.3, 0.8, -0.6, 0.1]])
     step = cnn_step(x, np.array([1]), [kernels, np.array([-0.2]), weights, np.zeros(2)])
     c, r, p, z = (value[0] for value in step.values[1:])
-    winners = [(int(i), int(j)) for i, j in np.argwhere(step.flow[2][0][0] != 0)]
+    winners = [(int(i), int(j)) for i, j in np.argwhere(step.value_gradients[2][0][0] != 0)]
     forwards = [
         grid(x[0, 0], "x"),
         sign("∗"),
@@ -87,8 +85,7 @@ def backpropagation_cnn() -> Figure:
         sign("→"),
         grid(z[:, np.newaxis], "z"),
     ]
-    return worked(
-        "backpropagation-cnn",
+    return WorkedExample(
         "Backpropagation through convolution, ReLU and pooling",
         [
             (
@@ -122,7 +119,7 @@ def backpropagation_cnn() -> Figure:
 
 def _backwards(step: Step, winners: list[tuple[int, int]]) -> list[Panel]:
     """The gradient of the input and of each step of the CNN; `winners` are the pixels that max pooling chose."""
-    dx, dc, dr, dp, dz = (gradient[0] for gradient in step.flow)
+    dx, dc, dr, dp, dz = (gradient[0] for gradient in step.value_gradients)
     largest = float(max(np.abs(gradient).max() for gradient in (dx, dc, dr, dp, dz)))
     return [
         grid(dx[0], "∂L/∂x", largest=largest),
@@ -137,7 +134,7 @@ def _backwards(step: Step, winners: list[tuple[int, int]]) -> list[Panel]:
     ]
 
 
-def automatic_differentiation() -> Figure:
+def automatic_differentiation() -> WorkedExample:
     """L = (a·b + tanh(a) − c)², step by step."""
     a, b, c = Variable(0.5, name="a"), Variable(3.0, name="b"), Variable(1.2, name="c")
     product, bent = a * b, a.tanh()
@@ -145,7 +142,7 @@ def automatic_differentiation() -> Figure:
     negative = c * -1.0
     difference = total + negative
     loss = difference**2
-    loss.backwards()
+    loss.backward()
     positions = {
         "a": (a, 0.7, 0.9),
         "b": (b, 0.7, 0.3 + 2.2),
@@ -171,8 +168,7 @@ def automatic_differentiation() -> Figure:
     ]
     by_b = float(product.gradient) * float(b.value)
     by_bent = float(bent.gradient) * (1 - float(bent.value) ** 2)
-    return worked(
-        "automatic-differentiation",
+    return WorkedExample(
         "Automatic differentiation: go back through the steps of a computation",
         [
             (
