@@ -7,6 +7,9 @@ from typing import Any
 
 from pellucid.records import Metric
 
+DPI = 144
+"""Dots per inch of a picture: 1.5 pixels for each CSS pixel."""
+
 TITLES = {
     "accuracy": "Accuracy",
     "base_rate": "Base rate",

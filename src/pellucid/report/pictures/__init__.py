@@ -14,11 +14,9 @@ from pathlib import Path
 from pellucid.errors import UnknownNameError
 from pellucid.records import Figure, atomic
 from pellucid.report.pictures.sample import class_grid
+from pellucid.report.wording import DPI
 
 __all__ = ["DPI", "FORMATS", "PICTURES", "class_grid", "draw", "formats", "png"]
-
-DPI = 144
-"""Dots per inch: 1.5 pixels for each CSS pixel."""
 
 PICTURES = {
     "activations": "pellucid.report.pictures.activations",

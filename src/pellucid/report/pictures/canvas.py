@@ -18,8 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 
-from pellucid.report.pictures import DPI
-from pellucid.report.wording import short, width
+from pellucid.report.wording import DPI, short, width
 
 INK = "#1c2530"
 MUTED = "#5a6672"

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pellucid.records import Figure
-from pellucid.report.pictures import DPI, canvas
+from pellucid.report.pictures import canvas
+from pellucid.report.wording import DPI
 
 _LINES = {
     "train": ("training", "#8a5a00", (0, (4, 2)), "s"),

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from pellucid.records import Figure
-from pellucid.report.pictures import DPI, canvas
+from pellucid.report.pictures import canvas
+from pellucid.report.wording import DPI
 
 
 def png(figure: Figure) -> bytes:
