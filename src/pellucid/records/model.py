@@ -23,6 +23,8 @@ from pellucid.records import atomic, display
 from pellucid.records.paths import command_line, expand_user
 
 FORMAT_VERSION = 2
+MOST_INPUT_PIXELS = 4096 * 4096
+"""Largest height × width of a network's input. A small file could otherwise ask for any amount of memory."""
 _METADATA_KEY = "pellucid"
 
 
@@ -62,6 +64,12 @@ class Preprocessing(Record):
         if any(value <= 0 for value in std):
             raise ValueError("the standard deviation (std) must be positive")
         return std
+
+    @model_validator(mode="after")
+    def _not_too_large(self) -> Self:
+        if self.height * self.width > MOST_INPUT_PIXELS:
+            raise ValueError(f"{self.height:,}×{self.width:,} is more than the limit of {MOST_INPUT_PIXELS:,} pixels")
+        return self
 
     @model_validator(mode="after")
     def _one_value_per_channel(self) -> Self:
