@@ -182,5 +182,5 @@ def test_predict_with_a_bomb_ends_quickly(tmp_path):
 
 def test_timm_raises_a_sentence_in_training_too():
     pytest.importorskip("timm")
-    with pytest.raises(NetworkError, match="timm cannot build 'resnet18' with .*act_layer='nope': KeyError"):
+    with pytest.raises(NetworkError, match=r"timm cannot build 'resnet18' with .*act_layer='nope': KeyError"):
         create("timm:resnet18", (3, 32, 32), 2, {"act_layer": "nope"})

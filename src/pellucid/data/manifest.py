@@ -4,7 +4,8 @@
     scans/001.png,healthy,train,p17
     scans/002.png,ill,test,p18
 
-Relative paths are relative to the table. Which column is which is guessed by its name (`pellucid.data.columns`), or
+An apostrophe before a formula (`'=A1`) is removed: it protects spreadsheets (`pellucid.records.csv_text`). Relative
+paths are relative to the table. Which column is which is guessed by its name (`pellucid.data.columns`), or
 said: `load("scans.csv", columns={"label": "finding"})`, or `scans.csv?label=finding`.
 """
 
@@ -24,7 +25,7 @@ from pellucid.data.files import read_errors
 from pellucid.data.gathering import Origin, Picture, as_dataset, check, files, named_split
 from pellucid.data.labels import clean_cell, clean_column, ordered_classes
 from pellucid.errors import FormatError, MissingDataError
-from pellucid.records import Dataset
+from pellucid.records import Dataset, csv_text
 from pellucid.records.names import listed, on_one_line
 
 __all__ = ["COLUMNS", "read", "recognises"]
@@ -177,7 +178,7 @@ def _from_csv(path: Path) -> _Table:
         raise FormatError(f"{path} is not text in UTF-8. Save it as CSV in UTF-8.") from error
     rows, first = _parsed(text, path)
     # Empty lines are usual at the end. `first` is the number of the first row behind the names, as people count.
-    filled = [row for row in rows if row]
+    filled = [[csv_text.unguarded(cell) for cell in row] for row in rows if row]
     if not filled:
         raise FormatError(f"{path} is empty. Its first line names the columns, for example path,label.")
     table = _Table([name.strip() for name in filled[0]], filled[1:], first + 1, "row")

@@ -17,7 +17,9 @@ from pellucid.records import MappedPictures, PictureFiles, Preprocessing
 Pictures = np.ndarray | MappedPictures | PictureFiles
 
 AT_ONCE = 128
-"""Most files to decode before the network runs on them; fewer if the inputs are large. Decoder and network take turns, each with all cores.
+"""Most files to decode before the network runs on them; fewer if the inputs are large.
+
+Decoder and network take turns, each with all cores.
 
 Decoding the next files in parallel with the network was no faster, since both share the cores.
 """

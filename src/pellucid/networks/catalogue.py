@@ -162,4 +162,6 @@ def create(
         if not settings:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"The network '{name}' does not accept the settings {settings_in_words(settings)}: {reason}.") from error
+        raise UsageError(
+            f"The network '{name}' does not accept the settings {settings_in_words(settings)}: {reason}."
+        ) from error

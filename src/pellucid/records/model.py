@@ -18,7 +18,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from pellucid.errors import ModelFileError
+from pellucid.errors import ModelFileError, on_one_line
 from pellucid.records import atomic, display
 from pellucid.records.paths import command_line, expand_user
 
@@ -172,7 +172,8 @@ class Model:
 
     def __repr__(self) -> str:
         specification = self.specification
-        return f"Model({specification.network.name}, {len(self.classes)} classes, {self.parameters:,} numbers)"
+        name = on_one_line(specification.network.name)
+        return f"Model({name}, {len(self.classes)} classes, {self.parameters:,} numbers)"
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
@@ -302,7 +303,8 @@ def _read_specification(path: Path, header: str) -> tuple[Specification, str, st
         )
     try:
         text = _json(content)
-    except ValueError as error:  # infinite or NaN
+        text.encode()
+    except (ValueError, RecursionError) as error:  # infinite or NaN; half a character
         raise ModelFileError(f"{path} is damaged: its description cannot be read.") from error
     try:
         return Specification.model_validate(content), text, checksum

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pellucid.errors import on_one_line
+
 __all__ = ["listed", "on_one_line", "settings_in_words"]
-
-
-def on_one_line(name: str) -> str:
-    """A name for a message, with line ends, other control characters and broken Unicode escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def listed(names: Sequence[str], at_most: int = 20, *, quoted: bool = True) -> str:

@@ -37,8 +37,8 @@ def input_shape(split: Split, size: int | tuple[int, int] | None = None) -> tupl
         height, width = height_and_width(size)
     if height * width > MOST_INPUT_PIXELS:
         raise UsageError(
-            f"Pictures of {height:,}×{width:,} pixels are too large for a network; at most {MOST_INPUT_PIXELS:,} pixels "
-            f"are supported. Give a smaller size, such as size=224 or --size 224."
+            f"Pictures of {height:,}×{width:,} pixels are too large for a network; at most {MOST_INPUT_PIXELS:,} "
+            f"pixels are supported. Give a smaller size, such as size=224 or --size 224."
         )
     return channels, height, width
 
