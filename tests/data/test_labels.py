@@ -225,7 +225,7 @@ def test_backslashes_of_windows_are_read_with_a_note(tmp_path):
     data = pellucid.load(tmp_path / "set.csv", test_fraction=0)
     assert len(data.train) == 2
     if Path("a\\b").name == "a\\b":  # not on Windows, where they are separators anyway
-        assert "2 files with \\ in the path, as Windows writes it, read with / instead" in data.notes
+        assert "2 files with \\ in the path (the Windows separator), read with / instead" in data.notes
 
 
 def test_class_names_that_are_one_name_are_refused(tmp_path):

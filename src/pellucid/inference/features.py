@@ -60,8 +60,8 @@ def backbone_features(
             first.setdefault(digest, index)
     reasons = _compute(pictures, backbone, store, known, digests, sorted(first.values()), progress)
     store.tidy()
-    nothing = np.full(backbone.features, np.nan, dtype=np.float32)
-    features = np.array([known.get(digest, nothing) for digest in digests]).reshape(-1, backbone.features)
+    nothing = np.full(backbone.feature_count, np.nan, dtype=np.float32)
+    features = np.array([known.get(digest, nothing) for digest in digests]).reshape(-1, backbone.feature_count)
     for index, digest in enumerate(digests):  # copies of an unreadable file are unreadable too
         if digest not in known and index not in reasons:
             reasons[index] = reasons[first[digest]].replace(_name(pictures, first[digest]), _name(pictures, index))
@@ -113,7 +113,7 @@ class Store:
 
     def __init__(self, backbone: Backbone) -> None:
         description = f"{_VERSION} {backbone.sha256} {backbone.preprocessing.model_dump_json()} float32 {_decoder()}"
-        self.width = backbone.features
+        self.width = backbone.feature_count
         self.folder = cache.cache_root() / "features" / hashlib.sha256(description.encode()).hexdigest()[:32]
 
     def parts(self) -> list[Path]:

@@ -190,7 +190,7 @@ def _explained(
                 "deletion": rounded(deletion),
                 "insertion": rounded(insertion),
                 "better": list(better),
-                "alike": similarity,
+                "rank_correlation": similarity,
             }
         )
         means = rounded(noise[:, 0].mean()), rounded(noise[:, 1].mean())

@@ -15,7 +15,7 @@ from pellucid.data import load
 from pellucid.data.catalogue import is_published
 from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
-from pellucid.evaluation.scoring import counted
+from pellucid.evaluation.scoring import count_scoring
 from pellucid.inference import predict
 from pellucid.inference.features import describe
 from pellucid.networks import backbones
@@ -323,7 +323,7 @@ def _score(
     findings = with_accuracy_without_copies(evaluate(predictions, split), predictions, scored, folder)
     model = with_metrics(model, findings, scored)
     model.save(folder.model)
-    findings = counted(findings, split, model.sha256) if scored == "test" else findings
+    findings = count_scoring(findings, split, model.sha256) if scored == "test" else findings
     replace(predictions, model=model.sha256).save(folder.predictions)
     folder.write_findings(findings)
     write_page = display.view("run") if report else None
