@@ -145,7 +145,7 @@ def test_a_model_knows_a_class_in_either_unicode_form(tmp_path):
     )  # fmt: skip
     assert model.classes == ("b", "Übung")
     test = pellucid.from_arrays(np.zeros((2, 8, 8)), ["Übung", "b"], classes=["Übung", "b"]).train
-    assert _labels_for(model, test).tolist() == [1, 0]
+    assert _labels_for(model.classes, test).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(

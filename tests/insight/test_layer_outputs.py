@@ -12,7 +12,7 @@ import pellucid
 from pellucid import insight
 from pellucid.data.preprocessing import normalise, prepare
 from pellucid.errors import DataError, MissingDataError, NetworkError, UnknownNameError, UsageError
-from pellucid.inference.runner import TorchRunner
+from pellucid.inference.torch_runner import TorchRunner
 from pellucid.inference.tracing import trace
 from pellucid.insight import activation_statistics
 from pellucid.insight.layer_outputs import record, sample

@@ -25,8 +25,9 @@ from pellucid.data import cache
 from pellucid.data.hashing import content_hashes
 from pellucid.data.progress import Progress, watched
 from pellucid.errors import PellucidError, UsageError
-from pellucid.inference.runner import FeatureExtractor, predict, predictions_of
+from pellucid.inference.runner import predict, predictions_of
 from pellucid.inference.streaming import Pictures, chunks
+from pellucid.inference.torch_runner import FeatureExtractor
 from pellucid.networks.backbones import Backbone
 from pellucid.records import Model, PictureFiles, Predictions, Split, atomic
 
@@ -241,5 +242,5 @@ def describe(model: Model, pictures: Split, **settings: Any) -> Described:
     values, reasons = backbone_features(pictures.pictures, backbone)
     readable = [index for index in range(len(values)) if index not in reasons]
     weight, bias = (torch.from_numpy(model.weights[f"{backbone.classifier}.{name}"]) for name in ("weight", "bias"))
-    outputs = functional.linear(torch.from_numpy(values[readable]), weight, bias)
-    return Described(predictions_of(model, pictures, outputs, reasons), values[readable])
+    outputs = functional.linear(torch.from_numpy(values[readable]), weight, bias).numpy()
+    return Described(predictions_of(model.specification, model.sha256, pictures, outputs, reasons), values[readable])

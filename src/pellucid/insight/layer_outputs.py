@@ -114,5 +114,5 @@ def record(
             if progress is not None:
                 progress(min(first + batch, len(pixels)), len(pixels))
     all_outputs = torch.cat(outputs)
-    require_finite(all_outputs)
+    require_finite(all_outputs.numpy())
     return all_outputs
