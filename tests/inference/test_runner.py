@@ -18,9 +18,8 @@ from torch import nn
 import pellucid
 from pellucid.data.preprocessing import normalise
 from pellucid.errors import DataError, ModelFileError, NetworkError, UnknownNameError, UsageError
-from pellucid.inference import build
+from pellucid.inference import build, torch_runner
 from pellucid.inference import runner as runner_module
-from pellucid.inference import torch_runner
 from pellucid.inference.building import load_weights, try_out, weights_of
 from pellucid.inference.forward import forward
 from pellucid.inference.probabilities import PROBABILITIES, probabilities

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pellucid.errors import UnknownNameError
+from pellucid.errors import NetworkError, UnknownNameError
 
 
 def softmax(outputs: np.ndarray) -> np.ndarray:
@@ -46,3 +46,11 @@ def probabilities(name: str, outputs: np.ndarray, temperature: float = 1.0) -> n
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         scaled = outputs / temperature if name == "softmax" else outputs
     return PROBABILITIES[name](scaled).astype(np.float32)
+
+
+def require_finite(outputs: np.ndarray) -> None:
+    """Raises NetworkError if an output of a network is infinite or NaN."""
+    if not np.isfinite(outputs).all():
+        raise NetworkError(
+            "The network's outputs are infinite or NaN: training diverged. Train again with a lower learning rate."
+        )

@@ -19,7 +19,7 @@ import numpy as np
 from pellucid.data.progress import Progress, watched
 from pellucid.errors import DataError, NetworkError, UsageError
 from pellucid.inference.pictures import as_split
-from pellucid.inference.probabilities import probabilities
+from pellucid.inference.probabilities import probabilities, require_finite
 from pellucid.inference.streaming import chunks
 from pellucid.inference.tta import average_views
 from pellucid.records import Model, Predictions, Specification, Split
@@ -187,14 +187,6 @@ def predictions_of(
         model=sha256,
         unreadable={str(ids[index]): reason for index, reason in sorted(unreadable.items())},
     )
-
-
-def require_finite(outputs: np.ndarray) -> None:
-    """Raises NetworkError if an output of a network is infinite or NaN."""
-    if not np.isfinite(outputs).all():
-        raise NetworkError(
-            "The network's outputs are infinite or NaN: training diverged. Train again with a lower learning rate."
-        )
 
 
 def _offset(progress: Progress, done: int, total: int) -> Progress:

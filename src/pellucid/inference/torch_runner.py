@@ -18,7 +18,7 @@ from pellucid.inference.building import build, quick_order
 from pellucid.inference.device import keep_freed_memory
 from pellucid.inference.forward import as_tensor, forward
 from pellucid.inference.hooks import hooked
-from pellucid.inference.runner import require_finite
+from pellucid.inference.probabilities import require_finite
 from pellucid.inference.tracing import Layer, Trace, trace
 from pellucid.records import MappedPictures, Model, Specification
 

@@ -15,7 +15,7 @@ from pellucid.data import preprocessing as preparing
 from pellucid.errors import UsageError
 from pellucid.inference.forward import as_tensor
 from pellucid.inference.hooks import first_tensor, hooked
-from pellucid.inference.runner import require_finite
+from pellucid.inference.probabilities import require_finite
 from pellucid.inference.tracing import Layer
 from pellucid.records import Dataset, Preprocessing, Split
 
