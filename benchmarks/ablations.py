@@ -37,7 +37,7 @@ class Unwhitened(WhitenedConvNet):
         self.whitening.reset_parameters()
         self.whitening.weight.requires_grad_(True)
 
-    def look_at(self, inputs: torch.Tensor) -> None:
+    def initialise_from(self, inputs: torch.Tensor) -> None:
         """PictureStatistics away."""
 
 

@@ -160,7 +160,7 @@ def test_another_format_than_the_name_says(class_folders, photo):
     photo(33, 33).save(folder / "ants" / "really.jpg", "png")
     data = load(folder, test_fraction=0)
     assert len(data.train) == 5
-    assert data.notes == ("1 file of another format than the name says: 'ants/really.jpg (is PNG)'",)
+    assert data.notes == ("1 file whose format differs from the suffix: 'ants/really.jpg (is PNG)'",)
 
 
 def test_every_format_and_upper_case(class_folders, photo):
@@ -214,8 +214,8 @@ def test_the_same_file_twice(class_folders):
     assert len(data.train) == 8
     (note,) = data.notes
     assert note == (
-        "3 files with exactly the bytes of another one, kept, and kept together where a split is carved; 1 such "
-        "picture in more than one split; 1 such picture in more than one class: 'test/ants/same.png = "
+        "3 files with the same bytes as another file; all are kept, and a split made here keeps copies together; 1 "
+        "such picture in more than one split; 1 such picture in more than one class: 'test/ants/same.png = "
         "train/ants/00.png = train/ants/copy.png', 'train/ants/01.png = train/bees/ant.png'"
     )
 
@@ -260,7 +260,7 @@ def test_links_within_the_folder_are_followed(class_folders):
     link(folder / "wasps", folder / "bees", folder=True)
     data = load(folder, test_fraction=0)
     assert data.train.counts() == {"ants": 3, "bees": 2, "wasps": 2}
-    assert "3 files with exactly the bytes of another one" in data.notes[0]
+    assert "3 files with the same bytes as another file" in data.notes[0]
 
 
 @pytest.mark.parametrize("where", ["ants/file.png", "ants/folder", "class", "labels.txt"])
@@ -335,7 +335,7 @@ def test_folders_of_nothing(tmp_path, class_folders, photo):
     with pytest.raises(MissingDataError) as error:
         load(tmp_path)
     assert str(error.value).startswith(
-        f"{tmp_path} has no picture that can be read, of 1 file. The first: a/text.jpg is not a supported picture: "
+        f"{tmp_path} has no readable picture among 1 file. The first: a/text.jpg is not a supported picture: "
     )
 
 
@@ -352,7 +352,7 @@ def test_one_class_only(class_folders):
 def test_too_few_for_a_test_split(class_folders):
     data = load(class_folders({"ants": 1, "bees": 1}))
     assert list(data.splits) == ["train"]
-    assert data.notes == ("no test split was given, and there are too few pictures to set any apart",)
+    assert data.notes == ("there are too few pictures for a test split, so all are in train",)
 
 
 def test_the_order_is_that_of_the_names(class_folders, photo):
@@ -402,8 +402,8 @@ def test_a_placeholder_among_photographs_is_named(class_folders, photo):
     folder = class_folders({"ants": 30, "bees": 30})
     photo(300, 300).save(folder / "ants" / "imageNotFound.gif")
     data = load(folder, test_fraction=0)
-    said = "1 file of another format than the others (PNG), kept; have a look whether it belongs there"
-    assert data.notes == (f"{said}: 'ants/imageNotFound.gif'",)
+    note = "1 file in another format than the others (PNG); kept, but check that it belongs there"
+    assert data.notes == (f"{note}: 'ants/imageNotFound.gif'",)
     for i in range(5):
         photo(310 + i, 300).save(folder / "bees" / f"{i}.gif")
-    assert load(folder, test_fraction=0).notes == (), "as many are no accident"
+    assert load(folder, test_fraction=0).notes == (), "this many are no accident"

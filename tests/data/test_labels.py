@@ -145,7 +145,7 @@ def test_a_model_knows_a_class_in_either_unicode_form(tmp_path):
     )  # fmt: skip
     assert model.classes == ("b", "Übung")
     test = pellucid.from_arrays(np.zeros((2, 8, 8)), ["Übung", "b"], classes=["Übung", "b"]).train
-    assert _labels_for(model, test).tolist() == [1, 0]
+    assert _labels_for(model.classes, test).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_backslashes_of_windows_are_read_with_a_note(tmp_path):
     data = pellucid.load(tmp_path / "set.csv", test_fraction=0)
     assert len(data.train) == 2
     if Path("a\\b").name == "a\\b":  # not on Windows, where they are separators anyway
-        assert "2 files with \\ in the path, as Windows writes it, read with / instead" in data.notes
+        assert "2 files with \\ in the path (the Windows separator), read with / instead" in data.notes
 
 
 def test_class_names_that_are_one_name_are_refused(tmp_path):

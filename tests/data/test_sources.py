@@ -175,14 +175,14 @@ def test_copies_stay_together(write):
     same = png(99)
     given = [*rows({"ant": 6, "bee": 6}), *(("train", "ant", f"copy{i}.png", same) for i in range(5))]
     data = load(write(given))
-    assert any("4 files with exactly the bytes of another one" in note for note in data.notes)
+    assert any("4 files with the same bytes as another file" in note for note in data.notes)
     homes = {split.name for split in data for one in range(len(split)) if split.ids[one].count("copy")}
     assert len(homes) == 1
 
 
 def test_nothing_to_read(write):
     given = [("train", label, f"{label}.png", b"no picture") for label in ("ant", "bee")]
-    with pytest.raises(MissingDataError, match="has no picture"):
+    with pytest.raises(MissingDataError, match="has no readable picture"):
         load(write(given))
 
 
@@ -288,7 +288,7 @@ def test_columns_can_be_said(table):
         load(f"{path}?patient=what")
     with pytest.raises(UsageError, match=r"Behind the \? stand columns, as in .*; given: 'path'"):
         load(f"{path}?path")
-    with pytest.raises(UsageError, match="is no table, so it has no columns to name: path"):
+    with pytest.raises(UsageError, match="is not a table, so it has no columns to name: path"):
         load(path.parent, columns={"path": "where"})
 
 
@@ -313,7 +313,7 @@ def test_groups_and_copies_are_joined(table, tmp_path):
         ("path,label\n,a\n", "row 2, has no path. Remove the line, or fill it in."),
         (
             "path,label,split\n0.png,a,later\n",
-            "row 2, has the split 'later'; expected is train, validation (or val) or",
+            "row 2, has the split 'later'; expected: train, validation (or val) or",
         ),
         (
             "path,label\n0.png,a\n0.png,b\n",
@@ -321,7 +321,7 @@ def test_groups_and_copies_are_joined(table, tmp_path):
         ),
         ("path,label,split\n0.png,a,test\n0.png,a,val\n", "with the split 'validation' and not 'test' as before"),
         ("path,label,group\n0.png,a,x\n0.png,a,y\n", "with the group 'y' and not 'x' as before"),
-        ('path,label\n"0.png,a\n', "is no table that can be read"),
+        ('path,label\n"0.png,a\n', "cannot be read as CSV"),
     ],
 )
 def test_mistakes_in_tables(table, text, sentence):
@@ -342,7 +342,7 @@ def test_what_is_twice_or_without_a_label_is_said(table):
     data = load(table("path,label\n0.png,a\n0.png,a\n1.png,b\n2.png,\n3.png,b\nnowhere.png,a\n"), test_fraction=0)
     assert len(data.train) == 3
     assert "1 file without a label left out: '2.png'" in data.notes
-    assert "1 file named twice, and taken once: '0.png'" in data.notes
+    assert "1 file named twice, used once: '0.png'" in data.notes
     assert "left out: There is no picture at nowhere.png." in data.notes
 
 

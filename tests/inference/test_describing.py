@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 import pellucid
 from pellucid.data.preprocessing import normalise, prepare
 from pellucid.inference.features import backbone_of, describe
-from pellucid.inference.runner import FeatureExtractor
+from pellucid.inference.torch_runner import FeatureExtractor
 from pellucid.networks.backbones import embedding
 from pellucid.records import Model
 

@@ -13,7 +13,7 @@ from pellucid.data import cache
 from pellucid.inference import features as module
 from pellucid.inference import streaming
 from pellucid.inference.features import Store, backbone_features
-from pellucid.inference.runner import FeatureExtractor
+from pellucid.inference.torch_runner import FeatureExtractor
 from pellucid.networks import backbones
 from pellucid.records import PictureFiles
 

@@ -18,12 +18,13 @@ from torch import nn
 import pellucid
 from pellucid.data.preprocessing import normalise
 from pellucid.errors import DataError, ModelFileError, NetworkError, UnknownNameError, UsageError
-from pellucid.inference import build
+from pellucid.inference import build, torch_runner
 from pellucid.inference import runner as runner_module
 from pellucid.inference.building import load_weights, try_out, weights_of
 from pellucid.inference.forward import forward
 from pellucid.inference.probabilities import PROBABILITIES, probabilities
-from pellucid.inference.runner import TorchRunner, last_dense, predict, runner
+from pellucid.inference.runner import predict, runner
+from pellucid.inference.torch_runner import TorchRunner, last_dense
 from pellucid.networks.catalogue import create
 from pellucid.records import (
     Dataset,
@@ -326,18 +327,25 @@ def test_classes_that_the_model_does_not_know(grey):
 @pytest.mark.parametrize("name", PROBABILITIES)
 @pytest.mark.parametrize("scale", [0.0, 1.0, 1e4, 1e30])
 def test_they_sum_to_one(name, scale):
-    outputs = torch.randn(20, 4, generator=torch.Generator().manual_seed(0)) * scale
-    found = probabilities(name, outputs)
-    assert found.dtype == torch.float32
-    assert (found >= 0).all()
-    torch.testing.assert_close(found.sum(dim=1), torch.ones(20))
-    torch.testing.assert_close(probabilities(name, outputs.double()), found)
+    outputs = (np.random.default_rng(0).normal(size=(20, 4)) * scale).astype(np.float32)
+    shares = probabilities(name, outputs)
+    assert shares.dtype == np.float32
+    assert (shares >= 0).all()
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(probabilities(name, outputs.astype(np.float64)), shares)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 30.0])
+def test_softmax_is_that_of_torch(scale):
+    outputs = torch.randn(50, 7, generator=torch.Generator().manual_seed(1)) * scale
+    np.testing.assert_allclose(probabilities("softmax", outputs.numpy()), torch.softmax(outputs, dim=1), atol=1e-7)
 
 
 def test_a_temperature_softens_and_changes_no_decision():
-    outputs = torch.tensor([[2.0, 1.0, 0.0]])
-    torch.testing.assert_close(probabilities("softmax", outputs, 2.0), torch.softmax(outputs / 2, dim=1))
-    torch.testing.assert_close(probabilities("normalised", outputs, 2.0), probabilities("normalised", outputs))
+    outputs = np.array([[2.0, 1.0, 0.0]])
+    powers = np.exp(outputs / 2)
+    np.testing.assert_allclose(probabilities("softmax", outputs, 2.0), powers / powers.sum(), rtol=1e-6)
+    np.testing.assert_array_equal(probabilities("normalised", outputs, 2.0), probabilities("normalised", outputs))
     warm = make((1, 9, 7), temperature=3.0)
     plain, soft = (predict(model, random_pictures(6, 1)) for model in (make((1, 9, 7)), warm))
     assert (plain.predicted == soft.predicted).all()
@@ -346,7 +354,7 @@ def test_a_temperature_softens_and_changes_no_decision():
 
 def test_an_unknown_mapping():
     with pytest.raises(UnknownNameError, match="Did you mean 'softmax'"):
-        probabilities("softmaxx", torch.zeros(1, 2))
+        probabilities("softmaxx", np.zeros((1, 2)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -432,9 +440,9 @@ def builds(monkeypatch) -> list[str]:
     """The hashes of the models whose networks are built."""
     built: list[str] = []
     monkeypatch.setattr(runner_module, "_runners", type(runner_module._runners)())
-    original = runner_module.build
+    original = torch_runner.build
     monkeypatch.setattr(
-        runner_module, "build", lambda model, network=None: built.append(model.sha256) or original(model, network)
+        torch_runner, "build", lambda model, network=None: built.append(model.sha256) or original(model, network)
     )
     return built
 
@@ -470,4 +478,4 @@ def test_a_runner_gives_the_features_that_its_outputs_follow_from(grey):
     last = last_dense(ready.layers).module
     expected = torch.nn.functional.linear(torch.from_numpy(features), last.weight, last.bias).detach().numpy()
     np.testing.assert_allclose(outputs, expected, atol=1e-5)
-    np.testing.assert_allclose(outputs, ready.outputs(pixels).numpy(), atol=1e-5)
+    np.testing.assert_allclose(outputs, ready.outputs(pixels), atol=1e-5)

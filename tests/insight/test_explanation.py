@@ -189,7 +189,7 @@ def test_reasons_say_what_they_are_worth(model, digits):
     assert list(rows) == ["Grad-CAM", "Integrated gradients", "Occlusion"]
     for one in data["methods"]:
         assert [np.shape(values) for values in one["maps"]] == [(8, 8)] * 3
-        assert -1 <= one["alike"] <= 1
+        assert -1 <= one["rank_correlation"] <= 1
         assert 0 <= one["deletion"] <= 1
     assert rows["Integrated gradients"][3] > rows["Integrated gradients"][4], "better than noise for a trained model"
     near = data["neighbours"]

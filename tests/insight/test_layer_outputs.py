@@ -12,7 +12,7 @@ import pellucid
 from pellucid import insight
 from pellucid.data.preprocessing import normalise, prepare
 from pellucid.errors import DataError, MissingDataError, NetworkError, UnknownNameError, UsageError
-from pellucid.inference.runner import TorchRunner
+from pellucid.inference.torch_runner import TorchRunner
 from pellucid.inference.tracing import trace
 from pellucid.insight import activation_statistics
 from pellucid.insight.layer_outputs import record, sample
@@ -124,7 +124,7 @@ def test_what_excites_a_unit_is_what_gives_its_largest_values(model, digits):
         y, x = np.unravel_index(maps[best[0], row["unit"] - 1].argmax(), maps.shape[2:])
         frame = [max(y - 12, 0), max(x - 12, 0), min(y - 7, 8), min(x - 7, 8)]
         assert row["cells"][0]["frame"] == frame
-        assert row["commonest"][1] == max([cell["label"] for cell in row["cells"]].count(i) for i in some.classes)
+        assert row["most_common"][1] == max([cell["label"] for cell in row["cells"]].count(i) for i in some.classes)
     assert figure.title == "Top activations of c1 of lenet5 (convolution 5×5): 2 of 6 units"
 
 

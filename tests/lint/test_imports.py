@@ -113,7 +113,7 @@ _KEEPS = "    right = score(model, test_loader)\n    if right > best:\n        b
 
 
 @pytest.mark.parametrize(
-    ("rule", "place", "changed"),
+    ("rule", "location", "changed"),
     [
         ("missing-zero-grad", "engine.py:9", {"engine": ENGINE.replace("        optimizer.zero_grad()\n", "")}),
         ("missing-eval", "engine.py:18", {"engine": ENGINE.replace("    network.eval()\n", "")}),
@@ -124,8 +124,8 @@ _KEEPS = "    right = score(model, test_loader)\n    if right > best:\n        b
         ("test-data-chooses", "train.py:15", {"train": SCRIPT.replace("print(score(model, test_loader))", _KEEPS)}),
     ],
 )
-def test_a_fault_in_a_file_that_is_imported_is_found_with_its_file_and_line(tmp_path, rule, place, changed):
-    assert found(lay_out(tmp_path, **changed)) == [(rule, place)]
+def test_a_fault_in_a_file_that_is_imported_is_found_with_its_file_and_line(tmp_path, rule, location, changed):
+    assert found(lay_out(tmp_path, **changed)) == [(rule, location)]
 
 
 WAYS = {

@@ -47,7 +47,7 @@ def test_it_has_a_name_for_each_of_a_thousand_classes(lite0):
         "ant",
         "toilet tissue",
     )
-    assert lite0.features == 1280
+    assert lite0.feature_count == 1280
 
 
 def test_the_hash_is_of_what_the_features_depend_on(lite0):
@@ -94,7 +94,7 @@ def weights_of_timm(tmp_path_factory):
 def test_a_network_of_timm_takes_its_weights_from_a_file(weights_of_timm, suffix):
     reference, path = weights_of_timm
     backbone = load(SMALL, weights=path.with_suffix(suffix))
-    assert (backbone.name, backbone.features, backbone.classes[310]) == (SMALL, 1024, "ant")
+    assert (backbone.name, backbone.feature_count, backbone.classes[310]) == (SMALL, 1024, "ant")
     assert backbone.preprocessing.shape == (3, 224, 224)
     module = backbone.module()
     inputs = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -139,7 +139,7 @@ def test_a_download_is_said_and_may_fail(monkeypatch, capsys, weights_of_timm):
     monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_: None)
     monkeypatch.setattr(hub, "get_hf_file_metadata", lambda _: size)
     monkeypatch.setattr(hub, "hf_hub_download", lambda *_: str(path))
-    assert load(SMALL, download=True).features == 1024
+    assert load(SMALL, download=True).feature_count == 1024
     assert "Downloading 6 MB from timm/" in capsys.readouterr().err
 
     def fail(*_: object):
@@ -149,7 +149,7 @@ def test_a_download_is_said_and_may_fail(monkeypatch, capsys, weights_of_timm):
     with pytest.raises(DownloadError, match=r"could not be downloaded from timm/.*: no route to host"):
         load(SMALL, download=True)
     monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_: str(path))
-    assert load(SMALL).features == 1024
+    assert load(SMALL).feature_count == 1024
 
 
 def test_timms_own_names_of_weights_are_known():

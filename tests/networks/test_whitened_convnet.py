@@ -16,7 +16,7 @@ def test_what_comes_out_of_the_first_layer_is_white(patch, stride):
     torch.manual_seed(0)
     network = WhitenedConvNet((3, 20, 20), 4, widths=(8, 8, 8), patch=patch, stride=stride)
     inputs = functional.avg_pool2d(torch.randn(300, 3, 22, 22), 3, 1) * 3  # neighbours are alike, as in photographs
-    network.look_at(inputs)
+    network.initialise_from(inputs)
     out = functional.conv2d(inputs, network.whitening.weight, stride=stride).permute(1, 0, 2, 3).flatten(1).double()
     half = 3 * patch**2
     assert torch.equal(network.whitening.weight[half:], -network.whitening.weight[:half])
@@ -31,8 +31,8 @@ def test_of_the_directions_those_with_the_most_variance_are_kept():
     torch.manual_seed(0)
     inputs = functional.avg_pool2d(torch.randn(300, 1, 22, 22), 3, 1)
     some, every = (WhitenedConvNet((1, 20, 20), 4, widths=(8, 8, 8), patch=3, directions=n) for n in (4, None))
-    some.look_at(inputs)
-    every.look_at(inputs)
+    some.initialise_from(inputs)
+    every.initialise_from(inputs)
     assert some.whitening.out_channels == 8
     assert every.whitening.out_channels == 18
     # The kernels of the whole stand by rising variance, so that the last four of the first half are the four largest.

@@ -102,7 +102,9 @@ def test_the_live_curve_updates_one_display(monkeypatch, rows_of):
     shown = Mock(return_value=handle)
     fake = ModuleType("IPython.display")
     fake.display, fake.Image = shown, Mock(side_effect=lambda **how: how)
-    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    package = ModuleType("IPython")
+    package.version_info = (9, 0)  # matplotlib asks for it when it draws its first figure
+    monkeypatch.setitem(sys.modules, "IPython", package)
     monkeypatch.setitem(sys.modules, "IPython.display", fake)
     curve = notebook.LiveCurve()
     curve.on_end({"chosen_epoch": None})  # stopped before the first epoch

@@ -181,7 +181,7 @@ def of_reasons(near: bool, alike: float | None = 0.1) -> Figure:
     rng = np.random.default_rng(0)
     method = {
         "method": "Occlusion", "maps": [rng.normal(size=(8, 8)).tolist() for _ in range(3)], "deletion": 0.1,
-        "insertion": 0.9, "better": [True, False], "alike": alike,
+        "insertion": 0.9, "better": [True, False], "rank_correlation": alike,
     }  # fmt: skip
     cell = {"png": encoded(np.full((8, 8), 60, np.uint8)), "id": "a", "label": "one", "predicted": "one", "cosine": 0.9}
     data = {
@@ -351,7 +351,7 @@ def test_what_is_below_zero_has_a_true_minus(monkeypatch):
         "label": "",
         "highest": -0.25,
         "dead": False,
-        "commonest": None,
+        "most_common": None,
         "cells": [cell | {"frame": None}],
     }
     data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
@@ -361,10 +361,10 @@ def test_what_is_below_zero_has_a_true_minus(monkeypatch):
 
 def test_units_that_say_nothing_are_called_dead():
     cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "label": "x", "value": 1.0, "size": [8, 8]}
-    alive = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": ["x", 2]}
+    alive = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "most_common": ["x", 2]}
     rows = [
         alive | {"cells": [cell | {"frame": [0, 0, 3, 3]}, cell | {"frame": None, "label": None}]},
-        alive | {"dead": True, "label": "a name", "commonest": None, "cells": [cell | {"frame": None}]},
+        alive | {"dead": True, "label": "a name", "most_common": None, "cells": [cell | {"frame": None}]},
     ]
     data = {"network": "n", "layer": "c", "kind": "k", "units": 2, "n": 5, "sees": [3, 3], "rows": rows}
     image = drawn(Figure("top-activations", "top-activations", data, title="t", note="Among 5."))
@@ -375,7 +375,7 @@ def test_units_that_say_nothing_are_called_dead():
 def test_units_without_a_frame_are_said_to_see_the_whole_picture(monkeypatch):
     cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "label": "x", "value": 1.0, "size": [8, 8]}
     for frame, whole in (([0, 0, 8, 8], True), ([0, 0, 3, 3], False), (None, False)):
-        row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": None}
+        row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "most_common": None}
         row["cells"] = [cell | {"frame": frame}]
         data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
         said = words_of(Figure("top-activations", "top-activations", data, title="t", note=""), monkeypatch)
@@ -388,7 +388,7 @@ def test_units_without_a_frame_are_said_to_see_the_whole_picture(monkeypatch):
 
 def test_a_long_number_leaves_the_name_of_its_class_less_room(monkeypatch):
     cell = {"png": encoded(np.zeros((8, 8), np.uint8)), "id": "a", "label": "automobile", "size": [8, 8], "frame": None}
-    row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "commonest": None}
+    row = {"unit": 1, "label": "", "highest": 1.0, "dead": False, "most_common": None}
     row["cells"] = [cell | {"value": 1.0}, cell | {"value": -2.17e-7}]
     data = {"network": "n", "layer": "c", "kind": "k", "units": 1, "n": 5, "sees": [3, 3], "rows": [row]}
     said = words_of(Figure("top-activations", "top-activations", data, title="t", note=""), monkeypatch)

@@ -9,7 +9,7 @@ import pytest
 import pellucid
 from pellucid.data.checking import scan
 from pellucid.errors import UsageError
-from pellucid.inference.runner import FeatureExtractor
+from pellucid.inference.torch_runner import FeatureExtractor
 from pellucid.workflows.train import run
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -84,7 +86,8 @@ def sentences(*, debug: bool) -> Iterator[None]:
         debug: whether to print the traceback first.
     """
     try:
-        yield
+        with terminating_like_ctrl_c():
+            yield
         sys.stdout.flush()
     except (typer.Exit, typer.Abort):
         raise
@@ -95,8 +98,8 @@ def sentences(*, debug: bool) -> Iterator[None]:
         raise
     except PellucidError as error:
         _end(str(error), error.exit_code, debug)
-    except KeyboardInterrupt:
-        _end("Interrupted.", 130, debug)
+    except KeyboardInterrupt as error:
+        _end(str(error) or "Interrupted.", 130, debug)
     except BrokenPipeError:
         _discard_output()  # the reader closed the pipe (`pellucid predict ... | head`)
         raise typer.Exit(0) from None
@@ -116,6 +119,25 @@ def sentences(*, debug: bool) -> Iterator[None]:
             1,
             debug,
         )
+
+
+@contextlib.contextmanager
+def terminating_like_ctrl_c() -> Iterator[None]:
+    """Within the block, SIGTERM (on Windows also SIGBREAK) raises KeyboardInterrupt, as Ctrl-C does.
+
+    Job schedulers, containers and launchers send SIGTERM before they kill. Without this it would end the process at
+    once, without a sentence. Signals that are ignored or handled already stay so.
+    """
+    numbers = [signal.SIGTERM, *([signal.SIGBREAK] if sys.platform == "win32" else [])]
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    changed = [number for number in numbers if is_main_thread and signal.getsignal(number) == signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
 
 
 OPTION_SYNONYMS = {

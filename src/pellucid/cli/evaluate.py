@@ -65,9 +65,9 @@ def evaluate(
     findings = evaluation.evaluate(predictions, pictures)
     findings += _without_known(predictions, pictures, loaded)
     if name == "test":
-        from pellucid.evaluation.scoring import counted
+        from pellucid.evaluation.scoring import count_scoring
 
-        findings = counted(findings, pictures, loaded.sha256)
+        findings = count_scoring(findings, pictures, loaded.sha256)
     for reason in predictions.unreadable.values():
         console.say(reason)
     page = None if out is None else _write(findings, predictions, out)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pellucid.data.decoding import READABLE, SUFFIXES
-from pellucid.data.gathering import Checked, Origin, Picture, as_dataset, check, files
+from pellucid.data.gathering import HeaderCheck, Origin, Picture, as_dataset, files, read_headers
 from pellucid.data.labels import ordered_classes
 from pellucid.data.split_names import split_of
 from pellucid.data.walk import Found, walk
@@ -56,7 +56,7 @@ def read(
         for file in paths
     ]
     named.sort(key=lambda picture: picture.identity)
-    checked = check(named) if opened else Checked(named, [], [])
+    checked = read_headers(named) if opened else HeaderCheck(named, [], [])
     if not checked.readable:
         raise MissingDataError(_nothing(path, walked, [reason for _, _, reason in checked.unreadable]))
     classes = ordered_classes(picture.label for picture in checked.readable)
@@ -77,7 +77,7 @@ def read(
         has_splits=walked.has_splits,
         test_fraction=test_fraction,
         seed=seed,
-        look_for_copies=opened,
+        find_copies=opened,
     )
 
 
@@ -98,7 +98,7 @@ def _wrapped(path: Path) -> Path | None:
     return None
 
 
-def _notes(walked: Found, checked: Checked, classes: tuple[str, ...]) -> list[str]:
+def _notes(walked: Found, checked: HeaderCheck, classes: tuple[str, ...]) -> list[str]:
     notes = checked.notes()
     notes += [
         f"the folder '{on_one_line(label)}' was read as a class, as there is no 'train' beside it"
@@ -131,7 +131,7 @@ def _notes(walked: Found, checked: Checked, classes: tuple[str, ...]) -> list[st
 def _nothing(root: Path, walked: Found, unreadable: list[str]) -> str:
     """The error message for a folder without readable pictures."""
     if unreadable:
-        return f"{root} has no picture that can be read, of {files(len(unreadable))}. The first: {unreadable[0]}"
+        return f"{root} has no readable picture among {files(len(unreadable))}. The first: {unreadable[0]}"
     loose = sum(Path(name).suffix.lower() in SUFFIXES for name in walked.astray)
     if loose:
         return (

@@ -1,8 +1,7 @@
-"""Encoded pictures with their labels become a dataset, wherever they lie: folders, tables, Parquet, tar archives.
+"""Makes a dataset from encoded pictures and their labels, of folders, tables, Parquet files or tar archives.
 
-What cannot be read as a picture is left out and named in the notes. Nothing is replaced or relabelled. Copies of one
-file are kept, and form a group that is never torn apart when a split is carved: else a picture would be both learned
-from and tested on.
+Files that are not readable pictures are left out and named in the notes. Nothing is replaced or relabelled. Copies of a
+file are kept, and form a group that stays in one split: otherwise a model is tested on pictures it learned from.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from pellucid.records.names import listed, on_one_line
 from pellucid.records.pictures import Member, Members
 
 __all__ = [
-    "Checked",
+    "HeaderCheck",
     "LeftOut",
     "Picture",
     "as_dataset",
-    "check",
     "files",
     "named_split",
+    "read_headers",
     "unreadable_notes",
 ]
 
 _FEW = 0.02
-"""Up to this share of the pictures are strangers, where they are of another format than the others."""
+"""Files of an unusual format are reported if they are at most this share of the files."""
 SPLITS = ("train", "validation", "test")
 LeftOut = tuple[str, str, str]
 """(split, id, reason) of a file that could not be read."""
@@ -50,11 +49,11 @@ class Picture:
     """One encoded picture.
 
     Attributes:
-        identity: what it is called, unique within the dataset.
+        identity: its name, unique within the dataset.
         path: the file, or the member of a larger one.
         split: `train`, `validation` or `test`.
         label: its class.
-        group: what it belongs to (a patient, a day); empty where that is not known.
+        group: the patient, day, film ... that it belongs to; empty if unknown.
     """
 
     identity: str
@@ -65,51 +64,52 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What is left of the pictures, and what was seen of them.
+class HeaderCheck:
+    """The pictures whose headers can be read, and the files that cannot be read or look odd.
 
     Attributes:
-        readable: the pictures.
+        readable: the readable pictures.
         unreadable: the others, as (split, id, reason).
-        misnamed: which are of another format than their name says.
-        strangers: the few that are of another format than nearly all are, `usual`.
+        misnamed: names of the files whose format differs from their suffix.
+        unusual: names of the few files whose format differs from `usual_format`; empty if they are not few.
+        usual_format: the most frequent format.
     """
 
     readable: list[Picture]
     unreadable: list[LeftOut]
     misnamed: list[str]
-    strangers: Sequence[str] = ()
-    usual: str = ""
+    unusual: Sequence[str] = ()
+    usual_format: str = ""
 
     def notes(self) -> list[str]:
         """Names each file that was left out."""
         return unreadable_notes(self.unreadable)
 
     def format_notes(self) -> list[str]:
-        """Names what is of an unexpected format: often a web page's placeholder, and no picture of its class."""
+        """Names files of an unexpected format: they are often a web page's placeholder."""
         notes = []
         if self.misnamed:
-            notes.append(f"{files(len(self.misnamed))} of another format than the name says: {listed(self.misnamed)}")
-        if self.strangers:
+            notes.append(f"{files(len(self.misnamed))} whose format differs from the suffix: {listed(self.misnamed)}")
+        if self.unusual:
             notes.append(
-                f"{files(len(self.strangers))} of another format than the others ({self.usual}), kept; have a look "
-                f"whether it belongs there: {listed(self.strangers)}"
+                f"{files(len(self.unusual))} in another format than the others ({self.usual_format}); kept, but check "
+                f"that {'it belongs' if len(self.unusual) == 1 else 'they belong'} there: {listed(self.unusual)}"
             )
         return notes
 
 
 def unreadable_notes(unreadable: Sequence[LeftOut]) -> list[str]:
-    """How many could not be read; and each with its reason."""
+    """The number of files that could not be read, then each with its reason."""
     if not unreadable:
         return []
     count = f"{files(len(unreadable))} could not be read and left out, each named below"
     return [count, *(f"left out: {reason}" for _, _, reason in unreadable)]
 
 
-def check(pictures: Sequence[Picture]) -> Checked:
+def read_headers(pictures: Sequence[Picture]) -> HeaderCheck:
     """Reads the header of every file."""
 
-    def look(picture: Picture) -> str | DataError:
+    def read_header(picture: Picture) -> str | DataError:
         assert isinstance(picture.path, Path)
         try:
             return probe(picture.path, name=on_one_line(picture.identity))[0]
@@ -117,20 +117,20 @@ def check(pictures: Sequence[Picture]) -> Checked:
             return error
 
     with ThreadPoolExecutor(max_workers=threads()) as pool:
-        looks = list(watched(pool.map(look, pictures), len(pictures), "Looking at the pictures"))
+        headers = list(watched(pool.map(read_header, pictures), len(pictures), "Reading the headers"))
     readable, unreadable, misnamed, formats = [], [], [], []
-    for picture, statistics in zip(pictures, looks, strict=True):
-        if isinstance(statistics, DataError):
-            unreadable.append((picture.split, picture.identity, str(statistics)))
+    for picture, header in zip(pictures, headers, strict=True):
+        if isinstance(header, DataError):
+            unreadable.append((picture.split, picture.identity, str(header)))
             continue
         readable.append(picture)
-        formats.append(statistics)
-        if statistics != SUFFIXES.get(picture.path.suffix.lower(), statistics):
-            misnamed.append(f"{picture.identity} (is {statistics})")
+        formats.append(header)
+        if header != SUFFIXES.get(picture.path.suffix.lower(), header):
+            misnamed.append(f"{picture.identity} (is {header})")
     usual = max(set(formats), key=formats.count, default="")
-    strangers = [one.identity for one, kind in zip(readable, formats, strict=True) if kind != usual]
-    few = len(strangers) <= _FEW * len(readable)
-    return Checked(readable, unreadable, misnamed, strangers if few else (), usual)
+    unusual = [picture.identity for picture, kind in zip(readable, formats, strict=True) if kind != usual]
+    few = len(unusual) <= _FEW * len(readable)
+    return HeaderCheck(readable, unreadable, misnamed, unusual if few else (), usual)
 
 
 @dataclass(frozen=True)
@@ -160,28 +160,28 @@ def as_dataset(
     has_splits: bool,
     test_fraction: float,
     seed: int,
-    look_for_copies: bool = True,
+    find_copies: bool = True,
 ) -> Dataset:
     """Makes the dataset, and carves a test split if it has no splits of its own.
 
     Args:
-        pictures: all that can be read, at least one.
+        pictures: the readable pictures, at least one.
         classes: the class names, in order.
-        origin: where they come from.
+        origin: their source.
         has_splits: whether the data have splits of their own.
         test_fraction: fraction to carve if they have none; 0 carves nothing, 1 makes everything the test split.
         seed: seed of the carving.
-        look_for_copies: whether to look for files with the same bytes, which then stay in one split.
+        find_copies: whether to find files with the same bytes; they then stay in one split.
 
     Raises:
-        DataError: there is only one class, and the pictures are not all to be the test split.
+        DataError: there is only one class, and `test_fraction` is not 1.
     """
     if len(classes) == 1 and test_fraction != 1:
         raise DataError(
             f"{origin.root} has pictures of one class only, '{on_one_line(classes[0])}'; a classifier needs two or "
             f"more. Make one folder of pictures per class."
         )
-    copies = _copies(pictures) if look_for_copies else []
+    copies = _copies(pictures) if find_copies else []
     groups = _joined(pictures, copies)
     splits = {}
     for split in SPLITS:
@@ -198,7 +198,7 @@ def as_dataset(
             splits["train"], splits["test"], note = carve_test(splits["train"], test_fraction, seed)
             all_notes.append(note)
         except DataError:
-            all_notes.append("no test split was given, and there are too few pictures to set any apart")
+            all_notes.append("there are too few pictures for a test split, so all are in train")
     all_notes += lacking(splits)
     return Dataset(origin.name, splits, origin.description, tuple(all_notes), tuple(origin.left_out))
 
@@ -254,7 +254,7 @@ def _joined(pictures: Sequence[Picture], copies: Sequence[Sequence[Picture]]) ->
 
 
 def _copies(pictures: Sequence[Picture]) -> list[list[Picture]]:
-    """The groups of pictures with exactly the same bytes; of files, only those of equal size are read."""
+    """The groups of pictures with the same bytes. Only files of equal size are read."""
     by_content: dict[bytes, list[Picture]] = defaultdict(list)
     by_size: dict[int, list[Picture]] = defaultdict(list)
     for picture in pictures:
@@ -263,9 +263,9 @@ def _copies(pictures: Sequence[Picture]) -> list[list[Picture]]:
         else:
             with read_errors(picture.path):
                 by_size[picture.path.stat().st_size].append(picture)
-    for alike in by_size.values():
-        if len(alike) > 1:
-            for picture in alike:
+    for candidates in by_size.values():
+        if len(candidates) > 1:
+            for picture in candidates:
                 assert isinstance(picture.path, Path)
                 with read_errors(picture.path), picture.path.open("rb") as stream:
                     by_content[hashlib.file_digest(stream, "sha256").digest()].append(picture)
@@ -276,28 +276,28 @@ def _copies_note(groups: Sequence[Sequence[Picture]]) -> list[str]:
     if not groups:
         return []
     extra = sum(len(group) - 1 for group in groups)
-    note = f"{files(extra)} with exactly the bytes of another one, kept, and kept together where a split is carved"
+    note = (
+        f"{files(extra)} with the same bytes as another file; all are kept, and a split made here keeps copies together"
+    )
     across = sum(len({picture.split for picture in group}) > 1 for group in groups)
     if across:
         note += f"; {across:,} such picture{'s' * (across > 1)} in more than one split"
-    torn = sum(len({picture.label for picture in group}) > 1 for group in groups)
-    if torn:
-        note += f"; {torn:,} such picture{'s' * (torn > 1)} in more than one class"
-    # The check before a training has them all.
+    in_several_classes = sum(len({picture.label for picture in group}) > 1 for group in groups)
+    if in_several_classes:
+        note += f"; {in_several_classes:,} such picture{'s' * (in_several_classes > 1)} in more than one class"
+    # The check before a training lists all of them.
     return [f"{note}: {listed([' = '.join(picture.identity for picture in group) for group in groups], at_most=3)}"]
 
 
 def named_split(name: str, where: str) -> str:
-    """The split that a name means: `val` is `validation`.
+    """The split with this name: `val` is `validation`.
 
     Raises:
-        FormatError: it means none.
+        FormatError: the name is not that of a split.
     """
     split = split_of(name)
     if split is None:
-        raise FormatError(
-            f"{where} has the split '{on_one_line(name)}'; expected is train, validation (or val) or test."
-        )
+        raise FormatError(f"{where} has the split '{on_one_line(name)}'; expected: train, validation (or val) or test.")
     return split
 
 

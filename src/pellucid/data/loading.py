@@ -62,7 +62,7 @@ def load(
             return module.read(path, test_fraction=test_fraction, seed=seed, **named)
     splits = _splits_are_named(path, columns) if columns else None
     if columns and splits is None:
-        raise UsageError(f"{path} is no table, so it has no columns to name: {', '.join(columns)}.")
+        raise UsageError(f"{path} is not a table, so it has no columns to name: {', '.join(columns)}.")
     if not path.is_dir():
         raise FormatError(
             f"{source} is a file; data is a folder with one folder of pictures per class, a table of pictures (.csv, "

@@ -1,12 +1,12 @@
-"""A table of pictures: CSV or Parquet with a path and a label in each row, and where wanted a split and a group.
+"""A table of pictures: CSV or Parquet with a path and a label in each row, and optionally a split and a group.
 
     path,label,split,patient
     scans/001.png,healthy,train,p17
     scans/002.png,ill,test,p18
 
-An apostrophe before a formula (`'=A1`) is removed: it protects spreadsheets (`pellucid.records.csv_text`). Relative
-paths are relative to the table. Which column is which is guessed by its name (`pellucid.data.columns`), or
-said: `load("scans.csv", columns={"label": "finding"})`, or `scans.csv?label=finding`.
+Paths are relative to the table. The columns are recognised by their names (`pellucid.data.columns`), or named by the
+caller: `load("scans.csv", columns={"label": "finding"})`, or `scans.csv?label=finding`.
+An apostrophe before a formula (`'=A1`) is removed: it protects spreadsheets (`pellucid.records.csv_text`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 from pellucid.data.columns import choose
 from pellucid.data.files import read_errors
-from pellucid.data.gathering import Origin, Picture, as_dataset, check, files, named_split
+from pellucid.data.gathering import Origin, Picture, as_dataset, files, named_split, read_headers
 from pellucid.data.labels import clean_cell, clean_column, ordered_classes
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, csv_text
@@ -39,11 +39,11 @@ class _Table:
     """Columns of text.
 
     Attributes:
-        names: of the columns.
-        rows: their values.
-        first: the number of the first row, as people count.
-        unit: what a row is called in an error.
-        fractions: the columns of floats that are not whole.
+        names: names of the columns.
+        rows: values of each row.
+        first: number of the first row in the file, counted from 1.
+        unit: the word for a row in an error.
+        fractions: names of the columns that hold fractions.
     """
 
     names: list[str]
@@ -57,22 +57,22 @@ class _Table:
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is a table, by its name; Parquet with pictures inside was recognised before."""
+    """Whether the suffix is that of a table. A Parquet file with pictures inside is recognised earlier."""
     return path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".parquet")
 
 
 def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapping[str, str] | None = None) -> Dataset:
-    """Reads a table; the pictures stay files, decoded on demand.
+    """Reads a table. The pictures stay files and are decoded on demand.
 
     Args:
         path: the table.
-        test_fraction: which part is carved off as the test split where the table has no splits; 0 is none.
-        seed: of that carving.
-        columns: which column is the path, the label, the split and the groups, where the names do not say it.
+        test_fraction: fraction carved off as the test split if the table has no splits; 0 carves nothing.
+        seed: seed of the carving.
+        columns: name of the column for `path`, `label`, `split` or `groups`, if its name does not show its role.
 
     Raises:
-        FormatError: it is no such table; a row lacks something, or contradicts another one.
-        MissingDataError: not one picture can be read.
+        FormatError: the file is not such a table, or a row is incomplete or contradicts another one.
+        MissingDataError: no picture can be read.
         DataError: there is only one class.
     """
     table = _from_parquet(path) if path.suffix.lower() == ".parquet" else _from_csv(path)
@@ -84,14 +84,14 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
     labels = clean_column(row[column_index["label"]] for row in table.rows)
     for number, label in enumerate(labels):
         rows.take(number, label)
-    checked = check(list(rows.pictures.values()))
+    checked = read_headers(list(rows.pictures.values()))
     notes = [*checked.notes(), *rows.notes()]
     roles = ", ".join(f"{name} from '{column}'" for name, column in role.items() if name != column)
     if roles and columns is None:
         notes.append(f"columns: {roles}")
     if not checked.readable:
         first = f" The first: {checked.unreadable[0][2]}" if checked.unreadable else ""
-        raise MissingDataError(f"{path} has no picture that can be read, of {files(len(rows.pictures))}.{first}")
+        raise MissingDataError(f"{path} has no readable picture among {files(len(rows.pictures))}.{first}")
     origin = Origin(
         path.stem,
         path.parent,
@@ -110,7 +110,7 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
 
 
 class _Rows:
-    """The pictures that the rows of a table name."""
+    """Collects the pictures named by the rows of a table."""
 
     def __init__(self, path: Path, table: _Table, column: Mapping[str, int]) -> None:
         self.path, self.table, self.column = path, table, column
@@ -148,7 +148,7 @@ class _Rows:
             self.repeated.append(text)
 
     def _with_slashes(self, text: str) -> str:
-        r"""A path of Windows, `scans\\a.png`, with `/` if only that is there."""
+        r"""A Windows path, `scans\\a.png`, with `/` if only that file exists."""
         slashed = text.replace("\\", "/")
         folder = self.path.parent
         if slashed == text or (folder / text).exists() or not (folder / slashed).exists():
@@ -157,15 +157,15 @@ class _Rows:
         return slashed
 
     def notes(self) -> list[str]:
-        """What the user should know about the rows."""
+        """Notes for the user about the rows."""
         notes = []
         if self.unlabelled:
             notes.append(f"{files(len(self.unlabelled))} without a label left out: {listed(self.unlabelled)}")
         if self.repeated:
-            notes.append(f"{files(len(self.repeated))} named twice, and taken once: {listed(self.repeated)}")
+            notes.append(f"{files(len(self.repeated))} named twice, used once: {listed(self.repeated)}")
         if self.backslashes:
             count = files(len(self.backslashes))
-            notes.append(f"{count} with \\ in the path, as Windows writes it, read with / instead")
+            notes.append(f"{count} with \\ in the path (the Windows separator), read with / instead")
         return notes
 
 
@@ -177,7 +177,7 @@ def _from_csv(path: Path) -> _Table:
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} is not text in UTF-8. Save it as CSV in UTF-8.") from error
     rows, first = _parsed(text, path)
-    # Empty lines are usual at the end. `first` is the number of the first row behind the names, as people count.
+    # Files often end with empty lines.
     filled = [[csv_text.unguarded(cell) for cell in row] for row in rows if row]
     if not filled:
         raise FormatError(f"{path} is empty. Its first line names the columns, for example path,label.")
@@ -220,7 +220,7 @@ def _parsed(text: str, path: Path) -> tuple[list[list[str]], int]:
         if best is None or rank > best[0]:
             best = (rank, rows)
     if best is None:
-        raise FormatError(f"{path} is no table that can be read: {failed}.")
+        raise FormatError(f"{path} cannot be read as CSV: {failed}.")
     return best[1], 2 if stated else 1
 
 

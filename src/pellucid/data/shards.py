@@ -178,4 +178,4 @@ def _store(shard: Shard, reasons: dict[int, str]) -> None:
 def nothing(path: Path, notes: Sequence[str]) -> str:
     """The error message for data without a readable picture, with the first note."""
     why = f" {notes[0].rstrip('.')}." if notes else ""
-    return f"{path} has no picture with a label that can be read.{why}"
+    return f"{path} has no readable picture with a label.{why}"

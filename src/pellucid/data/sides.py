@@ -96,16 +96,16 @@ def recalled(contents: np.ndarray, settings: str, name: str) -> tuple[np.ndarray
         Several similar records may know a picture; the one that shares most pictures wins.
     """
     pictures = _numbers(contents)
-    alike: list[tuple[int, int, np.ndarray]] = []
+    similar: list[tuple[int, int, np.ndarray]] = []
     for _, record in _records(settings) if contents.any() else ():
         matches = np.flatnonzero(record.names == name.encode())
         if len(matches):
             return record.sides(pictures), Stay(int(record.kept[matches[0]]), int(record.entered[matches[0]]))
         shared = int(np.isin(record.pictures, pictures).sum())
         if shared > (1 - _MOST_LOST) * len(record.pictures):
-            alike.append((shared, int(record.made), record.sides(pictures)))
+            similar.append((shared, int(record.made), record.sides(pictures)))
     sides = np.full(len(contents), UNKNOWN, dtype=np.int8)
-    for _, _, matches in sorted(alike, key=lambda record: record[:2]):
+    for _, _, matches in sorted(similar, key=lambda record: record[:2]):
         sides = np.where(matches == UNKNOWN, sides, matches)
     return sides, None
 
@@ -123,8 +123,8 @@ def remember(contents: np.ndarray, settings: str, name: str, carved: np.ndarray,
     pictures = _numbers(contents)
     _, first, which = np.unique(pictures, return_index=True, return_inverse=True)
     # A content on both sides (if the split ignores copies) is not recorded.
-    torn = np.bincount(which, carved) % np.bincount(which) != 0
-    known = (contents != b"") & ~torn[which]
+    on_both_sides = np.bincount(which, carved) % np.bincount(which) != 0
+    known = (contents != b"") & ~on_both_sides[which]
     first = first[known[first]]
     stayed, entered = (before == carved) & known, (before == REST) & carved & known
     if not len(first):

@@ -51,7 +51,7 @@ class TarShard:
     starts: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     labels: list[str | None] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     digests: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype="S32"))
 
     def read(self, row: int) -> bytes:
@@ -145,11 +145,9 @@ def _notes(shards: list[TarShard], unlabelled: list[str], unreadable: list[LeftO
     notes = unreadable_notes(unreadable)
     if unlabelled:
         notes.append(f"{files(len(unlabelled))} without a label left out: {listed(unlabelled)}")
-    strangers = [name for shard in shards for name in shard.strangers]
-    if strangers:
-        notes.append(
-            f"{files(len(strangers))} in the archives ignored (neither pictures nor labels): {listed(strangers)}"
-        )
+    ignored = [name for shard in shards for name in shard.ignored]
+    if ignored:
+        notes.append(f"{files(len(ignored))} in the archives ignored (neither pictures nor labels): {listed(ignored)}")
     return notes
 
 
@@ -177,7 +175,7 @@ def _index(path: Path) -> TarShard:
                     shard.starts.append(member.offset_data)
                     shard.sizes.append(member.size)
                 elif not member.isdir():
-                    shard.strangers.append(f"{path.name}/{member.name}")
+                    shard.ignored.append(f"{path.name}/{member.name}")
     except (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         raise FormatError(
             f"{path} is damaged or not a tar archive ({error}). Copy it again; if it is compressed (.gz), unpack it to "

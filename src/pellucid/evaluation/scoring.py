@@ -15,7 +15,7 @@ from pellucid.records.names import listed
 from pellucid.statistics import metrics
 from pellucid.statistics.intervals import mean_of_shares, wilson
 
-__all__ = ["accuracy_without", "counted"]
+__all__ = ["accuracy_without", "count_scoring"]
 
 
 SAMPLE = 24
@@ -247,7 +247,7 @@ def accuracy_without(predictions: Predictions, copied: Iterable[str]) -> Metric 
     return Metric("accuracy_without_copies", right / n, n, low, high, unit="fraction", note=note)
 
 
-def counted(findings: Findings, split: Split, model: str) -> Findings:
+def count_scoring(findings: Findings, split: Split, model: str) -> Findings:
     """Records in the ledger that a test split was scored, and adds the number of times to the note of the accuracy.
 
     Args:

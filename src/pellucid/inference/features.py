@@ -25,8 +25,9 @@ from pellucid.data import cache
 from pellucid.data.hashing import content_hashes
 from pellucid.data.progress import Progress, watched
 from pellucid.errors import PellucidError, UsageError
-from pellucid.inference.runner import FeatureExtractor, predict, predictions_of
+from pellucid.inference.runner import predict, predictions_of
 from pellucid.inference.streaming import Pictures, chunks
+from pellucid.inference.torch_runner import FeatureExtractor
 from pellucid.networks.backbones import Backbone
 from pellucid.records import Model, PictureFiles, Predictions, Split, atomic
 
@@ -60,8 +61,8 @@ def backbone_features(
             first.setdefault(digest, index)
     reasons = _compute(pictures, backbone, store, known, digests, sorted(first.values()), progress)
     store.tidy()
-    nothing = np.full(backbone.features, np.nan, dtype=np.float32)
-    features = np.array([known.get(digest, nothing) for digest in digests]).reshape(-1, backbone.features)
+    nothing = np.full(backbone.feature_count, np.nan, dtype=np.float32)
+    features = np.array([known.get(digest, nothing) for digest in digests]).reshape(-1, backbone.feature_count)
     for index, digest in enumerate(digests):  # copies of an unreadable file are unreadable too
         if digest not in known and index not in reasons:
             reasons[index] = reasons[first[digest]].replace(_name(pictures, first[digest]), _name(pictures, index))
@@ -113,7 +114,7 @@ class Store:
 
     def __init__(self, backbone: Backbone) -> None:
         description = f"{_VERSION} {backbone.sha256} {backbone.preprocessing.model_dump_json()} float32 {_decoder()}"
-        self.width = backbone.features
+        self.width = backbone.feature_count
         self.folder = cache.cache_root() / "features" / hashlib.sha256(description.encode()).hexdigest()[:32]
 
     def parts(self) -> list[Path]:
@@ -241,5 +242,5 @@ def describe(model: Model, pictures: Split, **settings: Any) -> Described:
     values, reasons = backbone_features(pictures.pictures, backbone)
     readable = [index for index in range(len(values)) if index not in reasons]
     weight, bias = (torch.from_numpy(model.weights[f"{backbone.classifier}.{name}"]) for name in ("weight", "bias"))
-    outputs = functional.linear(torch.from_numpy(values[readable]), weight, bias)
-    return Described(predictions_of(model, pictures, outputs, reasons), values[readable])
+    outputs = functional.linear(torch.from_numpy(values[readable]), weight, bias).numpy()
+    return Described(predictions_of(model.specification, model.sha256, pictures, outputs, reasons), values[readable])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from pellucid.data import decoding
@@ -34,7 +34,7 @@ def as_split(pictures: Any, specification: Specification) -> Split:
         # Linux allows file names that are not valid text; these bytes are escaped, so that the name can be printed.
         names = [str(path).encode("utf-8", "backslashreplace").decode() for path in pictures]
         return Split("pictures", PictureFiles(paths), None, classes, np.array(names))
-    if isinstance(pictures, (np.ndarray, torch.Tensor)):
+    if _is_array(pictures):
         array = _as_numpy(pictures)
         many: list[Any] = [array] if _is_one_picture(array, specification.preprocessing.channels) else list(array)
     else:
@@ -73,7 +73,7 @@ def _as_array(picture: Any, shape: tuple[int, int, int]) -> np.ndarray:
     """One picture as uint8 (C, H, W), C = 1 or 3; `shape` is the model's."""
     if isinstance(picture, Image.Image):
         return decoding.decode(picture, shape[0])
-    if not isinstance(picture, (np.ndarray, torch.Tensor)):
+    if not _is_array(picture):
         raise DataError(
             f"A picture must be a path, a PIL image, an array or a tensor, and all must be of the same kind; given: "
             f"{type(picture).__name__}."
@@ -91,7 +91,14 @@ def _as_array(picture: Any, shape: tuple[int, int, int]) -> np.ndarray:
     raise DataError(f"A picture must have the shape (H, W), (H, W, C) or (C, H, W); given: {array.shape}.")
 
 
-def _as_numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
+def _is_array(value: Any) -> bool:
+    """Whether it is an array or a torch tensor. If torch is not loaded, nothing is a tensor."""
+    torch = sys.modules.get("torch")
+    return isinstance(value, np.ndarray) or (torch is not None and isinstance(value, torch.Tensor))
+
+
+def _as_numpy(array: Any) -> np.ndarray:
+    """An array or a tensor as an array."""
     if isinstance(array, np.ndarray):
         return array
     array = array.detach().cpu()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
+import numpy as np
 
-View = Callable[[torch.Tensor], torch.Tensor]
+View = Callable[[np.ndarray], np.ndarray]
 
 
 def weighted_views(views: Sequence[str]) -> list[tuple[float, View]]:
@@ -28,19 +28,19 @@ def weighted_views(views: Sequence[str]) -> list[tuple[float, View]]:
         ]
     if "flip" in views:
         views_with_weights = [(weight / 2, view) for weight, view in views_with_weights] + [
-            (weight / 2, lambda pictures, view=view: view(pictures).flip(-1)) for weight, view in views_with_weights
+            (weight / 2, lambda pictures, view=view: view(pictures)[..., ::-1]) for weight, view in views_with_weights
         ]
     return views_with_weights
 
 
 def average_views(
-    outputs: torch.Tensor,
-    pictures: torch.Tensor,
-    forward: Callable[[torch.Tensor], torch.Tensor],
-    probabilities: Callable[[torch.Tensor], torch.Tensor],
+    outputs: np.ndarray,
+    pictures: np.ndarray,
+    forward: Callable[[np.ndarray], np.ndarray],
+    probabilities: Callable[[np.ndarray], np.ndarray],
     views: Sequence[str],
     below: float,
-) -> torch.Tensor:
+) -> np.ndarray:
     """The outputs, (N, K); for unsure pictures, the weighted mean over their views.
 
     Args:
@@ -51,7 +51,7 @@ def average_views(
         views: names of views: `flip`, `shift`.
         below: pictures whose largest probability is below this are unsure.
     """
-    unsure = torch.nonzero(probabilities(outputs).amax(dim=1) < below)[:, 0]
+    unsure = np.flatnonzero(probabilities(outputs).max(axis=1, initial=0) < below)
     if not views or not len(unsure):
         return outputs
     unsure_pictures = pictures[unsure]
@@ -59,16 +59,16 @@ def average_views(
     mean_outputs = first * outputs[unsure]
     for weight, view in others:
         mean_outputs = mean_outputs + weight * forward(view(unsure_pictures))
-    outputs = outputs.clone()
+    outputs = outputs.copy()
     outputs[unsure] = mean_outputs
     return outputs
 
 
-def _shifted(pictures: torch.Tensor, step: int) -> torch.Tensor:
+def _shifted(pictures: np.ndarray, step: int) -> np.ndarray:
     """Pictures shifted by `step` pixels down and to the right, with the edge mirrored."""
     height, width = pictures.shape[-2:]
-    rows = (torch.arange(height, device=pictures.device) - step).abs()
-    columns = (torch.arange(width, device=pictures.device) - step).abs()
-    rows = torch.where(rows >= height, 2 * (height - 1) - rows, rows).clamp(min=0)
-    columns = torch.where(columns >= width, 2 * (width - 1) - columns, columns).clamp(min=0)
+    rows = np.abs(np.arange(height) - step)
+    columns = np.abs(np.arange(width) - step)
+    rows = np.where(rows >= height, 2 * (height - 1) - rows, rows).clip(min=0)
+    columns = np.where(columns >= width, 2 * (width - 1) - columns, columns).clip(min=0)
     return pictures[..., rows, :][..., columns]

@@ -68,7 +68,7 @@ def attention(model: Model, picture: Any, *, limit: int | None = None, network: 
                 "reach": rounded(_reach(weights[:, before:, before:].numpy(), side)),
             }
         )
-    share = probabilities(specification.probabilities, outputs, specification.temperature).numpy()[0]
+    share = probabilities(specification.probabilities, outputs.numpy(), specification.temperature)[0]
     data = {
         "network": name_of(model),
         "layers": len(watching.weights),

@@ -15,7 +15,8 @@ from pellucid.data import preprocessing as preparing
 from pellucid.data.thumbnails import png_base64, rounded
 from pellucid.errors import NetworkError, UnknownNameError
 from pellucid.inference.probabilities import probabilities
-from pellucid.inference.runner import TorchRunner, runner
+from pellucid.inference.runner import runner
+from pellucid.inference.torch_runner import TorchRunner
 from pellucid.inference.tracing import Trace, trace
 from pellucid.insight import attribution, faithfulness
 from pellucid.insight.attribution import Answer
@@ -154,7 +155,7 @@ class _Question:
 def _probabilities(module: nn.Module, specification: Specification, batch: torch.Tensor) -> np.ndarray:
     with torch.no_grad():
         outputs = [module(part) for part in batch.split(8 if batch.shape[-1] > attribution.LARGE else 64)]
-    return probabilities(specification.probabilities, torch.cat(outputs), specification.temperature).numpy()
+    return probabilities(specification.probabilities, torch.cat(outputs).numpy(), specification.temperature)
 
 
 def _explained(
@@ -190,7 +191,7 @@ def _explained(
                 "deletion": rounded(deletion),
                 "insertion": rounded(insertion),
                 "better": list(better),
-                "alike": similarity,
+                "rank_correlation": similarity,
             }
         )
         means = rounded(noise[:, 0].mean()), rounded(noise[:, 1].mean())

@@ -64,7 +64,7 @@ def feature_maps(
     values, outputs = _run(
         module, layer_shown, preparing.normalise(torch.from_numpy(pixels), specification.preprocessing)
     )
-    shares = probabilities(specification.probabilities, outputs, specification.temperature).numpy()[0]
+    shares = probabilities(specification.probabilities, outputs.numpy(), specification.temperature)[0]
     if not (np.isfinite(values).all() and np.isfinite(shares).all()):
         raise NetworkError(
             f"The outputs of '{layer_shown.name}' or of a later layer are infinite or NaN: training diverged. Train "

@@ -15,7 +15,7 @@ from pellucid.data import preprocessing as preparing
 from pellucid.errors import UsageError
 from pellucid.inference.forward import as_tensor
 from pellucid.inference.hooks import first_tensor, hooked
-from pellucid.inference.runner import require_finite
+from pellucid.inference.probabilities import require_finite
 from pellucid.inference.tracing import Layer
 from pellucid.records import Dataset, Preprocessing, Split
 
@@ -114,5 +114,5 @@ def record(
             if progress is not None:
                 progress(min(first + batch, len(pixels)), len(pixels))
     all_outputs = torch.cat(outputs)
-    require_finite(all_outputs)
+    require_finite(all_outputs.numpy())
     return all_outputs

@@ -79,14 +79,14 @@ def top_activations(
             for index in best
         ]
         label_counts = Counter(cell["label"] for cell in cells if cell["label"] is not None)
-        commonest = label_counts.most_common(1)[0] if label_counts else None
+        most_common = label_counts.most_common(1)[0] if label_counts else None
         rows.append(
             {
                 "unit": number,
                 "label": model.classes[number - 1] if many == len(model.classes) and not layer_shown.spatial else "",
                 "highest": rounded(values[row].max()),
                 "dead": bool(dead[row]),
-                "commonest": list(commonest) if commonest else None,
+                "most_common": list(most_common) if most_common else None,
                 "cells": cells,
             }
         )

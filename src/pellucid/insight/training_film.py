@@ -89,7 +89,7 @@ def film(
         maps, outputs = _run(
             module, layer_shown, preparing.normalise(torch.from_numpy(pixels), specification.preprocessing)
         )
-        share = probabilities(specification.probabilities, outputs, specification.temperature).numpy()[0]
+        share = probabilities(specification.probabilities, outputs.numpy(), specification.temperature)[0]
         measured = specification.metrics.get("validation_accuracy", {})
         frames.append(
             {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pellucid.lint.networks.evidence import Subject
     from pellucid.lint.scripts.source import Source
 
-COLUMNS = ("level", "rule", "place", "reason", "fix")
+COLUMNS = ("level", "rule", "location", "reason", "fix")
 SCRIPTS = (".py", ".ipynb")
 _USUAL = ((1, 28, 28), (3, 32, 32), (3, 224, 224), (3, 64, 64))
 """Input shapes tried for a user's network without --shape: MNIST's, CIFAR's, photos."""
@@ -47,7 +47,7 @@ def lint(
         progress: called with (step, number of steps, what the step examines); only for networks.
 
     Returns:
-        The metrics `warnings` and `infos`, and the table `flaws`: level, rule, place, reason, fix; warnings first.
+        The metrics `warnings` and `infos`, and the table `flaws`: level, rule, location, reason, fix; warnings first.
 
     Raises:
         UnknownNameError: the network is unknown.
@@ -225,4 +225,4 @@ def _distinct(flaws: Iterable[Flaw]) -> Iterable[Flaw]:
 
 
 def _row(name: str, level: str, flaw: Flaw) -> tuple[str, ...]:
-    return (flaw.level or level, name, flaw.place, flaw.reason, flaw.fix)
+    return (flaw.level or level, name, flaw.location, flaw.reason, flaw.fix)

@@ -1,4 +1,4 @@
-"""The table of all rules, and `Flaw`: one finding of a rule with its place, reason and fix."""
+"""The table of all rules, and `Flaw`: one finding of a rule with its location, reason and fix."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Flaw:
     """One finding of a rule.
 
     Attributes:
-        place: path of a layer, or `file.py:12`.
+        location: path of a layer, or `file.py:12`.
         reason: why it is a problem, in sentences.
         fix: what to do, in sentences.
         level: its level; empty for the level of the rule.
     """
 
-    place: str
+    location: str
     reason: str
     fix: str
     level: str = ""

@@ -63,7 +63,7 @@ class Backbone:
         return digest.hexdigest()
 
     @property
-    def features(self) -> int:
+    def feature_count(self) -> int:
         """D, the number of features per picture."""
         return self.weights[f"{self.classifier}.weight"].shape[1]
 

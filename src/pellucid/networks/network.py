@@ -33,7 +33,7 @@ class Network(nn.Module):
         super().__init__()
         self.notes: tuple[str, ...] = ()
 
-    def look_at(self, inputs: torch.Tensor) -> None:
+    def initialise_from(self, inputs: torch.Tensor) -> None:
         """Called with some training inputs, float32 (N, C, H, W), before the first step. Does nothing by default."""
 
 

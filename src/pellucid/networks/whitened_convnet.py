@@ -111,7 +111,7 @@ class WhitenedConvNet(Network):
         return self.output(x.amax(dim=(2, 3)))
 
     @torch.no_grad()
-    def look_at(self, inputs: torch.Tensor) -> None:
+    def initialise_from(self, inputs: torch.Tensor) -> None:
         """Computes the whitening kernels from training inputs, float32 (N, C, H, W)."""
         channels, side, stride = inputs.shape[1], self.patch, self.whitening.stride[0]
         products, n = torch.zeros(channels * side**2, channels * side**2, dtype=torch.float64), 0

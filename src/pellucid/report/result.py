@@ -109,7 +109,7 @@ def _certainty(accuracy: Metric) -> str:
 
 
 def _guessing(accuracy: Metric, base: Metric) -> str:
-    how = wording.visible(base.note) or "always saying the most frequent class"
+    how = wording.visible(base.note) or "always predicting the most frequent class"
     text = f"Without looking at the pictures, {how} would be right {percent(base.value)} of the time."
     if accuracy.low is not None and accuracy.low <= base.value:
         text += " The model is not clearly better than that."

@@ -94,7 +94,7 @@ def prepare(data: Dataset, plan: ResolvedPlan, device: torch.device) -> Prepared
     declared = declaration(module)
     examples = {name: _examples(data, name, pictures[name], device) for name in ("train", "validation")}
     if start is None and isinstance(module, Network):
-        module.look_at(_sample(pictures["train"], preprocessing))
+        module.initialise_from(_sample(pictures["train"], preprocessing))
     loss = recipe.loss or declared.loss
     module = quick_order(module.to(device), network.name)
     return Prepared(

@@ -15,12 +15,12 @@ from pellucid.data import load
 from pellucid.data.catalogue import is_published
 from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
-from pellucid.evaluation.scoring import counted
+from pellucid.evaluation.scoring import count_scoring
 from pellucid.inference import predict
 from pellucid.inference.features import describe
 from pellucid.networks import backbones
 from pellucid.records import Dataset, Findings, Model, RunFolder, atomic, display
-from pellucid.records.paths import expand_user, require_utf8
+from pellucid.records.paths import command_line, expand_user, require_utf8
 from pellucid.records.run import RunPlan, locked
 from pellucid.training import processes
 from pellucid.training.callbacks import Callback, Callbacks
@@ -172,6 +172,9 @@ def run_plan(
                 message = {"folder": str(folder.path.resolve()), "is_resumed": is_resumed}
                 group.broadcast(json.dumps(message).encode())
                 return job.carry_out(folder, is_resumed=is_resumed)
+            except KeyboardInterrupt as error:
+                _empty_if_nothing_was_learned(folder)
+                raise KeyboardInterrupt(_how_to_continue(folder)) from error
             except BaseException:
                 _empty_if_nothing_was_learned(folder)
                 raise
@@ -218,7 +221,10 @@ def resume(
         if group.is_main and (sentence := restarts.same_processes(folder)):
             Callbacks(callbacks).notify("planned", sentence)
         job = _Job(data, restore_plan(record, network, start), record, progress=progress, callbacks=callbacks)
-        return job.carry_out(folder, is_resumed=True)
+        try:
+            return job.carry_out(folder, is_resumed=True)
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(_how_to_continue(folder)) from error
 
 
 class _Job:
@@ -323,7 +329,7 @@ def _score(
     findings = with_accuracy_without_copies(evaluate(predictions, split), predictions, scored, folder)
     model = with_metrics(model, findings, scored)
     model.save(folder.model)
-    findings = counted(findings, split, model.sha256) if scored == "test" else findings
+    findings = count_scoring(findings, split, model.sha256) if scored == "test" else findings
     replace(predictions, model=model.sha256).save(folder.predictions)
     folder.write_findings(findings)
     write_page = display.view("run") if report else None
@@ -359,6 +365,13 @@ class _EpochWriter(Callback):
     def on_best(self, model: Model) -> None:
         atomic.make_folder(self.folder.checkpoint)
         model.save(self.folder.checkpoint / "model.safetensors")
+
+
+def _how_to_continue(folder: RunFolder) -> str:
+    """What to type after an interruption that was not in the loop, which reports its own."""
+    if not folder.plan.exists():
+        return "Interrupted before the first checkpoint, so there is nothing to resume. Run the same command again."
+    return f"Interrupted. Resume with: pellucid train --resume {command_line(folder.path)}"
 
 
 def _empty_if_nothing_was_learned(folder: RunFolder) -> None:

@@ -35,7 +35,7 @@ def nothing_between(evidence: Evidence) -> Iterator[Flaw]:
         else:
             together = "one convolution or dense layer computes the same"
         yield Flaw(
-            f"{first.place} → {call.place}",
+            f"{first.location} → {call.location}",
             f"There is no activation between these layers, so {together}. "
             + (
                 f"The {sides[1]:,} values between them save weights, but add no depth."
@@ -59,7 +59,7 @@ def idle_bias(evidence: Evidence) -> Iterator[Flaw]:
         if calls.has_weights(source) and bias is not None and len(source.consumers) == 1:
             count = math.prod(bias.shape)
             yield Flaw(
-                f"{source.place} → {call.place}: {count} numbers",
+                f"{source.location} → {call.location}: {count} numbers",
                 "The batch norm subtracts the mean of each channel, and with it this bias. The bias has no effect.",
                 "Use bias=False; the batch norm has its own bias.",
             )
@@ -118,7 +118,7 @@ def before_batch_norm(evidence: Evidence) -> Iterator[Flaw]:
             reported.add(dropout)
             share = calls.share(dropout)
             yield Flaw(
-                f"{dropout.place} → {call.place}",
+                f"{dropout.location} → {call.location}",
                 f"During training, dropout increases the variance that the batch norm measures, here up to "
                 f"{1 / (1 - share):.3g} times at a share of {share:g}. In evaluation nothing is dropped, so the stored "
                 f"variance is too large.",
@@ -132,7 +132,7 @@ def in_evaluation(evidence: Evidence) -> Iterator[Flaw]:
     for call in evidence.recording.calls:
         if calls.is_dropout(call) and call.argument(2, "training", default=True):
             yield Flaw(
-                call.place,
+                call.location,
                 f"It drops {100 * calls.share(call):.0f} % of the values in evaluation mode: F.dropout is active by "
                 "default. Predictions are partly random, and accuracy is lower.",
                 "Write F.dropout(x, training=self.training), or use nn.Dropout, which follows the mode.",

@@ -52,7 +52,7 @@ def activation_on_logits(evidence: Evidence) -> Iterator[Flaw]:
     if call.function in _SQUASHING:
         value_range = _RANGES.get(call.function, "in a limited range")
         yield Flaw(
-            call.place,
+            call.location,
             f"The outputs go through {call.function} before the cross-entropy, which expects logits of any size and "
             f"sign. Here they are {value_range}, so the network cannot become confident, and it does not learn where "
             f"the slope is 0.",
@@ -60,7 +60,7 @@ def activation_on_logits(evidence: Evidence) -> Iterator[Flaw]:
         )
     elif calls.is_dropout(call):
         yield Flaw(
-            call.place,
+            call.location,
             f"During training, dropout sets each logit to 0 with probability {calls.share(call):g}, also that of the "
             "right class, so the loss cannot become small.",
             "Move the dropout before the last layer.",
@@ -71,7 +71,7 @@ def output_count(evidence: Evidence) -> Iterator[Flaw]:
     """Outputs that are not one value per picture and class."""
     subject, outputs = evidence.subject, evidence.outputs
     pictures = evidence.recording.calls[0].shape[0]
-    location = evidence.last.place if evidence.last is not None else subject.name
+    location = evidence.last.location if evidence.last is not None else subject.name
     if outputs is None:
         output_type = type(evidence.recording.outputs).__name__
         yield Flaw(location, f"The network returns {output_type}, not a tensor.", "Return the logits, (N, K).")
@@ -100,22 +100,22 @@ def output_count(evidence: Evidence) -> Iterator[Flaw]:
 
 
 def _place(evidence: Evidence, functions: set[str]) -> str:
-    """The place of the last call of these functions; the end of the network if it is unknown."""
+    """The location of the last call of these functions; the end of the network if it is unknown."""
     if evidence.last is None:
         return evidence.subject.name
     for call in calls.before(evidence.last):
         if call.function in functions:
-            return call.place
+            return call.location
         if calls.has_weights(call):
             break
-    return evidence.last.place
+    return evidence.last.location
 
 
 def mixed_pictures(evidence: Evidence) -> Iterator[Flaw]:
     """Outputs of a picture that change with the other pictures of its batch, in evaluation mode."""
     if evidence.mixed:
         yield Flaw(
-            evidence.last.place if evidence.last is not None else evidence.subject.name,
+            evidence.last.location if evidence.last is not None else evidence.subject.name,
             "In evaluation mode, the outputs of a picture change with the other pictures of its batch, so its "
             "prediction depends on the batch. Usual causes: softmax over dim=0, batch norm without running "
             "statistics, attention or recurrence without batch_first=True, a reshape across the batch.",

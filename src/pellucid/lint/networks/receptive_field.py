@@ -37,7 +37,7 @@ def small_receptive_field(evidence: Evidence) -> Iterator[Flaw]:
         if field_side < size:
             height, width = evidence.subject.shape[1:]
             yield Flaw(
-                call.place,
+                call.location,
                 f"This layer averages features that see {field_side:g}×{field_side:g} pixels each, in pictures of "
                 f"{height}×{width} with objects of about {size}. No feature sees a whole object, so the network learns "
                 f"textures and parts, but not their arrangement.",

@@ -39,18 +39,18 @@ class Call:
     Attributes:
         function: name of the function without underscores: `conv2d`, `relu`, `add`; `input` for the pictures,
             `unknown` if it was not intercepted.
-        place: path and kind of the layer, or path of the module and line of its code.
+        location: path and kind of the layer, or path of the module and line of its code.
         inputs: the calls whose results it takes, without weights.
         parameters: names of the parameters that it takes, directly or through values computed from them alone.
         arguments, keywords: its arguments, with `TensorArgument` for tensors.
         shape: shape of its (first) result, batch first.
         consumers: the calls that take its result.
         spread: root mean square over all values of the standard deviation between pictures; None if not measured.
-        alike: whether all units have the same output; None if not measured.
+        identical_units: whether all units have the same output; None if not measured.
     """
 
     function: str
-    place: str = ""
+    location: str = ""
     inputs: tuple[Call, ...] = ()
     parameters: frozenset[str] = frozenset()
     arguments: tuple[Any, ...] = ()
@@ -58,7 +58,7 @@ class Call:
     shape: tuple[int, ...] = ()
     consumers: list[Call] = field(default_factory=list)
     spread: float | None = None
-    alike: bool | None = None
+    identical_units: bool | None = None
 
     def argument(self, index: int, name: str, default: Any = None) -> Any:
         """An argument by position or by name."""
@@ -85,7 +85,7 @@ class Recording:
         calls: the calls in order; the first stands for the pictures.
         outputs: the output of the network.
         last: the calls that gave the output.
-        unregistered: place and shape of each parameter that is used but not registered in the network.
+        unregistered: location and shape of each parameter that is used but not registered in the network.
     """
 
     calls: list[Call]
@@ -208,7 +208,7 @@ def _measure(call: Call, result: torch.Tensor) -> None:
     if not result.is_floating_point() or result.dim() < 2:
         return
     units = result.detach().movedim(1 if result.dim() == 4 and call.function.startswith("conv") else -1, 0)
-    call.alike = len(units) > 1 and bool((units == units[:1]).all())
+    call.identical_units = len(units) > 1 and bool((units == units[:1]).all())
 
 
 def _spread_of_input(args: Any) -> float | None:

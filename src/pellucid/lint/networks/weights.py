@@ -51,7 +51,7 @@ def unregistered(evidence: Evidence) -> Iterator[Flaw]:
 
 
 def _by_layer(evidence: Evidence, names: Iterable[str]) -> Iterator[tuple[str, int, str]]:
-    """For each part of the network in which nothing learns: place, number of values, start of the sentence."""
+    """For each part of the network in which nothing learns: location, number of values, start of the sentence."""
     sizes = {name: parameter.numel() for name, parameter in evidence.subject.network.named_parameters()}
     selected = set(names)
     while selected:
@@ -94,7 +94,7 @@ def initial_variance(evidence: Evidence) -> Iterator[Flaw]:
     reads, gives = last.inputs[0], last.spread
     if reads.spread is not None and reads.spread < VANISHED and reads.function != "input":
         yield Flaw(
-            last.place,
+            last.location,
             f"With the initial weights, the input of this last layer has a spread of only {reads.spread:.1g} between "
             f"pictures, while the pixels have 1. The signal vanishes, and the gradients too, so the first layers "
             f"hardly learn.",
@@ -103,7 +103,7 @@ def initial_variance(evidence: Evidence) -> Iterator[Flaw]:
         )
     elif gives is not None and gives > EXPLODED and evidence.loss == "cross-entropy":
         yield Flaw(
-            _where_it_grew(evidence, last).place,
+            _where_it_grew(evidence, last).location,
             f"With the initial weights, the logits have a spread of {gives:,.0f} between pictures, while the pixels "
             f"have 1. The first loss has that size instead of about log K, so the first steps only undo it, or the "
             f"training ends in NaN.",
@@ -116,9 +116,9 @@ def identical_units(evidence: Evidence) -> Iterator[Flaw]:
     """Hidden units with equal outputs: their gradients are equal too."""
     last = _last(evidence)
     for call in evidence.beginning.calls if evidence.beginning is not None else ():
-        if calls.has_weights(call) and call is not last and call.alike and call.spread:
+        if calls.has_weights(call) and call is not last and call.identical_units and call.spread:
             yield Flaw(
-                call.place,
+                call.location,
                 "All units start with the same weights, so they have the same outputs and gradients and stay equal. "
                 "The layer works like a single unit.",
                 "Draw the weights at random; use constants only for biases and scales.",

@@ -36,13 +36,13 @@ def no_shuffle(script: Script) -> Iterator[Flaw]:
             is_certain = all(loader.endswith(IN_ORDER) for loader in loaders_used)
             if "test" not in splits(event.tags) and is_certain:
                 yield Flaw(
-                    script.source.place(script.loaders[tag]),
+                    script.source.location(script.loaders[tag]),
                     _REASON,
                     "Use DataLoader(..., shuffle=True) for the training pictures.",
                 )
         if isinstance(event.node, ast.For) and _slices_in_order(event.node) and not script.source.mentions(*_MIXING):
             yield Flaw(
-                script.source.place(event.node),
+                script.source.location(event.node),
                 _REASON,
                 "Draw a new order in every epoch, order = torch.randperm(n), and use x[order[i : i + size]].",
             )
@@ -53,7 +53,7 @@ def trains_on_test(script: Script) -> Iterator[Flaw]:
     for event in (*script.all("training-loop"), *script.all("fit")):
         if splits(event.tags) == {"test"} or MIXED in event.tags:
             yield Flaw(
-                script.source.place(event.node),
+                script.source.location(event.node),
                 "The network learns from the test pictures here, so the test accuracy measures memory, not "
                 "generalisation.",
                 "Train on the training pictures, and use the test pictures once, at the end.",
@@ -78,7 +78,7 @@ def test_data_chooses(script: Script) -> Iterator[Flaw]:
     for event in script.all("choose"):
         if "validation" not in splits(event.tags):
             yield Flaw(
-                script.source.place(event.node),
+                script.source.location(event.node),
                 "A result on the test pictures makes a choice here. The chosen epoch or setting is partly the one that "
                 "happens to suit these pictures, so its test accuracy is too high.",
                 "Split validation pictures off the training pictures, choose on those, and use the test pictures once, "
@@ -91,7 +91,7 @@ def normalised_on_test(script: Script) -> Iterator[Flaw]:
     for event in script.all("scale"):
         mixed = FITTED in event.tags
         yield Flaw(
-            script.source.place(event.node),
+            script.source.location(event.node),
             "The scaling is computed on all pictures before the split, so information about the test pictures leaks "
             "into training."
             if mixed

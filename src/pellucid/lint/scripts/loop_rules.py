@@ -23,7 +23,7 @@ def missing_eval(script: Script) -> Iterator[Flaw]:
             continue
         if _differs(script, event.tags):
             yield Flaw(
-                script.source.place(event.node),
+                script.source.location(event.node),
                 "The network is still in training mode here: dropout switches off random units, and batch norm uses "
                 "the statistics of this batch. The results are worse, random, and depend on the batch, and batch norm "
                 "even learns from these pictures.",
@@ -32,7 +32,7 @@ def missing_eval(script: Script) -> Iterator[Flaw]:
             )
         else:
             yield Flaw(
-                script.source.place(event.node),
+                script.source.location(event.node),
                 "The network is still in training mode here. Without dropout and batch norm this changes nothing, but "
                 "the results become wrong when you add one of them.",
                 "Call model.eval() before this line, and model.train() before training continues.",
@@ -50,7 +50,7 @@ def missing_train(script: Script) -> Iterator[Flaw]:
     for node, modes in seen.items():
         if modes == {TRAINING, EVALUATION}:
             yield Flaw(
-                script.source.place(node),
+                script.source.location(node),
                 "After the first evaluation the network stays in evaluation mode. It then trains without dropout, and "
                 "batch norm keeps the statistics of the first epoch.",
                 "Call model.train() at the beginning of every epoch.",
@@ -62,7 +62,7 @@ def missing_no_grad(script: Script) -> Iterator[Flaw]:
     for event in script.all("model"):
         if not event.learns and "no-grad" not in event.mode:
             yield Flaw(
-                script.source.place(event.node),
+                script.source.location(event.node),
                 "Nothing is trained here, but torch stores everything that gradients need, costing memory and time.",
                 "Wrap it in `with torch.inference_mode():` or `with torch.no_grad():`.",
             )
@@ -81,7 +81,7 @@ def missing_zero_grad(script: Script) -> Iterator[Flaw]:
         body = event.node.body
         if not (called(body, "step", script.source, loops=False) or _changes_weights_by_hand(body)):
             continue  # gradients add up on purpose; the step is after the loop
-        location = script.source.place(_first(body, "backward") or event.node)
+        location = script.source.location(_first(body, "backward") or event.node)
         if not (called(body, "zero_grad", script.source, loops=True) or _clears_by_hand(body, script)):
             yield Flaw(
                 location,
@@ -91,7 +91,7 @@ def missing_zero_grad(script: Script) -> Iterator[Flaw]:
             )
         elif clearing := next(filter(None, map(_cleared_too_early, _with_called(body, script))), None):
             yield Flaw(
-                script.source.place(clearing),
+                script.source.location(clearing),
                 "zero_grad() is between backward() and step(), so the gradients are cleared before the step uses them, "
                 "and nothing is learned.",
                 "Call zero_grad() before backward(), or after step().",
@@ -147,14 +147,14 @@ def softmax_before_cross_entropy(script: Script) -> Iterator[Flaw]:
     for event in script.all("cross-entropy"):
         if SOFTMAX in event.tags:
             yield Flaw(
-                script.source.place(event.node),
+                script.source.location(event.node),
                 "CrossEntropyLoss applies a softmax, but its input here is already the output of a softmax. With ten "
                 "classes the loss cannot fall below 1.46, and gradients are small.",
                 "Pass the logits, and apply the softmax only to show probabilities.",
             )
         elif LOG_SOFTMAX in event.tags:
             yield Flaw(
-                script.source.place(event.node),
+                script.source.location(event.node),
                 "CrossEntropyLoss applies its own log-softmax, which does not change log-probabilities and only costs "
                 "time.",
                 "Pass the logits, or use NLLLoss.",

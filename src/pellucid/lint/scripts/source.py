@@ -72,8 +72,8 @@ class Source:
         """Whether it calls a method `eval`, which puts a network into evaluation mode."""
         return any(isinstance(node, ast.Attribute) and node.attr == "eval" for node in self.walk())
 
-    def place(self, node: ast.AST) -> str:
-        """The place of a node: `train.py:12`, `lesson.ipynb, cell 3, line 4`, or `models/net.py:8` if imported."""
+    def location(self, node: ast.AST) -> str:
+        """The location of a node: `train.py:12`, `lesson.ipynb, cell 3, line 4`, or `models/net.py:8` if imported."""
         line, home = getattr(node, "lineno", 1), self.home(node)
         if self.cells and home is self.script:
             cell, within = self.cells[line - 1]

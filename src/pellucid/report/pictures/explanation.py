@@ -92,17 +92,17 @@ def _draw_scores(axes: Axes, method: Mapping[str, Any], noise: Mapping[str, floa
 
 def _draw_sanity_check(axes: Axes, method: Mapping[str, Any], left: float, top: float) -> None:
     """Writes how similar the map is to that of shuffled weights."""
-    if method["alike"] is None:
+    if method["rank_correlation"] is None:
         axes.text(left, top, "✗ empty map", **canvas.text(7, canvas.WRONG, va="center"))
         return
-    passed = abs(method["alike"]) <= _SIMILAR
+    passed = abs(method["rank_correlation"]) <= _SIMILAR
     text = f"{'✓ depends' if passed else '✗ hardly depends'} on the weights"
     colour = canvas.INK if passed else canvas.WRONG
     axes.text(left, top, text, **canvas.text(7, colour, va="center"))
     axes.text(
         left,
         top + 0.17,
-        minus(f"(rank correlation {method['alike']:.2f})"),
+        minus(f"(rank correlation {method['rank_correlation']:.2f})"),
         **canvas.text(7, canvas.MUTED, va="center"),
     )
 

@@ -53,8 +53,8 @@ def png(figure: Figure) -> bytes:
                 **canvas.text(9, canvas.MUTED, va="center"),
             )
             continue
-        if row["commonest"]:
-            name, number = row["commonest"]
+        if row["most_common"]:
+            name, number = row["most_common"]
             caption = f"{number} of {len(row['cells'])}: {short(str(name), 9)}"
             axes.text(_MARGIN, top + 0.5, caption, **canvas.text(8.5, canvas.MUTED, va="center"))
         for column, cell in enumerate(row["cells"]):
