@@ -98,7 +98,7 @@ def _print(findings: Findings, data: str) -> None:
                 _remark(item)
     typer.echo()
     counts = {level: sum(item.level == level for item in remarks) for level in _MARKS}
-    counts_text = [f"{n:,} {_MARKS[level].split()[1].lower()}{'s' * (n > 1)}" for level, n in counts.items() if n]
+    counts_text = [counted(n, _MARKS[level].split()[1].lower()) for level, n in counts.items() if n]
     typer.echo(f"{', '.join(counts_text) or 'No problems'}. {_next(data, counts)}")
 
 

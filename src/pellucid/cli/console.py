@@ -94,6 +94,18 @@ def notes(sentences: Iterable[str]) -> None:
         say(f"Note: {sentence}")
 
 
+def notes_of_data(sentences: Iterable[str], model: Path) -> None:
+    """Prints notes about data, except those that the training of the model printed: its run folder has them."""
+    import json
+
+    run_json = (model if model.is_dir() else model.parent) / "run.json"
+    try:
+        known = json.loads(run_json.read_text(encoding="utf-8"))["data"]["notes"]
+    except (OSError, ValueError, KeyError, TypeError):  # a model file alone
+        known = []
+    notes(sentence for sentence in sentences if not isinstance(known, list) or sentence not in known)
+
+
 def say(sentence: str) -> None:
     """Prints a sentence on standard error. A closed pipe is ignored."""
     with while_read(sys.stderr):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pellucid.records.names import counted
+
 if TYPE_CHECKING:
     from pellucid.records import Findings, Model, Predictions
 
@@ -82,7 +84,7 @@ def predict(
         prediction_files.write(predictions, out, top)
     if predictions.unreadable:
         unreadable = len(predictions.unreadable)
-        console.say(f"{unreadable} of {len(predictions) + unreadable} pictures could not be read.")
+        console.say(f"{unreadable:,} of {counted(len(predictions) + unreadable, 'picture')} could not be read.")
         raise typer.Exit(1)
 
 

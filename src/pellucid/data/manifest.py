@@ -26,7 +26,7 @@ from pellucid.data.gathering import Origin, Picture, as_dataset, files, named_sp
 from pellucid.data.labels import clean_cell, clean_column, ordered_classes
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, csv_text
-from pellucid.records.names import listed, on_one_line
+from pellucid.records.names import counted, listed, on_one_line
 
 __all__ = ["COLUMNS", "read", "recognises"]
 
@@ -186,7 +186,8 @@ def _from_csv(path: Path) -> _Table:
     for number, row in enumerate(table.rows):
         if len(row) != len(table.names):
             raise FormatError(
-                f"{path}, {table.where(number)}, has {len(row)} values where {len(table.names)} are expected: "
+                f"{path}, {table.where(number)}, has {counted(len(row), 'value')} where {len(table.names)} are "
+                f"expected: "
                 f"'{on_one_line(', '.join(row))[:80]}'."
             )
     return table

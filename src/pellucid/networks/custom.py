@@ -20,7 +20,7 @@ import numpy as np
 from torch import nn
 
 from pellucid.errors import NetworkError, PellucidError, UsageError
-from pellucid.networks.catalogue import is_file_reference
+from pellucid.networks.catalogue import file_of, is_file_reference
 from pellucid.records.paths import expand_user
 
 _REMEMBERED: OrderedDict[str, nn.Module] = OrderedDict()
@@ -39,17 +39,15 @@ def load_class(reference: str) -> type[nn.Module]:
     """The class named by `file.py:Class`. Runs the file, which the user named on purpose.
 
     Raises:
-        UsageError: the reference has another form, the file or class does not exist, or the file fails.
+        MissingDataError: there is no such file.
+        UsageError: the reference has another form, there is no such class, or the file fails.
     """
     if not is_file_reference(reference):
         raise UsageError(
             f"Give your own network as file.py:Class, for example mynet.py:Net; given: '{reference}'. For a network of "
             f"the catalogue, omit --network."
         )
-    file, _, attribute = reference.rpartition(":")
-    path = expand_user(file)
-    if not path.is_file():
-        raise UsageError(f"There is no file {path}, so the network '{attribute}' cannot be loaded.")
+    path, attribute = file_of(reference)
     # A unique module name, so that json.py does not replace Python's json, nor one folder's net.py another's.
     name = f"pellucid_network_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     specification = importlib.util.spec_from_file_location(name, path)

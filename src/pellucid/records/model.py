@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pellucid.errors import ModelFileError, on_one_line
 from pellucid.records import atomic, display
+from pellucid.records.names import counted
 from pellucid.records.paths import command_line, expand_user
 
 FORMAT_VERSION = 2
@@ -173,7 +174,7 @@ class Model:
     def __repr__(self) -> str:
         specification = self.specification
         name = on_one_line(specification.network.name)
-        return f"Model({name}, {len(self.classes)} classes, {self.parameters:,} numbers)"
+        return f"Model({name}, {counted(len(self.classes), 'class', 'classes')}, {counted(self.parameters, 'number')})"
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
@@ -204,20 +205,7 @@ class Model:
         Raises:
             ModelFileError: it is missing, truncated, damaged, foreign, or of another format version.
         """
-        path = expand_user(path)
-        if path.is_dir():
-            if not (path / "model.safetensors").is_file():
-                if (path / "checkpoint" / "model.safetensors").is_file():
-                    raise ModelFileError(
-                        f"The training in {path} has not ended. Its best model so far is in {path / 'checkpoint'}; "
-                        f"`pellucid train --resume {command_line(path)}` continues the training."
-                    )
-                raise ModelFileError(
-                    f"{path} is a folder without a model.safetensors. Give a model file, or a run folder."
-                )
-            path = path / "model.safetensors"  # the model of a run folder
-        if not path.is_file():
-            raise ModelFileError(f"There is no model file at {path}. `pellucid train DATA` makes one.")
+        path = model_file(path)
         try:
             _refuse_foreign(path)
             header, weights = _read_safetensors(path)
@@ -228,6 +216,27 @@ class Model:
         if checksum != _sha256(text, weights):
             raise ModelFileError(f"{path} is damaged: its content does not match its checksum. Copy it again.")
         return cls(specification, weights)
+
+
+def model_file(path: str | Path) -> Path:
+    """The model file at a path, which is that file or a run folder. Does not open it.
+
+    Raises:
+        ModelFileError: there is none.
+    """
+    path = expand_user(path)
+    if path.is_dir():
+        if not (path / "model.safetensors").is_file():
+            if (path / "checkpoint" / "model.safetensors").is_file():
+                raise ModelFileError(
+                    f"The training in {path} has not ended. Its best model so far is in {path / 'checkpoint'}; "
+                    f"`pellucid train --resume {command_line(path)}` continues the training."
+                )
+            raise ModelFileError(f"{path} is a folder without a model.safetensors. Give a model file, or a run folder.")
+        return path / "model.safetensors"  # the model of a run folder
+    if not path.is_file():
+        raise ModelFileError(f"There is no model file at {path}. `pellucid train DATA` makes one.")
+    return path
 
 
 def _read_safetensors(path: Path) -> tuple[str, dict[str, np.ndarray]]:
@@ -264,7 +273,9 @@ def _refuse_foreign(path: Path) -> None:
             f"Train again with Pellucid, or convert the weights with a tool that you trust."
         )
     if len(start) < 8:
-        raise ModelFileError(f"{path} is cut off: it has only {len(start)} bytes. Copy it again from where it came.")
+        raise ModelFileError(
+            f"{path} is cut off: it has only {counted(len(start), 'byte')}. Copy it again from where it came."
+        )
     # A safetensors file begins with the length of its header, and the header with a brace.
     length = int.from_bytes(start, "little")
     if brace not in (b"{", b""):

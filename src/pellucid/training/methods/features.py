@@ -18,6 +18,7 @@ from pellucid.inference.features import backbone_features
 from pellucid.networks import backbones
 from pellucid.networks.backbones import Backbone
 from pellucid.records import Dataset, Model, NetworkSpecification, Preprocessing, Specification, Split
+from pellucid.records.names import counted
 from pellucid.statistics.calibration import fit_temperature
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
@@ -70,7 +71,8 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     assert recipe.backbone is not None
     backbone = resized(backbones.load(recipe.backbone), plan.record.size)
     callbacks.notify(
-        "planned", f"{backbone.name} computes the features of the {len(data.train):,} training pictures of {data.name}"
+        "planned",
+        f"{backbone.name} computes the features of {counted(len(data.train), 'training picture')} of {data.name}",
     )
     embeddings, errors = backbone_features(data.train.pictures, backbone)
     readable = np.array([index for index in range(len(embeddings)) if index not in errors], dtype=np.int64)
@@ -154,7 +156,8 @@ def describe(linear: LinearHead, train: Split) -> tuple[str, ...]:
     notes = []
     if linear.held_out:
         notes.append(
-            f"cross-validation on {linear.held_out:,} training pictures, each predicted by a head trained without it: "
+            f"cross-validation on {counted(linear.held_out, 'training picture')}, each predicted by a head "
+            f"trained without it: "
             f"accuracy {100 * linear.accuracy:.1f} %. It was used only to choose the penalty, {linear.penalty:g}."
         )
     else:
@@ -166,7 +169,8 @@ def describe(linear: LinearHead, train: Split) -> tuple[str, ...]:
         counts = {name: n for name, n in train.counts().items() if n}
         most, fewest = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
         notes.append(
-            f"'{most}' has {counts[most]:,} training pictures and '{fewest}' {counts[fewest]:,}: all classes get the "
+            f"'{most}' has {counted(int(counts[most]), 'training picture')} and '{fewest}' {counts[fewest]:,}: "
+            f"all classes get the "
             f"same weight, so that the rare one is not overlooked. Look at the balanced accuracy; --recipe-set "
             f"balance_above_ratio=none turns it off."
         )
@@ -196,7 +200,8 @@ def _require_classes(train: Split, name: str) -> None:
     n = sum(count > 0 for count in train.counts().values())
     if n < 2:
         raise DataError(
-            f"'{name}' has readable training pictures of {n} class{'es' * (n != 1)}; a classifier needs two or more."
+            f"'{name}' has readable training pictures of {counted(n, 'class', 'classes')}; a classifier needs "
+            f"two or more."
         )
 
 
@@ -205,7 +210,7 @@ def _unreadable(errors: dict[int, str]) -> tuple[str, ...]:
     if not errors:
         return ()
     n = len(errors)
-    count = f"{n:,} training picture{'s' * (n > 1)} could not be read and left out, each named below"
+    count = f"{counted(n, 'training picture')} could not be read and left out, each named below"
     return (count, *(f"left out: {error}" for error in errors.values()))
 
 

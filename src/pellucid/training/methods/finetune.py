@@ -16,6 +16,7 @@ from pellucid.errors import DataError
 from pellucid.inference.features import backbone_features, describe
 from pellucid.networks import backbones
 from pellucid.records import Dataset, Model
+from pellucid.records.names import counted
 from pellucid.statistics.metrics import log_loss
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
@@ -36,7 +37,8 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     n = len(data.validation)
     callbacks.notify(
         "planned",
-        f"the last layer alone has an accuracy of {100 * accuracy:.1f} % on {n:,} validation pictures; the whole "
+        f"the last layer alone has an accuracy of {100 * accuracy:.1f} % on {counted(n, 'validation picture')}; "
+        f"the whole "
         "network is trained from there",
     )
     training = scratch.learn(data, plan.starting_from(start), callbacks, checkpoints)
