@@ -8,6 +8,7 @@ from pellucid.cli import console, info
 from pellucid.data.catalogue import DATASETS
 from pellucid.networks.catalogue import NETWORKS
 from pellucid.records import Findings, Metric, Model, Table, display
+from pellucid.statistics.intervals import wilson
 
 
 def test_datasets_lists_all_of_them_with_their_source(pellucid):
@@ -41,8 +42,9 @@ def test_info_is_a_screenful(pellucid, model_file):
     rows = {line[:13].strip(): line[13:] for line in lines}
     assert rows["Tells apart"] == "10 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
     metric = Model.load(model_file).specification.metrics["validation_accuracy"]
-    assert rows["Accuracy"].startswith(f"{100 * metric['value']:.2f} %")
-    assert "n = 144) on the validation pictures" in rows["Accuracy"]
+    low, high = wilson(round(metric["value"] * 144), 144)
+    numbers = f"{100 * metric['value']:.1f} % ({100 * low:.1f} to {100 * high:.1f}, n = 144)"
+    assert rows["Accuracy"] == f"{numbers} on the validation pictures"
     date = datetime.fromtimestamp(model_file.stat().st_mtime).astimezone().strftime("%Y-%m-%d")
     assert rows["Trained"] == f"{date}, on 1,293 pictures of digits, 3 epochs, seed 0"
     assert rows["Network"] == "logistic-regression, 650 numbers"

@@ -82,12 +82,16 @@ def summary(model: Model, path: Path) -> list[tuple[str, str]]:
 
 
 def _accuracy(metrics: dict[str, Any]) -> str:
-    """The accuracy with its interval: that on the test split, else on validation."""
+    """The accuracy with its 95 % Wilson interval: that on the test split, else on validation."""
+    from pellucid.records import Metric
+    from pellucid.statistics.intervals import wilson
+
     for split in ("test", "validation"):
-        rows = dict(_measured("accuracy", metrics.get(f"{split}_accuracy")))
-        text = rows.get("measured accuracy")
-        if f"{split}_accuracy" in metrics and text is not None:
-            return f"{text} on the {split} pictures"
+        metric = metrics.get(f"{split}_accuracy")
+        value, n = (metric.get(key) for key in ("value", "n")) if isinstance(metric, dict) else (None, None)
+        if isinstance(value, float | int) and isinstance(n, int) and 0 <= value <= 1 and n > 0:
+            low, high = wilson(round(value * n), n)
+            return f"{str(Metric('', value, n, low, high, unit='fraction')).strip()} on the {split} pictures"
     return "not measured"
 
 
