@@ -34,6 +34,7 @@ from pellucid.training.training import learn
 from pellucid.workflows import restarts
 from pellucid.workflows.data_check import check_data, with_accuracy_without_copies, without_quarantined
 from pellucid.workflows.planning import measure_settings, split_limits
+from pellucid.workflows.resuming import how_to_go_on, interruption_names_run
 from pellucid.workflows.run_summary import run_description, with_metrics
 
 
@@ -172,6 +173,9 @@ def run_plan(
                 message = {"folder": str(folder.path.resolve()), "is_resumed": is_resumed}
                 group.broadcast(json.dumps(message).encode())
                 return job.carry_out(folder, is_resumed=is_resumed)
+            except KeyboardInterrupt:
+                _empty_if_nothing_was_learned(folder)
+                raise KeyboardInterrupt(how_to_go_on(folder)) from None
             except BaseException:
                 _empty_if_nothing_was_learned(folder)
                 raise
@@ -203,6 +207,7 @@ def resume(
     folder = RunFolder(expand_user(path))
     record = folder.read_plan()
     with (
+        interruption_names_run(folder),
         processes.process_group(record.device) as group,
         locked(folder) if group.is_main else contextlib.nullcontext(),
     ):
@@ -297,7 +302,7 @@ class _Job:
         scored = _scored(self.data)
         model = training.model
         if not is_main:
-            return Run(folder, model, training, Findings(), scored, None)
+            return Run(folder, model, training, Findings(), scored, None, unscored=training.stop_requested)
         model.save(folder.model)
         training.history.save(folder.history)
         save_times(folder.times, training.seconds)
@@ -305,6 +310,8 @@ class _Job:
         if training.interrupted:
             return Run(folder, model, training, Findings(), scored, None)
         try:
+            if training.stop_requested:  # during the last epoch, which it finished
+                raise KeyboardInterrupt
             findings, page = _score(folder, model, training, scored, report=self.record.report)
         except KeyboardInterrupt:
             folder.write_json(folder.read_json() | {"interrupted": True})
