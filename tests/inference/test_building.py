@@ -49,7 +49,7 @@ def test_a_file_that_lies_is_refused_without_asking_for_memory(model, said):
 def test_a_spoilt_temperature_is_said_and_not_predicted_with():
     model = lying("logistic-regression", temperature=1e-320)
     rows = {"linear.weight": np.ones((2, 64), np.float32), "linear.bias": np.zeros(2, np.float32)}
-    with pytest.raises(NetworkError, match="temperature of 9.99989e-321"):
+    with pytest.raises(NetworkError, match=r"temperature of 9\.99989e-321"):
         predict(Model(model.specification, rows), np.full((8, 8), 200, np.uint8))
 
 
