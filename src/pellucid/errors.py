@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -38,13 +39,32 @@ __all__ = [
     "TrainingError",
     "UnknownNameError",
     "UsageError",
+    "on_one_line",
 ]
 
 
+def on_one_line(text: str) -> str:
+    r"""The text on one line: newlines and other invisible characters become escapes, as in `a\nb`.
+
+    Names come from files and folders, which may have any name: a terminal would obey the control characters in it.
+    Marks that change the writing direction are escaped too; joiners of letters and emoji are kept.
+    """
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    category = unicodedata.category(character)
+    hidden = category in ("Cc", "Cs", "Zl", "Zp") or (category == "Cf" and character not in "\u200c\u200d")
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii") if hidden else character
+
+
 class PellucidError(Exception):
-    """Any error that the user can fix. Its text is one sentence, ready to be shown."""
+    """Any error that the user can fix. Its text is one sentence on one line, ready to be shown."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return on_one_line(super().__str__())
 
 
 class UsageError(PellucidError):

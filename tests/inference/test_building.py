@@ -32,8 +32,8 @@ def lying(network, settings=None, shape=(1, 8, 8), temperature=1.0):
     [
         (lying("evil.py:Net"), "which is not in the catalogue"),
         (lying("mlp", {"widths": [10**9]}), "do not fit this network"),
-        (lying("mlp", {"widths": [10**30]}), "does not accept the settings widths="),
-        (lying("logistic-regression", shape=(1, 10**6, 10**6)), "do not fit this network"),
+        (lying("mlp", {"widths": [10**30]}), "have a number above 10,000"),
+        (lying("logistic-regression", shape=(1, 4096, 4096)), "do not fit this network"),
         (
             lying("timm:resnet18", {"checkpoint_path": "evil.pth"}),
             "'checkpoint_path' of 'timm:resnet18' is not allowed",

@@ -11,6 +11,7 @@ from typing import IO
 
 import typer
 
+from pellucid.errors import on_one_line as plain
 from pellucid.records import Findings, Table, display
 from pellucid.training.processes import is_main
 
@@ -69,7 +70,7 @@ def table(rows_table: Table, *, as_json: bool) -> None:
         ]
         typer.echo("  ".join(cells).rstrip())
     if rows_table.note:
-        typer.echo(f"\n{rows_table.note}")
+        typer.echo(f"\n{plain(rows_table.note)}")
 
 
 @contextlib.contextmanager
@@ -108,11 +109,6 @@ def while_read(stream: IO[str] | None = None) -> Iterator[None]:
         from pellucid.training.display import discard_output
 
         discard_output(stream or sys.stdout)
-
-
-def plain(text: str) -> str:
-    """Escapes line breaks and control characters, which file names may contain."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def _text(value: object, column: str) -> str:

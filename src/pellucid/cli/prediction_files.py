@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 from pellucid.errors import UsageError
-from pellucid.records import Predictions, atomic
+from pellucid.records import Predictions, atomic, csv_text
 
 
 def ranked(predictions: Predictions, k: int) -> list[list[tuple[str, float]]]:
@@ -25,7 +23,8 @@ def write(predictions: Predictions, path: Path, k: int) -> None:
 
     CSV has the columns id, class, probability (and class_2, probability_2 ... with `k` above 1) and error; JSON lines
     have the same fields; Parquet has the probabilities of all classes. Unreadable pictures come last, with the reason.
-    Names that are not valid text, which Linux allows, have escapes.
+    Names that are not valid text, which Linux allows, have escapes. In CSV, a name that a spreadsheet would run as a
+    formula has an apostrophe before it (`pellucid.records.csv_text`).
 
     Raises:
         UsageError: the suffix is unknown.
@@ -49,16 +48,14 @@ def writer(path: Path) -> Callable[[Predictions, Path, int], None]:
 
 
 def _write_csv(predictions: Predictions, path: Path, k: int) -> None:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
     k = min(k, len(predictions.classes))
     further = [f"{name}_{rank}" for rank in range(2, k + 1) for name in ("class", "probability")]
-    rows.writerow(["id", "class", "probability", *further, "error"])
+    rows: list[list[object]] = [["id", "class", "probability", *further, "error"]]
     for name, classes in zip(predictions.ids.tolist(), ranked(predictions, k), strict=True):
-        rows.writerow([name, *(value for pair in classes for value in pair), ""])
+        rows.append([name, *(value for pair in classes for value in pair), ""])
     for name, reason in predictions.unreadable.items():
-        rows.writerow([name, *[""] * (2 * k), reason])
-    atomic.write_text(path, text.getvalue())
+        rows.append([name, *[""] * (2 * k), reason])
+    atomic.write_text(path, csv_text.as_text(rows))
 
 
 def _write_json_lines(predictions: Predictions, path: Path, k: int) -> None:

@@ -203,6 +203,7 @@ def _display(*, quiet: bool, as_json: bool) -> Any:
         return None
     from rich.progress import BarColumn, Progress, TextColumn
 
+    from pellucid.errors import on_one_line
     from pellucid.records.quantities import format_time_left
     from pellucid.training.display import PipeSafeConsole
     from pellucid.workflows.search_space import as_text
@@ -214,7 +215,7 @@ def _display(*, quiet: bool, as_json: bool) -> Any:
         def on_search(self, folder: Path, trials: int, epochs: int, done: int) -> None:
             self.trials, self.epochs, self.seconds = trials, epochs, list[float]()
             gone_on = f", {done} of them done" if done else ""
-            console.print(f"{trials} trials{gone_on}, in {folder}", highlight=False, markup=False)
+            console.print(on_one_line(f"{trials} trials{gone_on}, in {folder}"), highlight=False, markup=False)
             self.bar = Progress(
                 TextColumn("{task.fields[now]}"),
                 BarColumn(),
@@ -240,7 +241,7 @@ def _display(*, quiet: bool, as_json: bool) -> Any:
             line = (
                 f"trial {trial.number:>{width}}/{self.trials}   {accuracy}   {trial.state:<8}  {trial.seconds:5.1f} s"
             )
-            console.print(f"{line}   {pairs}", highlight=False, markup=False)
+            console.print(on_one_line(f"{line}   {pairs}"), highlight=False, markup=False)
             self.bar.update(self.task, completed=trial.number, left=f"{format_time_left(left)} left")
 
         def on_end(self) -> None:

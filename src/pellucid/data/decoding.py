@@ -6,8 +6,9 @@ becomes grey by ITU-R 601-2: 0.299 R + 0.587 G + 0.114 B; grey becomes colour by
 the gamma of a PNG are converted to sRGB. The TIFF tags WhiteIsZero and 12 bits in 16 are followed.
 
 A damaged or truncated file raises an error that names it, and is never decoded in part. So does a file whose header
-declares more pixels than the limit, before memory is allocated. One kind of damage goes undetected: a JPEG has no
-checksum, so Pillow does not notice wrong or missing bytes before its end marker.
+declares more pixels than the limit, before memory is allocated, and a JPEG with very many scans. At the limit, decoding
+takes less than 1 GB of memory, whatever the format; a progressive JPEG may take half more. One kind of damage goes
+undetected: a JPEG has no checksum, so Pillow does not notice wrong or missing bytes before its end marker.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 import PIL
 from PIL import Image
 
+from pellucid.data.jpeg_scans import require_few_scans
 from pellucid.data.pixel_values import flatten
 from pellucid.errors import DataError, FormatError, MissingDataError, PellucidError, UsageError
 from pellucid.records.pictures import Member
@@ -56,7 +58,9 @@ SUFFIXES = {
 }
 """Suffix of a picture file, in lower case -> its format."""
 MOST_PIXELS = 100_000_000
-"""Default limit on the pixels of a picture, checked before decoding; `$PELLUCID_MOST_PIXELS` sets another one."""
+"""Default limit on the pixels of a picture, checked before decoding; `$PELLUCID_MOST_PIXELS` sets another one.
+
+Half of it for WebP, AVIF and HEIC, whose decoders take twice the memory."""
 
 VERSION = f"d2-pillow{PIL.__version__}"
 """Version of the decoder. When it changes, cached pictures are decoded again."""
@@ -77,6 +81,9 @@ _LOCK = threading.Lock()
 _LARGE = 25_000_000
 # Eight threads that each decode 100 million pixels would need gigabytes: pictures above `_LARGE` go one at a time.
 _LARGE_LOCK = threading.Lock()
+_VALUES_AT_ONCE = 4_000_000
+_COPIES = {"WEBP": 2, "AVIF": 2, "HEIF": 2}
+"""Formats whose decoders keep further copies of the picture in memory -> the divisor of the limits on pixels."""
 
 Source = Path | str | bytes | Image.Image | Member
 
@@ -114,8 +121,14 @@ def decode(
 
 def to_array(image: Image.Image) -> np.ndarray:
     """A Pillow image of mode L or RGB as uint8 (C, H, W)."""
-    array = np.asarray(image)
-    return array[np.newaxis] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+    bands = 1 if image.mode == "L" else 3
+    array = np.empty((bands, image.height, image.width), dtype=np.uint8)
+    step = max(1, _VALUES_AT_ONCE // image.width)
+    for top in range(0, image.height, step):  # Pillow hands out copies; a copy of the whole may be large
+        bottom = min(top + step, image.height)
+        part = image if step >= image.height else image.crop((0, top, image.width, bottom))
+        array[:, top:bottom] = np.asarray(part).reshape(bottom - top, image.width, bands).transpose(2, 0, 1)
+    return array
 
 
 def open_upright(
@@ -135,12 +148,16 @@ def open_upright(
             # because EXIF may still rotate the picture.
             side = 2 * max(at_least)
             image.draft(None, (side, side))
-        with _LARGE_LOCK if image.width * image.height > _LARGE else nullcontext():
+        pixels = image.width * image.height
+        if image.format in ("JPEG", "MPO") and image is not source:
+            require_few_scans(vars(image)["fp"], name)
+        with _LARGE_LOCK if pixels > _LARGE // _COPIES.get(image.format or "", 1) else nullcontext():
             if image.format == "TIFF":
-                _turn(
-                    image
-                )  # reads EXIF without warnings, before `load`, which would warn: Pillow rotates TIFFs itself
-            image.load()
+                # Reads EXIF without warnings, before `load`, which would warn: Pillow rotates TIFFs itself.
+                _turn(image)
+            # Some formats check Pillow's own limit once more, and warn.
+            with _quietly() if pixels > (Image.MAX_IMAGE_PIXELS or 0) else nullcontext():
+                image.load()
             turn = _turn(image)
             flat = flatten(image, "L" if channels == 1 else "RGB", background, name)
             return flat if turn is None else flat.transpose(turn)
@@ -255,10 +272,13 @@ def _check_kind(path: Path, name: str) -> None:
 
 def _check_size(image: Image.Image, name: str, most_pixels: int) -> None:
     width, height = image.size
-    if width * height > most_pixels:
+    copies = _COPIES.get(image.format or "", 1)
+    if width * height > most_pixels // copies:
+        limit = f"{most_pixels // copies:,}"
+        limit += f" for {image.format}, half of PELLUCID_MOST_PIXELS" if copies > 1 else ""
         raise FormatError(
-            f"{name} declares {width:,}×{height:,} pixels, more than the limit of {most_pixels:,}. Make it smaller, or "
-            f"set PELLUCID_MOST_PIXELS."
+            f"{name} declares {width:,}×{height:,} pixels, more than the limit of {limit}. Make it smaller, or set "
+            f"PELLUCID_MOST_PIXELS."
         )
     if width * height == 0:
         raise FormatError(f"{name} has no pixels: it is {width}×{height}.")

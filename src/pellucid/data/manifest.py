@@ -6,6 +6,7 @@
 
 Paths are relative to the table. The columns are recognised by their names (`pellucid.data.columns`), or named by the
 caller: `load("scans.csv", columns={"label": "finding"})`, or `scans.csv?label=finding`.
+An apostrophe before a formula (`'=A1`) is removed: it protects spreadsheets (`pellucid.records.csv_text`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pellucid.data.files import read_errors
 from pellucid.data.gathering import Origin, Picture, as_dataset, files, named_split, read_headers
 from pellucid.data.labels import clean_cell, clean_column, ordered_classes
 from pellucid.errors import FormatError, MissingDataError
-from pellucid.records import Dataset
+from pellucid.records import Dataset, csv_text
 from pellucid.records.names import listed, on_one_line
 
 __all__ = ["COLUMNS", "read", "recognises"]
@@ -177,7 +178,7 @@ def _from_csv(path: Path) -> _Table:
         raise FormatError(f"{path} is not text in UTF-8. Save it as CSV in UTF-8.") from error
     rows, first = _parsed(text, path)
     # Files often end with empty lines.
-    filled = [row for row in rows if row]
+    filled = [[csv_text.unguarded(cell) for cell in row] for row in rows if row]
     if not filled:
         raise FormatError(f"{path} is empty. Its first line names the columns, for example path,label.")
     table = _Table([name.strip() for name in filled[0]], filled[1:], first + 1, "row")

@@ -7,6 +7,8 @@ transparent parts over a background.
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,6 +19,8 @@ __all__ = ["flatten"]
 
 _PHOTOMETRIC, _BITS = 262, 258
 """Tags of TIFF 6.0: PhotometricInterpretation, BitsPerSample."""
+_VALUES_AT_ONCE = 4_000_000
+"""Pixels that are converted together."""
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
@@ -53,9 +57,24 @@ def _with_gamma(image: Image.Image) -> Image.Image:
 
 
 def flatten(image: Image.Image, mode: str, background: tuple[int, int, int], name: str) -> Image.Image:
-    """Convert a picture to mode L or RGB, without transparency."""
-    if image.mode.startswith(("I", "F")):
-        image = _eight_bits(image, name)
+    """Convert a picture to mode L or RGB, without transparency.
+
+    Large pictures are converted band by band, so that intermediate values never take more memory than the picture.
+    """
+    scale = _scale_of(image, name) if image.mode.startswith(("I", "F")) else None
+    step = max(1, _VALUES_AT_ONCE // max(1, image.width))
+    if step >= image.height:
+        return _flat(image, mode, background, scale)
+    whole = Image.new(mode, image.size)
+    for top in range(0, image.height, step):
+        band = image.crop((0, top, image.width, min(top + step, image.height)))
+        whole.paste(_flat(band, mode, background, scale), (0, top))
+    return whole
+
+
+def _flat(image: Image.Image, mode: str, background: tuple[int, int, int], scale: _Scale | None) -> Image.Image:
+    if scale is not None:
+        image = _eight_bits(image, scale)
     image = _with_gamma(_in_srgb(image))
     if image.has_transparency_data:
         rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
@@ -66,10 +85,21 @@ def flatten(image: Image.Image, mode: str, background: tuple[int, int, int], nam
     return image if image.mode == mode else image.convert(mode)
 
 
-def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """Convert 16-bit grey (modes I;16 and I), or floats of 0 to 1 or 0 to 255 (mode F), to mode L."""
-    values = np.asarray(image)
-    low, high = values.min(), values.max()
+@dataclass(frozen=True)
+class _Scale:
+    """How stored values become 0 to 255: times `factor`, and subtracted from 255 if `inverted`."""
+
+    factor: float
+    inverted: bool = False
+
+
+def _scale_of(image: Image.Image, name: str) -> _Scale:
+    """The scale of 16-bit grey (modes I;16 and I), or of floats of 0 to 1 or 0 to 255 (mode F).
+
+    Raises:
+        FormatError: the values lie outside these ranges.
+    """
+    low, high = _extremes(image)
     tags = getattr(image, "tag_v2", {})
     white_is_zero = tags.get(_PHOTOMETRIC) == 0
     if image.mode == "F" and white_is_zero:
@@ -77,18 +107,32 @@ def _eight_bits(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         if not (low >= 0 and high <= 255):
             raise FormatError(f"{name} has values from {low} to {high}; floats must lie in 0 to 1 or 0 to 255.")
-        values = values * 255 if high <= 1 else values
-    else:
-        if not (low >= 0 and high <= 65535):
-            raise FormatError(f"{name} has values from {low} to {high}; whole numbers must lie in 0 to 65535.")
-        bits = tags.get(_BITS, (16,))
-        full = 2 ** int(bits[0] if isinstance(bits, tuple) else bits) - 1
-        full = full if high <= full < 65535 else 65535
-        values = values * (255 / full)
-        values = 255 - values if white_is_zero else values
-    grey = Image.fromarray(np.rint(values).astype(np.uint8))
+        return _Scale(255.0 if high <= 1 else 1.0)
+    if not (low >= 0 and high <= 65535):
+        raise FormatError(f"{name} has values from {low} to {high}; whole numbers must lie in 0 to 65535.")
+    bits = tags.get(_BITS, (16,))
+    full = 2 ** int(bits[0] if isinstance(bits, tuple) else bits) - 1
+    full = full if high <= full < 65535 else 65535
+    return _Scale(255 / full, inverted=white_is_zero)
+
+
+def _extremes(image: Image.Image) -> tuple[Any, Any]:
+    """The lowest and highest value; NaN if there is one."""
+    step = max(1, _VALUES_AT_ONCE // max(1, image.width))
+    extremes = []
+    for top in range(0, image.height, step):
+        band = np.asarray(image.crop((0, top, image.width, min(top + step, image.height))))
+        extremes.append((band.min(), band.max()))
+    return np.min([low for low, _ in extremes]), np.max([high for _, high in extremes])
+
+
+def _eight_bits(image: Image.Image, scale: _Scale) -> Image.Image:
+    """Convert 16-bit grey or floats to mode L, or LA if a value is declared as transparent."""
+    values = np.asarray(image)
+    scaled = values * scale.factor
+    grey = Image.fromarray(np.rint(255 - scaled if scale.inverted else scaled).astype(np.uint8))
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         # A 16-bit PNG may declare one value as transparent.
-        grey.putalpha(Image.fromarray(np.where(np.asarray(image) == transparent, 0, 255).astype(np.uint8)))
+        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
     return grey

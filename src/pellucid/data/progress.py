@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from pellucid.errors import on_one_line
+
 __all__ = ["Progress", "watched"]
 
 Progress = Callable[[int, int], None]
@@ -63,7 +65,7 @@ class _Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             MofNCompleteColumn(),
             BarColumn(),
             TimeRemainingColumn(elapsed_when_finished=True),
@@ -72,7 +74,7 @@ class _Bar:
             transient=True,
         )
         self.bar.start()
-        self.task = self.bar.add_task(self.title, total=self.total or None)
+        self.task = self.bar.add_task(on_one_line(self.title), total=self.total or None)
 
     def close(self) -> None:
         if self.bar is not None:

@@ -12,8 +12,10 @@ from torch import nn
 
 from pellucid.errors import ModelFileError, NetworkError, UsageError
 from pellucid.networks import backbones, custom
-from pellucid.networks.catalogue import TIMM, create, is_file_reference
+from pellucid.networks.catalogue import create, is_file_reference
+from pellucid.networks.size_limit import require_plausible_settings, within_size_of
 from pellucid.records import Model, NetworkSpecification, Specification
+from pellucid.records.names import settings_in_words
 
 
 def build(model: Model, network: nn.Module | type[nn.Module] | str | None = None) -> nn.Module:
@@ -46,26 +48,24 @@ def build(model: Model, network: nn.Module | type[nn.Module] | str | None = None
 def _catalogue_network(model: Model) -> nn.Module:
     """The catalogue network that a model file names.
 
-    It is first built on the meta device, so that a hostile file cannot allocate much memory.
+    It is first built on the meta device, and no larger than the weights in the file, so that a hostile file cannot take
+    much time or memory.
     """
     named, shape, classes = model.specification.network, model.specification.preprocessing.shape, len(model.classes)
     if is_file_reference(named.name):
         raise ModelFileError(f"The model file names the network '{named.name}', which is not in the catalogue.")
-    try:
-        with torch.device("meta"):
-            planned: nn.Module | None = create(named.name, shape, classes, named.settings)
-    except (NetworkError, RuntimeError, ValueError, TypeError, OverflowError) as error:
-        if isinstance(error, NetworkError) and not named.name.startswith(TIMM):
-            raise
-        if not named.name.startswith(TIMM):
+    require_plausible_settings(named.settings, model.weights, named.name)
+    with within_size_of(model.weights, named.name):
+        try:
+            with torch.device("meta"):
+                planned = create(named.name, shape, classes, named.settings)
+        except (RuntimeError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise ModelFileError(
                 f"The network '{named.name}' cannot be built with the settings in the model file, "
-                f"{dict(named.settings)}, for pictures of shape {shape}."
+                f"{settings_in_words(named.settings) or 'none'}, for pictures of shape {shape}."
             ) from error
-        planned = None  # some timm networks compute values in their constructor, which needs real memory
-    if planned is not None:
         _require_same(planned, model.weights)
-    return create(named.name, shape, classes, named.settings)
+        return create(named.name, shape, classes, named.settings)
 
 
 def _users_network(

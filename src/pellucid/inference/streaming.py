@@ -17,7 +17,9 @@ from pellucid.records import MappedPictures, PictureFiles, Preprocessing
 Pictures = np.ndarray | MappedPictures | PictureFiles
 
 AT_ONCE = 128
-"""Files to decode before the network runs on them. Decoder and network take turns, each with all cores.
+"""Most files to decode before the network runs on them; fewer if the inputs are large.
+
+Decoder and network take turns, each with all cores.
 
 Decoding the next files in parallel with the network was no faster, since both share the cores.
 """
@@ -57,10 +59,11 @@ def chunks(pictures: Pictures, preprocessing: Preprocessing, which: Sequence[int
             batch = indices[start : start + step]
             yield Chunk(batch, preparing.prepare(np.asarray(pictures[batch]), preprocessing), {})
         return
+    step = max(1, min(AT_ONCE, _MOST_BYTES // max(int(np.prod(preprocessing.shape)), 1)))
     with ThreadPoolExecutor(max_workers=threads()) as pool:
         try:
-            for start in range(0, len(indices), AT_ONCE):
-                batch = indices[start : start + AT_ONCE].tolist()
+            for start in range(0, len(indices), step):
+                batch = indices[start : start + step].tolist()
                 results = list(pool.map(lambda index: _decoded(pictures, index, preprocessing), batch))
                 readable = [
                     index for index, result in zip(batch, results, strict=True) if isinstance(result, np.ndarray)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from pellucid.errors import NetworkError, UnknownNameError, UsageError
+from pellucid.records.names import settings_in_words
 
 if TYPE_CHECKING:
     from torch import nn
@@ -160,6 +161,7 @@ def create(
     except (TypeError, ValueError, AttributeError) as error:
         if not settings:
             raise
-        listed_settings = ", ".join(f"{key}={value!r}" for key, value in settings.items())
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"The network '{name}' does not accept the settings {listed_settings}: {reason}.") from error
+        raise UsageError(
+            f"The network '{name}' does not accept the settings {settings_in_words(settings)}: {reason}."
+        ) from error

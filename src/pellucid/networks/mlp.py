@@ -53,7 +53,9 @@ class MLP(Network):
         super().__init__()
         widths = [widths] if isinstance(widths, int) else list(widths)
         if not all(isinstance(width, int) and width >= 1 for width in widths):
-            raise UsageError(f"The widths of an MLP must be integers of at least 1, as in 500,100; given: {widths}.")
+            raise UsageError(
+                f"The widths of an MLP must be integers of at least 1, as in 500,100; given: {str(widths)[:100]}."
+            )
         if not 0 <= dropout < 1:
             raise UsageError(f"The dropout rate must be from 0 to below 1; given: {dropout}.")
         layers: list[nn.Module] = [nn.Flatten()]

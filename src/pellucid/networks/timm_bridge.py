@@ -14,7 +14,8 @@ from typing import Any
 
 from torch import nn
 
-from pellucid.errors import DownloadError, NetworkError, UnknownNameError, UsageError
+from pellucid.errors import DownloadError, NetworkError, PellucidError, UnknownNameError, UsageError
+from pellucid.records.names import on_one_line, settings_in_words
 
 PREFIX = "timm:"
 
@@ -71,9 +72,12 @@ def create(
         arguments["img_size"] = (height, width)
     try:
         return timm.create_model(plain, **arguments)
-    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
-        listed_arguments = ", ".join(f"{key}={value}" for key, value in arguments.items())
-        raise NetworkError(f"timm cannot build '{plain}' with {listed_arguments}: {_first_line(error)}.") from error
+    except PellucidError:
+        raise
+    except Exception as error:  # timm's constructors raise anything if a setting makes no sense
+        raise NetworkError(
+            f"timm cannot build '{plain}' with {settings_in_words(arguments)}: {_first_line(error).rstrip('.')}."
+        ) from error
 
 
 def pretrained(name: str) -> tuple[nn.Module, dict[str, Any]]:
@@ -151,4 +155,6 @@ def weights_file(name: str, settings: Mapping[str, Any], *, download: bool) -> P
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    text = repr(error) if isinstance(error, KeyError) else str(error).strip()  # the text of a KeyError is the key alone
+    first = (text.splitlines() or [type(error).__name__])[0]
+    return on_one_line(first if len(first) <= 200 else f"{first[:199]}…")

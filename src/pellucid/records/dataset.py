@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.errors import DataError, MissingDataError
+from pellucid.errors import DataError, MissingDataError, on_one_line
 from pellucid.records import display
 from pellucid.records.pictures import MappedPictures, Member, PictureFiles
 
@@ -220,7 +220,7 @@ class Dataset:
         return iter(self.splits.values())
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits.items())
+        sizes = ", ".join(f"{on_one_line(name)} {len(split):,}" for name, split in self.splits.items())
         return f"Dataset({self.name!r}: {len(self.classes)} classes; {sizes})"
 
     def _repr_html_(self) -> str | None:

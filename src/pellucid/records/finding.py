@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pellucid.errors import FormatError
+from pellucid.errors import FormatError, on_one_line
 from pellucid.records import display
 
 VERSION = 2
@@ -59,7 +59,8 @@ class Metric:
             interval = ""
             if self.low is not None and self.high is not None:
                 interval = f"{self.low:.4g} to {self.high:.4g}, "
-        return f"{title} {text} ({interval}n = {self.n:,})" + (f": {self.note}" if self.note else "")
+        note = f": {self.note}" if self.note else ""
+        return on_one_line(f"{title} {text} ({interval}n = {self.n:,}){note}")
 
 
 def _percent_digits(fraction: float) -> int:
@@ -84,7 +85,7 @@ class Table:
         return document | ({"note": self.note} if self.note else {})
 
     def __str__(self) -> str:
-        return f"{self.name.replace('_', ' ')}: {len(self.rows)} rows"
+        return on_one_line(f"{self.name.replace('_', ' ')}: {len(self.rows)} rows")
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Figure:
         return document | ({"note": self.note} if self.note else {})
 
     def __str__(self) -> str:
-        return self.title or self.name.replace("_", " ")
+        return on_one_line(self.title or self.name.replace("_", " "))
 
 
 LEVELS = ("info", "warning", "error")
@@ -145,7 +146,7 @@ class Remark:
         return document | ({"n": self.n, "pictures": list(self.pictures)} if self.n else {})
 
     def __str__(self) -> str:
-        return f"{self.level}: {self.text}"
+        return on_one_line(f"{self.level}: {self.text}")
 
 
 Finding = Metric | Table | Figure | Remark
@@ -190,12 +191,14 @@ class Findings:
         return document | ({"title": self.title} if self.title else {})
 
     def dumps(self) -> str:
-        """The JSON text, on one line and with all digits.
+        """The JSON text, on one line and with all digits. Control characters in names are escaped.
 
         Raises:
             ValueError: a number is infinite or NaN, which JSON does not have.
         """
-        return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False)
+        # JSON itself escapes only the control characters below 0x20; a terminal obeys others too.
+        return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Findings:

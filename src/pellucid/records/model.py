@@ -18,11 +18,13 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from pellucid.errors import ModelFileError
+from pellucid.errors import ModelFileError, on_one_line
 from pellucid.records import atomic, display
 from pellucid.records.paths import command_line, expand_user
 
 FORMAT_VERSION = 2
+MOST_INPUT_PIXELS = 4096 * 4096
+"""Largest height × width of a network's input. A small file could otherwise ask for any amount of memory."""
 _METADATA_KEY = "pellucid"
 
 
@@ -62,6 +64,12 @@ class Preprocessing(Record):
         if any(value <= 0 for value in std):
             raise ValueError("the standard deviation (std) must be positive")
         return std
+
+    @model_validator(mode="after")
+    def _not_too_large(self) -> Self:
+        if self.height * self.width > MOST_INPUT_PIXELS:
+            raise ValueError(f"{self.height:,}×{self.width:,} is more than the limit of {MOST_INPUT_PIXELS:,} pixels")
+        return self
 
     @model_validator(mode="after")
     def _one_value_per_channel(self) -> Self:
@@ -164,7 +172,8 @@ class Model:
 
     def __repr__(self) -> str:
         specification = self.specification
-        return f"Model({specification.network.name}, {len(self.classes)} classes, {self.parameters:,} numbers)"
+        name = on_one_line(specification.network.name)
+        return f"Model({name}, {len(self.classes)} classes, {self.parameters:,} numbers)"
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
@@ -294,7 +303,8 @@ def _read_specification(path: Path, header: str) -> tuple[Specification, str, st
         )
     try:
         text = _json(content)
-    except ValueError as error:  # infinite or NaN
+        text.encode()
+    except (ValueError, RecursionError) as error:  # infinite or NaN; half a character
         raise ModelFileError(f"{path} is damaged: its description cannot be read.") from error
     try:
         return Specification.model_validate(content), text, checksum

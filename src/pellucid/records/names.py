@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-__all__ = ["listed", "on_one_line"]
+from pellucid.errors import on_one_line
 
-
-def on_one_line(name: str) -> str:
-    """A name for a message, with line ends, other control characters and broken Unicode escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+__all__ = ["listed", "on_one_line", "settings_in_words"]
 
 
 def listed(names: Sequence[str], at_most: int = 20, *, quoted: bool = True) -> str:
@@ -20,3 +17,12 @@ def listed(names: Sequence[str], at_most: int = 20, *, quoted: bool = True) -> s
     """
     shown = (f"'{on_one_line(name)}'" if quoted else on_one_line(name) for name in names[:at_most])
     return ", ".join(shown) + (f" and {len(names) - at_most:,} more" if len(names) > at_most else "")
+
+
+def settings_in_words(settings: Mapping[str, object], at_most: int = 120) -> str:
+    """Settings for a message, with long values cut: `widths=[500, 100], dropout=0.1`."""
+    parts = []
+    for key, value in settings.items():
+        text = on_one_line(f"{key}={value!r}")
+        parts.append(text if len(text) <= at_most else f"{text[: at_most - 1]}…")
+    return ", ".join(parts[:10]) + (", …" if len(parts) > 10 else "")

@@ -105,7 +105,7 @@ def _print_table(item: Table, console: Console, rest: str) -> None:
     grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for index, name in enumerate(item.columns):
         is_number = all(row[index] is None or isinstance(row[index], int | float) for row in rows)
-        grid.add_column(Text(name), justify="right" if is_number else "left")
+        grid.add_column(Text(visible(name)), justify="right" if is_number else "left")
     for row in rows:
         cells = [wording.cell(column, value) for column, value in zip(item.columns, row, strict=True)]
         grid.add_row(*(Text(short(cell, 80 if item.name in COMPLETE else 40)) for cell in cells))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+from pellucid.errors import on_one_line as visible
 from pellucid.records import Metric
 
 DPI = 144
@@ -46,7 +47,7 @@ MEANINGS = {
 
 def title(name: str) -> str:
     """The title of a finding: `top_5_accuracy` is "Top-5 accuracy"."""
-    return TITLES.get(name) or name.replace("_", " ").capitalize()
+    return TITLES.get(name) or visible(name.replace("_", " ").capitalize())
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
@@ -109,21 +110,6 @@ def count(n: int, singular: str, plural: str = "") -> str:
 def minus(text: str) -> str:
     """The text with true minus signs for hyphens: "−0.25", "1e−05"."""
     return text.replace("-", "−")
-
-
-def visible(text: str) -> str:
-    r"""The text on one line: newlines and other invisible characters become escapes, as in `a\nb`.
-
-    Names come from folders, which may have any name. Marks that change the writing direction are escaped too; joiners
-    of letters and emoji are kept.
-    """
-    return "".join(_escaped(character) for character in text)
-
-
-def _escaped(character: str) -> str:
-    category = unicodedata.category(character)
-    hidden = category in ("Cc", "Cs", "Zl", "Zp") or (category == "Cf" and character not in "\u200c\u200d")
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii") if hidden else character
 
 
 def width(text: str) -> int:

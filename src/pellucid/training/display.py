@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from pellucid.errors import on_one_line
 from pellucid.records import display
 from pellucid.records.quantities import format_time_left
 from pellucid.training.callbacks import Callback, TrainingOverview
@@ -55,14 +56,16 @@ class LineDisplay(Callback):
         self.epochs = overview.epochs
         self.epoch_start = time.perf_counter()
         self.console.print(
-            f"{overview.network} learns from {overview.pictures:,} pictures of {overview.data}, "
-            f"validated on {overview.validation_pictures:,} others",
+            on_one_line(
+                f"{overview.network} learns from {overview.pictures:,} pictures of {overview.data}, "
+                f"validated on {overview.validation_pictures:,} others"
+            ),
             highlight=False,
             markup=False,
         )
 
     def on_planned(self, sentence: str) -> None:
-        self.console.print(sentence[:1].upper() + sentence[1:], highlight=False, markup=False)
+        self.console.print(on_one_line(sentence[:1].upper() + sentence[1:]), highlight=False, markup=False)
 
     def on_resumed(self, step: int, history: Any) -> None:
         self.console.print(

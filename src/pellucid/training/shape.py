@@ -7,6 +7,7 @@ import numpy as np
 from pellucid.data.decoding import is_grey, size_of
 from pellucid.errors import UsageError
 from pellucid.records import PictureFiles, Split
+from pellucid.records.model import MOST_INPUT_PIXELS
 
 LARGEST_ORIGINAL_SIZE = 96
 """Files that share one size up to this one keep it."""
@@ -26,7 +27,7 @@ def input_shape(split: Split, size: int | tuple[int, int] | None = None) -> tupl
         size: height and width that the user chose, or one number for both; None decides as above.
 
     Raises:
-        UsageError: `size` is not a size, or is below 1.
+        UsageError: `size` is not a size or is below 1, or the pictures are too large for a network.
     """
     if isinstance(split.pictures, PictureFiles):
         channels, height, width = _shape_of_files(split.pictures)
@@ -34,6 +35,11 @@ def input_shape(split: Split, size: int | tuple[int, int] | None = None) -> tupl
         _, channels, height, width = split.pictures.shape
     if size is not None:
         height, width = height_and_width(size)
+    if height * width > MOST_INPUT_PIXELS:
+        raise UsageError(
+            f"Pictures of {height:,}×{width:,} pixels are too large for a network; at most {MOST_INPUT_PIXELS:,} "
+            f"pixels are supported. Give a smaller size, such as size=224 or --size 224."
+        )
     return channels, height, width
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import numpy as np
 from pellucid.errors import DataError, StorageError, UsageError
 from pellucid.inference.features import Described, describe
 from pellucid.inference.pictures import as_split
-from pellucid.records import Model, Predictions, atomic
+from pellucid.records import Model, Predictions, atomic, csv_text
 
 COLUMNS = ("path", "label", "suggestion", "probability")
 MAX_DIVERSE = 1000
@@ -103,14 +101,12 @@ def write_table(suggestions: Suggestions, path: Path) -> None:
     if path.exists():
         raise StorageError(f"{path} exists already, and may contain labels. Choose another name with --out.")
     predictions = suggestions.predictions
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    rows: list[tuple[str, ...]] = [COLUMNS]
     for index in suggestions.order.tolist():
         label = predictions.classes[predictions.predicted[index]]
         photo = _relative_to_table(path, str(predictions.ids[index]))
-        rows.writerow([photo, "", label, f"{predictions.confidence[index]:.4f}"])
-    atomic.write_text(path, text.getvalue())
+        rows.append((photo, "", label, f"{predictions.confidence[index]:.4f}"))
+    atomic.write_text(path, csv_text.as_text(rows))
 
 
 def _relative_to_table(table: Path, photo: str) -> str:

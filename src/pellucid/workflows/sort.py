@@ -18,7 +18,7 @@ from pellucid.data.progress import watched
 from pellucid.errors import FormatError, StorageError, UsageError
 from pellucid.inference.features import describe
 from pellucid.inference.pictures import as_split
-from pellucid.records import Model, atomic
+from pellucid.records import Model, atomic, csv_text
 from pellucid.records.predictions import valid_text
 
 UNSURE = "unsure"
@@ -201,12 +201,9 @@ def _read(path: Path) -> dict[str, tuple[str, ...]]:
         raise FormatError(f"{path} cannot be read: {error}. Choose another folder with --out.") from error
     if not rows or tuple(rows[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
         raise FormatError(f"{path} is not a table of sorted photos. Choose another folder with --out.")
-    return {row[0]: tuple(row) for row in rows[1:]}
+    cells = [tuple(map(csv_text.unguarded, row)) for row in rows[1:]]
+    return {row[0]: row for row in cells}
 
 
 def _write(path: Path, log: dict[str, tuple[str, ...]]) -> None:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    rows.writerows(log.values())
-    atomic.write_text(path, text.getvalue())
+    atomic.write_text(path, csv_text.as_text([COLUMNS, *log.values()]))
