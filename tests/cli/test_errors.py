@@ -80,7 +80,7 @@ def test_no_network_named(pellucid):
 
 def test_network_file_that_is_not_there(pellucid):
     done = pellucid("train", "digits", *TRAIN, "--network", "mynet.py:Net")
-    assert done.code == 2
+    assert done.code == 1
     assert done.sentence == "There is no file mynet.py, so the network 'Net' cannot be loaded."
 
 
@@ -304,3 +304,62 @@ def test_every_synonym_means_something_that_there_is():
         option, _, value = words.partition(" ")
         if option == "--recipe-set":
             assert value.partition("=")[0] in Recipe.model_fields
+
+
+MISSING = [
+    ("check", "missing/"),
+    ("train", "missing/"),
+    ("train", "digits", "--network", "missing.py:Net"),
+    ("train", "digits", "--network", "convnet", "--from", "missing.safetensors"),
+    ("train", "--resume", "missing"),
+    ("tune", "missing/", "--network", "mlp"),
+    ("tune", "--resume", "missing"),
+    ("evaluate", "missing.safetensors", "digits"),
+    ("evaluate", "MODEL", "missing/"),
+    ("evaluate", "MODEL", "digits", "--network", "missing.py:Net"),
+    ("predict", "missing.safetensors", "a.png"),
+    ("predict", "MODEL", "missing.png"),
+    ("label", "MODEL", "missing/"),
+    ("sort", "MODEL", "missing/", "--out", "sorted"),
+    ("info", "missing"),
+    ("inspect", "missing"),
+    ("inspect", "MODEL", "--why", "--picture", "missing.png"),
+    ("inspect", "MODEL", "--embedding", "--data", "missing/"),
+    ("lint", "missing.py"),
+    ("lint", "missing.py:Net"),
+    ("runs", "missing"),
+    ("compare", "missing", "other"),
+    ("show", "missing/"),
+    ("report", "missing"),
+]
+
+
+@pytest.mark.parametrize("arguments", MISSING, ids=" ".join)
+def test_a_missing_path_has_one_exit_code_in_every_command(pellucid, model_file, arguments):
+    done = pellucid(*(str(model_file) if word == "MODEL" else word for word in arguments))
+    assert done.code == 1
+    assert "missing" in done.sentence
+
+
+def test_every_command_that_takes_a_path_is_among_them():
+    from pellucid.cli.commands import COMMANDS
+
+    assert set(COMMANDS) - {words[0] for words in MISSING} == {"datasets", "cache", "networks"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "digits", "--network", "mlp", "--out", "here"),
+        ("tune", "digits", "--network", "mlp", "--out", "here"),
+        ("evaluate", "MODEL", "digits", "--out", "here"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_existing_folder_is_refused_before_the_work(pellucid, model_file, monkeypatch, arguments):
+    Path("here").mkdir()
+    monkeypatch.setattr("pellucid.data.load", lambda *_, **__: pytest.fail("the data were loaded"))
+    done = pellucid(*(str(model_file) if word == "MODEL" else word for word in arguments))
+    assert done.code == 1
+    assert done.sentence.startswith("here exists already, and ")
+    assert not list(Path("here").iterdir())

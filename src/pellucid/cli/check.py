@@ -79,16 +79,17 @@ def _print(findings: Findings, data: str) -> None:
     """Prints the numbers of pictures, the remarks, and the next step."""
     from pellucid.cli import console
     from pellucid.records import Remark
+    from pellucid.records.names import counted
 
     typer.echo(console.plain(findings.title))
     if "classes" in findings:
         typer.echo()
-        counted = findings["classes"]
-        if len(counted.rows) <= _MOST_CLASSES:
-            console.table(counted, as_json=False)
+        by_class = findings["classes"]
+        if len(by_class.rows) <= _MOST_CLASSES:
+            console.table(by_class, as_json=False)
         else:
-            for column, split in enumerate(counted.columns[1:], start=1):
-                numbers = [row[column] for row in counted.rows]
+            for column, split in enumerate(by_class.columns[1:], start=1):
+                numbers = [row[column] for row in by_class.rows]
                 typer.echo(f"{split}: {min(numbers):,} to {max(numbers):,} pictures in each class")
     remarks = [item for item in findings if isinstance(item, Remark)]
     for level in _MARKS:

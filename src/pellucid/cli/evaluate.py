@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pellucid.cli import completion
-from pellucid.records.names import counted
 
 if TYPE_CHECKING:
     from pellucid.records import Dataset, Findings, Model, Predictions, Split
@@ -95,6 +94,7 @@ def _pictures(dataset: Dataset, name: str, model: Model, *, is_chosen: bool) -> 
     """
     from pellucid.cli import console
     from pellucid.errors import UsageError
+    from pellucid.records.names import counted
 
     if name != "validation":
         return dataset.split(name)
@@ -158,6 +158,8 @@ def _without_known(predictions: Predictions, pictures: Split, model: Model) -> F
 
 def _cautions(count: int, learned: int, chose: int) -> Iterable[str]:
     """Warnings, from the number of pictures, of those that the model learned from and of those that chose its epoch."""
+    from pellucid.records.names import counted
+
     if learned == count:
         yield "the model learned from these pictures, so the numbers are too good."
     elif learned:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.records.names import counted
-
 if TYPE_CHECKING:
     from pellucid.records import Findings, Model, Predictions
 
@@ -83,6 +81,8 @@ def predict(
     if out is not None:
         prediction_files.write(predictions, out, top)
     if predictions.unreadable:
+        from pellucid.records.names import counted
+
         unreadable = len(predictions.unreadable)
         console.say(f"{unreadable:,} of {counted(len(predictions) + unreadable, 'picture')} could not be read.")
         raise typer.Exit(1)

@@ -53,7 +53,10 @@ class Predictions:
             )
         for name, values in {"labels": self.labels, **self.columns}.items():
             if values is not None and len(values) != len(self.ids):
-                raise DataError(f"{counted(len(self.ids), 'prediction')} cannot have {len(values):,} {name}.")
+                raise DataError(
+                    f"There must be as many {name} as predictions; given: "
+                    f"{counted(len(self.ids), 'prediction')}, but {len(values):,} {name}."
+                )
         require_unique(self.classes)
 
     def __len__(self) -> int:
