@@ -62,7 +62,10 @@ def evaluate(
     pictures = _pictures(dataset, name, loaded, is_chosen=split is not None)
 
     from pellucid import evaluation, inference
+    from pellucid.data.appearance import difference
 
+    specification = loaded.specification
+    console.notes(filter(None, [difference(pictures, specification.preprocessing, specification.appearance)]))
     predictions = inference.predict(loaded, pictures, batch_size=batch_size, network=network)
     findings = evaluation.evaluate(predictions, pictures)
     findings += _without_known(predictions, pictures, loaded)

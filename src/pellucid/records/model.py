@@ -23,7 +23,7 @@ from pellucid.records import atomic, display
 from pellucid.records.names import counted
 from pellucid.records.paths import command_line, expand_user
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MOST_INPUT_PIXELS = 4096 * 4096
 """Largest height × width of a network's input. A small file could otherwise ask for any amount of memory."""
 _METADATA_KEY = "pellucid"
@@ -84,6 +84,22 @@ class Preprocessing(Record):
         return self.channels, self.height, self.width
 
 
+class Appearance(Record):
+    """How the training pictures looked, from a sample; `pellucid.data.appearance` measures and compares it.
+
+    Attributes:
+        side: √(width × height) before resizing, in pixels: the 5th and the 95th percentile.
+        colour: the share of pictures in colour.
+        brightness: the lowest and the highest mean of a picture's grey levels, 0 to 255.
+        contrast: the lowest and the highest standard deviation of a picture's grey levels.
+    """
+
+    side: tuple[float, float]
+    colour: float = Field(ge=0, le=1)
+    brightness: tuple[float, float]
+    contrast: tuple[float, float]
+
+
 class NetworkSpecification(Record):
     """A network and its settings.
 
@@ -111,11 +127,12 @@ class Specification(Record):
         abstain_below: the model abstains if the highest probability is below this; None never abstains.
         tta: test-time augmentation; see `pellucid.inference.tta`.
         tta_below: only pictures whose plain prediction has a probability below this use TTA.
+        appearance: how the training pictures looked; None if unknown.
         training: how it was trained: settings, seed, versions, name and fingerprint of the data.
         metrics: metrics measured during the training, each with its n.
     """
 
-    version: Literal[2] = FORMAT_VERSION
+    version: Literal[3] = FORMAT_VERSION
     network: NetworkSpecification
     classes: tuple[str, ...] = Field(min_length=2)
     preprocessing: Preprocessing
@@ -125,6 +142,7 @@ class Specification(Record):
     abstain_below: float | None = None
     tta: tuple[Literal["flip", "shift"], ...] = ()
     tta_below: float = Field(default=1.0, ge=0, le=1)
+    appearance: Appearance | None = None
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
 

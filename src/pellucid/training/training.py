@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from pellucid.data.appearance import appearance
 from pellucid.inference.device import keep_freed_memory
 from pellucid.records import Dataset, Model
 from pellucid.training import display as displays
@@ -80,9 +82,16 @@ def learn(
     require_classes(data)
     keep_freed_memory()
     method = importlib.import_module(METHODS[method_of(plan.recipe)])
-    return method.learn(
+    training = method.learn(
         data, plan, Callbacks([*([displays.default_display()] if progress else []), *callbacks]), checkpoints
     )
+    return replace(training, model=_with_appearance(training.model, training.data))
+
+
+def _with_appearance(model: Model, data: Dataset) -> Model:
+    """The model with the looks of its training pictures in its specification."""
+    looks = appearance(data.train, model.specification.preprocessing)
+    return replace(model, specification=model.specification.model_copy(update={"appearance": looks}))
 
 
 def method_of(recipe: Recipe) -> str:
