@@ -133,6 +133,8 @@ STAGES = {
 @pytest.mark.parametrize("stage", STAGES)
 def test_sigterm_ends_each_stage_with_130_and_the_way_on(stage, folder):
     at, arguments, sentence = STAGES[stage]
+    if stage == "report":
+        pytest.importorskip("pellucid.report")  # it can be deleted
     code, written = terminated(at, *arguments)
     assert (code, written) == (130, sentence)
     assert not list(folder.rglob("*.part"))
