@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from pellucid.data import from_arrays as from_arrays
     from pellucid.data import load as load
     from pellucid.errors import PellucidError as PellucidError
+    from pellucid.evaluation import compare as compare
     from pellucid.evaluation import evaluate as evaluate
     from pellucid.inference import build as build
     from pellucid.inference import predict as predict
+    from pellucid.insight.inspecting import inspect as inspect
     from pellucid.records import Dataset as Dataset
     from pellucid.records import Findings as Findings
     from pellucid.records import Model as Model
     from pellucid.records import Predictions as Predictions
+    from pellucid.report.showing import show as show
     from pellucid.training import Recipe as Recipe
     from pellucid.training import train as train
 
@@ -39,10 +42,13 @@ _PUBLIC = {
     "Recipe": "pellucid.training",
     "build": "pellucid.inference",
     "check": "pellucid.data",
+    "compare": "pellucid.evaluation",
     "evaluate": "pellucid.evaluation",
     "from_arrays": "pellucid.data",
+    "inspect": "pellucid.insight.inspecting",
     "load": "pellucid.data",
     "predict": "pellucid.inference",
+    "show": "pellucid.report.showing",
     "train": "pellucid.training",
 }
 
@@ -56,10 +62,13 @@ __all__ = [
     "__version__",
     "build",
     "check",
+    "compare",
     "evaluate",
     "from_arrays",
+    "inspect",
     "load",
     "predict",
+    "show",
     "train",
 ]
 

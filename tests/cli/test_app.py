@@ -93,7 +93,7 @@ def test_debug_shows_the_traceback_before_the_sentence(pellucid, failing, monkey
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
-        (KeyboardInterrupt(), 130, "Interrupted.\n"),
+        (KeyboardInterrupt(), 130, "Interrupted before the end. Run the same command again.\n"),
         (MemoryError(), 1, "There is not enough memory. Try a smaller --batch-size, or smaller pictures.\n"),
         (OSError(errno.EIO, "Input/output error", "x.png"), 1, "x.png: Input/output error.\n"),
         (

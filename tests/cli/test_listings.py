@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from pellucid.cli import console, info
 from pellucid.data.catalogue import DATASETS
 from pellucid.networks.catalogue import NETWORKS
 from pellucid.records import Findings, Metric, Model, Table, display
+from pellucid.statistics.intervals import wilson
 
 
 def test_datasets_lists_all_of_them_with_their_source(pellucid):
@@ -30,8 +33,48 @@ def test_networks_lists_all_of_them_with_their_parameters(pellucid):
     ]
 
 
-def test_info_prints_what_a_model_says_of_itself(pellucid, model_file):
+def test_info_is_a_screenful(pellucid, model_file):
     done = pellucid("info", model_file)
+    lines = done.out.splitlines()
+    assert done.code == 0
+    assert len(lines) <= 10
+    assert max(map(len, lines)) <= 200
+    rows = {line[:13].strip(): line[13:] for line in lines}
+    assert rows["Tells apart"] == "10 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
+    metric = Model.load(model_file).specification.metrics["validation_accuracy"]
+    low, high = wilson(round(metric["value"] * 144), 144)
+    numbers = f"{100 * metric['value']:.1f} % ({100 * low:.1f} to {100 * high:.1f}, n = 144)"
+    assert rows["Accuracy"] == f"{numbers} on the validation pictures"
+    date = datetime.fromtimestamp(model_file.stat().st_mtime).astimezone().strftime("%Y-%m-%d")
+    assert rows["Trained"] == f"{date}, on 1,293 pictures of digits, 3 epochs, seed 0"
+    assert rows["Network"] == "logistic-regression, 650 numbers"
+    assert rows["Predict"] == f"pellucid predict {model_file} PICTURES"
+    assert "sha256" not in done.out
+
+
+def test_info_of_a_model_that_says_little_of_its_training(pellucid, model_file, tmp_path):
+    model = Model.load(model_file)
+    classes = tuple(f"class {i}" for i in range(10))
+    bare = {
+        "training": {"data": 3, "recipe": {"epochs": "many"}},
+        "metrics": {},
+        "classes": classes,
+        "abstain_below": 0.5,
+    }
+    model = Model(model.specification.model_copy(update=bare), model.weights)
+    done = pellucid("info", model.save(tmp_path / "bare.safetensors"))
+    assert "Accuracy     not measured" in done.out
+    assert "Not sure     if the probability is below 50.0 %" in done.out
+
+
+def test_info_knows_the_backbone(pellucid):
+    done = pellucid("info", "lite0")
+    assert "1,000 classes: tench, goldfish" in done.out
+    assert "and 980 more" in done.out
+
+
+def test_info_all_prints_everything(pellucid, model_file):
+    done = pellucid("info", model_file, "--all")
     assert done.code == 0
     lines = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in done.out.splitlines()}
     assert lines["network"] == "logistic-regression"

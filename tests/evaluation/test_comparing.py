@@ -12,6 +12,7 @@ import pytest
 from pellucid.errors import DataError
 from pellucid.evaluation import compare
 from pellucid.evaluation.comparing import verdict
+from pellucid.evaluation.run_predictions import RunPredictions
 from pellucid.records import Findings, Predictions
 from pellucid.statistics.comparison import Cells, mcnemar, tango
 from pellucid.statistics.intervals import wilson
@@ -158,7 +159,7 @@ def test_other_data_is_refused_unless_it_is_known_to_be_the_same():
     a, b = pair(10, 1, 2, 3)
     b = replace(b, dataset="farm")
     assert refusal(a, b).startswith("A was scored on 'zoo', B on 'farm'; a comparison needs the same pictures.")
-    assert len(compare(a, b, same_data=True)) == 8
+    assert len(compare(RunPredictions("A", a, "f"), RunPredictions("B", b, "f"))) == 8
 
 
 def test_other_splits_are_refused():

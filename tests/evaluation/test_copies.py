@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid.evaluation.scoring import accuracy_without, counted, evaluate
+from pellucid.evaluation.scoring import accuracy_without, count_scoring, evaluate
 from pellucid.records import Predictions, Split
 from pellucid.statistics.intervals import wilson
 
@@ -39,8 +39,8 @@ def test_the_count_stands_beside_the_accuracy_alone(predictions, tmp_path, monke
     monkeypatch.setenv("PELLUCID_CACHE", str(tmp_path))
     split = Split("test", np.zeros((10, 1, 2, 2), np.uint8), predictions.labels, ("a", "b"), predictions.ids)
     before = evaluate(predictions)
-    after = counted(before, split, "sha")
+    after = count_scoring(before, split, "sha")
     assert after["accuracy"].note == "the 1st time that this test split was scored"
     assert [item for item in after if item.name != "accuracy"] == [item for item in before if item.name != "accuracy"]
-    twice = counted(after, split, "sha")
+    twice = count_scoring(after, split, "sha")
     assert twice["accuracy"].note.endswith("scored; the 2nd time that this test split was scored")

@@ -17,6 +17,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the command line after `pellucid`; None uses that of the process.
     """
+    from pellucid.training.interruption import INTERRUPTED, termination_as_interrupt
+
+    with termination_as_interrupt():
+        try:
+            _run(list(sys.argv[1:] if arguments is None else arguments))
+        except KeyboardInterrupt:  # while the command line itself was imported
+            sys.stderr.write(f"{INTERRUPTED}\n")
+            raise SystemExit(130) from None
+
+
+def _run(command_line: list[str]) -> None:
     from pellucid.cli.app import root
 
     _use_utf8()
@@ -24,7 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # a training many times slower (LOG.md). GNU's OpenMP reads this when torch is loaded. A user's own setting wins.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    command_line = list(sys.argv[1:] if arguments is None else arguments)
     root().main(args=command_line, prog_name="pellucid", obj=command_line)  # `obj`: a run records its command line
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -19,6 +17,7 @@ from pellucid.cli import arguments
 from pellucid.cli.arguments import GroupedCommand
 from pellucid.cli.commands import COMMANDS
 from pellucid.errors import PellucidError, UnknownNameError, UsageError
+from pellucid.training.interruption import INTERRUPTED
 from pellucid.version import __version__
 
 HELP = """Train image classifiers, measure how good they are, and see why they answer as they do.
@@ -86,8 +85,7 @@ def sentences(*, debug: bool) -> Iterator[None]:
         debug: whether to print the traceback first.
     """
     try:
-        with terminating_like_ctrl_c():
-            yield
+        yield
         sys.stdout.flush()
     except (typer.Exit, typer.Abort):
         raise
@@ -98,8 +96,8 @@ def sentences(*, debug: bool) -> Iterator[None]:
         raise
     except PellucidError as error:
         _end(str(error), error.exit_code, debug)
-    except KeyboardInterrupt as error:
-        _end(str(error) or "Interrupted.", 130, debug)
+    except KeyboardInterrupt as error:  # the text, if there is one, says how to go on
+        _end(str(error) or INTERRUPTED, 130, debug)
     except BrokenPipeError:
         _discard_output()  # the reader closed the pipe (`pellucid predict ... | head`)
         raise typer.Exit(0) from None
@@ -119,25 +117,6 @@ def sentences(*, debug: bool) -> Iterator[None]:
             1,
             debug,
         )
-
-
-@contextlib.contextmanager
-def terminating_like_ctrl_c() -> Iterator[None]:
-    """Within the block, SIGTERM (on Windows also SIGBREAK) raises KeyboardInterrupt, as Ctrl-C does.
-
-    Job schedulers, containers and launchers send SIGTERM before they kill. Without this it would end the process at
-    once, without a sentence. Signals that are ignored or handled already stay so.
-    """
-    numbers = [signal.SIGTERM, *([signal.SIGBREAK] if sys.platform == "win32" else [])]
-    is_main_thread = threading.current_thread() is threading.main_thread()
-    changed = [number for number in numbers if is_main_thread and signal.getsignal(number) == signal.SIG_DFL]
-    for number in changed:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number in changed:
-            signal.signal(number, signal.SIG_DFL)
 
 
 OPTION_SYNONYMS = {
@@ -181,12 +160,21 @@ def _discard_output() -> None:
 def _end(sentence: str, exit_code: int, debug: bool) -> None:  # noqa: FBT001 (private, and always the same name)
     if debug:
         traceback.print_exc()
-    from pellucid.cli import console
     from pellucid.training import processes
 
     if not processes.another_process_reports():
-        console.say(f"{processes.error_prefix()}{sentence}")
+        _say(f"{processes.error_prefix()}{sentence}")
     raise typer.Exit(exit_code) from None
+
+
+def _say(sentence: str) -> None:
+    """Prints a sentence on standard error, also if an interruption fell into the import of NumPy, which then fails."""
+    try:
+        from pellucid.cli import console
+    except Exception:  # noqa: BLE001 (a half-imported package raises many kinds of errors)
+        sys.stderr.write(f"{sentence}\n")
+    else:
+        console.say(sentence)
 
 
 def root() -> Any:

@@ -1,8 +1,9 @@
-"""`pellucid info MODEL`."""
+"""`pellucid info MODEL`: a screenful for people; everything with --all or --json."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,19 +14,103 @@ if TYPE_CHECKING:
 
 EXAMPLES = """  pellucid info model.safetensors
   pellucid info runs/digits-convnet-001
+  pellucid info lite0
+  pellucid info model.safetensors --all
   pellucid info model.safetensors --json"""
 
 
 def info(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file or run folder.", show_default=False)],
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="Model file, run folder, or a backbone: lite0.", show_default=False),
+    ],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Print every setting and measured score.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON document.")] = False,
 ) -> None:
-    """Print what a model file contains: network, classes, preprocessing, training, measured scores."""
+    """Print what a model tells apart, how good it is, and how it was trained."""
     from pellucid.cli import console
-    from pellucid.records import Model
+    from pellucid.cli.predict import backbone_or_model
 
-    console.table(describe(Model.load(model)), as_json=as_json)
+    loaded = backbone_or_model(model)
+    if everything or as_json:
+        console.table(describe(loaded), as_json=as_json)
+        return
+    rows = summary(loaded, model)
+    width = max(len(what) for what, _ in rows)
+    for what, value in rows:
+        typer.echo(f"{what:<{width}}  {console.plain(value)}")
+
+
+_MANY_CLASSES = 20
+"""More classes are not all named in the summary."""
+
+
+def summary(model: Model, path: Path) -> list[tuple[str, str]]:
+    """A model in a few lines, as rows of (what, value).
+
+    Args:
+        model: the model.
+        path: the file, run folder or name that it was loaded from.
+    """
+    from pellucid.records.paths import command_line
+
+    specification, name = model.specification, command_line(path)
+    network, preprocessing = specification.network, specification.preprocessing
+    classes = ", ".join(specification.classes[:_MANY_CLASSES])
+    more = len(specification.classes) - _MANY_CLASSES
+    colour = "grey" if preprocessing.channels == 1 else "colour"
+    rows = [
+        (
+            "Tells apart",
+            f"{len(specification.classes):,} classes: {classes}" + (f" and {more:,} more" if more > 0 else ""),
+        ),
+        ("Accuracy", _accuracy(specification.metrics)),
+        ("Trained", _trained(specification.training, path)),
+        (
+            "Network",
+            f"{network.name}, {model.parameters:,} numbers" + (f", from {network.source}" if network.source else ""),
+        ),
+        (
+            "Pictures",
+            f"{colour}, {preprocessing.width}×{preprocessing.height} pixels; others are resized ({preprocessing.fit})",
+        ),
+    ]
+    if specification.abstain_below is not None:
+        rows.append(("Not sure", f"if the probability is below {100 * specification.abstain_below:.1f} %"))
+    return [*rows, ("Predict", f"pellucid predict {name} PICTURES"), ("Details", f"pellucid info {name} --all")]
+
+
+def _accuracy(metrics: dict[str, Any]) -> str:
+    """The accuracy with its 95 % Wilson interval: that on the test split, else on validation."""
+    from pellucid.records import Metric
+    from pellucid.statistics.intervals import wilson
+
+    for split in ("test", "validation"):
+        metric = metrics.get(f"{split}_accuracy")
+        value, n = (metric.get(key) for key in ("value", "n")) if isinstance(metric, dict) else (None, None)
+        if isinstance(value, float | int) and isinstance(n, int) and 0 <= value <= 1 and n > 0:
+            low, high = wilson(round(value * n), n)
+            return f"{str(Metric('', value, n, low, high, unit='fraction')).strip()} on the {split} pictures"
+    return "not measured"
+
+
+def _trained(training: dict[str, Any], path: Path) -> str:
+    """When and from what a model was trained: `2026-11-27, on 1,293 pictures of digits, 12 epochs, seed 0`."""
+    data, recipe = (training[key] if isinstance(training.get(key), dict) else {} for key in ("data", "recipe"))
+    sizes = data.get("sizes")
+    count = sizes.get("train") if isinstance(sizes, dict) else None
+    pictures = f"{count:,} pictures of " if isinstance(count, int) else ""
+    file = path / "model.safetensors" if path.is_dir() else path
+    parts = [
+        datetime.fromtimestamp(file.stat().st_mtime).astimezone().strftime("%Y-%m-%d") if file.is_file() else "",
+        f"on {pictures}{data['name']}" if isinstance(data.get("name"), str) else "",
+        f"{recipe['epochs']} epochs"
+        if isinstance(recipe.get("epochs"), int) and not recipe.get("freeze_backbone")
+        else "",
+        f"seed {training['seed']}" if isinstance(training.get("seed"), int) else "",
+    ]
+    return ", ".join(part for part in parts if part) or "unknown"
 
 
 def describe(model: Model) -> Table:

@@ -117,7 +117,11 @@ def read_headers(pictures: Sequence[Picture]) -> HeaderCheck:
             return error
 
     with ThreadPoolExecutor(max_workers=threads()) as pool:
-        headers = list(watched(pool.map(read_header, pictures), len(pictures), "Reading the headers"))
+        try:
+            headers = list(watched(pool.map(read_header, pictures), len(pictures), "Reading the headers"))
+        except BaseException:  # without this, Ctrl-C would wait for all files
+            pool.shutdown(cancel_futures=True)
+            raise
     readable, unreadable, misnamed, formats = [], [], [], []
     for picture, header in zip(pictures, headers, strict=True):
         if isinstance(header, DataError):

@@ -93,8 +93,12 @@ def _of_files(paths: Sequence[Path], progress: Progress | None) -> np.ndarray:
             hashes[index] = hashlib.file_digest(stream, "sha256").digest()
 
     with ThreadPoolExecutor(max_workers=threads()) as pool:
-        for _ in watched(pool.map(look, unknown), len(unknown), "Looking at the files", progress):
-            pass
+        try:
+            for _ in watched(pool.map(look, unknown), len(unknown), "Looking at the files", progress):
+                pass
+        except BaseException:  # without this, Ctrl-C would wait for all files
+            pool.shutdown(cancel_futures=True)
+            raise
     if unknown:
         now = time.time_ns()
         settled = [i for i in range(len(paths)) if hashes[i] and now - states[i][1] > _SETTLED * 1e9]

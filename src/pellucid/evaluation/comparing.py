@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pellucid.errors import DataError
+from pellucid.evaluation import run_predictions
+from pellucid.evaluation.run_predictions import RunPredictions
 from pellucid.records import Finding, Findings, Metric, Predictions, Table
 from pellucid.records.names import listed
 from pellucid.statistics.comparison import Cells, cells, mcnemar, tango
@@ -18,9 +21,10 @@ SIGNIFICANT = 0.05
 _METHOD = "95 % score interval for paired proportions (Tango 1998)"
 
 
-def compare(
-    a: Predictions, b: Predictions, *, names: tuple[str, str] = ("A", "B"), same_data: bool = False
-) -> Findings:
+Comparable = Predictions | RunPredictions | str | Path
+
+
+def compare(a: Comparable, b: Comparable, *, names: tuple[str, str] | None = None) -> Findings:
     """Compares two models, picture by picture, on the pictures that both have predicted.
 
     The title of the findings is the verdict. The findings, in this order: the table `compared`; the metrics
@@ -29,23 +33,26 @@ def compare(
     (all pictures with different predictions).
 
     Args:
-        a: predictions of the first model, with labels.
-        b: predictions of the second model; pictures are matched by id.
-        names: names of the two models in the table `compared`.
-        same_data: whether both datasets are known to be the same, even if their names differ.
+        a: predictions of the first model, with labels; or its run folder or predictions file.
+        b: the same of the second model; pictures are matched by id.
+        names: names of the two models in the table `compared`; None takes the paths, or A and B.
 
     Raises:
         DataError: labels, classes, dataset or split differ, labels are unknown, probabilities are infinite or NaN, or
             the two share no picture.
+        MissingDataError: a folder has no predictions.
     """
-    for letter, predictions in zip("AB", (a, b), strict=True):
-        _check(letter, predictions)
-    _check_comparable(a, b, same_data=same_data)
-    shared = _Shared(a, b)
+    first, second = _read(a, "A"), _read(b, "B")
+    for letter, run in zip("AB", (first, second), strict=True):
+        _check(letter, run.predictions)
+    # Datasets with the same fingerprint are the same, even if their names differ.
+    same_data = bool(first.fingerprint) and first.fingerprint == second.fingerprint
+    _check_comparable(first.predictions, second.predictions, same_data=same_data)
+    shared = _Shared(first.predictions, second.predictions)
     counts = cells(shared.right[0], shared.right[1])
     p = mcnemar(counts.only_a, counts.only_b)
     items: list[Finding] = [
-        _compared(a, b, names, shared),
+        _compared(first.predictions, second.predictions, names or (first.name, second.name), shared),
         _accuracy("accuracy_a", counts.both + counts.only_a, counts.n),
         _accuracy("accuracy_b", counts.both + counts.only_b, counts.n),
         _difference(counts, p),
@@ -55,6 +62,14 @@ def compare(
         _disagreements(shared),
     ]
     return Findings(tuple(items), title=verdict(counts, p))
+
+
+def _read(source: Comparable, letter: str) -> RunPredictions:
+    if isinstance(source, RunPredictions):
+        return source
+    if isinstance(source, str | Path):
+        return run_predictions.read(source)
+    return RunPredictions(letter, source)
 
 
 _P_VALUE = (

@@ -1,21 +1,54 @@
-"""Ctrl-C during a training: the current step is finished, and the training ends in order."""
+"""Ctrl-C and SIGTERM: a training finishes its current step and ends in order; everything else ends at once.
+
+Launchers, schedulers and `docker stop` send SIGTERM before they kill. On Windows, Ctrl-Break (SIGBREAK) is its like.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
+
+TERMINATION = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name))
+"""The signals of this platform that ask a program to end, beside Ctrl-C."""
+
+INTERRUPTED = "Interrupted before the end. Run the same command again."
+"""What the command line says where there is nothing to resume."""
+
+
+@contextlib.contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Within the block, SIGTERM raises KeyboardInterrupt, as Ctrl-C does: temporary files go, and a sentence follows.
+
+    Has no effect outside the main thread. A signal that the starter of this process ignores stays ignored.
+    """
+    previous: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in TERMINATION:
+            if signal.getsignal(number) == signal.SIG_DFL:
+                previous[number] = signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 class Interruption:
     """A context in which the first Ctrl-C or SIGTERM only sets `requested`; a second interrupts at once.
 
-    Launchers send SIGTERM before they kill. A nested context returns the outer one, so that a search of settings also
-    sees the request that stopped one of its trainings.
+    A nested context returns the outer one, so that a search of settings also sees the request that stopped one of its
+    trainings.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, *TERMINATION)
 
     def __init__(self) -> None:
         self.requested = False

@@ -68,6 +68,7 @@ class Outcome:
         history: one row per epoch.
         seconds: duration of each epoch.
         interrupted: whether the user or the system stopped it.
+        stop_requested: whether they asked it to stop; after the last step, there was nothing left to interrupt.
         stop_reason: a sentence if it ended early because its loss was not finite; else empty.
     """
 
@@ -76,6 +77,7 @@ class Outcome:
     history: History = field(default_factory=History)
     seconds: list[float] = field(default_factory=list)
     interrupted: bool = False
+    stop_requested: bool = False
     stop_reason: str = ""
 
 
@@ -126,7 +128,7 @@ class _Loop:
                 epoch = _Epoch(self.position, self.learner.train.labels.device)
                 row = self._train_epoch(epoch, interruption)
                 if row is None:
-                    outcome.interrupted = True
+                    outcome.interrupted = outcome.stop_requested = True
                     break
                 weights = self._validate(row) if math.isfinite(row["train_loss"]) else None
                 if weights is None or not math.isfinite(row["validation_loss"]):
@@ -135,6 +137,7 @@ class _Loop:
                 self._finish_epoch(epoch, row, weights)
                 if self.group.any_requested(requested=interruption.requested):
                     outcome.interrupted = epoch.number < recipe.epochs
+                    outcome.stop_requested = True
                     break
         if outcome.chosen_epoch == 0:
             with self.learner.rule.evaluation_weights():

@@ -19,6 +19,7 @@ class Training:
         seconds: duration of each epoch.
         chosen_epoch: the epoch of the model, counted from 1; 0 if it is from before the end of the first.
         interrupted: whether the user stopped it.
+        stop_requested: whether the user asked it to stop, be it after its last step.
         data: the dataset, with the validation split that was used.
         recipe: all settings.
         notes: sentences for the user.
@@ -36,3 +37,4 @@ class Training:
     notes: tuple[str, ...]
     parameters: int
     stop_reason: str = ""
+    stop_requested: bool = False

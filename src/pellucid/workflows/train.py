@@ -20,7 +20,7 @@ from pellucid.inference import predict
 from pellucid.inference.features import describe
 from pellucid.networks import backbones
 from pellucid.records import Dataset, Findings, Model, RunFolder, atomic, display
-from pellucid.records.paths import command_line, expand_user, require_utf8
+from pellucid.records.paths import expand_user, require_utf8
 from pellucid.records.run import RunPlan, locked
 from pellucid.training import processes
 from pellucid.training.callbacks import Callback, Callbacks
@@ -34,6 +34,7 @@ from pellucid.training.training import learn
 from pellucid.workflows import restarts
 from pellucid.workflows.data_check import check_data, with_accuracy_without_copies, without_quarantined
 from pellucid.workflows.planning import measure_settings, split_limits
+from pellucid.workflows.resuming import how_to_go_on, interruption_names_run
 from pellucid.workflows.run_summary import run_description, with_metrics
 
 
@@ -172,9 +173,9 @@ def run_plan(
                 message = {"folder": str(folder.path.resolve()), "is_resumed": is_resumed}
                 group.broadcast(json.dumps(message).encode())
                 return job.carry_out(folder, is_resumed=is_resumed)
-            except KeyboardInterrupt as error:
+            except KeyboardInterrupt:
                 _empty_if_nothing_was_learned(folder)
-                raise KeyboardInterrupt(_how_to_continue(folder)) from error
+                raise KeyboardInterrupt(how_to_go_on(folder)) from None
             except BaseException:
                 _empty_if_nothing_was_learned(folder)
                 raise
@@ -206,6 +207,7 @@ def resume(
     folder = RunFolder(expand_user(path))
     record = folder.read_plan()
     with (
+        interruption_names_run(folder),
         processes.process_group(record.device) as group,
         locked(folder) if group.is_main else contextlib.nullcontext(),
     ):
@@ -221,10 +223,7 @@ def resume(
         if group.is_main and (sentence := restarts.same_processes(folder)):
             Callbacks(callbacks).notify("planned", sentence)
         job = _Job(data, restore_plan(record, network, start), record, progress=progress, callbacks=callbacks)
-        try:
-            return job.carry_out(folder, is_resumed=True)
-        except KeyboardInterrupt as error:
-            raise KeyboardInterrupt(_how_to_continue(folder)) from error
+        return job.carry_out(folder, is_resumed=True)
 
 
 class _Job:
@@ -303,7 +302,7 @@ class _Job:
         scored = _scored(self.data)
         model = training.model
         if not is_main:
-            return Run(folder, model, training, Findings(), scored, None)
+            return Run(folder, model, training, Findings(), scored, None, unscored=training.stop_requested)
         model.save(folder.model)
         training.history.save(folder.history)
         save_times(folder.times, training.seconds)
@@ -311,6 +310,8 @@ class _Job:
         if training.interrupted:
             return Run(folder, model, training, Findings(), scored, None)
         try:
+            if training.stop_requested:  # during the last epoch, which it finished
+                raise KeyboardInterrupt
             findings, page = _score(folder, model, training, scored, report=self.record.report)
         except KeyboardInterrupt:
             folder.write_json(folder.read_json() | {"interrupted": True})
@@ -365,13 +366,6 @@ class _EpochWriter(Callback):
     def on_best(self, model: Model) -> None:
         atomic.make_folder(self.folder.checkpoint)
         model.save(self.folder.checkpoint / "model.safetensors")
-
-
-def _how_to_continue(folder: RunFolder) -> str:
-    """What to type after an interruption that was not in the loop, which reports its own."""
-    if not folder.plan.exists():
-        return "Interrupted before the first checkpoint, so there is nothing to resume. Run the same command again."
-    return f"Interrupted. Resume with: pellucid train --resume {command_line(folder.path)}"
 
 
 def _empty_if_nothing_was_learned(folder: RunFolder) -> None:

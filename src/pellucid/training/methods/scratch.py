@@ -63,6 +63,7 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
         ),
         parameters=count_parameters(prepared.module),
         stop_reason=outcome.stop_reason,
+        stop_requested=outcome.stop_requested,
     )
 
 
