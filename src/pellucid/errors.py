@@ -27,6 +27,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 __all__ = [
+    "CacheWarning",
     "DataError",
     "DivergenceError",
     "DownloadError",
@@ -65,6 +66,10 @@ class PellucidError(Exception):
 
     def __str__(self) -> str:
         return on_one_line(super().__str__())
+
+
+class CacheWarning(UserWarning):
+    """A damaged file of the cache, whose content was computed again. The command line prints it as a note."""
 
 
 class UsageError(PellucidError):

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import pellucid
 from pellucid.data import decoded, hashing
 from pellucid.data import preprocessing as preparing
 from pellucid.data.decoded import stored
 from pellucid.data.preprocessing import measure, prepare, prepare_readable
-from pellucid.errors import DataError, FormatError, StorageError
+from pellucid.errors import CacheWarning, DataError, FormatError, StorageError
 from pellucid.records import MappedPictures, PictureFiles, Preprocessing, Split
 
 HOW = Preprocessing(channels=1, height=4, width=5)
@@ -105,10 +106,68 @@ def test_what_is_no_segment_is_removed(root):
     take(range(3))
     (whole,) = segments(root)
     content = whole.read_bytes()
-    for damage in (b"", b"hello", content[:-1], content + b"x", content.replace(b"pixels1", b"pixels9")):
+    for damage in (b"", b"hello", content[:-1], content + b"x", content.replace(b"pixels2", b"pixels9")):
         whole.write_bytes(damage)
-        assert take(range(3))[0] == [0, 1, 2]
+        with pytest.warns(CacheWarning, match="Decoded pictures in the cache were damaged, and are decoded again"):
+            assert take(range(3))[0] == [0, 1, 2]
         (whole,) = segments(root)
+
+
+def test_a_changed_bit_anywhere_changes_no_picture(root):
+    numbers = range(40)
+    take(numbers)
+    (segment,) = segments(root)
+    content = segment.read_bytes()
+    used = len(decoded._MAGIC) + 32 + 36 * 40 + 32
+    start = decoded._start(40)
+    draw = random.Random(5)
+    places = [draw.randrange(used) for _ in range(20)] + [draw.randrange(start, len(content)) for _ in range(20)]
+    for place in places:
+        (segment,) = segments(root)
+        changed = bytearray(segment.read_bytes())
+        changed[place] ^= 1 << draw.randrange(8)
+        segment.write_bytes(changed)
+        with pytest.warns(CacheWarning, match=r"were damaged, and are decoded again\. .* check the disk of .*decoded"):
+            made = take(numbers)[0]
+        assert made == (list(numbers) if place < used else [(place - start) // 20])
+        assert take(numbers)[0] == [], "it was written again"
+
+
+def test_only_the_first_reading_verifies_and_only_what_is_read(root):
+    take(range(8))
+    (segment,) = segments(root)
+    changed = bytearray(segment.read_bytes())
+    changed[decoded._start(8) + 20 * 5] ^= 255
+    segment.write_bytes(changed)
+    mapped, _ = stored(digests(range(8)), HOW, maker := Maker(range(8)))
+    np.testing.assert_array_equal(mapped[[0, 1, 7]], [picture(n) for n in (0, 1, 7)])
+    part = mapped.take(np.array([5, 6]))
+    with pytest.warns(CacheWarning):
+        np.testing.assert_array_equal(part[:], [picture(5), picture(6)])
+    np.testing.assert_array_equal(mapped[:], [picture(n) for n in range(8)])
+    assert maker.made == [5]
+
+
+def test_a_damaged_picture_that_cannot_be_written_again_is_right_all_the_same(root, monkeypatch):
+    def read_only(*_: object) -> None:
+        raise PermissionError
+
+    take(range(3))
+    (segment,) = segments(root)
+    segment.write_bytes(segment.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(decoded._Segment, "replace", read_only)
+    for _ in range(2):
+        with pytest.warns(CacheWarning):
+            assert take(range(3))[0] == [2]
+
+
+def test_a_damaged_picture_whose_file_is_gone_is_an_error_and_not_wrong(root):
+    take(range(3))
+    (segment,) = segments(root)
+    segment.write_bytes(segment.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataError, match="is damaged, and its file has changed since or is gone"):
+        take(range(3), broken={2})
+    assert take(range(3), broken={2}) == ([0, 1, 2], [True, True, False])
 
 
 def test_half_written_files_of_the_dead_are_swept(root):
@@ -171,7 +230,8 @@ print("right", flush=True)
 
 def test_several_at_once_killed_at_any_moment(root):
     """Ten processes ask for the same 200 pictures; eight are killed, at moments all over the work."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    folders = (Path(__file__).parent, Path(pellucid.__file__).parents[1])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
     dice = random.Random(7)
 
     def begin(number):
@@ -308,6 +368,8 @@ def test_damaged_memories_are_no_memories(photos, root):
     (file,) = (root / "hashes").iterdir()
     for damage in (b"", file.read_bytes()[:100], b"PK\3\4 nonsense"):
         file.write_bytes(damage)
+        with pytest.warns(CacheWarning, match="File hashes in the cache were damaged; the files are read again"):
+            np.testing.assert_array_equal(hashing.content_hashes(photos), first)
         np.testing.assert_array_equal(hashing.content_hashes(photos), first)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pellucid.data import cache
+from pellucid.errors import CacheWarning
 from pellucid.inference import features as module
 from pellucid.inference import streaming
 from pellucid.inference.features import Store, backbone_features
@@ -117,9 +118,11 @@ def test_a_damaged_part_is_computed_again(backbone, files, computed, damage):
     ]
     part.write_bytes(content)
     computed.clear()
-    again, _ = backbone_features(files, backbone)
+    with pytest.warns(CacheWarning, match="Features in the cache were damaged, and are computed again"):
+        again, _ = backbone_features(files, backbone)
     assert 0 < sum(computed) < 6
     np.testing.assert_allclose(again, first, rtol=1e-3, atol=1e-4)
+    backbone_features(files, backbone)  # without a warning: the damaged part is gone
 
 
 def test_what_was_computed_before_an_interruption_is_kept(backbone, files, computed):

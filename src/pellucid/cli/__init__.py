@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 __all__ = ["main"]
 
@@ -19,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     from pellucid.training.interruption import INTERRUPTED, termination_as_interrupt
 
-    with termination_as_interrupt():
+    with termination_as_interrupt(), _cache_warnings_as_notes():
         try:
             _run(list(sys.argv[1:] if arguments is None else arguments))
         except KeyboardInterrupt:  # while the command line itself was imported
@@ -36,6 +38,33 @@ def _run(command_line: list[str]) -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     root().main(args=command_line, prog_name="pellucid", obj=command_line)  # `obj`: a run records its command line
+
+
+@contextlib.contextmanager
+def _cache_warnings_as_notes() -> Iterator[None]:
+    """Within the block, warnings of a damaged cache are printed as notes, each once; other warnings as before."""
+    import warnings
+
+    from pellucid.errors import CacheWarning
+
+    show = warnings.showwarning
+    printed: set[str] = set()
+
+    def note(message: Warning | str, category: type[Warning], *location: Any, **more: Any) -> None:
+        if not issubclass(category, CacheWarning):
+            show(message, category, *location, **more)
+            return
+        from pellucid.cli import console
+
+        if str(message) not in printed:
+            printed.add(str(message))
+            console.notes([str(message)])
+
+    warnings.showwarning = note
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 def _use_utf8() -> None:

@@ -3,20 +3,26 @@
 To use it, get the folder of a kind, write files there with `pellucid.records.atomic`, and call `used` after reading
 one. Call `make_room` before writing something large: it deletes the least recently used files. A file may disappear at
 any time; a file that is memory-mapped stays readable until it is unmapped.
+
+Every file holds checksums, which its reader verifies: disks and programs change bytes, and a model that was trained on
+them would look like any other. What is damaged is computed again, and `warn_of_damage` says so.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import os
 import shutil
+import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.data.location import cache_root
-from pellucid.errors import DataError, StorageError, UnknownNameError
+from pellucid.errors import CacheWarning, DataError, StorageError, UnknownNameError
 from pellucid.records import atomic
 from pellucid.records.quantities import format_size, parse_size
 
@@ -29,6 +35,7 @@ __all__ = [
     "beneath",
     "cache_root",
     "clear",
+    "discard",
     "entries",
     "folder",
     "limit",
@@ -36,6 +43,7 @@ __all__ = [
     "make_room",
     "read_arrays",
     "used",
+    "warn_of_damage",
     "write_arrays",
 ]
 
@@ -48,24 +56,46 @@ class Kind:
         summary: its content, in a few words.
         again: whether the content can be computed again. If not, it does not count towards the limit, and is cleared
             only when its name is given.
+        damaged: the sentence for the user if a file is damaged.
     """
 
     summary: str
     again: bool = True
+    damaged: str = ""
 
 
 KINDS: dict[str, Kind] = {
-    "decoded": Kind("pictures, decoded and resized for a network"),
-    "features": Kind("features of pictures, from pretrained networks"),
-    "copies": Kind("groups of near-duplicate pictures"),
-    "statistics": Kind("statistics of pictures, from checks"),
-    "hashes": Kind("file hashes, and files that are not images"),
-    "splits": Kind("pictures of past test and validation splits", again=False),
+    "decoded": Kind(
+        "pictures, decoded and resized for a network",
+        damaged="Decoded pictures in the cache were damaged, and are decoded again.",
+    ),
+    "features": Kind(
+        "features of pictures, from pretrained networks",
+        damaged="Features in the cache were damaged, and are computed again.",
+    ),
+    "copies": Kind(
+        "groups of near-duplicate pictures",
+        damaged="Groups of near-duplicates in the cache were damaged, and are computed again.",
+    ),
+    "statistics": Kind(
+        "statistics of pictures, from checks",
+        damaged="Statistics of pictures in the cache were damaged, and are computed again.",
+    ),
+    "hashes": Kind(
+        "file hashes, and files that are not images",
+        damaged="File hashes in the cache were damaged; the files are read again.",
+    ),
+    "splits": Kind(
+        "pictures of past test and validation splits",
+        again=False,
+        damaged="A past split in the cache was damaged and is ignored, so pictures may move to another split.",
+    ),
     "ledger": Kind("how often each test split was scored", again=False),
 }
 """The folders of the cache."""
 
 _USUAL_LIMIT = 20 * 1000**3
+_MAGIC = b"pellucid-arrays1"
 
 
 @dataclass(frozen=True)
@@ -124,28 +154,51 @@ def used(path: Path) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of a file that `write_arrays` wrote; None if it is missing or damaged."""
+    """The arrays of a file that `write_arrays` wrote; None if it is missing, or damaged, which removes it."""
     import numpy as np
 
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except Exception:  # noqa: BLE001 (damage raises many kinds of exceptions: from zipfile, NumPy and the system)
+        content = path.read_bytes()
+    except OSError:
         return None
+    head, body = content[: len(_MAGIC) + 32], content[len(_MAGIC) + 32 :]
+    if head != _MAGIC + hashlib.sha256(body).digest():
+        discard(path)
+        return None
+    with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
     used(path)
     return arrays
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> bool:
-    """Write arrays to a file of the cache atomically; False if the cache cannot be written to."""
+    """Write arrays to a file of the cache atomically, with their SHA-256; False if the cache cannot be written to."""
     import numpy as np
 
     with contextlib.suppress(StorageError):
         folder(path.relative_to(cache_root()).parts[0])
-        with atomic.replacing(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)
+        body = io.BytesIO()
+        np.savez(body, allow_pickle=False, **arrays)
+        content = body.getvalue()
+        atomic.write_bytes(path, _MAGIC + hashlib.sha256(content).digest() + content)
         return True
     return False
+
+
+def discard(path: Path) -> None:
+    """Remove a damaged file of the cache, and warn the user."""
+    _removed(path)
+    warn_of_damage(path)
+
+
+def warn_of_damage(path: Path) -> None:
+    """Warn the user that a file of the cache is damaged, with the same text for all files of a kind."""
+    name = path.relative_to(cache_root()).parts[0]
+    warnings.warn(
+        f"{KINDS[name].damaged} If this happens often, check the disk of {cache_root() / name}.",
+        CacheWarning,
+        stacklevel=1,  # always this line, so that Python shows the text once
+    )
 
 
 def limit() -> int:

@@ -3,18 +3,21 @@
 `decoded/3x224x224-stretch-d1-pillow13.0.0/` has the pictures of one preprocessing and one decoder, in segments. A
 segment is a file that is written as a whole and never changed:
 
-    magic (16 bytes), n, C, H, W (int64, little-endian), n × 32 bytes of SHA-256, zeros up to a multiple of 4,096,
-    n × C × H × W bytes of pixels
+    magic (16 bytes), n, C, H, W (int64, little-endian), n × 32 bytes of SHA-256, n CRC-32 of the pixels of each picture
+    (uint32, little-endian), SHA-256 of all that, zeros up to a multiple of 4,096, n × C × H × W bytes of pixels
 
-A killed program loses only the segment that it was writing. One process at a time writes to a folder; the others wait,
-and then use what it decoded.
+Each picture is verified when it is first read. One that has changed since it was written is decoded again, and written
+in its place. A killed program loses only the segment that it was writing. One process at a time writes to a folder; the
+others wait, and then use what it decoded.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +28,7 @@ import numpy as np
 from pellucid.data import cache
 from pellucid.data.hashing import threads
 from pellucid.data.progress import Progress, watched
-from pellucid.errors import StorageError
+from pellucid.errors import DataError, StorageError
 from pellucid.records import MappedPictures, Preprocessing, atomic
 
 __all__ = ["stored"]
@@ -33,7 +36,7 @@ __all__ = ["stored"]
 Make = Callable[[int], np.ndarray | None]
 """Index of a picture -> the picture, uint8 (C, H, W); None if it cannot be decoded."""
 
-_MAGIC = b"pellucid-pixels1"
+_MAGIC = b"pellucid-pixels2"
 _SEGMENT_BYTES = 256 * 1024**2
 _SEGMENT_ROWS = 32_768
 _TRIES = 3
@@ -41,10 +44,19 @@ _TRIES = 3
 
 @dataclass(frozen=True)
 class _Segment:
-    """A file of n pictures: its path, their hashes S32 (n,), their shape, and the offset of the pixels in bytes."""
+    """A file of n pictures.
+
+    Attributes:
+        path: the file.
+        digests: hash of the content of each picture, S32 (n,).
+        checksums: CRC-32 of the pixels of each picture, uint32 (n,).
+        shape: (n, C, H, W).
+        start: offset of the pixels, in bytes.
+    """
 
     path: Path
     digests: np.ndarray
+    checksums: np.ndarray
     shape: tuple[int, int, int, int]
     start: int
 
@@ -52,6 +64,51 @@ class _Segment:
         cache.used(self.path)
         mapped = np.memmap(self.path, dtype=np.uint8, mode="r", offset=self.start, shape=self.shape)
         return np.asarray(mapped)  # the same memory, but indexing an ndarray is much faster than indexing a memmap
+
+    def replace(self, row: int, picture: np.ndarray) -> None:
+        """Write the pixels of a picture again. If this process is killed within it, the checksum tells the next."""
+        with self.path.open("r+b") as stream:
+            stream.seek(self.start + row * picture.nbytes)
+            stream.write(picture.tobytes())
+
+
+class _Verification:
+    """Verifies each picture when it is first read, and decodes those again that have changed.
+
+    Args:
+        segments: the segments that are read.
+        digests: hash of the content of each picture that was asked for, S32 (N,).
+        make: decodes one of these.
+    """
+
+    def __init__(self, segments: Sequence[_Segment], digests: np.ndarray, make: Make) -> None:
+        self.segments, self.digests, self.make = segments, digests, make
+        self.verified = [np.zeros(len(segment.digests), dtype=bool) for segment in segments]
+
+    def __call__(self, number: int, row: int, picture: np.ndarray) -> None:
+        if self.verified[number][row]:
+            return
+        segment = self.segments[number]
+        if zlib.crc32(picture.data) != segment.checksums[row]:
+            picture[:] = self._decoded_again(segment, row)
+            cache.warn_of_damage(segment.path)
+            try:
+                segment.replace(row, picture)
+            except OSError:
+                return  # it is decoded again whenever it is read
+        self.verified[number][row] = True
+
+    def _decoded_again(self, segment: _Segment, row: int) -> np.ndarray:
+        """The picture. Raises DataError if it can no longer be decoded, and removes the segment."""
+        picture = self.make(int(np.flatnonzero(self.digests == segment.digests[row])[0]))
+        if picture is None or zlib.crc32(np.ascontiguousarray(picture).data) != segment.checksums[row]:
+            with contextlib.suppress(OSError):
+                segment.path.unlink()
+            raise DataError(
+                "A decoded picture in the cache is damaged, and its file has changed since or is gone. Run the same "
+                "command again."
+            )
+        return picture
 
 
 def stored(
@@ -95,15 +152,16 @@ def stored(
         ends = np.cumsum([len(segment.digests) for segment in segments])
         segment_of = np.searchsorted(ends, rows[known], side="right")
         empty = np.zeros((0, *how.shape), dtype=np.uint8)
-        return MappedPictures(parts or [empty], rows[known] + starts[segment_of]), known
+        verify = _Verification([segments[number] for number in needed], digests, make)
+        return MappedPictures(parts or [empty], rows[known] + starts[segment_of], verify), known
     raise AssertionError
 
 
 def _name(how: Preprocessing) -> str:
-    """Name of the folder: everything that pixels depend on besides the content (size, fit, decoder version)."""
+    """Name of the folder: what pixels depend on besides the content (size, fit, decoder), and the file format."""
     from pellucid.data.decoding import VERSION
 
-    return f"{'x'.join(map(str, how.shape))}-{how.fit}-{VERSION}"
+    return f"{'x'.join(map(str, how.shape))}-{how.fit}-{VERSION}-{_MAGIC[-1:].decode()}"
 
 
 def _sweep(folder: Path) -> None:
@@ -149,16 +207,20 @@ def _write(folder: Path, chunk: np.ndarray, digests: np.ndarray, how: Preprocess
         with temporary.open("wb") as stream:
             stream.truncate(_start(len(chunk)) + math.prod(shape))
         pixels = np.memmap(temporary, dtype=np.uint8, mode="r+", offset=_start(len(chunk)), shape=shape)
-        yield from _fill(pixels, digests_written, chunk, make)
+        checksums = np.zeros(len(chunk), dtype="<u4")
+        yield from _fill(pixels, digests_written, checksums, chunk, make)
         if not digests_written.any():
             raise _NothingMadeError
         pixels.flush()
         del pixels  # Windows cannot rename a memory-mapped file
         with temporary.open("r+b") as stream:
-            stream.write(_MAGIC + np.array(shape, dtype="<i8").tobytes() + digests_written.tobytes())
+            head = _MAGIC + np.array(shape, dtype="<i8").tobytes() + digests_written.tobytes() + checksums.tobytes()
+            stream.write(head + hashlib.sha256(head).digest())
 
 
-def _fill(pixels: np.ndarray, digests: np.ndarray, chunk: np.ndarray, make: Make) -> Iterator[int]:
+def _fill(
+    pixels: np.ndarray, digests: np.ndarray, checksums: np.ndarray, chunk: np.ndarray, make: Make
+) -> Iterator[int]:
     """Decode the pictures of a segment, and clear the hashes of those that cannot be decoded."""
 
     def put(row: int) -> int:
@@ -167,6 +229,7 @@ def _fill(pixels: np.ndarray, digests: np.ndarray, chunk: np.ndarray, make: Make
             digests[row] = b""
         else:
             pixels[row] = picture
+            checksums[row] = zlib.crc32(np.ascontiguousarray(picture).data)  # of what was decoded, not what was written
         return row
 
     with ThreadPoolExecutor(max_workers=threads()) as pool:
@@ -179,26 +242,36 @@ def _fill(pixels: np.ndarray, digests: np.ndarray, chunk: np.ndarray, make: Make
 
 def _start(n: int) -> int:
     """Offset of the pixels in a segment of n pictures, in bytes."""
-    return -(-(len(_MAGIC) + 32 + 32 * n) // 4096) * 4096
+    return -(-(len(_MAGIC) + 32 + 36 * n + 32) // 4096) * 4096
 
 
 def _segments(folder: Path, how: Preprocessing) -> Iterator[_Segment]:
-    """The valid segments of a folder; other files are deleted."""
+    """The valid segments of a folder; damaged ones are deleted."""
     for path in sorted(folder.glob("*.pixels")):
         try:
-            with path.open("rb") as stream:
-                head = stream.read(len(_MAGIC) + 32)
-                shape = np.frombuffer(head[len(_MAGIC) :], dtype="<i8").tolist()
-                n = shape[0] if shape else 0
-                sound = head.startswith(_MAGIC) and tuple(shape[1:]) == how.shape and n >= 0
-                if sound and path.stat().st_size == _start(n) + math.prod(shape):
-                    digests = np.frombuffer(stream.read(32 * n), dtype="S32")
-                    yield _Segment(path, digests, (n, *how.shape), _start(n))
-                    continue
-        except (OSError, ValueError):
-            pass
-        with contextlib.suppress(OSError):
-            path.unlink()
+            segment = _segment(path, how)
+        except OSError:
+            continue
+        if segment is None:
+            cache.discard(path)
+        else:
+            yield segment
+
+
+def _segment(path: Path, how: Preprocessing) -> _Segment | None:
+    """The segment in a file; None if its size or its header is wrong."""
+    with path.open("rb") as stream:
+        head = stream.read(len(_MAGIC) + 32)
+        if len(head) < len(_MAGIC) + 32 or not head.startswith(_MAGIC):
+            return None
+        n, *shape = np.frombuffer(head[len(_MAGIC) :], dtype="<i8").tolist()
+        if n < 0 or tuple(shape) != how.shape or path.stat().st_size != _start(n) + n * math.prod(shape):
+            return None
+        table = stream.read(36 * n)
+        if stream.read(32) != hashlib.sha256(head + table).digest():
+            return None
+    digests, checksums = np.frombuffer(table[: 32 * n], dtype="S32"), np.frombuffer(table[32 * n :], dtype="<u4")
+    return _Segment(path, digests, checksums, (n, *how.shape), _start(n))
 
 
 def _rows(segments: Sequence[_Segment], digests: np.ndarray) -> tuple[np.ndarray, list[int]]:

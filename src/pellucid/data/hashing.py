@@ -167,4 +167,4 @@ def remember(path: Path, version: int, **arrays: np.ndarray) -> None:
 
 def _place(what: str) -> Path:
     name = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return cache.cache_root() / "hashes" / f"{name}.npz"
+    return cache.cache_root() / "hashes" / f"{name}.arrays"

@@ -145,7 +145,7 @@ def remember(contents: np.ndarray, settings: str, name: str, carved: np.ndarray,
     }
     # Each name once: without locks, two processes may replace the same record.
     once = np.unique(several["names"], return_index=True)[1]
-    new_path = cache.cache_root() / "splits" / f"{_prefix(settings)}{name}.npz"
+    new_path = cache.cache_root() / "splits" / f"{_prefix(settings)}{name}.arrays"
     recorded = cache.write_arrays(new_path, **vars(new) | {key: values[once] for key, values in several.items()})
     for path in [path for path, _ in replaced if recorded and path != new_path]:
         with contextlib.suppress(OSError):

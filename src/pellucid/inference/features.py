@@ -136,11 +136,21 @@ class Store:
         return features
 
     def _part(self, path: Path) -> tuple[np.ndarray, np.ndarray] | None:
-        """The keys and values of a part; None if it is damaged or has just been removed."""
+        """The keys and values of a part; None if it has just been removed, or is damaged, which removes it."""
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        part = self._unpacked(content)
+        if part is None:
+            cache.discard(path)
+        return part
+
+    def _unpacked(self, content: bytes) -> tuple[np.ndarray, np.ndarray] | None:
         from safetensors.numpy import load
 
         try:
-            arrays = load(path.read_bytes())
+            arrays = load(content)
             keys, values, checksum = arrays["keys"], arrays["values"], arrays["sha256"]
         except Exception:  # noqa: BLE001 (damage raises many kinds of errors; damaged features are computed again)
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -123,13 +123,21 @@ class MappedPictures:
     Args:
         parts: one or more mapped arrays, uint8 (n, C, H, W).
         rows: row of each picture, counted through all parts: int64 (N,); None takes all, in order.
+        verify: called for each picture that is read, with the number of its part, its row there, and a copy of it,
+            uint8 (C, H, W), which it may correct.
     """
 
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, parts: Sequence[np.ndarray], rows: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        parts: Sequence[np.ndarray],
+        rows: np.ndarray | None = None,
+        verify: Callable[[int, int, np.ndarray], None] | None = None,
+    ) -> None:
         self.parts = tuple(parts)
+        self.verify = verify
         self._ends = np.cumsum([len(part) for part in self.parts])
         self.rows = np.arange(self._ends[-1]) if rows is None else np.asarray(rows, dtype=np.int64)
 
@@ -166,7 +174,9 @@ class MappedPictures:
         # One by one, straight into the result: a gather and a scatter would copy each picture twice.
         for index, part, row in zip(order.tolist(), parts[order].tolist(), starts[order].tolist(), strict=True):
             pictures[index] = self.parts[part][row]
+            if self.verify is not None:
+                self.verify(part, row, pictures[index])
         return pictures
 
     def take(self, indices: np.ndarray) -> MappedPictures:
-        return MappedPictures(self.parts, self.rows[indices])
+        return MappedPictures(self.parts, self.rows[indices], self.verify)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.errors import FormatError, ModelFileError, StorageError
-from pellucid.records import Model, Specification, atomic
+from pellucid.records import Model, Specification, atomic, json_text
 from pellucid.records.paths import command_line
 from pellucid.training.processes import current_group
 
@@ -109,7 +109,7 @@ class Checkpoints:
         """
         content = self._once("epochs.json", lambda: json.dumps({"version": 1, "epochs": measure()}).encode())
         try:
-            return int(json.loads(content)["epochs"])
+            return int(json_text.parse(content)["epochs"])
         except (ValueError, KeyError, TypeError) as error:
             raise FormatError(f"{self.folder / 'epochs.json'} is damaged. Start a new run instead.") from error
 
@@ -265,8 +265,8 @@ def _unpack(content: bytes, path: Path) -> tuple[State, str]:
     try:
         arrays = load(content)
         # A safetensors file begins with the length of its header; `load` has checked it.
-        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-        document = json.loads(metadata["checkpoint"])
+        metadata = json_text.parse(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+        document = json_text.parse(metadata["checkpoint"])
         if document["version"] != VERSION:
             raise ValueError(f"its version is {document['version']}, not {VERSION}")
         for name in document["scalars"]:

@@ -81,10 +81,11 @@ def learn(
     callbacks = Callbacks(callbacks).callbacks
     require_classes(data)
     keep_freed_memory()
+    notified = Callbacks([*([displays.default_display()] if progress else []), *callbacks])
+    for note in plan.notes:
+        notified.notify("planned", note)
     method = importlib.import_module(METHODS[method_of(plan.recipe)])
-    training = method.learn(
-        data, plan, Callbacks([*([displays.default_display()] if progress else []), *callbacks]), checkpoints
-    )
+    training = method.learn(data, plan, notified, checkpoints)
     return replace(training, model=_with_appearance(training.model, training.data))
 
 

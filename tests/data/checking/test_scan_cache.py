@@ -10,6 +10,7 @@ from PIL import Image
 
 from pellucid.data.checking import scan
 from pellucid.data.checking.scan import scan_pictures
+from pellucid.errors import CacheWarning
 from pellucid.records import PictureFiles
 
 
@@ -88,7 +89,8 @@ def test_a_damaged_cache_is_ignored(files, decoded, tmp_path, damage):
     (file,) = (tmp_path / "cache" / "statistics").iterdir()
     file.write_bytes(file.read_bytes()[:-30] if damage is None else damage)
     decoded.clear()
-    assert_same(scanned(files), first)
+    with pytest.warns(CacheWarning, match="Statistics of pictures in the cache were damaged"):
+        assert_same(scanned(files), first)
     assert len(decoded) == 5
 
 

@@ -321,7 +321,7 @@ def content(split: Split) -> bytes:
 
 
 def _path(key: str) -> Path:
-    return cache.cache_root() / "copies" / f"{key}.npz"
+    return cache.cache_root() / "copies" / f"{key}.arrays"
 
 
 def _cached(key: str, n: int) -> np.ndarray | None:

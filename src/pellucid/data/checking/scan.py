@@ -273,7 +273,7 @@ def _cache_path(paths: Sequence[Path]) -> Path:
     top = os.path.dirname(os.path.commonprefix([os.path.abspath(path) for path in paths]))  # noqa: PTH100, PTH120, RUF071 (as in hashing)
     description = f"{_VERSION} {decoding.VERSION} {top}"
     name = hashlib.sha256(description.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return cache.cache_root() / "statistics" / f"{name}.npz"
+    return cache.cache_root() / "statistics" / f"{name}.arrays"
 
 
 def _read(path: Path | None) -> dict[str, np.ndarray]:
