@@ -63,7 +63,6 @@ def test_listings_import_nothing_heavy(command):
         ["train", "digts", "--network", "convnet"],
         ["train", "digits", "--network", "convnet", "--epochs", "-1"],
         ["train", "digits", "--network", "convnet", "--recipe", "defalt"],
-        ["train", "digits"],
         ["predict", "no-such-model.safetensors", "x.png"],
         ["train", "digits", "--network", "convnet", "--augment", "flipp"],
         ["train", "digits", "--network", "convnet", "--augment", "rotate:x"],

@@ -131,7 +131,7 @@ def test_a_training_says_it_leaves_out_what_cannot_be_read_and_counts_the_scorin
     assert without["note"] == "without the one test picture that is also in the training data"
     assert done.findings["accuracy"]["note"] == "the 1st time that this test split was scored"
     about = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
-    assert "1 picture that cannot be read left out, each named in quarantine.json" in about["data"]["notes"]
+    assert "1 picture that cannot be read left out, named in quarantine.json" in about["data"]["notes"]
     assert about["data"]["sizes"]["train"] + about["data"]["sizes"]["validation"] == 40
     again = pellucid("evaluate", tmp_path / "run", folder, "--json")
     assert again.findings["accuracy"]["note"] == "the 2nd time that this test split was scored"

@@ -72,7 +72,7 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     backbone = resized(backbones.load(recipe.backbone), plan.record.size)
     callbacks.notify(
         "planned",
-        f"{backbone.name} computes the features of {counted(len(data.train), 'training picture')} of {data.name}",
+        f"{backbone.name} computes the features of the {counted(len(data.train), 'training picture')} of {data.name}",
     )
     embeddings, errors = backbone_features(data.train.pictures, backbone)
     readable = np.array([index for index in range(len(embeddings)) if index not in errors], dtype=np.int64)
