@@ -87,15 +87,15 @@ def test_a_terminal_wraps(pellucid, folder, monkeypatch):
 
 
 def test_its_mistakes(pellucid, folder, tmp_path, monkeypatch):
-    done = pellucid("check", folder, "--report", tmp_path / "page.pdf")
+    done = pellucid("check", folder, "--out", tmp_path / "page.pdf")
     assert done.code == 2
-    assert done.sentence == "The page is an HTML file, but --report is 'page.pdf'. Try --report page.html."
+    assert done.sentence == "The page is an HTML file, but --out is 'page.pdf'. Try --out page.html."
     assert pellucid("check", "mnits").sentence.startswith("There is no data set named 'mnits'. Did you mean 'mnist'?")
     assert pellucid("check", tmp_path / "none").sentence.startswith(f"There is no folder at {tmp_path / 'none'}.")
     assert pellucid("check", "").code == 2
     monkeypatch.delitem(display.VIEWS, "check", raising=False)
-    sentence = pellucid("check", folder, "--report", tmp_path / "page.html").sentence
-    assert sentence == "The report package is not installed. Leave --report out."
+    sentence = pellucid("check", folder, "--out", tmp_path / "page.html").sentence
+    assert sentence == "The report package is not installed. Leave --out out."
 
 
 def test_a_training_says_it_leaves_out_what_cannot_be_read_and_counts_the_scoring(

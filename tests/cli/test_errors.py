@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pellucid.errors import UsageError
 from pellucid.records import Model, atomic
 
 TRAIN = ["--network", "logistic-regression", "--epochs", 1, "--quiet", "--no-report"]
@@ -281,6 +282,9 @@ def test_no_write_permission_as_an_ordinary_user(class_folders):
         (("train", "digits", "--bs", "8"), "(Possible options: --batch-size)"),
         (("train", "digits", "--workers", "2"), "(Possible options: --threads)"),
         (("train", "digits", "--val-split", "0.1"), "(Possible options: --recipe-set validation_fraction=0.1)"),
+        (("label", "MODEL", "photos", "--count", "3"), "(Possible options: --top)"),
+        (("sort", "MODEL", "photos", "--into", "sorted"), "(Possible options: --out)"),
+        (("check", "photos", "--report", "check.html"), "(Possible options: --out)"),
         (("train", "digits", "--network", "mlp", "--recipe-set", "lr=0.1"), "Did you mean 'learning_rate'?"),
         (("train", "CIFAR-10", "--network", "mlp"), "Did you mean 'cifar10'?"),
         (("train", "cifar_100", "--network", "mlp"), "Did you mean 'cifar100'?"),
@@ -293,6 +297,27 @@ def test_what_other_tools_call_it_finds_ours(pellucid, words, meant):
     done = pellucid(*words)
     assert done.code == 2
     assert meant in done.err
+
+
+def test_python_finds_the_names_of_other_tools_too():
+    import pellucid as library
+
+    for name, meant in (("lr", "learning_rate"), ("bs", "batch_size"), ("val_split", "validation_fraction")):
+        with pytest.raises(UsageError, match=f"Did you mean '{meant}'"):
+            library.train(library.load("digits"), "mlp", **{name: 1}, progress=False)
+    with pytest.raises(UsageError, match="Pellucid loads pictures without worker processes; leave it out"):
+        library.train(library.load("digits"), "mlp", num_workers=4, progress=False)
+
+
+def test_a_number_of_results_and_a_result_are_called_the_same_everywhere():
+    """`--top` is a number of results, `--out` is what a command writes."""
+    from pellucid.cli import app
+    from pellucid.cli.commands import COMMANDS
+
+    others = {"--count", "--number", "-n", "--topk", "--k", "--into", "--output", "--to", "--dest", "--save"}
+    for name in COMMANDS:
+        options = {text for parameter in app._load(name).params for text in parameter.opts}
+        assert not options & others, name
 
 
 def test_every_synonym_means_something_that_there_is():

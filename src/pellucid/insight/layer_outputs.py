@@ -63,7 +63,7 @@ def prepared(split: Split, preprocessing: Preprocessing) -> tuple[Split, np.ndar
     """
     pixels, readable, _ = preparing.prepare_readable(split, preprocessing)
     if not len(readable):
-        raise UsageError(f"None of {counted(len(split), 'picture')} of the {split.name} split can be read.")
+        raise UsageError(f"None of the {counted(len(split), 'picture')} of the {split.name} split can be read.")
     return (split if len(readable) == len(split) else split.take(readable)), np.asarray(pixels)
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from pellucid.data.appearance import appearance
 from pellucid.inference.device import keep_freed_memory
 from pellucid.records import Dataset, Model
 from pellucid.training import display as displays
@@ -85,14 +83,7 @@ def learn(
     for note in plan.notes:
         notified.notify("planned", note)
     method = importlib.import_module(METHODS[method_of(plan.recipe)])
-    training = method.learn(data, plan, notified, checkpoints)
-    return replace(training, model=_with_appearance(training.model, training.data))
-
-
-def _with_appearance(model: Model, data: Dataset) -> Model:
-    """The model with the looks of its training pictures in its specification."""
-    looks = appearance(data.train, model.specification.preprocessing)
-    return replace(model, specification=model.specification.model_copy(update={"appearance": looks}))
+    return method.learn(data, plan, notified, checkpoints)
 
 
 def method_of(recipe: Recipe) -> str:

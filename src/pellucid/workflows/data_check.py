@@ -66,7 +66,7 @@ def without_quarantined(data: Dataset, folder: RunFolder) -> Dataset:
         if not indices:
             first = next(item["reason"] for item in pictures if item["split"] == name and item["id"] in split.ids)
             raise DataError(
-                f"None of {counted(len(split), 'picture')} of the {name} split can be read. The first: {first}"
+                f"None of the {counted(len(split), 'picture')} of the {name} split can be read. The first: {first}"
             )
         # Scoring names and counts the unreadable pictures of the test split.
         is_whole = len(indices) == len(split) or name == "test"

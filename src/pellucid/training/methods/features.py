@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.data.appearance import appearance
 from pellucid.data.splitting import GROUPS
 from pellucid.errors import DataError
 from pellucid.inference.features import backbone_features
@@ -83,7 +84,7 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     training = provenance(data, plan, splits=("train",))
     training |= {"backbone": backbone.provenance, "penalty": linear.penalty}
     return Training(
-        model=model_of(backbone, linear, data.classes, training),
+        model=model_of(backbone, linear, data, training),
         history=History(),
         seconds=[time.perf_counter() - started],
         chosen_epoch=0,
@@ -133,7 +134,7 @@ def fit_head(embeddings: np.ndarray, train: Split, recipe: Recipe, seed: int) ->
     )
 
 
-def model_of(backbone: Backbone, linear: LinearHead, classes: tuple[str, ...], training: dict[str, Any]) -> Model:
+def model_of(backbone: Backbone, linear: LinearHead, data: Dataset, training: dict[str, Any]) -> Model:
     """The backbone with its new head, as a complete model."""
     head_weights = {
         f"{backbone.classifier}.weight": linear.head.weights.astype(np.float32),
@@ -142,8 +143,9 @@ def model_of(backbone: Backbone, linear: LinearHead, classes: tuple[str, ...], t
     measured = {"cross_validation_accuracy": linear.accuracy, "cross_validation_loss": linear.loss}
     specification = Specification(
         network=NetworkSpecification(name=backbone.name, settings=dict(backbone.settings)),
-        classes=classes,
+        classes=data.classes,
         preprocessing=backbone.preprocessing,
+        appearance=appearance(data.train, backbone.preprocessing),
         temperature=linear.temperature,
         training=training,
         metrics={name: {"value": value, "n": linear.held_out} for name, value in measured.items() if linear.held_out},
@@ -156,9 +158,9 @@ def describe(linear: LinearHead, train: Split) -> tuple[str, ...]:
     notes = []
     if linear.held_out:
         notes.append(
-            f"cross-validation on {counted(linear.held_out, 'training picture')}, each predicted by a head "
-            f"trained without it: "
-            f"accuracy {100 * linear.accuracy:.1f} %. It was used only to choose the penalty, {linear.penalty:g}."
+            f"cross-validation on {counted(linear.held_out, 'training picture')}, each predicted by a head trained "
+            f"without it: accuracy {100 * linear.accuracy:.1f} %. It was used only to choose the penalty, "
+            f"{linear.penalty:g}."
         )
     else:
         notes.append(

@@ -87,7 +87,7 @@ def with_new_head(data: Dataset, plan: ResolvedPlan) -> Model:
     )
     training = provenance(data, plan, splits=("train",))
     training |= {"backbone": backbone.provenance, "penalty": linear.penalty}
-    return features.model_of(backbone, replace(linear, head=head, temperature=1.0), data.classes, training)
+    return features.model_of(backbone, replace(linear, head=head, temperature=1.0), data, training)
 
 
 def _fine_tuned(model: Model, plan: ResolvedPlan, metrics: dict[str, Any] | None = None) -> Model:
