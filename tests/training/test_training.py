@@ -376,8 +376,6 @@ def test_data_that_cannot_be_learned_from(digits):
     one = Split("train", digits.train.pictures[:5], np.zeros(5, np.int64), ("a",))
     with pytest.raises(DataError, match="has only the class 'a'"):
         train(Dataset("one", {"train": one}), "mlp")
-    with pytest.raises(UsageError, match="Which network"):
-        train(digits)
     with pytest.raises(DataError, match="no labels"):
         quick(Dataset("unlabelled", {"train": replace(digits.train, labels=None)}))
     single = digits.train.take([0])

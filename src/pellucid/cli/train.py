@@ -200,10 +200,6 @@ def train(
     from pellucid.data import load
     from pellucid.data.catalogue import DATASETS
 
-    if network is None and start is None and recipe == "default" and backbone is None and data in DATASETS:
-        from pellucid.training.recipes import NO_NETWORK
-
-        raise UsageError(NO_NETWORK)
     dataset = load(data)
     console.notes(dataset.notes)
 

@@ -11,7 +11,12 @@ from typing import BinaryIO, cast
 
 from pellucid.errors import DataError, FormatError, MissingDataError
 
-__all__ = ["is_gzip", "read_errors", "unpacked"]
+__all__ = ["is_gzip", "read_errors", "require_plausible", "unpacked"]
+
+FREE_BYTES = 1 << 30
+"""Unpacked bytes that are plausible for a compressed file of any size."""
+MOST_RATIO = 200
+"""Beyond that, a compressed file may unpack to this multiple of its size. MNIST unpacks to 5 times its size."""
 
 
 @contextlib.contextmanager
@@ -43,6 +48,25 @@ def is_gzip(path: Path) -> bool:
     """Whether a file is gzipped, judged by its first two bytes and not by its name."""
     with path.open("rb") as stream:
         return stream.read(2) == b"\x1f\x8b"
+
+
+def require_plausible(path: Path, declared: int, what: str, *, at_most: int) -> None:
+    """The rule for all headers: they declare no more than the file can hold.
+
+    Args:
+        path: the file.
+        declared: the number that its header declares.
+        what: what is counted: `rows`, `bytes`.
+        at_most: the most that a file of this size can hold.
+
+    Raises:
+        FormatError: the number is negative or larger.
+    """
+    if not 0 <= declared <= at_most:
+        raise FormatError(
+            f"{path} declares {declared:,} {what}, but a file of its size holds at most {at_most:,}. Copy or download "
+            f"it again."
+        )
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@
 Source: http://yann.lecun.com/exdb/mnist/, "The IDX file format".
 
 Memory: the size of a plain file is compared with its header before memory is allocated. A gzipped file is unpacked
-piece by piece, and only up to the declared size. So even with a wrong header, reading needs at most about twice the
-memory of the real content.
+piece by piece, and only up to the declared size, which must be plausible for the size of the file. So even with a wrong
+header, reading needs at most about twice the memory of the real content.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pellucid.data.files import unpacked
+from pellucid.data.files import FREE_BYTES, MOST_RATIO, require_plausible, unpacked
 from pellucid.errors import DataError, FormatError
 from pellucid.records import atomic
 
@@ -52,7 +52,10 @@ def read_idx(path: str | Path) -> np.ndarray:
         declared = math.prod(shape) * dtype.itemsize
         if size is not None:
             _compare(path, shape, declared, size - header)
-        values = _read_at_most(stream, declared)
+        most = max(FREE_BYTES, MOST_RATIO * path.stat().st_size)
+        values = _read_at_most(stream, min(declared, most))
+        if len(values) == most:
+            require_plausible(path, declared, "bytes", at_most=most)
         _compare(path, shape, declared, len(values))
         if stream.read(1):
             _compare(path, shape, declared, declared + 1, more=True)

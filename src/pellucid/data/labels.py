@@ -14,8 +14,19 @@ from typing import Any
 
 from pellucid.errors import DataError
 
-__all__ = ["clean_cell", "clean_classes", "clean_column", "clean_label", "clean_name", "ordered_classes"]
+__all__ = [
+    "MOST_CLASSES",
+    "clean_cell",
+    "clean_classes",
+    "clean_column",
+    "clean_label",
+    "clean_name",
+    "ordered_classes",
+]
 
+MOST_CLASSES = 65_536
+"""Most classes of a data set. More are a column of ids rather than of labels, or a hostile file."""
+_MOST_CHARACTERS = 1000
 _INTEGER = re.compile(r"-?\d+")
 _WHOLE_FLOAT = re.compile(r"-?\d+\.0*")
 
@@ -44,6 +55,8 @@ def clean_label(value: Any) -> str | None:
         return str(value)
     if not isinstance(value, str):
         raise ValueError(f"a label is a number or a name, not {type(value).__name__}")  # noqa: TRY004 (one kind for both)
+    if len(value) > _MOST_CHARACTERS:
+        raise ValueError(f"a label has at most {_MOST_CHARACTERS:,} characters; this one has {len(value):,}")
     return clean_name(value) or None
 
 
@@ -77,8 +90,13 @@ def clean_column(values: Iterable[Any]) -> list[str | None]:
 
 
 def ordered_classes(labels: Iterable[str]) -> tuple[str, ...]:
-    """The class names that occur: numbers in their order, other names in that of the alphabet."""
+    """The class names that occur: numbers in their order, other names in that of the alphabet.
+
+    Raises:
+        DataError: there are more than `MOST_CLASSES`.
+    """
     names = set(labels)
+    _check_number(len(names), "The labels have")
     if all(_INTEGER.fullmatch(name) for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
@@ -88,10 +106,24 @@ def clean_classes(names: Sequence[str], where: str) -> tuple[str, ...]:
     """Class names that the data list in their own order, each clean and each once.
 
     Raises:
-        DataError: a name is empty or occurs twice.
+        DataError: a name is empty, too long or occurs twice, or there are more than `MOST_CLASSES`.
     """
+    _check_number(len(names), f"{where} has")
+    longest = max(map(len, names), default=0)
+    if longest > _MOST_CHARACTERS:
+        raise DataError(
+            f"{where} has a class name of {longest:,} characters; at most {_MOST_CHARACTERS:,} are supported."
+        )
     clean = tuple(clean_name(name) for name in names)
     if "" in clean or len(set(clean)) < len(clean):
         twice = next((name for name in clean if not name or clean.count(name) > 1), "")
         raise DataError(f"{where} has the class name '{twice}' {'twice' if twice else 'without a letter'}.")
     return clean
+
+
+def _check_number(count: int, what: str) -> None:
+    if count > MOST_CLASSES:
+        raise DataError(
+            f"{what} {count:,} class names; at most {MOST_CLASSES:,} are supported. Is it a column of ids instead of "
+            f"labels?"
+        )

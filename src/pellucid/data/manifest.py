@@ -24,6 +24,7 @@ from pellucid.data.columns import choose
 from pellucid.data.files import read_errors
 from pellucid.data.gathering import Origin, Picture, as_dataset, files, named_split, read_headers
 from pellucid.data.labels import clean_cell, clean_column, ordered_classes
+from pellucid.data.parquet_files import opened, values_of
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, csv_text
 from pellucid.records.names import listed, on_one_line
@@ -81,7 +82,10 @@ def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapp
     if role["label"] in table.fractions:
         raise FormatError(f"{path}: '{role['label']}' holds fractions, but a label is a whole number or a name.")
     rows = _Rows(path, table, column_index)
-    labels = clean_column(row[column_index["label"]] for row in table.rows)
+    try:
+        labels = clean_column(row[column_index["label"]] for row in table.rows)
+    except ValueError as error:
+        raise FormatError(f"{path}: {error}.") from error
     for number, label in enumerate(labels):
         rows.take(number, label)
     checked = read_headers(list(rows.pictures.values()))
@@ -226,22 +230,17 @@ def _parsed(text: str, path: Path) -> tuple[list[list[str]], int]:
 
 def _from_parquet(path: Path) -> _Table:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    try:
-        with read_errors(path):
-            table = pq.read_table(path)
-    except (pa.ArrowException, ValueError) as error:
-        raise FormatError(
-            f"{path} is damaged or not a Parquet file ({str(error).splitlines()[0]}). Copy it again."
-        ) from error
-    plain = [
-        name
-        for name, kind in zip(table.column_names, table.schema.types, strict=True)
-        if not pa.types.is_nested(kind) and not pa.types.is_binary(kind)
-    ]
+    with opened(path) as file:
+        plain = [
+            column.name
+            for column in file.schema_arrow
+            if not pa.types.is_nested(column.type)
+            and not pa.types.is_binary(getattr(column.type, "value_type", column.type))
+        ]
+        table = file.read(columns=plain, use_threads=False)
     _check_names(plain, path)
-    values = [[clean_cell(value) for value in table.column(name).to_pylist()] for name in plain]
+    values = [[clean_cell(value) for value in values_of(table.column(name))] for name in plain]
     fractions = {name for name in plain if _has_fractions(table.column(name))}
     return _Table(plain, [list(row) for row in zip(*values, strict=True)], 1, "row", fractions)
 

@@ -18,6 +18,7 @@ from pellucid.data.catalogue import DATASETS
 from pellucid.data.download import Remote, obtain
 from pellucid.data.files import read_errors
 from pellucid.data.idx import read_idx
+from pellucid.data.labels import MOST_CLASSES
 from pellucid.data.split_names import SPLIT_NAMES
 from pellucid.data.splitting import carve_test, lacking
 from pellucid.errors import FormatError, MissingDataError
@@ -29,7 +30,6 @@ _NAME = re.compile(
     r"(?P<prefix>.*?)[-_. ]?(?P<what>images|labels)(?P<form>[-_.]idx\d?(?:[-_.]ubyte)?|[-_.]ubyte|)(?P<packed>\.gz)?",
     re.IGNORECASE | re.DOTALL,
 )
-_MOST_CLASSES = 65_536
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _CLASSES = {
@@ -232,11 +232,11 @@ def _read_pair(pair: _Pair, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     if not images.size:
         raise FormatError(f"{pair.files['images']} has no pictures.")
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= _MOST_CLASSES:
+    if low < 0 or high >= MOST_CLASSES:
         wrong = low if low < 0 else high
         raise FormatError(
             f"{pair.files['labels']} has a label out of range: {wrong}; labels must be between 0 and "
-            f"{_MOST_CLASSES - 1:,}."
+            f"{MOST_CLASSES - 1:,}."
         )
     array, array_notes = as_pictures(images)
     notes += [f"{pair.files['images'].name}: {note}" for note in array_notes]

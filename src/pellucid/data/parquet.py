@@ -7,8 +7,6 @@ numbers are in the schema's metadata `huggingface`, as a `ClassLabel` feature. T
 
 from __future__ import annotations
 
-import contextlib
-import json
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
@@ -19,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from pellucid.data.columns import choose
-from pellucid.data.files import read_errors
 from pellucid.data.gathering import (
     LeftOut,
     Origin,
@@ -29,9 +26,10 @@ from pellucid.data.gathering import (
     unreadable_notes,
 )
 from pellucid.data.labels import clean_cell, clean_classes, clean_label, ordered_classes
+from pellucid.data.parquet_files import opened, parquet_errors, values_of
 from pellucid.data.shards import beneath, examine, find, nothing
 from pellucid.errors import FormatError, MissingDataError
-from pellucid.records import Dataset
+from pellucid.records import Dataset, json_text
 from pellucid.records.names import listed, on_one_line
 from pellucid.records.pictures import Member
 
@@ -88,9 +86,7 @@ class ParquetShard:
 
     def load(self, group: int) -> Any:
         """The bytes of the pictures of one row group, as an Arrow array."""
-        import pyarrow.parquet as pq
-
-        with _parquet_errors(self.path), pq.ParquetFile(self.path) as file:
+        with opened(self.path) as file:
             name = f"{self.column}.bytes" if self.nested else self.column
             column = file.read_row_group(group, columns=[name], use_threads=False).column(0).combine_chunks()
         return column.field("bytes") if self.nested else column
@@ -115,7 +111,7 @@ def _with_pictures(path: Path) -> bool:
     import pyarrow.parquet as pq
 
     try:
-        with _parquet_errors(path):
+        with parquet_errors(path):
             return bool(_picture_columns(pq.read_schema(path)))
     except FormatError:
         return False
@@ -127,10 +123,11 @@ def _picture_columns(schema: Any) -> dict[str, bool]:
 
     columns = {}
     for column in schema:
-        if pa.types.is_struct(column.type):
-            if column.type.get_field_index("bytes") >= 0:
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if pa.types.is_struct(kind):
+            if kind.get_field_index("bytes") >= 0:
                 columns[column.name] = True
-        elif pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             columns[column.name] = False
     return columns
 
@@ -202,14 +199,12 @@ class _Table:
     """One Parquet file, and the information in its schema."""
 
     def __init__(self, path: Path, columns: Mapping[str, str] | None) -> None:
-        import pyarrow.parquet as pq
-
         self.path = path
-        with _parquet_errors(path), pq.ParquetFile(path) as file:
+        with opened(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
             rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
-        inside = _picture_columns(schema)
-        others = [name for name in schema.names if name not in inside]
+            inside = _picture_columns(schema)
+            others = [name for name in schema.names if name not in inside]
         if not inside:
             raise FormatError(f"{path} has no column with pictures, unlike the other files. Move it elsewhere.")
         only = {"image": next(iter(inside))} if len(inside) == 1 else {}
@@ -221,14 +216,16 @@ class _Table:
         self.shard = ParquetShard(path, column, inside[column], np.concatenate([[0], np.cumsum(rows)]).astype(np.int64))
         if inside[column] and schema.field(column).type.get_field_index("path") >= 0:
             paths = self._column(f"{column}.path")
-            if all(isinstance(image, dict) and image.get("path") for image in paths):
+            if all(isinstance(image, dict) and image.get("path") and isinstance(image["path"], str) for image in paths):
                 self.shard.names = [on_one_line(image["path"]) for image in paths]
 
     def _column(self, name: str) -> list[Any]:
-        import pyarrow.parquet as pq
-
-        with _parquet_errors(self.path), pq.ParquetFile(self.path) as file:
-            return file.read(columns=[name], use_threads=False).column(0).to_pylist()
+        with opened(self.path) as file:
+            groups = (
+                file.read_row_group(group, columns=[name], use_threads=False).column(0)
+                for group in range(file.num_row_groups)
+            )
+            return [value for group in groups for value in values_of(group)]
 
     def labels(self) -> list[str | None]:
         """The class of each row; None for a row without a label (on hubs, −1 also means no label)."""
@@ -261,12 +258,12 @@ def _label_names(schema: Any, column: str, path: Path) -> list[str]:
     if content is None:
         return []
     try:
-        feature = json.loads(content)["info"]["features"][column]
+        feature = json_text.parse(content)["info"]["features"][column]
         names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
     if isinstance(names, dict):  # older versions write {"0": "cat", ...}
-        names = [names[key] for key in sorted(names, key=int)] if all(key.isdecimal() for key in names) else None
+        names = [names[key] for key in sorted(names, key=int)] if all(map(_is_index, names)) else None
     if names is None:
         return []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
@@ -274,19 +271,11 @@ def _label_names(schema: Any, column: str, path: Path) -> list[str]:
     return list(clean_classes(names, f"{path}: the metadata"))
 
 
+def _is_index(key: str) -> bool:
+    return key.isdecimal() and len(key) < 10
+
+
 def _names_are_unique(tables: list[_Table]) -> bool:
     if not all(table.shard.names for table in tables):
         return False
     return max(Counter(name for table in tables for name in table.shard.names).values(), default=0) == 1
-
-
-@contextlib.contextmanager
-def _parquet_errors(path: Path) -> Iterator[None]:
-    import pyarrow as pa
-
-    try:
-        with read_errors(path):
-            yield
-    except (pa.ArrowException, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FormatError(f"{path} is damaged or not a Parquet file ({reason}). Copy it again.") from error

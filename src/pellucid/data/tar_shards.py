@@ -9,7 +9,6 @@ classes, one per line. Format: https://github.com/webdataset/webdataset.
 from __future__ import annotations
 
 import contextlib
-import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from pellucid.data.labels import clean_classes, clean_label, ordered_classes
 from pellucid.data.progress import watched
 from pellucid.data.shards import beneath, examine, find, nothing
 from pellucid.errors import DataError, FormatError, MissingDataError
-from pellucid.records import Dataset
+from pellucid.records import Dataset, json_text
 from pellucid.records.names import listed, on_one_line
 from pellucid.records.pictures import Member
 
@@ -212,7 +211,7 @@ def _label(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str, path:
         raise FormatError(f"{where} is not a label: it has {member.size:,} bytes.")
     try:
         text = stream.read().decode("utf-8").strip()
-        value = text if suffix == ".cls" else json.loads(text)
+        value = text if suffix == ".cls" else json_text.parse(text)
     except ValueError as error:
         raise FormatError(f"{where} is not a label: it is not {'text' if suffix == '.cls' else 'JSON'}.") from error
     if suffix == ".json":

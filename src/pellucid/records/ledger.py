@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.errors import PellucidError
-from pellucid.records import atomic
+from pellucid.records import atomic, json_text
 
 __all__ = ["ScoringCount", "count", "path", "record_scoring"]
 
@@ -94,7 +94,7 @@ def count(split: str) -> ScoringCount:
     with contextlib.suppress(FileNotFoundError), path().open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
             with contextlib.suppress(ValueError, AttributeError):
-                entry = json.loads(line)
+                entry = json_text.parse(line)
                 if entry.get("split") == split:
                     models.append(str(entry.get("model")))
     return ScoringCount(len(models), len(set(models)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pellucid.errors import FormatError
+from pellucid.records import json_text
 
 Size = Annotated[int, Field(ge=1)]
 
@@ -69,7 +69,7 @@ def read_plan(path: Path, kind: type[Plan], consequence: str) -> Plan:
         FormatError: it is damaged, or of another version.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_text.parse(path.read_text(encoding="utf-8"))
         version, current = content["version"], kind.model_fields["version"].default
         if type(version) is int and version != current:
             age, advice = ("a newer", "Use that one to resume") if version > current else ("an older", "Start anew")
@@ -82,5 +82,5 @@ def read_plan(path: Path, kind: type[Plan], consequence: str) -> Plan:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise FormatError(f"{path} is damaged ({field}: {first['msg']}), {consequence}") from error
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise FormatError(f"{path} is damaged, {consequence}") from error

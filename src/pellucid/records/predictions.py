@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.errors import DataError, FormatError
-from pellucid.records import atomic, display
+from pellucid.records import atomic, display, json_text
 from pellucid.records.dataset import require_unique
 from pellucid.records.paths import expand_user
 
@@ -156,7 +156,7 @@ class Predictions:
             # A file object, because Arrow would take a path for a partitioned dataset.
             with path.open("rb") as stream:
                 table = parquet.ParquetFile(stream).read(use_threads=False)
-            metadata = json.loads(table.schema.metadata[_METADATA_KEY])
+            metadata = json_text.parse(table.schema.metadata[_METADATA_KEY])
             classes = tuple(metadata["classes"])
             index = {name: i for i, name in enumerate(classes)}
             columns = {name[7:]: _values(table[name]) for name in table.column_names if name.startswith("column:")}

@@ -27,7 +27,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.errors import FormatError, MissingDataError, StorageError
-from pellucid.records import atomic
+from pellucid.records import atomic, json_text
 from pellucid.records.finding import Findings
 from pellucid.records.paths import expand_user
 from pellucid.records.plan import TrainingPlan, read_plan
@@ -150,7 +150,7 @@ class RunFolder:
             FormatError: it is missing or damaged.
         """
         try:
-            return json.loads(self.run_json.read_text(encoding="utf-8"))
+            return json_text.parse(self.run_json.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise FormatError(f"{self.path} is not a run folder: its run.json cannot be read ({error}).") from error
 
@@ -196,7 +196,7 @@ class RunFolder:
         if not self.findings.is_file():
             return Findings()
         try:
-            return Findings.from_json(json.loads(self.findings.read_text(encoding="utf-8")))
+            return Findings.from_json(json_text.parse(self.findings.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise FormatError(f"{self.findings} is damaged: {error}.") from error
 

@@ -24,7 +24,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from pellucid.errors import FormatError, ModelFileError, StorageError
-from pellucid.records import Model, Specification, atomic
+from pellucid.records import Model, Specification, atomic, json_text
 from pellucid.records.paths import command_line
 from pellucid.training.processes import current_group
 
@@ -110,8 +110,8 @@ class Checkpoints:
         """
         content = self._once("epochs.json", lambda: json.dumps({"version": 1, "epochs": measure()}).encode())
         try:
-            return int(json.loads(content)["epochs"])
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            return int(json_text.parse(content)["epochs"])
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise FormatError(f"{self.folder / 'epochs.json'} is damaged. Start a new run instead.") from error
 
     def initial_model(self, make: Callable[[], Model]) -> Model:
@@ -282,8 +282,8 @@ def _unpack(content: bytes, path: Path) -> tuple[State, str]:
     try:
         arrays = load(content)
         # A safetensors file begins with the length of its header; `load` has checked it.
-        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-        document = json.loads(metadata["checkpoint"])
+        metadata = json_text.parse(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+        document = json_text.parse(metadata["checkpoint"])
         version = document["version"]
         if type(version) is int and version != VERSION:
             age = "a newer" if version > VERSION else "an older"
@@ -301,7 +301,7 @@ def _unpack(content: bytes, path: Path) -> tuple[State, str]:
             parts[part][rest] = array
         numbers = dict(_Numbers.model_validate(document))
         state = State(**numbers, network=parts["network"], chosen=parts["chosen"], rule=parts["rule"])
-    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{path} is not a checkpoint, or is damaged ({error}).") from error
     return state, document["plan"]
 

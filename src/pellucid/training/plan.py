@@ -26,10 +26,14 @@ from pellucid.records.pictures import Members
 from pellucid.records.plan import TrainingPlan
 from pellucid.training import augmentation, initialisation, losses, optimizers, schedules, trust
 from pellucid.training.network_choice import NetworkChoice, NetworkLike, choose_network
-from pellucid.training.recipes import NO_NETWORK, RECIPE_NETWORKS, Recipe, named_recipe
-from pellucid.training.shape import height_and_width
+from pellucid.training.recipes import RECIPE_NETWORKS, Recipe, named_recipe
+from pellucid.training.shape import height_and_width, input_shape
 
 DEFAULT_BACKBONE = "lite0"
+DEFAULT_NETWORK = "convnet"
+"""The network for pictures that are not photos."""
+_ENOUGH_FOR_QUICK, _SMALLEST_FOR_QUICK = 5000, 24
+"""The recipe quick needs this many training pictures, of this height and width."""
 SMALLEST_PHOTO = 64
 """Files are photos if most of their shorter sides exceed this: smaller pictures hold too little for a backbone."""
 BACKBONE_RECIPES = ("features", "finetune", "scratch")
@@ -58,11 +62,13 @@ class ResolvedPlan:
         record: the plan as plain values.
         network: the network to build.
         start: the model to start from.
+        notes: sentences on what was chosen for the user.
     """
 
     record: TrainingPlan
     network: NetworkChoice
     start: Model | None = None
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -135,7 +141,7 @@ def make_plan(
         raise UnknownNameError("device", device, DEVICES)
     path = str(expand_user(start).resolve()) if isinstance(start, (str, Path)) else ""
     model = Model.load(start) if isinstance(start, (str, Path)) else start
-    network, recipe, changes = _with_defaults(data, network, recipe, changes, has_start=model is not None)
+    network, recipe, changes, notes = _with_defaults(data, network, recipe, changes, has_start=model is not None)
     made_for, fitting = RECIPE_NETWORKS.get(recipe, (None, {})) if isinstance(recipe, str) else (None, {})
     if fitting and model is None and network == made_for:
         settings = {**fitting, **(settings or {})}
@@ -154,7 +160,7 @@ def make_plan(
         seed=seed.__index__(),  # NumPy's whole numbers too
         device=device,
     )
-    return ResolvedPlan(record, choice, model)
+    return ResolvedPlan(record, choice, model, notes)
 
 
 def restore_plan(record: TrainingPlan, network: NetworkLike | None = None, start: Model | None = None) -> ResolvedPlan:
@@ -287,11 +293,11 @@ def _with_defaults(
     changes: dict[str, Any],
     *,
     has_start: bool,
-) -> tuple[NetworkLike | None, str | Recipe, dict[str, Any]]:
-    """(network, recipe, changes), with defaults for what the user left out.
+) -> tuple[NetworkLike | None, str | Recipe, dict[str, Any], tuple[str, ...]]:
+    """(network, recipe, changes, notes), with defaults for what the user left out; the notes name them.
 
     Raises:
-        UsageError: a network is missing, or the arguments exclude each other.
+        UsageError: the arguments exclude each other.
     """
     if not isinstance(recipe, (str, Recipe)):
         raise UsageError(f"A recipe is the name of one, or a pellucid.Recipe; given: {recipe!r}.")
@@ -304,23 +310,42 @@ def _with_defaults(
     if changes.get("best_within") is not None:
         _require_best_within(recipe, changes, possible=uses_backbone and not has_start)
     if uses_backbone:
-        return _with_backbone(network, recipe, changes, has_start=has_start)
+        return *_with_backbone(network, recipe, changes, has_start=has_start), ()
     if backbone is not None:
         raise UsageError(
             f"A backbone goes with the recipes features and finetune, not with '{recipe}'. Leave the recipe or the "
             f"backbone out."
         )
     if network is None and not has_start:
-        raise UsageError(NO_NETWORK)
-    return network, recipe, changes
+        network, recipe, note = _default_network(data, recipe)
+        return network, recipe, changes, (note,)
+    return network, recipe, changes, ()
+
+
+def _default_network(data: Dataset, recipe: str | Recipe) -> tuple[str, str | Recipe, str]:
+    """(network, recipe, note) for pictures that are not photos, if the user named no network."""
+    if recipe == "default" and len(data.train) >= _ENOUGH_FOR_QUICK:
+        channels, height, width = input_shape(data.train)
+        if channels == 3 and min(height, width) >= _SMALLEST_FOR_QUICK:
+            network = RECIPE_NETWORKS["quick"][0]
+            note = f"these are small pictures in colour, so the recipe quick trains {network}"
+            return network, "quick", f"{note}; to choose another network: --network NAME"
+    return DEFAULT_NETWORK, recipe, f"the network is {DEFAULT_NETWORK}; to choose another: --network NAME"
 
 
 def _default_recipe(data: Dataset, network: NetworkLike | None, changes: Mapping[str, Any]) -> str:
-    """The recipe of a training for which the user named none. Raises UsageError if it needs a network."""
+    """The recipe of a training for which the user named none.
+
+    Raises:
+        UsageError: a time to choose the best within was given, but the pictures are no photos.
+    """
     without_network = network is None and changes.get("backbone") is None
     if changes.get("best_within") is not None:
         if without_network and not are_photos(data):
-            raise UsageError(NO_NETWORK)
+            raise UsageError(
+                f"Best-within is for photos: files in colour of more than {SMALLEST_PHOTO} pixels. To train as many "
+                f"epochs as fit into a time, give --budget instead."
+            )
         return "finetune"
     if network is None and (changes.get("backbone") is not None or are_photos(data)):
         return "features"

@@ -11,7 +11,7 @@ import numpy as np
 from pellucid.data.checking.checking import check_before_training
 from pellucid.errors import DataError, FormatError
 from pellucid.evaluation.scoring import accuracy_without
-from pellucid.records import Dataset, Findings, Metric, Predictions, RunFolder, atomic
+from pellucid.records import Dataset, Findings, Metric, Predictions, RunFolder, atomic, json_text
 from pellucid.training.callbacks import Callbacks
 
 __all__ = ["check_data", "with_accuracy_without_copies", "without_quarantined"]
@@ -53,7 +53,7 @@ def without_quarantined(data: Dataset, folder: RunFolder) -> Dataset:
     if not folder.quarantine.is_file():
         return data
     try:
-        pictures = json.loads(folder.quarantine.read_text(encoding="utf-8"))["pictures"]
+        pictures = json_text.parse(folder.quarantine.read_text(encoding="utf-8"))["pictures"]
         quarantined: dict[str, set[str]] = {}
         for picture in pictures:
             quarantined.setdefault(picture["split"], set()).add(picture["id"])
@@ -93,6 +93,6 @@ def with_accuracy_without_copies(
 def _leaked(folder: RunFolder) -> Mapping[str, Iterable[str]]:
     """Ids of the pictures of each split that are copies of training pictures."""
     try:
-        return json.loads(folder.check.read_text(encoding="utf-8")).get("leaked", {})
+        return json_text.parse(folder.check.read_text(encoding="utf-8")).get("leaked", {})
     except (OSError, ValueError, AttributeError):  # the data were not checked, or by an old version
         return {}

@@ -12,7 +12,7 @@ import platform
 from pathlib import Path
 
 from pellucid.errors import PellucidError, StorageError
-from pellucid.records import RunFolder, atomic
+from pellucid.records import RunFolder, atomic, json_text
 from pellucid.records.paths import expand_user
 from pellucid.records.run import RunPlan
 from pellucid.training import processes
@@ -82,7 +82,7 @@ def _restarts() -> int:
 
 def _noted(folder: RunFolder) -> dict[str, object]:
     try:
-        content = json.loads(folder.launch.read_text(encoding="utf-8"))
+        content = json_text.parse(folder.launch.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -18,7 +18,7 @@ from pellucid.data.checking.evidence import Evidence, gather
 from pellucid.data.checking.near_duplicates import VERSION, content
 from pellucid.data.progress import Progress
 from pellucid.errors import PellucidError, StorageError
-from pellucid.records import Dataset, Finding, Findings, Remark, atomic
+from pellucid.records import Dataset, Finding, Findings, Remark, atomic, json_text
 
 __all__ = [
     "CHECKS",
@@ -150,7 +150,7 @@ def _cache_key(data: Dataset) -> str:
 def _cached(key: str) -> TrainingCheck | None:
     path = cache.cache_root() / "copies" / f"{key}.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_text.parse(path.read_text(encoding="utf-8"))
         result = TrainingCheck(Findings.from_json(content["findings"]), content["unreadable"], content["leaked"])
     except (OSError, ValueError, KeyError, TypeError, PellucidError):
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.lint.scripts.modules import NOT_PYTHON, Function, Module, Reading
+from pellucid.records import json_text
 
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
@@ -171,7 +171,7 @@ def parse(path: Path) -> Source:
 
 def _notebook(path: Path) -> tuple[str, tuple[tuple[int, int], ...]]:
     """The code of a notebook, with (cell, line) of each line. Magic lines become `pass`."""
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json_text.parse(path.read_text(encoding="utf-8"))
     cells = content.get("cells") if isinstance(content, dict) else None
     if type(cells) is not list:
         raise SyntaxError("it is not a notebook, because it has no cells")
