@@ -61,7 +61,6 @@ def test_listings_import_nothing_heavy(command):
         ["train", "digts", "--network", "convnet"],
         ["train", "digits", "--network", "convnet", "--epochs", "-1"],
         ["train", "digits", "--network", "convnet", "--recipe", "defalt"],
-        ["train", "digits"],
         ["predict", "no-such-model.safetensors", "x.png"],
     ],
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.records import atomic
+from pellucid.records import Model, atomic
 
 TRAIN = ["--network", "logistic-regression", "--epochs", 1, "--quiet", "--no-report"]
 
@@ -72,10 +72,11 @@ def test_settings_that_make_no_sense(pellucid, arguments, part):
     assert not list(Path("runs").glob("*"))
 
 
-def test_no_network_named(pellucid):
-    done = pellucid("train", "digits")
-    assert done.code == 2
-    assert done.sentence.startswith("Which network? Give --network NAME")
+def test_without_a_network_a_default_is_trained_and_named(pellucid):
+    done = pellucid("train", "digits", "--epochs", 1, "--no-report", "--out", "run")
+    assert done.code == 0
+    assert "The network is convnet; to choose another: --network NAME" in done.out
+    assert Model.load("run").specification.network.name == "convnet"
 
 
 def test_network_file_that_is_not_there(pellucid):

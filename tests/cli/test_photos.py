@@ -40,7 +40,7 @@ def test_train_needs_no_network_for_photos(pellucid, photos, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["digits"], "Which network? Give --network NAME"),
+        (["digits", "--best-within", "2m"], "Best-within is for photos: files in colour of more than 64 pixels."),
         (["digits", "--backbone", "lite1", "--network", "lite0"], "There is no backbone named 'lite1'."),
         (["PHOTOS", "--epochs", "3"], "The setting epochs has no effect with a frozen backbone"),
         (["PHOTOS", "--find-lr"], "With a frozen backbone there are no learning rates and no epochs"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import pellucid
 from pellucid.errors import FormatError, UsageError
-from pellucid.records import Dataset, RunFolder
+from pellucid.records import Dataset, RunFolder, Split
 from pellucid.records.plan import TrainingPlan
 from pellucid.records.run import RunPlan
 from pellucid.training.plan import make_plan, restore_plan
@@ -79,6 +80,34 @@ def test_a_plan_of_an_older_version_is_refused(few, tmp_path):
     record = make_plan(few, "mlp").record
     folder.write_plan(RunPlan.model_validate(dict(record) | {"report": False}))
     assert folder.read_plan().recipe == record.recipe
-    folder.plan.write_text(folder.plan.read_text(encoding="utf-8").replace('"version": 2', '"version": 1'))
-    with pytest.raises(FormatError, match=r"is damaged, so the training cannot be resumed\. Start a new run\."):
-        folder.read_plan()
+    content = folder.plan.read_text(encoding="utf-8")
+    for version, sentence in ((2, "an older version of Pellucid: its format is 2"), (4, "a newer version of Pellucid")):
+        folder.plan.write_text(content.replace('"version": 3', f'"version": {version}'))
+        with pytest.raises(FormatError, match=sentence):
+            folder.read_plan()
+    textual = content.replace('"version": 3', '"version": "3"')
+    for damage in ("", "{", "[]", "3", "[" * 100_000, '{"version": 3}', textual):
+        folder.plan.write_text(damage)
+        with pytest.raises(FormatError, match=r"is damaged.*, so the training cannot be resumed\. Start a new run\."):
+            folder.read_plan()
+
+
+@pytest.mark.parametrize(
+    ("shape", "recipe", "network"),
+    [
+        ((5000, 3, 32, 32), "quick", "whitened-convnet"),
+        ((4999, 3, 32, 32), "default", "convnet"),
+        ((5000, 1, 32, 32), "default", "convnet"),
+        ((5000, 3, 16, 16), "default", "convnet"),
+    ],
+)
+def test_without_a_network_small_pictures_get_one_that_fits(shape, recipe, network):
+    train = Split("train", np.zeros(shape, np.uint8), np.arange(shape[0]) % 2, ("a", "b"))
+    plan = make_plan(Dataset("small", {"train": train}))
+    assert (plan.network.name, plan.record.recipe_name) == (network, recipe)
+    assert len(plan.notes) == 1
+    assert network in plan.notes[0]
+    assert plan.notes[0].endswith(
+        "to choose another network: --network NAME" if recipe == "quick" else "--network NAME"
+    )
+    assert make_plan(Dataset("small", {"train": train}), "mlp").notes == ()

@@ -90,6 +90,7 @@ KINDS: dict[str, Kind] = {
         again=False,
         damaged="A past split in the cache was damaged and is ignored, so pictures may move to another split.",
     ),
+    "networks": Kind("hashes of your own network files that you have trained", again=False),
     "ledger": Kind("how often each test split was scored", again=False),
 }
 """The folders of the cache."""

@@ -41,7 +41,7 @@ class Callback:
         """Called before `on_planned` if the data were checked, with the remarks on them."""
 
     def on_planned(self, sentence: str) -> None:
-        """Called before `on_start` for each setting that was measured, such as the epochs that fit a time budget."""
+        """Called before `on_start` for each setting that was measured or chosen, such as the epochs that fit a time."""
 
     def on_start(self, overview: TrainingOverview) -> None:
         """Called before the first step."""

@@ -13,21 +13,27 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 import numpy as np
+from torch import nn
 
 from pellucid.data.decoding import is_grey, open_upright, size_of
-from pellucid.errors import DataError, UnknownNameError, UsageError
+from pellucid.errors import DataError, FormatError, UnknownNameError, UsageError
 from pellucid.inference.device import DEVICES
-from pellucid.networks.custom import full_reference
+from pellucid.networks import custom
+from pellucid.networks.catalogue import is_file_reference
 from pellucid.records import Dataset, Model, PictureFiles
 from pellucid.records.paths import expand_user
 from pellucid.records.pictures import Members
 from pellucid.records.plan import TrainingPlan
-from pellucid.training import augmentation, initialisation, losses, optimizers, schedules
+from pellucid.training import augmentation, initialisation, losses, optimizers, schedules, trust
 from pellucid.training.network_choice import NetworkChoice, NetworkLike, choose_network
-from pellucid.training.recipes import NO_NETWORK, RECIPE_NETWORKS, Recipe, named_recipe
-from pellucid.training.shape import height_and_width
+from pellucid.training.recipes import RECIPE_NETWORKS, Recipe, named_recipe
+from pellucid.training.shape import height_and_width, input_shape
 
 DEFAULT_BACKBONE = "lite0"
+DEFAULT_NETWORK = "convnet"
+"""The network for pictures that are not photos."""
+_ENOUGH_FOR_QUICK, _SMALLEST_FOR_QUICK = 5000, 24
+"""The recipe quick needs this many training pictures, of this height and width."""
 SMALLEST_PHOTO = 64
 """Files are photos if most of their shorter sides exceed this: smaller pictures hold too little for a backbone."""
 BACKBONE_RECIPES = ("features", "finetune", "scratch")
@@ -56,11 +62,13 @@ class ResolvedPlan:
         record: the plan as plain values.
         network: the network to build.
         start: the model to start from.
+        notes: sentences on what was chosen for the user.
     """
 
     record: TrainingPlan
     network: NetworkChoice
     start: Model | None = None
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -133,14 +141,17 @@ def make_plan(
         raise UnknownNameError("device", device, DEVICES)
     path = str(expand_user(start).resolve()) if isinstance(start, (str, Path)) else ""
     model = Model.load(start) if isinstance(start, (str, Path)) else start
-    network, recipe, changes = _with_defaults(data, network, recipe, changes, has_start=model is not None)
+    network, recipe, changes, notes = _with_defaults(data, network, recipe, changes, has_start=model is not None)
     made_for, fitting = RECIPE_NETWORKS.get(recipe, (None, {})) if isinstance(recipe, str) else (None, {})
     if fitting and model is None and network == made_for:
         settings = {**fitting, **(settings or {})}
+    network_sha256 = trust.hash_of_named(network)
     choice = choose_network(network, settings, model)
+    trust.remember(network_sha256)
     resolved = resolve_recipe(choice, recipe, changes)
     record = TrainingPlan(
-        network=full_reference(network) if isinstance(network, str) else None,
+        network=custom.full_reference(network) if isinstance(network, str) else None,
+        network_sha256=network_sha256,
         settings=None if model is not None and settings is None else dict(choice.settings),
         recipe=resolved.model_dump(mode="json"),
         recipe_name=_name_of(recipe),
@@ -149,23 +160,57 @@ def make_plan(
         seed=seed.__index__(),  # NumPy's whole numbers too
         device=device,
     )
-    return ResolvedPlan(record, choice, model)
+    return ResolvedPlan(record, choice, model, notes)
 
 
 def restore_plan(record: TrainingPlan, network: NetworkLike | None = None, start: Model | None = None) -> ResolvedPlan:
     """The plan of a record, with the objects that it does not hold.
 
+    A network in a file is run if the file is what it was when the plan was made, and if the user has named it with that
+    content before, or names it now.
+
     Args:
         record: a plan from a file.
-        network: the network, if the record has no name of it.
+        network: the network, if the record has no name of it; or its name again.
         start: the model to start from, if there is one.
 
     Raises:
-        PellucidError: the network cannot be found.
+        FormatError: the plan has a recipe that cannot be used.
+        PellucidError: the network cannot be found, has changed, or is not known to the user.
     """
-    return ResolvedPlan(
-        record, choose_network(network if network is not None else record.network, record.settings, start), start
-    )
+    name = record.network if network is None else network
+    if isinstance(name, str) and is_file_reference(name):
+        choice = choose_network(_same_class(record, name, is_named=network is not None), record.settings, start)
+    elif isinstance(network, str) and record.network not in (None, network):
+        raise UsageError(f"The run trains the network '{record.network}'; leave out '{network}'.")
+    else:
+        choice = choose_network(name, record.settings, start)
+    try:
+        recipe = Recipe().but(**record.recipe)
+        resolve_recipe(choice, recipe, {})
+    except UsageError as error:
+        raise FormatError(f"The plan has a recipe that cannot be used: {error}") from error
+    return ResolvedPlan(record, choice, start)
+
+
+def _same_class(record: TrainingPlan, name: str, *, is_named: bool) -> type[nn.Module]:
+    """The class of a network in a file that has not changed since the plan was made.
+
+    Args:
+        record: the plan.
+        name: `file.py:Class`, of the plan or named by the user.
+        is_named: whether the user named it.
+
+    Raises:
+        UsageError: the file has changed, the user does not know it, or the plan is of another network.
+    """
+    if record.network is None or not is_file_reference(record.network):
+        raise UsageError(f"The run does not train a network from a file, so leave out '{name}'.")
+    if not is_named:
+        trust.require_known(record)
+    network = custom.load_class(name, sha256=record.network_sha256)
+    trust.remember(record.network_sha256)
+    return network
 
 
 def require_classes(data: Dataset) -> None:
@@ -197,6 +242,10 @@ def resolve_recipe(network: NetworkChoice, recipe: str | Recipe, changes: Mappin
         initialisation.find_initialisation(resolved.initialisation)
     for text in resolved.augmentation:
         augmentation.parse(text)
+    if resolved.freeze_backbone and resolved.backbone is None:
+        raise UsageError(
+            "Without a backbone, there is none to freeze. Give one (--backbone), or leave freeze backbone out."
+        )
     unused = network.unused_settings() if changes else {}
     require_used(network, [name for name in changes if name in unused and getattr(resolved, name) != unused[name]])
     return resolved
@@ -244,11 +293,11 @@ def _with_defaults(
     changes: dict[str, Any],
     *,
     has_start: bool,
-) -> tuple[NetworkLike | None, str | Recipe, dict[str, Any]]:
-    """(network, recipe, changes), with defaults for what the user left out.
+) -> tuple[NetworkLike | None, str | Recipe, dict[str, Any], tuple[str, ...]]:
+    """(network, recipe, changes, notes), with defaults for what the user left out; the notes name them.
 
     Raises:
-        UsageError: a network is missing, or the arguments exclude each other.
+        UsageError: the arguments exclude each other.
     """
     if not isinstance(recipe, (str, Recipe)):
         raise UsageError(f"A recipe is the name of one, or a pellucid.Recipe; given: {recipe!r}.")
@@ -261,23 +310,42 @@ def _with_defaults(
     if changes.get("best_within") is not None:
         _require_best_within(recipe, changes, possible=uses_backbone and not has_start)
     if uses_backbone:
-        return _with_backbone(network, recipe, changes, has_start=has_start)
+        return *_with_backbone(network, recipe, changes, has_start=has_start), ()
     if backbone is not None:
         raise UsageError(
             f"A backbone goes with the recipes features and finetune, not with '{recipe}'. Leave the recipe or the "
             f"backbone out."
         )
     if network is None and not has_start:
-        raise UsageError(NO_NETWORK)
-    return network, recipe, changes
+        network, recipe, note = _default_network(data, recipe)
+        return network, recipe, changes, (note,)
+    return network, recipe, changes, ()
+
+
+def _default_network(data: Dataset, recipe: str | Recipe) -> tuple[str, str | Recipe, str]:
+    """(network, recipe, note) for pictures that are not photos, if the user named no network."""
+    if recipe == "default" and len(data.train) >= _ENOUGH_FOR_QUICK:
+        channels, height, width = input_shape(data.train)
+        if channels == 3 and min(height, width) >= _SMALLEST_FOR_QUICK:
+            network = RECIPE_NETWORKS["quick"][0]
+            note = f"these are small pictures in colour, so the recipe quick trains {network}"
+            return network, "quick", f"{note}; to choose another network: --network NAME"
+    return DEFAULT_NETWORK, recipe, f"the network is {DEFAULT_NETWORK}; to choose another: --network NAME"
 
 
 def _default_recipe(data: Dataset, network: NetworkLike | None, changes: Mapping[str, Any]) -> str:
-    """The recipe of a training for which the user named none. Raises UsageError if it needs a network."""
+    """The recipe of a training for which the user named none.
+
+    Raises:
+        UsageError: a time to choose the best within was given, but the pictures are no photos.
+    """
     without_network = network is None and changes.get("backbone") is None
     if changes.get("best_within") is not None:
         if without_network and not are_photos(data):
-            raise UsageError(NO_NETWORK)
+            raise UsageError(
+                f"Best-within is for photos: files in colour of more than {SMALLEST_PHOTO} pixels. To train as many "
+                f"epochs as fit into a time, give --budget instead."
+            )
         return "finetune"
     if network is None and (changes.get("backbone") is not None or are_photos(data)):
         return "features"

@@ -162,12 +162,6 @@ def _sentence(error: ValidationError) -> str:
     return f"{name.replace('_', ' ')} was given as {first['input']!r}, but should be {expected}."
 
 
-NO_NETWORK = (
-    "Which network? Give --network NAME (`pellucid networks` lists them), for example --network convnet. Only photos "
-    "(files in colour of more than 64 pixels) need none: they start from a backbone."
-)
-"""Error message for a training without a network."""
-
 _WHITENED: dict[str, Any] = {
     "optimizer": "muon",
     "normalise_kernels": True,

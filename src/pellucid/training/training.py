@@ -79,10 +79,11 @@ def learn(
     callbacks = Callbacks(callbacks).callbacks
     require_classes(data)
     keep_freed_memory()
+    notified = Callbacks([*([displays.default_display()] if progress else []), *callbacks])
+    for note in plan.notes:
+        notified.notify("planned", note)
     method = importlib.import_module(METHODS[method_of(plan.recipe)])
-    return method.learn(
-        data, plan, Callbacks([*([displays.default_display()] if progress else []), *callbacks]), checkpoints
-    )
+    return method.learn(data, plan, notified, checkpoints)
 
 
 def method_of(recipe: Recipe) -> str:

@@ -186,6 +186,19 @@ def test_outliers(photos, scene):
     assert ("ants/wide.jpg", "shape", "600×60 pixels") in [row[:3] for row in findings["extreme_pictures"].rows]
 
 
+def test_a_set_that_varies_widely_is_described_and_its_pictures_are_not_all_named(photos, scene):
+    folder = photos({"ants": 40, "bees": 40})
+    for index in range(8):  # a tenth of the pictures
+        scene(200 + index, (900 + 50 * index, 60)).save(folder / "ants" / f"wide{index}.jpg")
+    remark = remarks(check(folder))["extreme_shape"]
+    assert remark.text.startswith("The pictures vary widely in shape: the median is ")
+    assert "times as wide as high, and nine in ten are between" in remark.text
+    assert remark.pictures[0] == "ants/wide7.jpg", "the most extreme first"
+    assert remark.n == len(remark.pictures) == 6
+    rows = [row for row in check(folder)["extreme_pictures"].rows if row[1] == "shape"]
+    assert [row[0] for row in rows] == list(remark.pictures)
+
+
 def test_robust_scores_ignore_outliers():
     values = np.array([1.0, 2, 3, 4, 5, 1000])
     scores = robust_scores(values, 1e-9)

@@ -97,5 +97,5 @@ def test_what_it_would_ignore_is_refused(data, photo_model, given, sentence):
 
 
 def test_it_is_for_photos():
-    with pytest.raises(UsageError, match="Which network"):
+    with pytest.raises(UsageError, match="Best-within is for photos"):
         learn(pellucid.load("digits"), make_plan(pellucid.load("digits"), best_within=60), progress=False)
