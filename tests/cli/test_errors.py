@@ -343,6 +343,9 @@ MISSING = [
     ("evaluate", "missing.safetensors", "digits"),
     ("evaluate", "MODEL", "missing/"),
     ("evaluate", "MODEL", "digits", "--network", "missing.py:Net"),
+    ("audit", "missing.safetensors", "digits"),
+    ("audit", "missing.csv"),
+    ("audit", "MODEL", "missing/"),
     ("predict", "missing.safetensors", "a.png"),
     ("predict", "MODEL", "missing.png"),
     ("label", "MODEL", "missing/"),
@@ -379,6 +382,7 @@ def test_every_command_that_takes_a_path_is_among_them():
         ("train", "digits", "--network", "mlp", "--out", "here"),
         ("tune", "digits", "--network", "mlp", "--out", "here"),
         ("evaluate", "MODEL", "digits", "--out", "here"),
+        ("audit", "MODEL", "digits", "--out", "here"),
     ],
     ids=lambda words: words[0],
 )

@@ -80,9 +80,16 @@ def test_a_plan_of_an_older_version_is_refused(few, tmp_path):
     record = make_plan(few, "mlp").record
     folder.write_plan(RunPlan.model_validate(dict(record) | {"report": False}))
     assert folder.read_plan().recipe == record.recipe
-    folder.plan.write_text(folder.plan.read_text(encoding="utf-8").replace('"version": 2', '"version": 1'))
-    with pytest.raises(FormatError, match=r"is damaged, so the training cannot be resumed\. Start a new run\."):
-        folder.read_plan()
+    content = folder.plan.read_text(encoding="utf-8")
+    for version, sentence in ((2, "an older version of Pellucid: its format is 2"), (4, "a newer version of Pellucid")):
+        folder.plan.write_text(content.replace('"version": 3', f'"version": {version}'))
+        with pytest.raises(FormatError, match=sentence):
+            folder.read_plan()
+    textual = content.replace('"version": 3', '"version": "3"')
+    for damage in ("", "{", "[]", "3", "[" * 100_000, '{"version": 3}', textual):
+        folder.plan.write_text(damage)
+        with pytest.raises(FormatError, match=r"is damaged.*, so the training cannot be resumed\. Start a new run\."):
+            folder.read_plan()
 
 
 @pytest.mark.parametrize(

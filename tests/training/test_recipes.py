@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import pellucid
 from pellucid.errors import UsageError
 from pellucid.networks.perceptron import Perceptron
-from pellucid.records import Dataset, RunFolder
+from pellucid.records import Dataset, Model, RunFolder
 from pellucid.training.network_choice import choose_network
 from pellucid.training.plan import make_plan
 from pellucid.training.recipes import RECIPE_NETWORKS, RECIPES, named_recipe
@@ -64,10 +65,21 @@ def test_a_recipe_with_unused_settings_is_accepted():
     assert make_plan(few(), "perceptron", recipe=named_recipe("best"), epochs=2).recipe.ema_decay == 0.998
 
 
+def test_smoothed_labels_are_calibrated():
+    data = pellucid.load("digits")
+    settings = {"epochs": 5, "validation_fraction": 0.3, "progress": False}
+    model = pellucid.train(data, "mlp", label_smoothing=0.3, **settings)
+    assert model.specification.temperature < 0.9, "smoothing makes a network less sure than it could be"
+    labels = data.test.labels
+    plain = Model(model.specification.model_copy(update={"temperature": 1.0}), model.weights)
+    shares = [pellucid.predict(one, data.test).probabilities[np.arange(len(labels)), labels] for one in (plain, model)]
+    before, after = (-np.log(share).mean() for share in shares)
+    assert after < before
+
+
 @pytest.mark.parametrize("name", ["record", "best"])
 def test_its_parts_work_with_another_network(name):
     model = pellucid.train(few(), "mlp", recipe=name, epochs=2, progress=False)
     assert model.specification.tta == RECIPES[name]["tta"]
-    assert model.specification.temperature != 1, "smoothed labels are calibrated"
     found = pellucid.predict(model, few().test)
     assert len(found) == 20

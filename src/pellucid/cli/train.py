@@ -169,8 +169,8 @@ def train(
     from pellucid.workflows.planning import require_sound, split_limits
 
     if resume is not None:
-        arguments.require_nothing_else(context, "a run", ("log", "snapshots", "quiet", "as_json"))
-        _resume(resume, log or (), snapshots=snapshots, quiet=quiet, as_json=as_json)
+        arguments.require_nothing_else(context, "a run", ("network", "log", "snapshots", "quiet", "as_json"))
+        _resume(resume, network, log or (), snapshots=snapshots, quiet=quiet, as_json=as_json)
         return
     if data is None:
         raise UsageError("Which data? Give a name (`pellucid datasets` lists them) or a folder of class folders.")
@@ -249,7 +249,7 @@ def train(
     _finish(finished, as_json=as_json)
 
 
-def _resume(run: Path, log: Sequence[str], *, snapshots: bool, quiet: bool, as_json: bool) -> None:
+def _resume(run: Path, network: str | None, log: Sequence[str], *, snapshots: bool, quiet: bool, as_json: bool) -> None:
     """Resumes a run, with the loggers and snapshots that it had before."""
     from pellucid.workflows.train import resume
 
@@ -259,7 +259,7 @@ def _resume(run: Path, log: Sequence[str], *, snapshots: bool, quiet: bool, as_j
         *(_logger(name) for name in dict.fromkeys((*log, *logged))),
         *_snapshots(wanted=snapshots or (run / "snapshots").is_dir()),
     ]
-    _finish(resume(run, progress=False, callbacks=callbacks), as_json=as_json)
+    _finish(resume(run, network=network, progress=False, callbacks=callbacks), as_json=as_json)
 
 
 def _require_range_test(changes: Mapping[str, Any], limits: Mapping[str, Any], *, follows: bool) -> None:

@@ -118,10 +118,11 @@ def tune(
     from pellucid.workflows.planning import require_sound
 
     if resume is not None:
-        arguments.require_nothing_else(context, "a search", ("trials", "budget", "quiet", "as_json"))
+        arguments.require_nothing_else(context, "a search", ("network", "trials", "budget", "quiet", "as_json"))
         from pellucid.workflows.tune import resume as resume_search
 
-        tuning = resume_search(resume, trials=trials, budget=budget, watcher=_display(quiet=quiet, as_json=as_json))
+        watcher = _display(quiet=quiet, as_json=as_json)
+        tuning = resume_search(resume, network=network, trials=trials, budget=budget, watcher=watcher)
         _finish(tuning, as_json=as_json)
         return
     if data is None:

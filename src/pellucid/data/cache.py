@@ -81,6 +81,10 @@ KINDS: dict[str, Kind] = {
         "statistics of pictures, from checks",
         damaged="Statistics of pictures in the cache were damaged, and are computed again.",
     ),
+    "audits": Kind(
+        "results of audits",
+        damaged="Results of audits in the cache were damaged, and are computed again.",
+    ),
     "hashes": Kind(
         "file hashes, and files that are not images",
         damaged="File hashes in the cache were damaged; the files are read again.",
@@ -90,6 +94,7 @@ KINDS: dict[str, Kind] = {
         again=False,
         damaged="A past split in the cache was damaged and is ignored, so pictures may move to another split.",
     ),
+    "networks": Kind("hashes of your own network files that you have trained", again=False),
     "ledger": Kind("how often each test split was scored", again=False),
 }
 """The folders of the cache."""

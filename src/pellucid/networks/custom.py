@@ -35,12 +35,24 @@ def full_reference(name: str) -> str:
     return f"{expand_user(file).resolve()}:{attribute}"
 
 
-def load_class(reference: str) -> type[nn.Module]:
+def source_hash(reference: str) -> str:
+    """SHA-256 of the file in `file.py:Class`, in hexadecimal; empty if it cannot be read."""
+    try:
+        return hashlib.sha256(expand_user(reference.rpartition(":")[0]).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def load_class(reference: str, *, sha256: str | None = None) -> type[nn.Module]:
     """The class named by `file.py:Class`. Runs the file, which the user named on purpose.
+
+    Args:
+        reference: `file.py:Class`.
+        sha256: SHA-256 that the file must have, in hexadecimal; None for any.
 
     Raises:
         MissingDataError: there is no such file.
-        UsageError: the reference has another form, there is no such class, or the file fails.
+        UsageError: the reference has another form, there is no such class, the file has changed, or it fails.
     """
     if not is_file_reference(reference):
         raise UsageError(
@@ -48,14 +60,24 @@ def load_class(reference: str) -> type[nn.Module]:
             f"the catalogue, omit --network."
         )
     path, attribute = file_of(reference)
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if sha256 is not None and hashlib.sha256(source).hexdigest() != sha256:
+        raise UsageError(
+            f"{path} has changed since the training began, so the rest would be trained with another network. Restore "
+            f"the file, or start anew."
+        )
     # A unique module name, so that json.py does not replace Python's json, nor one folder's net.py another's.
     name = f"pellucid_network_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     specification = importlib.util.spec_from_file_location(name, path)
-    assert specification is not None and specification.loader is not None
+    assert specification is not None
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module  # dataclasses, among others, look up their module
     try:
-        specification.loader.exec_module(module)
+        # These very bytes, and not what a file beside them (`__pycache__`) says they were compiled to.
+        exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))  # noqa: S102 (the user named it)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"{path} cannot be run: {type(error).__name__}: {error}.") from error

@@ -25,13 +25,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid.errors import FormatError, MissingDataError, StorageError
 from pellucid.records import atomic, json_text
 from pellucid.records.finding import Findings
 from pellucid.records.paths import expand_user
-from pellucid.records.plan import TrainingPlan
+from pellucid.records.plan import TrainingPlan, read_plan
+
+
+class SplitContent(BaseModel):
+    """The content of a split when the run began.
+
+    Attributes:
+        n: number of pictures.
+        pictures: SHA-256 of the pictures, in their order.
+        names: SHA-256 of the names of pictures and classes, and of the labels.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int = Field(ge=0)
+    pictures: str
+    names: str
 
 
 class RunPlan(TrainingPlan):
@@ -40,10 +56,12 @@ class RunPlan(TrainingPlan):
     Attributes:
         report: whether to draw the pictures and write the page.
         planned: settings of the recipe that were measured before the training: {setting: sentence that explains it}.
+        splits: the content of each split, the test split too.
     """
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     report: bool
+    splits: dict[str, SplitContent] = Field(default_factory=dict)
     planned: dict[str, str] = Field(default_factory=dict)
 
 
@@ -147,26 +165,23 @@ class RunFolder:
 
         Raises:
             MissingDataError: it is not a run folder, or the run is finished.
-            FormatError: the plan is damaged.
+            FormatError: the plan is damaged, or of another version.
         """
         if not self.plan.is_file():
             if self.run_json.is_file():
                 raise MissingDataError(f"The run {self.path} is finished, so there is nothing to resume.")
             raise MissingDataError(f"{self.path} is not the folder of a run that can be resumed.")
-        try:
-            return RunPlan.model_validate_json(self.plan.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise FormatError(f"{self.plan} is damaged, so the training cannot be resumed. Start a new run.") from error
+        return read_plan(self.plan, RunPlan, "so the training cannot be resumed. Start a new run.")
 
     def remove_checkpoints(self) -> None:
-        """Removes everything in `checkpoint/` but the lock.
+        """Removes the files in `checkpoint/` but the lock. A folder in it is not Pellucid's, and stays.
 
         The plan comes first: if the process is killed after that, the run counts as finished, and is not resumed
         without its states.
         """
         self.plan.unlink(missing_ok=True)
         for path in self.checkpoint.iterdir():
-            if path != self.lock:
+            if path != self.lock and not path.is_dir():
                 path.unlink()
 
     def write_findings(self, findings: Findings) -> None:

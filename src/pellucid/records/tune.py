@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import atomic
 from pellucid.records.finding import Findings
-from pellucid.records.plan import TrainingPlan
+from pellucid.records.plan import TrainingPlan, read_plan
 from pellucid.records.run import lock_file, next_folder
 
 FINISHED, PRUNED, DIVERGED = "finished", "pruned", "diverged"
@@ -40,12 +40,12 @@ class TunePlan(TrainingPlan):
         trials: number of trials.
     """
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     fingerprint: str
     changes: dict[str, Any]
     space: dict[str, str]
     pruner: str
-    trials: int
+    trials: int = Field(ge=1)
 
 
 class Trial(BaseModel):
@@ -115,14 +115,11 @@ class TuneFolder:
 
         Raises:
             MissingDataError: the folder is not of a search.
-            FormatError: the plan is damaged.
+            FormatError: the plan is damaged, or of another version.
         """
         if not self.plan.is_file():
             raise MissingDataError(f"{self.path} is not the folder of a search. `pellucid tune` makes them, in tunes/.")
-        try:
-            return TunePlan.model_validate_json(self.plan.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise FormatError(f"{self.plan} is damaged, so the search cannot be resumed. Start a new one.") from error
+        return read_plan(self.plan, TunePlan, "so the search cannot be resumed. Start a new one.")
 
     def write_trials(self, trials: Sequence[Trial]) -> None:
         """Writes the trials that have ended."""

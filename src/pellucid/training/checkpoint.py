@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from pellucid.errors import FormatError, ModelFileError, StorageError
 from pellucid.records import Model, Specification, atomic, json_text
@@ -110,7 +111,7 @@ class Checkpoints:
         content = self._once("epochs.json", lambda: json.dumps({"version": 1, "epochs": measure()}).encode())
         try:
             return int(json_text.parse(content)["epochs"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise FormatError(f"{self.folder / 'epochs.json'} is damaged. Start a new run instead.") from error
 
     def initial_model(self, make: Callable[[], Model]) -> Model:
@@ -143,7 +144,12 @@ class Checkpoints:
         if group.is_main:
             path = self.folder / name
             if self.resume and path.exists():
-                content = path.read_bytes()
+                try:
+                    content = path.read_bytes()
+                except OSError as error:
+                    raise FormatError(
+                        f"{path} cannot be read ({error.strerror or error}). Start a new run instead."
+                    ) from error
             else:
                 content = make()
                 if not (self.resume and self._paths()):
@@ -184,7 +190,8 @@ class Checkpoints:
                 f"{command_line(self.folder.parent)}`."
             ) from error
         for path in self._paths()[KEPT:]:
-            path.unlink(missing_ok=True)
+            if not path.is_dir():  # a folder is not Pellucid's
+                path.unlink(missing_ok=True)
 
     def latest(self) -> State | None:
         """The newest readable state of a training that is resumed; None starts anew.
@@ -234,6 +241,16 @@ class Checkpoints:
 _PARTS = ("network", "chosen", "rule")
 
 
+class _Numbers(BaseModel):
+    """The fields of a `State` that are no arrays."""
+
+    step: int = Field(ge=0)
+    position: Position
+    chosen_epoch: int = Field(ge=0)
+    history: list[dict[str, int | float]]
+    seconds: list[float]
+
+
 def pack(state: State, plan: str) -> bytes:
     """The content of a checkpoint file: the state, and the hash of its training plan."""
     from safetensors.numpy import save
@@ -267,8 +284,13 @@ def _unpack(content: bytes, path: Path) -> tuple[State, str]:
         # A safetensors file begins with the length of its header; `load` has checked it.
         metadata = json_text.parse(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
         document = json_text.parse(metadata["checkpoint"])
-        if document["version"] != VERSION:
-            raise ValueError(f"its version is {document['version']}, not {VERSION}")
+        version = document["version"]
+        if type(version) is int and version != VERSION:
+            age = "a newer" if version > VERSION else "an older"
+            raise FormatError(
+                f"{path} was written by {age} version of Pellucid: its format is {version}, and this version reads "
+                f"{VERSION}."
+            )
         for name in document["scalars"]:
             arrays[name] = arrays[name].reshape(())
         if metadata["sha256"] != _checksum(metadata["checkpoint"], arrays):
@@ -277,14 +299,8 @@ def _unpack(content: bytes, path: Path) -> tuple[State, str]:
         for name, array in arrays.items():
             part, _, rest = name.partition("/")
             parts[part][rest] = array
-        state = State(
-            step=document["step"],
-            position=Position(**document["position"]),
-            chosen_epoch=document["chosen_epoch"],
-            history=document["history"],
-            seconds=document["seconds"],
-            **parts,
-        )
+        numbers = dict(_Numbers.model_validate(document))
+        state = State(**numbers, network=parts["network"], chosen=parts["chosen"], rule=parts["rule"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{path} is not a checkpoint, or is damaged ({error}).") from error
     return state, document["plan"]

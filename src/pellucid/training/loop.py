@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pellucid.errors import DivergenceError, TrainingError
+from pellucid.errors import DivergenceError, FormatError, ModelFileError, TrainingError
 from pellucid.inference.building import load_weights, weights_of
 from pellucid.inference.forward import forward
 from pellucid.records import MappedPictures, Preprocessing
@@ -114,8 +114,11 @@ class _Loop:
         state = None if self.checkpoints is None else self.checkpoints.latest()
         if state is None:
             return Outcome(weights_of(network)), Position()
-        load_weights(network, state.network)
-        self.learner.rule.restore(state.rule)
+        try:
+            load_weights(network, state.network)
+            self.learner.rule.restore(state.rule)
+        except (ModelFileError, KeyError, IndexError, ValueError, RuntimeError) as error:
+            raise FormatError(f"The last checkpoint does not fit this network ({error}). Start a new run.") from error
         history = History([dict(row) for row in state.history])
         self.callbacks.notify("resumed", state.step, history)
         return Outcome(dict(state.chosen), state.chosen_epoch, history, list(state.seconds)), state.position

@@ -57,7 +57,9 @@ def _train(request: dict[str, Any], batch: int) -> None:
     data = _random_pictures(
         request["shape"], request["classes"], min(STEPS * batch, request["pictures"]), request["validation"]
     )
-    plan = restore_plan(TrainingPlan.model_validate(request["plan"])).with_recipe(batch_size=batch)
+    record = TrainingPlan.model_validate(request["plan"])
+    # Named, since this is the plan of the process that started this one.
+    plan = restore_plan(record, record.network).with_recipe(batch_size=batch)
     with dry_run(data, plan) as training:
         for _ in range(STEPS):
             training.step(plan.recipe.learning_rate / 1000)

@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 import numpy as np
+from torch import nn
 
 from pellucid.data.decoding import is_grey, open_upright, size_of
-from pellucid.errors import DataError, UsageError
+from pellucid.errors import DataError, FormatError, UsageError
 from pellucid.inference.device_names import require_possible
-from pellucid.networks.custom import full_reference
+from pellucid.networks import custom
+from pellucid.networks.catalogue import is_file_reference
 from pellucid.records import Dataset, Model, PictureFiles
 from pellucid.records.paths import expand_user
 from pellucid.records.pictures import Members
 from pellucid.records.plan import TrainingPlan
+from pellucid.training import trust
 from pellucid.training.network_choice import NetworkChoice, NetworkLike, choose_network
 from pellucid.training.recipes import RECIPE_NETWORKS, Recipe, named_recipe
 from pellucid.training.setting_names import require_known
@@ -135,24 +138,27 @@ def make_plan(
         raise UsageError(f"A seed is a whole number of at least 0; given: {seed!r}.")
     if size is not None:
         height_and_width(size)
-    require_possible(device)
+    possible = require_possible(device)
     path = str(expand_user(start).resolve()) if isinstance(start, (str, Path)) else ""
     model = Model.load(start) if isinstance(start, (str, Path)) else start
     network, recipe, changes, notes = _with_defaults(data, network, recipe, changes, has_start=model is not None)
     made_for, fitting = RECIPE_NETWORKS.get(recipe, (None, {})) if isinstance(recipe, str) else (None, {})
     if fitting and model is None and network == made_for:
         settings = {**fitting, **(settings or {})}
+    network_sha256 = trust.hash_of_named(network)
     choice = choose_network(network, settings, model)
+    trust.remember(network_sha256)
     resolved = resolve_recipe(choice, recipe, changes)
     record = TrainingPlan(
-        network=full_reference(network) if isinstance(network, str) else None,
+        network=custom.full_reference(network) if isinstance(network, str) else None,
+        network_sha256=network_sha256,
         settings=None if model is not None and settings is None else dict(choice.settings),
         recipe=resolved.model_dump(mode="json"),
         recipe_name=_name_of(recipe),
         start=path,
         size=size,
         seed=seed.__index__(),  # NumPy's whole numbers too
-        device=device,
+        device=possible,
     )
     return ResolvedPlan(record, choice, model, notes)
 
@@ -160,17 +166,51 @@ def make_plan(
 def restore_plan(record: TrainingPlan, network: NetworkLike | None = None, start: Model | None = None) -> ResolvedPlan:
     """The plan of a record, with the objects that it does not hold.
 
+    A network in a file is run if the file is what it was when the plan was made, and if the user has named it with that
+    content before, or names it now.
+
     Args:
         record: a plan from a file.
-        network: the network, if the record has no name of it.
+        network: the network, if the record has no name of it; or its name again.
         start: the model to start from, if there is one.
 
     Raises:
-        PellucidError: the network cannot be found.
+        FormatError: the plan has a recipe that cannot be used.
+        PellucidError: the network cannot be found, has changed, or is not known to the user.
     """
-    return ResolvedPlan(
-        record, choose_network(network if network is not None else record.network, record.settings, start), start
-    )
+    name = record.network if network is None else network
+    if isinstance(name, str) and is_file_reference(name):
+        choice = choose_network(_same_class(record, name, is_named=network is not None), record.settings, start)
+    elif isinstance(network, str) and record.network not in (None, network):
+        raise UsageError(f"The run trains the network '{record.network}'; leave out '{network}'.")
+    else:
+        choice = choose_network(name, record.settings, start)
+    try:
+        recipe = Recipe().but(**record.recipe)
+        resolve_recipe(choice, recipe, {})
+    except UsageError as error:
+        raise FormatError(f"The plan has a recipe that cannot be used: {error}") from error
+    return ResolvedPlan(record, choice, start)
+
+
+def _same_class(record: TrainingPlan, name: str, *, is_named: bool) -> type[nn.Module]:
+    """The class of a network in a file that has not changed since the plan was made.
+
+    Args:
+        record: the plan.
+        name: `file.py:Class`, of the plan or named by the user.
+        is_named: whether the user named it.
+
+    Raises:
+        UsageError: the file has changed, the user does not know it, or the plan is of another network.
+    """
+    if record.network is None or not is_file_reference(record.network):
+        raise UsageError(f"The run does not train a network from a file, so leave out '{name}'.")
+    if not is_named:
+        trust.require_known(record)
+    network = custom.load_class(name, sha256=record.network_sha256)
+    trust.remember(record.network_sha256)
+    return network
 
 
 def require_classes(data: Dataset) -> None:
@@ -195,6 +235,10 @@ def resolve_recipe(network: NetworkChoice, recipe: str | Recipe, changes: Mappin
     base = recipe if isinstance(recipe, Recipe) else named_recipe(recipe, network.own_recipe())
     resolved = base.but(**changes)
     require_known(resolved)
+    if resolved.freeze_backbone and resolved.backbone is None:
+        raise UsageError(
+            "Without a backbone, there is none to freeze. Give one (--backbone), or leave freeze backbone out."
+        )
     unused = network.unused_settings() if changes else {}
     require_used(network, [name for name in changes if name in unused and getattr(resolved, name) != unused[name]])
     return resolved

@@ -69,7 +69,7 @@ def _has_plan(folder: RunFolder, plan: RunPlan) -> bool:
         begun = folder.read_plan()
     except PellucidError:
         return False
-    contents = [record.model_dump(mode="json", exclude={"planned"}) for record in (begun, plan)]
+    contents = [record.model_dump(mode="json", exclude={"planned", "splits"}) for record in (begun, plan)]
     for content in contents:
         content["recipe"] = {key: value for key, value in content["recipe"].items() if key not in begun.planned}
     return json.dumps(contents[0], sort_keys=True) == json.dumps(contents[1], sort_keys=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from pellucid.data.catalogue import is_published
 from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
 from pellucid.evaluation.scoring import count_scoring
+from pellucid.evaluation.similarity import accuracy_by_similarity, nearest_similarity
 from pellucid.inference import predict
 from pellucid.inference.features import describe
 from pellucid.networks import backbones
@@ -34,7 +34,14 @@ from pellucid.training.training import learn
 from pellucid.workflows import restarts
 from pellucid.workflows.data_check import check_data, with_accuracy_without_copies, without_quarantined
 from pellucid.workflows.planning import measure_settings, split_limits
-from pellucid.workflows.resuming import how_to_go_on, interruption_names_run
+from pellucid.workflows.resuming import (
+    empty_if_nothing_was_learned,
+    how_to_go_on,
+    interruption_names_run,
+    naming_best_model,
+    require_same_data,
+    split_contents,
+)
 from pellucid.workflows.run_summary import run_description, with_metrics
 
 
@@ -174,10 +181,10 @@ def run_plan(
                 group.broadcast(json.dumps(message).encode())
                 return job.carry_out(folder, is_resumed=is_resumed)
             except KeyboardInterrupt:
-                _empty_if_nothing_was_learned(folder)
+                empty_if_nothing_was_learned(folder)
                 raise KeyboardInterrupt(how_to_go_on(folder)) from None
             except BaseException:
-                _empty_if_nothing_was_learned(folder)
+                empty_if_nothing_was_learned(folder)
                 raise
 
 
@@ -197,7 +204,8 @@ def resume(
     Args:
         path: the run folder.
         data: the data, if they were not loaded by name or path.
-        network: the network, if it has no name to load it by.
+        network: the network, if it has no name to load it by; or again `file.py:Class`, if that file came from somebody
+            else and has not been trained here before.
         progress: whether to show progress.
         callbacks: called while it trains.
 
@@ -205,9 +213,11 @@ def resume(
         PellucidError: the run is finished, in use, or cannot be resumed; the text says what to do.
     """
     folder = RunFolder(expand_user(path))
-    record = folder.read_plan()
+    with naming_best_model(folder):
+        record = folder.read_plan()
     with (
         interruption_names_run(folder),
+        naming_best_model(folder),
         processes.process_group(record.device) as group,
         locked(folder) if group.is_main else contextlib.nullcontext(),
     ):
@@ -216,6 +226,7 @@ def resume(
                 raise UsageError(f"The data of {path} were not loaded by name; give them: resume(path, data=...).")
             data = load(record.source)
         data = without_quarantined(data, folder)
+        require_same_data(record, data)
         _require_scorable(data)
         start = Model.load(folder.start) if folder.start.is_file() else None
         if network is None and record.network is None and start is None:
@@ -246,6 +257,7 @@ class _Job:
         if self.plan.start is not None:
             self.plan.start.save(folder.start)
         restarts.note(folder)
+        self.record = self.record.model_copy(update={"splits": split_contents(self.data)})
         folder.write_plan(self.record)
 
     def _measure(self, folder: RunFolder, since: float) -> None:
@@ -280,6 +292,7 @@ class _Job:
         self.record = folder.read_plan()
         self.plan = replace(self.plan, record=self.record)
         self.data = without_quarantined(self.data, folder)
+        require_same_data(self.record, self.data)
 
     def follow(self, folder: RunFolder, *, is_resumed: bool) -> Run:
         """Trains along with the first process, which has made the run folder and checked the data."""
@@ -326,8 +339,15 @@ def _score(
     """Predicts and scores once, and writes the results: (findings, the page if one is written)."""
     split = training.data.split(scored)
     # The cache has the features of pictures that the same frozen backbone described before.
-    predictions = describe(model, split).predictions if training.recipe.freeze_backbone else predict(model, split)
+    if training.recipe.freeze_backbone:
+        described = describe(model, split)
+        predictions = described.predictions
+        train = describe(model, training.data.train).features
+        further = accuracy_by_similarity(predictions, nearest_similarity(described.features, train))
+    else:
+        predictions, further = predict(model, split), []
     findings = with_accuracy_without_copies(evaluate(predictions, split), predictions, scored, folder)
+    findings += Findings(tuple(further))
     model = with_metrics(model, findings, scored)
     model.save(folder.model)
     findings = count_scoring(findings, split, model.sha256) if scored == "test" else findings
@@ -366,18 +386,3 @@ class _EpochWriter(Callback):
     def on_best(self, model: Model) -> None:
         atomic.make_folder(self.folder.checkpoint)
         model.save(self.folder.checkpoint / "model.safetensors")
-
-
-def _empty_if_nothing_was_learned(folder: RunFolder) -> None:
-    """Empties the folder of a training that failed before its first checkpoint.
-
-    The caller must hold the lock; releasing it deletes an empty folder.
-    """
-    if folder.history.exists() or any(folder.checkpoint.glob("step-*")):
-        return
-    with contextlib.suppress(OSError):
-        for path in (*folder.checkpoint.iterdir(), *folder.path.iterdir()):
-            if path.is_dir() and path != folder.checkpoint:
-                shutil.rmtree(path)
-            elif path not in (folder.checkpoint, folder.lock):
-                path.unlink()

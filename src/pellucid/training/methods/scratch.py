@@ -18,12 +18,11 @@ from pellucid.inference.forward import forward
 from pellucid.networks import custom
 from pellucid.networks.network import count_parameters
 from pellucid.records import Dataset, Model
-from pellucid.statistics.calibration import fit_temperature
+from pellucid.statistics.calibration import choose_temperature
 from pellucid.training import processes
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
 from pellucid.training.loop import Learner, Outcome, fit
-from pellucid.training.losses import find_loss
 from pellucid.training.plan import ResolvedPlan
 from pellucid.training.preparation import Prepared, prepare
 from pellucid.training.result import Training
@@ -138,15 +137,16 @@ def _fit(prepared: Prepared, snapshots: _Snapshots, callbacks: Callbacks, checkp
 
 
 def _calibrated(model: Model, prepared: Prepared) -> Model:
-    """The model with a temperature fitted on validation, if its loss does not calibrate probabilities.
+    """The model with a temperature chosen on validation.
 
-    Margin losses say nothing about probabilities, and label smoothing makes a network less sure than it could be.
+    Margin losses say nothing about probabilities, label smoothing makes a network less sure than it could be, and long
+    training or fine-tuning makes it too sure. The validation pictures also chose the epoch, which matters little for
+    one number.
     """
     specification = model.specification
-    is_calibrated = find_loss(specification.loss).is_likelihood and not prepared.recipe.label_smoothing
-    if is_calibrated or specification.probabilities != "softmax":
+    if specification.probabilities != "softmax":
         return model
     load_weights(prepared.module, model.weights)
     logits = forward(prepared.module, prepared.validation.pictures, specification.preprocessing)
-    temperature = fit_temperature(logits.numpy(), prepared.validation.labels.cpu().numpy())
+    temperature = choose_temperature(logits.numpy(), prepared.validation.labels.cpu().numpy())
     return replace(model, specification=specification.model_copy(update={"temperature": temperature}))
