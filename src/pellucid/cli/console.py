@@ -12,7 +12,7 @@ from typing import IO
 import typer
 
 from pellucid.errors import on_one_line as plain
-from pellucid.records import Findings, Table, display
+from pellucid.records import Findings, Model, Split, Table, display
 from pellucid.training.processes import is_main
 
 
@@ -104,6 +104,14 @@ def notes_of_data(sentences: Iterable[str], model: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):  # a model file alone
         known = []
     notes(sentence for sentence in sentences if not isinstance(known, list) or sentence not in known)
+
+
+def note_on_looks(pictures: Split, model: Model) -> None:
+    """Prints a note if the pictures do not look like those that the model learned from."""
+    from pellucid.data.appearance import difference
+
+    specification = model.specification
+    notes(filter(None, [difference(pictures, specification.preprocessing, specification.appearance)]))
 
 
 def say(sentence: str) -> None:

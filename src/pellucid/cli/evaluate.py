@@ -62,10 +62,8 @@ def evaluate(
     pictures = _pictures(dataset, name, loaded, is_chosen=split is not None)
 
     from pellucid import evaluation, inference
-    from pellucid.data.appearance import difference
 
-    specification = loaded.specification
-    console.notes(filter(None, [difference(pictures, specification.preprocessing, specification.appearance)]))
+    console.note_on_looks(pictures, loaded)
     predictions = inference.predict(loaded, pictures, batch_size=batch_size, network=network)
     findings = evaluation.evaluate(predictions, pictures)
     findings += _without_known(predictions, pictures, loaded)

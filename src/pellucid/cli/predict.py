@@ -68,12 +68,11 @@ def predict(
             for sentence in gathered.problems.values():
                 console.say(sentence)
             raise typer.Exit(1)
-        from pellucid.data.appearance import difference
         from pellucid.inference import predict as run
         from pellucid.inference.pictures import as_split
 
-        specification, pictures = loaded.specification, as_split(list(gathered.pictures), loaded.specification)
-        console.notes(filter(None, [difference(pictures, specification.preprocessing, specification.appearance)]))
+        pictures = as_split(list(gathered.pictures), loaded.specification)
+        console.note_on_looks(pictures, loaded)
         predictions = run(loaded, pictures, batch_size=batch_size, network=network)
     predictions = _renamed(predictions, gathered.pictures, gathered.problems)
     if as_json:
