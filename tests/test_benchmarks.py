@@ -58,3 +58,26 @@ def test_planted_copies_are_found_on_pictures_that_chose_no_bound(data_root, tmp
     for line in duplicates.measure(name, images, others, tmp_path):
         assert line["precision"] >= 0.95, line
         assert line["recall"] >= {"exact": 1, "cropped by 10 %": 0.8}.get(line["kind"], 0.9), line
+
+
+def test_differences_from_independent_decoders_are_explained(tmp_path):
+    decoders = script("decoders")
+    lines = {line["file"]: line for line in decoders.results()}
+    names = []
+    for number, (name, suffix, content) in enumerate(decoders.files()):
+        path = tmp_path / f"{number}{suffix}"
+        path.write_bytes(content)
+        names.append(name)
+        now, line = decoders.compare(name, path, {}), lines[name]
+        assert now.get("refused") == line.get("refused"), f"{name}: run python benchmarks/decoders.py"
+        assert decoders.agrees(line) or decoders.explained(line), name
+    assert names == list(lines), "run: python benchmarks/decoders.py"
+    assert sum(map(decoders.agrees, lines.values())) >= 150
+
+
+def test_a_missing_decoder_is_said_loudly(monkeypatch, capsys):
+    decoders = script("decoders")
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("sys.argv", ["decoders.py"])
+    assert decoders.main() == 3
+    assert "SKIPPED: neither libvips nor ImageMagick is installed" in capsys.readouterr().err

@@ -81,6 +81,10 @@ KINDS: dict[str, Kind] = {
         "statistics of pictures, from checks",
         damaged="Statistics of pictures in the cache were damaged, and are computed again.",
     ),
+    "audits": Kind(
+        "results of audits",
+        damaged="Results of audits in the cache were damaged, and are computed again.",
+    ),
     "hashes": Kind(
         "file hashes, and files that are not images",
         damaged="File hashes in the cache were damaged; the files are read again.",

@@ -27,7 +27,7 @@ import PIL
 from PIL import Image
 
 from pellucid.data.jpeg_scans import require_few_scans
-from pellucid.data.pixel_values import flatten
+from pellucid.data.pixel_values import check_layout, flatten
 from pellucid.errors import DataError, FormatError, MissingDataError, PellucidError, UsageError
 from pellucid.records.pictures import Member
 
@@ -62,7 +62,7 @@ MOST_PIXELS = 100_000_000
 
 Half of it for WebP, AVIF and HEIC, whose decoders take twice the memory."""
 
-VERSION = f"d2-pillow{PIL.__version__}"
+VERSION = f"d3-pillow{PIL.__version__}"
 """Version of the decoder. When it changes, cached pictures are decoded again."""
 
 _ORIENTATION = 0x0112
@@ -148,6 +148,7 @@ def open_upright(
             # because EXIF may still rotate the picture.
             side = 2 * max(at_least)
             image.draft(None, (side, side))
+        check_layout(image, name)
         pixels = image.width * image.height
         if image.format in ("JPEG", "MPO") and image is not source:
             require_few_scans(vars(image)["fp"], name)

@@ -15,6 +15,8 @@ TITLES = {
     "accuracy": "Accuracy",
     "base_rate": "Base rate",
     "top_5_accuracy": "Top-5 accuracy",
+    "accuracy_on_dissimilar": "Accuracy on photos unlike the training photos",
+    "accuracy_by_similarity": "Accuracy by similarity to the nearest training photo",
     "loss": "Loss",
     "per_class": "Scores of each class",
     "confusions": "The most common confusions",
@@ -41,6 +43,7 @@ MEANINGS = {
     "accuracy": "The share of pictures predicted correctly.",
     "base_rate": "The accuracy of always predicting the most frequent class.",
     "top_5_accuracy": "The share of pictures whose class is among the five most probable ones.",
+    "accuracy_on_dissimilar": "A photo from elsewhere is rarely like a training photo, so expect this accuracy there.",
     "loss": "How little probability the model gives to the right answers. 0 is best; confident mistakes cost most.",
 }
 

@@ -15,6 +15,7 @@ from pellucid.data.catalogue import is_published
 from pellucid.errors import UsageError
 from pellucid.evaluation import evaluate
 from pellucid.evaluation.scoring import count_scoring
+from pellucid.evaluation.similarity import accuracy_by_similarity, nearest_similarity
 from pellucid.inference import predict
 from pellucid.inference.features import describe
 from pellucid.networks import backbones
@@ -338,8 +339,15 @@ def _score(
     """Predicts and scores once, and writes the results: (findings, the page if one is written)."""
     split = training.data.split(scored)
     # The cache has the features of pictures that the same frozen backbone described before.
-    predictions = describe(model, split).predictions if training.recipe.freeze_backbone else predict(model, split)
+    if training.recipe.freeze_backbone:
+        described = describe(model, split)
+        predictions = described.predictions
+        train = describe(model, training.data.train).features
+        further = accuracy_by_similarity(predictions, nearest_similarity(described.features, train))
+    else:
+        predictions, further = predict(model, split), []
     findings = with_accuracy_without_copies(evaluate(predictions, split), predictions, scored, folder)
+    findings += Findings(tuple(further))
     model = with_metrics(model, findings, scored)
     model.save(folder.model)
     findings = count_scoring(findings, split, model.sha256) if scored == "test" else findings

@@ -186,6 +186,16 @@ def test_outliers(photos, scene):
     assert ("ants/wide.jpg", "shape", "600×60 pixels") in [row[:3] for row in findings["extreme_pictures"].rows]
 
 
+def test_a_second_shot_is_not_called_an_edited_copy(photos, scene):
+    folder = photos({"ants": 10, "bees": 10})
+    shot = scene(300, (200, 150))
+    shot.save(folder / "ants" / "first.jpg")
+    shot.crop((4, 3, 198, 148)).point(lambda value: min(255, int(value * 1.1))).save(folder / "ants" / "second.jpg")
+    text = remarks(check(folder))["copies_within"].text
+    assert "(edited copies, or further shots of the same object)" in text
+    assert "ants/first.jpg and ants/second.jpg" in text
+
+
 def test_a_set_that_varies_widely_is_described_and_its_pictures_are_not_all_named(photos, scene):
     folder = photos({"ants": 40, "bees": 40})
     for index in range(8):  # a tenth of the pictures

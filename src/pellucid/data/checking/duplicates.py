@@ -102,13 +102,17 @@ def _within_class(evidence: Evidence, within: np.ndarray) -> list[Finding]:
 
 
 def _exactly(evidence: Evidence, indices: np.ndarray) -> str:
-    """How many of these pictures have a copy with exactly the same pixels, in words."""
+    """How many of these pictures have a copy with exactly the same pixels, in words.
+
+    The others may be changed files of one shot, or further shots of the same object: from the pixels, a slightly other
+    exposure or framing of a second shot cannot be told from an edited copy.
+    """
     exact = evidence.exact
     members = np.concatenate([evidence.pairs.first[exact], evidence.pairs.second[exact]])
     n = int(np.isin(indices, members).sum())
     if n == len(indices):
         return ", pixel by pixel"
-    return f" ({n:,} of them pixel by pixel)" if n else " (rescaled, recompressed, mirrored, brightened or cropped)"
+    return f" ({n:,} of them pixel by pixel)" if n else " (edited copies, or further shots of the same object)"
 
 
 def _percent(share: float) -> str:
@@ -151,4 +155,4 @@ def _figure(evidence: Evidence, first: np.ndarray, second: np.ndarray) -> Figure
     note = ""
     if len(numbers) > _MAX_GROUPS:
         note = f"The first {_MAX_GROUPS} of {len(numbers):,} groups; those in two classes or splits come first."
-    return Figure("copies", "picture-rows", {"groups": groups}, title="Copies of one picture", note=note)
+    return Figure("copies", "picture-rows", {"groups": groups}, title="Copies, and shots of the same object", note=note)
