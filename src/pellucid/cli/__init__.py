@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 sys.stderr.write(f"{INTERRUPTED}\n")
             raise
         finally:
-            # If an interruption fell into code that runs from text, such as that of a dataclass, Python ends by SIGINT
-            # and not with the exit code, although it was handled. Running a text resets this.
+            # If an interruption fell into code that runs from text, such as that of a dataclass, `python -m` ends by
+            # SIGINT and not with the exit code, although it was handled. Running a text resets this.
             exec("")  # noqa: S102
 
 
