@@ -129,6 +129,16 @@ def test_the_operations_can_be_deleted(scratch):
     stays_green(scratch, "tests/report", *commands, "tests/test_lazy_import.py")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_audit_can_be_deleted(scratch):
+    delete(scratch, "src/pellucid/audit", "src/pellucid/cli/audit.py")
+    strike(scratch / "src/pellucid/cli/commands.py", "pellucid.cli.audit")
+    delete(scratch, "tests/audit", "tests/cli/test_audit.py")
+    commands = ["tests/cli/test_app.py", "tests/cli/test_evaluate.py", "tests/cli/test_listings.py"]
+    stays_green(scratch, "tests/evaluation", *commands, "tests/test_lazy_import.py")
+
+
 def present(scratch: Path) -> list[str]:
     """Further folders of tests that could know of the report, where they are there."""
     return [f"tests/{name}" for name in ("records", "workflows", "training") if (scratch / "tests" / name).is_dir()]

@@ -48,6 +48,7 @@ def test_modules_stay_readable(path):
 
 
 LONG_FUNCTIONS = {
+    "src/pellucid/cli/audit.py": {"audit"},
     "src/pellucid/cli/inspect.py": {"inspect"},
     "src/pellucid/cli/train.py": {"train"},
     "src/pellucid/cli/tune.py": {"tune"},

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "train": Command("pellucid.cli.train", "Train a network on labelled pictures."),
     "tune": Command("pellucid.cli.tune", "Search for better training settings."),
     "evaluate": Command("pellucid.cli.evaluate", "Score a model on labelled pictures."),
+    "audit": Command("pellucid.cli.audit", "Look for what the score of a model hides."),
     "predict": Command("pellucid.cli.predict", "Predict the class of pictures."),
     "label": Command("pellucid.cli.label", "Suggest which photos to label next."),
     "sort": Command("pellucid.cli.sort", "Copy photos into one folder per class."),

@@ -29,7 +29,7 @@ from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, csv_text
 from pellucid.records.names import listed, on_one_line
 
-__all__ = ["COLUMNS", "read", "recognises"]
+__all__ = ["COLUMNS", "read", "read_table", "recognises"]
 
 COLUMNS = ("path", "label", "split", "groups")
 _SEPARATORS = (",", ";", "\t", "|")
@@ -60,6 +60,16 @@ class _Table:
 def recognises(path: Path) -> bool:
     """Whether the suffix is that of a table. A Parquet file with pictures inside is recognised earlier."""
     return path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".parquet")
+
+
+def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The names of the columns of a CSV or Parquet file, and its rows as text. Columns of pictures are left out.
+
+    Raises:
+        FormatError: the file is no such table.
+    """
+    table = _from_parquet(path) if path.suffix.lower() == ".parquet" else _from_csv(path)
+    return table.names, table.rows
 
 
 def read(path: Path, *, test_fraction: float = 0.2, seed: int = 0, columns: Mapping[str, str] | None = None) -> Dataset:

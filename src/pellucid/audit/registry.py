@@ -1,0 +1,50 @@
+"""The table of all checks: a name, a module, and what the check looks for.
+
+To add a check, write its module beside this one (a function `check` from a `Subject` to findings) and add its line. The
+first finding is a remark with the name of the check: its text is the result, its advice the next step. The contract
+suite in `tests/audit/test_contract.py` then tests it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pellucid.audit.subject import Subject
+from pellucid.records import Finding
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check.
+
+    Attributes:
+        module: the module with its function `check`.
+        title: its name for readers.
+        looks_for: what it looks for, in one sentence.
+        needs: what it cannot work without: `pictures`, `model`, `train` or `columns`.
+        version: raise it when the result changes, so that cached results are not used.
+        is_cached: whether the result depends on the subject alone.
+    """
+
+    module: str
+    title: str
+    looks_for: str
+    needs: tuple[str, ...] = ()
+    version: int = 1
+    is_cached: bool = True
+
+    def load(self) -> Callable[[Subject], list[Finding]]:
+        """Imports the function of the check."""
+        return importlib.import_module(self.module).check
+
+
+CHECKS: dict[str, Check] = {
+    "groups": Check(
+        "pellucid.audit.groups",
+        "Groups",
+        "Groups of pictures on which the model is right less often than on the others.",
+        ("columns",),
+    ),
+}
