@@ -84,10 +84,7 @@ def predict(
     if out is not None:
         prediction_files.write(predictions, out, top)
     if predictions.unreadable:
-        from pellucid.records.names import counted
-
-        unreadable = len(predictions.unreadable)
-        console.say(f"{unreadable:,} of {counted(len(predictions) + unreadable, 'picture')} could not be read.")
+        console.say(_unreadable(predictions))
         raise typer.Exit(1)
 
 
@@ -109,6 +106,13 @@ def backbone_or_model(name: Path) -> Model:
     from pellucid.inference.building import pretrained
 
     return pretrained(str(name))
+
+
+def _unreadable(predictions: Predictions) -> str:
+    from pellucid.records.names import counted
+
+    unreadable = len(predictions.unreadable)
+    return f"{unreadable:,} of {counted(len(predictions) + unreadable, 'picture')} could not be read."
 
 
 def _renamed(predictions: Predictions, names: Mapping[str, str], problems: Mapping[str, str]) -> Predictions:
