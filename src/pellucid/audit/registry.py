@@ -53,4 +53,9 @@ CHECKS: dict[str, Check] = {
         "Things that should not matter, such as border, file size or camera, but predict the label.",
         ("pictures",),
     ),
+    "label_errors": Check(
+        "pellucid.audit.label_errors",
+        "Labels",
+        "Pictures whose label is probably wrong.",
+    ),
 }

@@ -1,7 +1,7 @@
 """What the shortcut probes see: parts and properties of pictures that should not tell the class.
 
-A view turns N pictures into numbers, float64 (N, D), or None if the pictures do not have it (files only). Views of pixels
-come from a copy of 32×32; views of files come from their headers.
+A view turns N pictures into numbers, float64 (N, D), or None if the pictures do not have it (files only). Views of
+pixels come from a copy of 32×32; views of files come from their headers.
 """
 
 from __future__ import annotations
@@ -171,7 +171,9 @@ def _date(sample: Sample) -> np.ndarray | None:
     if sample.headers is None:
         return None
     dates = [header.date for header in sample.headers]
-    return np.concatenate([_one_hot(dates), _one_hot([date[:7] for date in dates]), _one_hot([d[:4] for d in dates])], 1)
+    return np.concatenate(
+        [_one_hot(dates), _one_hot([date[:7] for date in dates]), _one_hot([d[:4] for d in dates])], 1
+    )
 
 
 def _curved(values: np.ndarray) -> np.ndarray:

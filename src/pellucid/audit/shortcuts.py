@@ -1,9 +1,9 @@
 """Shortcuts: things that should not matter, but predict the label.
 
-A network takes the easiest path: it may learn the background, the camera or the file size instead of the object (Geirhos
-et al., "Shortcut learning in deep neural networks", 2020). So a linear probe predicts the label from each such view
-alone, by 5-fold cross-validation. An alarm needs both: the probe's accuracy is above the base rate (exact binomial test,
-Holm's correction over the views, 5 %), and it closes a fifth of the way from the base rate to 100 %.
+A network takes the easiest path: it may learn the background, the camera or the file size instead of the object
+(Geirhos et al., "Shortcut learning in deep neural networks", 2020). So a linear probe predicts the label from each such
+view alone, by 5-fold cross-validation. An alarm needs both: the probe's accuracy is above the base rate (exact binomial
+test, Holm's correction over the views, 5 %), and it closes a fifth of the way from the base rate to 100 %.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _findings(subject: Subject, results: dict[str, int], labels: np.ndarray, spl
          "shows the object too" if name in OBJECT else "predicts the class" if name in strong else "no alarm")
         for name, right in results.items()
     )  # fmt: skip
-    note = f"Base rate {100 * base:.1f} %. {_FOLDS}-fold cross-validation on {n:,} pictures of {split}; p adjusted by Holm."
+    note = f"Base rate {100 * base:.1f} %. {_FOLDS}-fold cross-validation, {n:,} pictures of {split}; p after Holm."
     table = Table("shortcut_probes", ("view", "accuracy %", "low %", "high %", "n", "p", "result"), rows, note)
     hidden = _hidden(subject)
     effect = "".join(f" With the {metric.name.split('_')[-1]} hidden, the model is right on "
