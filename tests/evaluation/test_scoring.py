@@ -45,7 +45,7 @@ def test_findings_come_in_their_order_and_say_their_n(four):
     found = evaluate(four)
     assert [item.name for item in found] == [
         *("accuracy", "balanced_accuracy", "base_rate", "loss"),
-        *("per_class", "confusions", "confusion_matrix", "mistakes", "predictions"),
+        *("per_class", "confusions", "confusion_matrix", "reliability", "mistakes", "predictions"),
     ]
     assert found.title == "insects, test split"
     accuracy = found["accuracy"]

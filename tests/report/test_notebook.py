@@ -55,7 +55,7 @@ def test_findings_show_numbers_tables_and_pictures(findings):
     html = findings._repr_html_()
     for part in ("92.5 %", "89.3 to 94.8 %", "Scores of each class", "digits, test split"):
         assert part in html
-    assert html.count("<img") == 3
+    assert html.count("<img") == 4
     odd = Findings((Metric("x", 1.5, 3), Table("t", ("a %",), ((None,),)), Figure("f", "hologram", {})))
     assert "–" in notebook.findings(odd)
     assert notebook.findings(Findings()) == "<div></div>"

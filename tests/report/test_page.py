@@ -72,7 +72,7 @@ def test_is_whole_self_contained_and_well_ordered(full):
 
 def test_every_picture_opens_and_has_words_for_who_cannot_see_it(full):
     images = Outline(full).images
-    assert len(images) == 24 + 24 + 2
+    assert len(images) == 24 + 24 + 3
     for image in images:
         assert len(image["alt"]) > 10
         picture = Image.open(io.BytesIO(base64.b64decode(image["src"].removeprefix("data:image/png;base64,"))))

@@ -42,7 +42,7 @@ def test_fits_loads_and_is_silent(browser, report, width, scheme):
     page.on("request", lambda request: asked.append(request.url))
     page.goto(report.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate("[...document.images].length") == 24 + 24 + 3
+    assert page.evaluate("[...document.images].length") == 24 + 24 + 4
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     assert not said
     assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
@@ -102,3 +102,40 @@ def test_the_page_reads_without_scripts(browser, report):
     assert page.get_by_role("heading", level=1).inner_text() == "convnet on digits"
     assert page.locator("#classes tbody tr").count() == 10
     context.close()
+
+
+def test_a_picture_is_enlarged_by_a_click_and_the_arrow_keys_go_on(browser, report):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(report.as_uri())
+    buttons = page.locator("#mistakes button.enlarge")
+    buttons.first.focus()
+    page.keyboard.press("Enter")
+    viewer = page.locator("#viewer")
+    assert viewer.is_visible()
+    assert page.evaluate("document.querySelector('#viewer img').getBoundingClientRect().width") > 200
+    caption = page.locator("#viewer-caption")
+    assert caption.inner_text().startswith(buttons.first.get_attribute("title"))
+    assert "label:" in caption.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert caption.inner_text().startswith(buttons.nth(1).get_attribute("title"))
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert caption.inner_text().startswith(buttons.last.get_attribute("title")), "from the first to the last"
+    page.get_by_role("button", name="Next").click()
+    assert caption.inner_text().startswith(buttons.first.get_attribute("title"))
+    page.keyboard.press("Escape")
+    assert not viewer.is_visible()
+    assert page.evaluate("document.activeElement === document.querySelector('#mistakes button.enlarge')")
+    page.close()
+
+
+def test_charts_fit_a_phone_and_settings_at_their_defaults_are_folded(browser, report):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(report.as_uri())
+    for section in ("confusion", "reliability"):
+        assert page.evaluate(f"document.querySelector('#{section} figure img').getBoundingClientRect().right") <= 390
+    rest = page.locator("#training details dl")
+    assert not rest.is_visible()
+    page.get_by_text("Settings at their defaults, preprocessing and versions").click()
+    assert rest.is_visible()
+    page.close()

@@ -18,6 +18,7 @@ def test_everything_is_drawn_and_shown_and_again_without_the_data_to_the_same_by
         "history.png",
         "mistakes.png",
         "predictions.png",
+        "reliability.png",
     ]
     assert "class_grid" in run.read_findings()
     before = {path.name: path.read_bytes() for path in [run.report, *run.pictures.iterdir()]}

@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
-from pellucid.statistics.calibration import choose_temperature, fit_temperature
+from pellucid.statistics.calibration import (
+    calibration_error,
+    calibration_error_by_chance,
+    choose_temperature,
+    fit_temperature,
+    reliability,
+)
 
 
 def sample(temperature, n=20_000, classes=4, seed=0):
@@ -80,3 +87,34 @@ def test_few_pictures_or_all_right_make_nothing_certain():
     outputs = np.tile([[2.0, -2.0], [-2.0, 2.0]], (20, 1))
     confidence = softmax(outputs / choose_temperature(outputs, np.tile([0, 1], 20)), axis=1).max()
     assert 0.95 < confidence < 0.99
+
+
+def test_the_bins_are_those_of_sklearn():
+    generator = np.random.default_rng(0)
+    confidence = generator.uniform(size=500)
+    right = generator.uniform(size=500) < confidence
+    bins = reliability(confidence, right)
+    shares, means = calibration_curve(right, confidence, n_bins=10)
+    np.testing.assert_allclose([one.right / one.n for one in bins], shares)
+    np.testing.assert_allclose([one.confidence for one in bins], means)
+    assert sum(one.n for one in bins) == 500
+    assert reliability(np.array([1.0, 0.0]), np.array([True, False]))[-1].high == 1.0
+
+
+def test_the_calibration_error_of_an_honest_model_stays_below_that_of_chance_in_95_of_100_cases():
+    below = honest = 0
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        confidence = generator.uniform(0.5, 1, size=150)
+        right = generator.uniform(size=150) < confidence
+        bins = reliability(confidence, right)
+        below += calibration_error(bins) <= calibration_error_by_chance(bins)
+        sure = reliability(np.clip(confidence + 0.2, 0, 1), right)
+        honest += calibration_error(sure) <= calibration_error_by_chance(sure)
+    assert 180 <= below <= 199
+    assert honest < 20, "a model that is too sure by 0.2 is found out"
+
+
+def test_the_error_is_the_mean_distance():
+    bins = reliability(np.array([0.95, 0.95, 0.65, 0.65]), np.array([True, False, True, True]))
+    assert calibration_error(bins) == pytest.approx((0.45 + 0.35) / 2)

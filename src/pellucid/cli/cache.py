@@ -28,7 +28,7 @@ def cache(
 
     The cache is $PELLUCID_CACHE, or your user cache folder. Its limit is 20 GB, or a tenth of the disk if that is less;
     PELLUCID_CACHE_LIMIT=50GB sets another limit. The least recently used files are deleted first. --clear deletes
-    everything that can be computed again. Splits and the ledger cannot: name them to delete them.
+    everything that can be computed again. Splits, networks and the ledger cannot: name them to delete them.
     """
     from pellucid.cli import console
     from pellucid.data import cache as stored

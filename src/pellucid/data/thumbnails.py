@@ -12,6 +12,8 @@ from pellucid.records import PictureFiles, Split
 
 EDGE = 96
 """Maximum side in pixels; smaller pictures keep their size."""
+LARGE = 480
+"""Maximum side in pixels of a picture that is shown alone."""
 
 
 def thumbnail(split: Split, index: int, edge: int = EDGE) -> str:
@@ -20,11 +22,36 @@ def thumbnail(split: Split, index: int, edge: int = EDGE) -> str:
     Raises:
         FormatError: its file cannot be decoded.
     """
+    return png_base64(_pixels(split, index), edge)
+
+
+def thumbnail_and_large(split: Split, index: int) -> tuple[str, str | None]:
+    """The picture at `index` as a PNG of at most 96 by 96 pixels, and as a JPEG of at most 480 by 480, in base64.
+
+    The second is None if the first has the whole picture.
+
+    Raises:
+        FormatError: its file cannot be decoded.
+    """
+    from PIL import Image
+
+    pixels = _pixels(split, index)
+    if max(pixels.shape[1:]) <= EDGE:
+        return png_base64(pixels), None
+    image = Image.fromarray(np.ascontiguousarray(pixels[0] if pixels.shape[0] == 1 else pixels.transpose(1, 2, 0)))
+    image.thumbnail((LARGE, LARGE), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=80)
+    return png_base64(pixels), base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _pixels(split: Split, index: int) -> np.ndarray:
+    """The picture at `index`, uint8 (C, H, W)."""
     if not isinstance(split.pictures, PictureFiles):
-        return png_base64(split.pictures[index], edge)
+        return split.pictures[index]
     from pellucid.data import decoding
 
-    return png_base64(decoding.decode(split.pictures.paths[index], 3), edge)
+    return decoding.decode(split.pictures.paths[index], 3)
 
 
 def png_base64(picture: np.ndarray, edge: int = EDGE) -> str:

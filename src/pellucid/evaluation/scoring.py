@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.data.thumbnails import thumbnail
+from pellucid.data.thumbnails import thumbnail, thumbnail_and_large
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Figure, Finding, Findings, Metric, Predictions, Split, Table, ledger
 from pellucid.records.names import listed
-from pellucid.statistics import metrics
+from pellucid.statistics import calibration, metrics
 from pellucid.statistics.intervals import mean_of_shares, wilson
 
 __all__ = ["accuracy_without", "count_scoring"]
@@ -33,8 +33,8 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
 
     The findings, in this order: the metrics `accuracy` (with its 95 % Wilson interval), `balanced_accuracy` (if class
     sizes differ by a factor of 2 or more), `base_rate`, `top_5_accuracy` (for more than five classes) and `loss`; the
-    tables `per_class` and `confusions`; the figures `confusion_matrix`, `mistakes` (the most confident ones first) and
-    `predictions` (a seeded sample).
+    tables `per_class` and `confusions`; the figures `confusion_matrix`, `reliability`, `mistakes` (the most confident
+    ones first) and `predictions` (a seeded sample).
 
     Args:
         predictions: predictions for N pictures, with labels.
@@ -60,6 +60,7 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
         _per_class(predictions.classes, confusion),
         _confusions(predictions.classes, confusion),
         _confusion_matrix(predictions, confusion),
+        _reliability(predictions, labels),
         _mistakes(predictions, labels, cells, mistakes),
         _sample(predictions, labels, cells),
     ]
@@ -168,6 +169,22 @@ def _confusion_matrix(predictions: Predictions, confusion: np.ndarray) -> Figure
     return Figure("confusion_matrix", "confusion-matrix", data, title="Confusion matrix: label and predicted class")
 
 
+def _reliability(predictions: Predictions, labels: np.ndarray) -> Figure:
+    """The reliability diagram, with the calibration error and the one that chance alone gives."""
+    bins = calibration.reliability(predictions.confidence, predictions.predicted == labels)
+    error, by_chance = calibration.calibration_error(bins), calibration.calibration_error_by_chance(bins)
+    verdict = "so the probabilities are honest" if error <= by_chance else "so the probabilities mislead"
+    note = (
+        f"Expected calibration error: {error:.3f} (n = {len(labels):,}). Chance alone keeps an honest model below "
+        f"{by_chance:.3f} in 95 of 100 cases, {verdict}."
+    )
+    rows = [
+        {**one._asdict(), "interval": list(wilson(one.right, one.n)), "accuracy": one.right / one.n} for one in bins
+    ]
+    title = "When the model says 80 %, is it right 80 % of the time?"
+    return Figure("reliability", "reliability", {"bins": rows, "error": error}, title=title, note=note)
+
+
 class _Cells:
     """Pictures as cells of a `pictures` figure, matched by id, since unreadable pictures have no prediction."""
 
@@ -183,7 +200,8 @@ class _Cells:
                     f"pictures of '{pictures.name}'."
                 )
 
-    def __call__(self, index: int) -> dict[str, Any]:
+    def __call__(self, index: int, *, large: bool = False) -> dict[str, Any]:
+        """The cell of a picture; with `large`, also a picture that can be judged."""
         classes = self.predictions.classes
         name = str(self.predictions.ids[index])
         cell: dict[str, Any] = {
@@ -192,7 +210,10 @@ class _Cells:
             "predicted": classes[self.predictions.predicted[index]],
             "probability": float(self.predictions.confidence[index]),
         }
-        if self.pictures is not None:
+        if self.pictures is not None and large:
+            cell["png"], picture = thumbnail_and_large(self.pictures, self.indices[name])
+            cell |= {} if picture is None else {"jpeg": picture}
+        elif self.pictures is not None:
             cell["png"] = thumbnail(self.pictures, self.indices[name])
         return cell
 
@@ -209,7 +230,7 @@ def _mistakes(predictions: Predictions, labels: np.ndarray, cells: _Cells, at_mo
         note = f"The only mistake among {len(predictions):,} pictures."
     else:
         note = f"All {len(wrong):,} mistakes among {len(predictions):,} pictures, the most confident first."
-    shown = [cells(index) for index in order]
+    shown = [cells(index, large=True) for index in order]
     return Figure("mistakes", "pictures", {"cells": shown}, title="The most confident mistakes", note=note)
 
 

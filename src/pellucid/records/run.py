@@ -64,6 +64,11 @@ class RunPlan(TrainingPlan):
     planned: dict[str, str] = Field(default_factory=dict)
 
 
+_CHECKPOINT_FILE = re.compile(
+    r"(launch|epochs)\.json|(start|beginning|model|step-\d+)\.safetensors|\..+\.[0-9a-f]{8}\.part"
+)
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of a run, and its files."""
@@ -173,14 +178,14 @@ class RunFolder:
         return read_plan(self.plan, RunPlan, "so the training cannot be resumed. Start a new run.")
 
     def remove_checkpoints(self) -> None:
-        """Removes the files in `checkpoint/` but the lock. A folder in it is not Pellucid's, and stays.
+        """Removes the files that a training writes into `checkpoint/`, but the lock. What others put there stays.
 
         The plan comes first: if the process is killed after that, the run counts as finished, and is not resumed
         without its states.
         """
         self.plan.unlink(missing_ok=True)
         for path in self.checkpoint.iterdir():
-            if path != self.lock and not path.is_dir():
+            if _CHECKPOINT_FILE.fullmatch(path.name) and not path.is_dir():
                 path.unlink()
 
     def write_findings(self, findings: Findings) -> None:

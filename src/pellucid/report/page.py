@@ -69,6 +69,9 @@ def render(
             no_result=result.without(findings, run),
             sections=parts,
             sortable=any(part.get("sortable") for section in parts for part in section["parts"]),
+            enlargeable=any(
+                cell["png"] for section in parts for part in section["parts"] for cell in part.get("cells", ())
+            ),
             version=run.get("versions", {}).get("pellucid", ""),
         )
     )

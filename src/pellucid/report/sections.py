@@ -15,6 +15,7 @@ from pellucid.records import Figure, Findings, Table
 from pellucid.records.paths import command_line
 from pellucid.report import pictures, wording
 from pellucid.report.wording import count, percent, visible
+from pellucid.training.recipes import Recipe
 
 Part = dict[str, Any]
 _SMALL = 64
@@ -27,6 +28,7 @@ def sections(findings: Findings, about: Mapping[str, Any], drawn: Mapping[str, b
     parts = [
         _section("mistakes", "Mistakes", _lead_of_mistakes(findings), show("mistakes")),
         _section("confusion", "Confusion matrix", "", [*show("confusion_matrix"), *show("confusions")]),
+        _section("reliability", "Are the probabilities honest?", _note(findings, "reliability"), show("reliability")),
         _section("classes", "Scores of each class", _CLASSES if "per_class" in findings else "", show("per_class")),
         _section("predictions", "Some predictions", "", show("predictions")),
         _section("history", "Training curves", _lead_of_history(findings, about), show("history")),
@@ -42,6 +44,10 @@ _CLASSES = (
     "Precision: the share of the pictures predicted as this class that belong to it. Recall: the share of this class's "
     "pictures that are predicted as it. F1: the harmonic mean of the two. All in per cent; n is the number of pictures."
 )
+
+
+def _note(findings: Findings, name: str) -> str:
+    return visible(findings[name].note) if name in findings else ""
 
 
 def _section(name: str, title: str, lead: str, parts: list[Part]) -> Part:
@@ -78,6 +84,7 @@ class _Shower:
             "width": round(width * 96 / pictures.DPI),
             "height": round(height * 96 / pictures.DPI),
             "alt": _alternative(item),
+            "fit": item.figure in ("confusion-matrix", "reliability"),  # it stays legible when it is small
         }
 
 
@@ -109,7 +116,9 @@ def _cells(item: Figure) -> Part:
         cells.append(
             {
                 "png": cell.get("png"),
+                "jpeg": cell.get("jpeg"),
                 "id": name,
+                "name": name.rsplit("/", 1)[-1],
                 "alt": f"Picture {name}: predicted {predicted}{judged}",
                 "wrong": wrong,
                 "mark": "" if label is None else "✗" if wrong else "✓",
@@ -186,7 +195,7 @@ def _data(about: Mapping[str, Any]) -> list[Part]:
         facts.append(("Classes", f"{len(classes):,}: {listed}"))
     if data.get("fingerprint"):
         facts.append(("Fingerprint (SHA-256)", data["fingerprint"]))
-    return [{"kind": "facts", "title": "", "facts": facts}] if facts else []
+    return [{"kind": "facts", "title": "", "facts": facts, "folded": ""}] if facts else []
 
 
 def _notes(about: Mapping[str, Any]) -> list[Part]:
@@ -194,6 +203,8 @@ def _notes(about: Mapping[str, Any]) -> list[Part]:
     return [{"kind": "list", "title": "Notes on the data", "lines": lines}] if lines else []
 
 
+_ALWAYS_FIRST = {"epochs", "batch_size", "optimizer", "learning_rate", "loss"}
+"""Settings that stand among the changed ones even if they have their defaults."""
 _LINEAR_HEAD_SETTINGS = {"backbone", "freeze_backbone", "loss", "class_weights", "balance_above_ratio", "split_seed"}
 
 
@@ -212,13 +223,20 @@ def _training(about: Mapping[str, Any]) -> list[Part]:
         recipe["loss"] = about["loss"]  # the network chose it
     if recipe.get("freeze_backbone"):  # the last layer is solved for, without epochs or learning rates
         recipe = {key: value for key, value in recipe.items() if key in _LINEAR_HEAD_SETTINGS}
-    facts += _flat(recipe)
-    facts += _flat(about.get("preprocessing", {}), "Pictures: ")
-    facts += _flat({key: about[key] for key in ("seed", "threads", "platform") if key in about})
+    usual = Recipe().model_dump(mode="json")
+    first = {key for key, value in recipe.items() if key in _ALWAYS_FIRST or value != usual.get(key)}
+    facts += _flat({key: value for key, value in recipe.items() if key in first})
+    facts += _flat({key: about[key] for key in ("seed",) if key in about})
+    rest = _flat({key: value for key, value in recipe.items() if key not in first})
+    rest += _flat(about.get("preprocessing", {}), "Pictures: ")
+    rest += _flat({key: about[key] for key in ("threads", "platform") if key in about})
     versions = about.get("versions", {})
     if versions:
-        facts.append(("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())))
-    parts: list[Part] = [{"kind": "facts", "title": "", "facts": facts}] if facts else []
+        rest.append(("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())))
+    parts: list[Part] = [{"kind": "facts", "title": "", "facts": facts, "folded": ""}] if facts else []
+    if rest:
+        folded = "Settings at their defaults, preprocessing and versions"
+        parts.append({"kind": "facts", "title": "", "facts": rest, "folded": folded})
     if network.get("notes"):
         parts.append({"kind": "list", "title": "Notes on the network", "lines": network["notes"]})
     if about.get("command"):

@@ -21,6 +21,7 @@ TITLES = {
     "per_class": "Scores of each class",
     "confusions": "The most common confusions",
     "confusion_matrix": "Confusion matrix",
+    "reliability": "Reliability diagram",
     "mistakes": "The most confident mistakes",
     "predictions": "Some predictions",
     "class_grid": "Pictures of each class",

@@ -1,6 +1,9 @@
-"""Calibration of a model's probabilities by temperature scaling."""
+"""Calibration: how honest probabilities are, and temperature scaling, which makes them so."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -77,3 +80,61 @@ def _log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
     """Mean cross-entropy of softmax(logits), in nats."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]))
+
+
+class Bin(NamedTuple):
+    """The predictions with a confidence from `low` to `high`.
+
+    Attributes:
+        low, high: the range of confidence.
+        n: number of predictions, at least 1.
+        confidence: their mean confidence.
+        right: number of right ones.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    right: int
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = 10) -> list[Bin]:
+    """How often predictions of each confidence are right: the bins of a reliability diagram that are not empty.
+
+    Args:
+        confidence: probability of the predicted class, (N,).
+        right: whether the prediction is right, bool (N,).
+        bins: number of bins of equal width.
+    """
+    confidence, right = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=bool)
+    which = np.clip((confidence * bins).astype(np.int64), 0, bins - 1)
+    return [
+        Bin(number / bins, (number + 1) / bins, int(part.sum()), float(confidence[part].mean()), int(right[part].sum()))
+        for number in range(bins)
+        if (part := which == number).any()
+    ]
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """The expected calibration error: the mean distance of confidence and accuracy over the bins, weighted by n.
+
+    Chance alone makes it positive, the more so the fewer pictures there are (Naeini et al. 2015, AAAI; for the bias,
+    Kumar et al. 2019, NeurIPS).
+    """
+    n = sum(one.n for one in bins)
+    return sum(abs(one.n * one.confidence - one.right) for one in bins) / n
+
+
+def calibration_error_by_chance(bins: Sequence[Bin], quantile: float = 0.95, draws: int = 1000) -> float:
+    """The error that a perfectly calibrated model of as many pictures stays below with that probability.
+
+    The right answers of each bin are drawn from its mean confidence, with a fixed seed.
+    """
+    n = sum(one.n for one in bins)
+    generator = np.random.default_rng(0)
+    distances = np.zeros(draws)
+    for one in bins:
+        drawn = generator.binomial(one.n, min(1.0, one.confidence), size=draws)
+        distances += np.abs(one.n * one.confidence - drawn)
+    return float(np.quantile(distances / n, quantile))
