@@ -47,4 +47,15 @@ CHECKS: dict[str, Check] = {
         "Groups of pictures on which the model is right less often than on the others.",
         ("columns",),
     ),
+    "shortcuts": Check(
+        "pellucid.audit.shortcuts",
+        "Shortcuts",
+        "Things that should not matter, such as border, file size or camera, but predict the label.",
+        ("pictures",),
+    ),
+    "label_errors": Check(
+        "pellucid.audit.label_errors",
+        "Labels",
+        "Pictures whose label is probably wrong.",
+    ),
 }

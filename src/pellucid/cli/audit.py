@@ -230,7 +230,7 @@ def _write(findings: Findings, out: Path) -> list[Path]:
     folder = RunFolder.create("", "", out)
     folder.write_findings(findings)
     for name in TABLES:
-        if name in findings or f"{name}_table" in findings:
+        if f"{name}_table" in findings:
             table = findings[f"{name}_table"]
             atomic.write_text(folder.path / f"{name}.csv", csv_text.as_text([table.columns, *table.rows]))
     return sorted(folder.path.iterdir())
