@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pellucid.records.names import counted
+
 if TYPE_CHECKING:
     from pellucid.records import Table
 
@@ -36,7 +38,7 @@ def cache(
 
     if clear:
         files, size = stored.clear(kind)
-        console.say(f"{files:,} file{'s' * (files != 1)} of {format_size(size)} removed from {stored.cache_root()}.")
+        console.say(f"{counted(files, 'file')} of {format_size(size)} removed from {stored.cache_root()}.")
     if as_json or not clear:
         console.table(table(kind, numbers=as_json), as_json=as_json)
 

@@ -27,6 +27,7 @@ from pellucid.data.files import is_gzip, read_errors
 from pellucid.data.splitting import lacking
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, Split
+from pellucid.records.names import counted
 
 __all__ = ["REMOTES", "load", "read", "recognises"]
 
@@ -125,7 +126,7 @@ def load(name: str) -> Dataset:
     contents = _find(folder, kind)
     dataset = _dataset(kind, contents)
     notes = [
-        f"{split} has {len(dataset.split(split)):,} pictures; the published set has {expected:,}"
+        f"{split} has {counted(len(dataset.split(split)), 'picture')}; the published set has {expected:,}"
         for split, expected in entry.pictures
         if len(dataset.split(split)) != expected
     ]

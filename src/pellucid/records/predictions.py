@@ -14,6 +14,7 @@ import numpy as np
 from pellucid.errors import DataError, FormatError
 from pellucid.records import atomic, display, json_text
 from pellucid.records.dataset import require_unique
+from pellucid.records.names import counted
 from pellucid.records.paths import expand_user
 
 _METADATA_KEY = b"pellucid"
@@ -52,7 +53,10 @@ class Predictions:
             )
         for name, values in {"labels": self.labels, **self.columns}.items():
             if values is not None and len(values) != len(self.ids):
-                raise DataError(f"There are {len(self.ids):,} predictions, but {len(values):,} {name}.")
+                raise DataError(
+                    f"There must be as many {name} as predictions; given: "
+                    f"{counted(len(self.ids), 'prediction')}, but {len(values):,} {name}."
+                )
         require_unique(self.classes)
 
     def __len__(self) -> int:
@@ -61,7 +65,10 @@ class Predictions:
     def __repr__(self) -> str:
         known = "labels known" if self.labels is not None else "labels unknown"
         left_out = f", {len(self.unreadable):,} more could not be read" if self.unreadable else ""
-        return f"Predictions({len(self):,} pictures, {len(self.classes)} classes, {known}{left_out})"
+        return (
+            f"Predictions({counted(len(self), 'picture')}, "
+            f"{counted(len(self.classes), 'class', 'classes')}, {known}{left_out})"
+        )
 
     def _repr_html_(self) -> str | None:
         return display.html(self)

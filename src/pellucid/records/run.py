@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -216,11 +217,7 @@ def next_folder(within: str, data: str, network: str, out: str | Path | None = N
         try:
             return atomic.make_folder(expand_user(out), exist_ok=False)
         except FileExistsError as error:
-            what = "a run" if within == "runs" else "a search"
-            raise StorageError(
-                f"{out} exists already, and {what} is never overwritten. Choose another name (--out), or leave "
-                f"it out to get the next number in {within}/."
-            ) from error
+            raise _exists(within, out) from error
     base = Path(within)
     atomic.make_folder(base)
     stem = f"{_slug(data)}-{_slug(network)}"
@@ -233,6 +230,21 @@ def next_folder(within: str, data: str, network: str, out: str | Path | None = N
             return atomic.make_folder(base / f"{stem}-{number:03d}", exist_ok=False)
         except FileExistsError:  # another process took that number
             number += 1
+
+
+def require_new(within: str, out: str | Path | None) -> None:
+    """Raises StorageError if `out` exists already, before the work whose result it would hold."""
+    if out is not None and os.path.lexists(expand_user(out)):
+        raise _exists(within, out)
+
+
+def _exists(within: str, out: str | Path) -> StorageError:
+    what, instead = {
+        "runs": ("a run", " (--out), or leave it out to get the next number in runs/"),
+        "tunes": ("a search", " (--out), or leave it out to get the next number in tunes/"),
+        "evaluations": ("an evaluation", " (--out)"),
+    }[within]
+    return StorageError(f"{out} exists already, and {what} is never overwritten. Choose another name{instead}.")
 
 
 @contextlib.contextmanager
