@@ -56,7 +56,7 @@ class Sample:
 
 def sample_of(split: Split, rows: np.ndarray) -> tuple[Sample, np.ndarray]:
     """The readable ones of the pictures at these rows, and their rows."""
-    channels = 3 if split.shape is None else split.shape[0]
+    channels = 1 if split.shape is not None and split.shape[0] == 1 else 3
     small = Preprocessing(channels=channels, height=SIDE, width=SIDE, fit="stretch")
     parts = [chunk for chunk in chunks(split.pictures, small, rows.tolist()) if len(chunk.pictures)]
     readable = np.concatenate([chunk.indices for chunk in parts]) if parts else np.zeros(0, np.int64)

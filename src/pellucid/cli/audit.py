@@ -176,7 +176,8 @@ def _of_model(path: Path, data: str, split: str | None) -> Subject:
     rows = rows_of(pictures, predictions.ids)
     readable = pictures if len(rows) == len(pictures) else pictures.take(rows)
     train = dataset.splits.get("train") if name != "train" else None
-    return Subject(predictions, readable, rows, train, model)
+    scored = "" if readable is pictures else pictures.fingerprint()
+    return Subject(predictions, readable, rows, train, model, scored_split=scored)
 
 
 def _usual_split(splits: object) -> str:
