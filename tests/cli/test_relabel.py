@@ -9,7 +9,7 @@ def test_train_evaluate_and_check_take_the_new_table(pellucid, class_folders, tm
     table, run = tmp_path / "corrected.csv", tmp_path / "run"
     done = pellucid("relabel", class_folders, decisions, "--out", table)
     assert done.code == 0, done.err
-    assert done.out.startswith("1 labels changed, 1 pictures removed")
+    assert done.out.startswith("1 label changed, 1 picture removed")
     trained = pellucid("train", table, "--network", "logistic-regression", "--size", 16, "--epochs", 1, "--out", run)
     assert trained.code == 0, trained.err
     assert pellucid("evaluate", run, table, "--json").findings["accuracy"]["n"] > 0

@@ -163,7 +163,7 @@ def test_classes_may_be_called_nan_and_none():
         ({"labels": [0]}, "The train split has 2 pictures but 1 labels; each picture needs exactly one."),
         (
             {"labels": [0, -1]},
-            "The train split has labels from -1 to 0, but with 1 classes they must lie between 0 and 0.",
+            "The train split has labels from -1 to 0, but with 1 class they must lie between 0 and 0.",
         ),
         ({"labels": [0, 5], "classes": ["a", "b"]}, "labels from 0 to 5, but with 2 classes"),
         ({"labels": [0, 10**9]}, "The highest label is 1000000000, which would mean 1,000,000,001 classes."),
