@@ -4,48 +4,76 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.stamp
+EXTRAS ?= explain,tune
+TORCH ?=
+# One stamp for each choice of PyTorch, and one for what only developers need.
+STAMP := $(VENV)/.installed$(addprefix -,$(TORCH))
+DEV_STAMP := $(VENV)/.developed$(addprefix -,$(TORCH))
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# pip shows its progress the first time, and is quiet when everything is there already.
+QUIET = $$(test -e $(BIN)/pellucid && echo --quiet)
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+SIZE_CUDA := Installing into $(VENV): about 6.4 GB on disk, 5 of them for NVIDIA cards. Without such a card: make install TORCH=cpu (about 1.4 GB)
+SIZE_CPU := Installing into $(VENV), with PyTorch for CPUs: about 1.4 GB on disk.
+SIZE_OTHER := Installing into $(VENV): about 1.4 GB on disk.
 CHECKED := src tests $(wildcard benchmarks lessons/conf.py)
 
-.PHONY: help install demo test lint format wheel wheel-test bench picture clean lessons
+.PHONY: help install develop demo test lint format wheel wheel-test bench picture clean lessons
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: $(STAMP) ## Make the environment in .venv (Python 3.11 or newer; PYTHON=... chooses one)
+install: $(STAMP) ## Make the environment in .venv (PYTHON=python3.12 chooses Python, TORCH=cpu the small PyTorch)
 	@:
 
 $(STAMP): pyproject.toml constraints.txt
+	@case '$(TORCH)' in ''|cpu) ;; *) echo "TORCH is cpu, or is left out; given: $(TORCH)."; exit 2;; esac
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Pellucid needs Python 3.11 or newer; $(PYTHON) is older. Try: make install PYTHON=python3.12"; exit 1; }
-	@test -x $(BIN)/python || { echo "Making $(VENV) and installing what is pinned; the first time takes minutes."; \
-		$(PYTHON) -m venv $(VENV) || { echo "The environment could not be made; on Debian: apt install python3-venv"; exit 1; }; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@if [ '$(TORCH)' = cpu ] && [ -d "$$(echo $(VENV)/lib/python3*/site-packages/nvidia)" ]; then \
+		echo "$(VENV) has PyTorch for NVIDIA cards. Remove it first: make clean"; exit 1; fi
+	@if [ ! -x $(BIN)/python ]; then \
+		if [ '$(TORCH)' = cpu ]; then echo "$(SIZE_CPU)"; \
+		elif [ "$$(uname -s)" = Linux ]; then echo "$(SIZE_CUDA)"; \
+		else echo "$(SIZE_OTHER)"; fi; \
+		$(PYTHON) -m venv $(VENV) || { echo "The environment could not be made; on Debian: apt install python3-venv"; exit 1; }; \
+	fi
+	@if [ '$(TORCH)' = cpu ]; then $(PIP) install $(QUIET) -c constraints.txt --no-deps --index-url $(TORCH_CPU_INDEX) torch; fi
+	@$(PIP) install $(QUIET) -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $(STAMP)
+
+develop: $(DEV_STAMP) ## Add to the environment what tests, lint and lessons need (about 0.7 GB)
+	@:
+
+$(DEV_STAMP): $(STAMP)
+	@if [ '$(TORCH)' = cpu ]; then \
+		$(PIP) install --quiet -c constraints.txt --no-deps --index-url $(TORCH_CPU_INDEX) torchvision; fi
+	@$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	@touch $(DEV_STAMP)
 
 demo: install ## Train a small network on real handwritten digits, and write a report to look at
 	@$(BIN)/pellucid train digits --network convnet --epochs 12
 
-test: install lint ## Everything that is checked: lint, formatting, types, imports, tests, coverage, the README
+test: develop lint ## Everything that is checked: lint, formatting, types, imports, tests, coverage, the README
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-lint: install ## Lint, formatting, types, direction of imports, dependencies
+lint: develop ## Lint, formatting, types, direction of imports, dependencies
 	@$(BIN)/ruff check $(CHECKED)
 	@$(BIN)/ruff format --check --quiet $(CHECKED)
 	@$(BIN)/pyrefly check --summary=none
 	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/deptry src
 
-format: install ## Lay the code out
+format: develop ## Lay the code out
 	@$(BIN)/ruff check --fix $(CHECKED)
 	@$(BIN)/ruff format $(CHECKED)
 
-lessons: install ## Run the lessons and build them into build/lessons
+lessons: develop ## Run the lessons and build them into build/lessons
 	@$(BIN)/python -m sphinx -W -q -E -b html lessons build/lessons
 	@echo build/lessons/index.html
 
-wheel: install ## Build dist/pellucid-*.whl
+wheel: develop ## Build dist/pellucid-*.whl
 	@rm -rf dist
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist . >/dev/null
 	@ls dist/*.whl
@@ -55,7 +83,7 @@ wheel-test: wheel ## Try the wheel in an environment of its own: help, train, pr
 
 NAME ?= all
 PAIRS ?= 1
-bench: install ## Time ours beside peers (NAME=mnist-99 PAIRS=3 for one of them); needs PELLUCID_DATA
+bench: develop ## Time ours beside peers (NAME=mnist-99 PAIRS=3 for one of them); needs PELLUCID_DATA
 	@$(BIN)/python benchmarks/speed.py $(NAME) --pairs $(PAIRS) --table
 
 picture: install ## Draw the picture of the README again

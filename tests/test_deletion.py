@@ -90,6 +90,7 @@ def stays_green(scratch: Path, *tests: str) -> None:
 def test_the_report_can_be_deleted(scratch):
     delete(scratch, "src/pellucid/report", "src/pellucid/cli/show.py", "src/pellucid/cli/report.py")
     strike(scratch / "src/pellucid/records/display.py", "pellucid.report")
+    strike(scratch / "src/pellucid/__init__.py", "pellucid.report")
     strike(scratch / "src/pellucid/cli/commands.py", "pellucid.cli.show")
     strike(scratch / "src/pellucid/cli/commands.py", "pellucid.cli.report")
     delete(scratch, "tests/report", "tests/cli/test_show_*.py")
@@ -132,9 +133,10 @@ def test_the_operations_can_be_deleted(scratch):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_audit_can_be_deleted(scratch):
-    delete(scratch, "src/pellucid/audit", "src/pellucid/cli/audit.py")
+    delete(scratch, "src/pellucid/audit", "src/pellucid/cli/audit.py", "src/pellucid/cli/relabel.py")
     strike(scratch / "src/pellucid/cli/commands.py", "pellucid.cli.audit")
-    delete(scratch, "tests/audit", "tests/cli/test_audit.py")
+    strike(scratch / "src/pellucid/cli/commands.py", "pellucid.cli.relabel")
+    delete(scratch, "tests/audit", "tests/cli/test_audit.py", "tests/cli/test_relabel.py")
     commands = ["tests/cli/test_app.py", "tests/cli/test_evaluate.py", "tests/cli/test_listings.py"]
     stays_green(scratch, "tests/evaluation", *commands, "tests/test_lazy_import.py")
 

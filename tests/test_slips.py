@@ -137,4 +137,4 @@ def test_predictions_say_how_many_were_unreadable():
         classes=("x",),
         unreadable={"b": "no", "c": "no"},
     )
-    assert repr(predictions) == "Predictions(1 pictures, 1 classes, labels unknown, 2 more could not be read)"
+    assert repr(predictions) == "Predictions(1 picture, 1 class, labels unknown, 2 more could not be read)"

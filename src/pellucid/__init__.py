@@ -10,10 +10,10 @@ Importing pellucid imports neither torch nor NumPy. Each public name loads its m
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+import typing as _typing
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from pellucid.data import check as check
     from pellucid.data import from_arrays as from_arrays
     from pellucid.data import load as load
@@ -52,31 +52,14 @@ _PUBLIC = {
     "train": "pellucid.training",
 }
 
-__all__ = [
-    "Dataset",
-    "Findings",
-    "Model",
-    "PellucidError",
-    "Predictions",
-    "Recipe",
-    "__version__",
-    "build",
-    "check",
-    "compare",
-    "evaluate",
-    "from_arrays",
-    "inspect",
-    "load",
-    "predict",
-    "show",
-    "train",
-]
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 (names of the table)
+del annotations  # the namespace holds public names alone
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    value = getattr(_importlib.import_module(_PUBLIC[name]), name)
     globals()[name] = value
     return value
 

@@ -87,15 +87,15 @@ def test_a_terminal_wraps(pellucid, folder, monkeypatch):
 
 
 def test_its_mistakes(pellucid, folder, tmp_path, monkeypatch):
-    done = pellucid("check", folder, "--report", tmp_path / "page.pdf")
+    done = pellucid("check", folder, "--out", tmp_path / "page.pdf")
     assert done.code == 2
-    assert done.sentence == "The page is an HTML file, but --report is 'page.pdf'. Try --report page.html."
+    assert done.sentence == "The page is an HTML file, but --out is 'page.pdf'. Try --out page.html."
     assert pellucid("check", "mnits").sentence.startswith("There is no data set named 'mnits'. Did you mean 'mnist'?")
     assert pellucid("check", tmp_path / "none").sentence.startswith(f"There is no folder at {tmp_path / 'none'}.")
     assert pellucid("check", "").code == 2
     monkeypatch.delitem(display.VIEWS, "check", raising=False)
-    sentence = pellucid("check", folder, "--report", tmp_path / "page.html").sentence
-    assert sentence == "The report package is not installed. Leave --report out."
+    sentence = pellucid("check", folder, "--out", tmp_path / "page.html").sentence
+    assert sentence == "The report package is not installed. Leave --out out."
 
 
 def test_a_training_says_it_leaves_out_what_cannot_be_read_and_counts_the_scoring(
@@ -131,7 +131,7 @@ def test_a_training_says_it_leaves_out_what_cannot_be_read_and_counts_the_scorin
     assert without["note"] == "without the one test picture that is also in the training data"
     assert done.findings["accuracy"]["note"] == "the 1st time that this test split was scored"
     about = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
-    assert "1 picture that cannot be read left out, each named in quarantine.json" in about["data"]["notes"]
+    assert "1 picture that cannot be read left out, named in quarantine.json" in about["data"]["notes"]
     assert about["data"]["sizes"]["train"] + about["data"]["sizes"]["validation"] == 40
     again = pellucid("evaluate", tmp_path / "run", folder, "--json")
     assert again.findings["accuracy"]["note"] == "the 2nd time that this test split was scored"

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from pellucid.cli.commands import COMMANDS
+from pellucid.errors import UsageError
 from pellucid.records import Model, atomic
 
 TRAIN = ["--network", "logistic-regression", "--epochs", 1, "--quiet", "--no-report"]
@@ -81,7 +83,7 @@ def test_without_a_network_a_default_is_trained_and_named(pellucid):
 
 def test_network_file_that_is_not_there(pellucid):
     done = pellucid("train", "digits", *TRAIN, "--network", "mynet.py:Net")
-    assert done.code == 2
+    assert done.code == 1
     assert done.sentence == "There is no file mynet.py, so the network 'Net' cannot be loaded."
 
 
@@ -281,6 +283,9 @@ def test_no_write_permission_as_an_ordinary_user(class_folders):
         (("train", "digits", "--bs", "8"), "(Possible options: --batch-size)"),
         (("train", "digits", "--workers", "2"), "(Possible options: --threads)"),
         (("train", "digits", "--val-split", "0.1"), "(Possible options: --recipe-set validation_fraction=0.1)"),
+        (("label", "MODEL", "photos", "--count", "3"), "(Possible options: --top)"),
+        (("sort", "MODEL", "photos", "--into", "sorted"), "(Possible options: --out)"),
+        (("check", "photos", "--report", "check.html"), "(Possible options: --out)"),
         (("train", "digits", "--network", "mlp", "--recipe-set", "lr=0.1"), "Did you mean 'learning_rate'?"),
         (("train", "CIFAR-10", "--network", "mlp"), "Did you mean 'cifar10'?"),
         (("train", "cifar_100", "--network", "mlp"), "Did you mean 'cifar100'?"),
@@ -295,6 +300,26 @@ def test_what_other_tools_call_it_finds_ours(pellucid, words, meant):
     assert meant in done.err
 
 
+def test_python_finds_the_names_of_other_tools_too():
+    import pellucid as library
+
+    for name, meant in (("lr", "learning_rate"), ("bs", "batch_size"), ("val_split", "validation_fraction")):
+        with pytest.raises(UsageError, match=f"Did you mean '{meant}'"):
+            library.train(library.load("digits"), "mlp", **{name: 1}, progress=False)
+    with pytest.raises(UsageError, match="Pellucid loads pictures without worker processes; leave it out"):
+        library.train(library.load("digits"), "mlp", num_workers=4, progress=False)
+
+
+def test_a_number_of_results_and_a_result_are_called_the_same_everywhere():
+    """`--top` is a number of results, `--out` is what a command writes."""
+    from pellucid.cli import app
+
+    others = {"--count", "--number", "-n", "--topk", "--k", "--into", "--output", "--to", "--dest", "--save"}
+    for name in COMMANDS:
+        options = {text for parameter in app._load(name).params for text in parameter.opts}
+        assert not options & others, name
+
+
 def test_every_synonym_means_something_that_there_is():
     from pellucid.cli.app import OPTION_SYNONYMS
     from pellucid.training.recipes import SETTING_SYNONYMS, Recipe
@@ -305,3 +330,65 @@ def test_every_synonym_means_something_that_there_is():
         option, _, value = words.partition(" ")
         if option == "--recipe-set":
             assert value.partition("=")[0] in Recipe.model_fields
+
+
+MISSING = [
+    ("check", "missing/"),
+    ("train", "missing/"),
+    ("train", "digits", "--network", "missing.py:Net"),
+    ("train", "digits", "--network", "convnet", "--from", "missing.safetensors"),
+    ("train", "--resume", "missing"),
+    ("tune", "missing/", "--network", "mlp"),
+    ("tune", "--resume", "missing"),
+    ("evaluate", "missing.safetensors", "digits"),
+    ("evaluate", "MODEL", "missing/"),
+    ("evaluate", "MODEL", "digits", "--network", "missing.py:Net"),
+    ("audit", "missing.safetensors", "digits"),
+    ("audit", "missing.csv"),
+    ("audit", "MODEL", "missing/"),
+    ("relabel", "digits", "missing.csv"),
+    ("predict", "missing.safetensors", "a.png"),
+    ("predict", "MODEL", "missing.png"),
+    ("label", "MODEL", "missing/"),
+    ("sort", "MODEL", "missing/", "--out", "sorted"),
+    ("info", "missing"),
+    ("inspect", "missing"),
+    ("inspect", "MODEL", "--why", "--picture", "missing.png"),
+    ("inspect", "MODEL", "--embedding", "--data", "missing/"),
+    ("lint", "missing.py"),
+    ("lint", "missing.py:Net"),
+    ("runs", "missing"),
+    ("compare", "missing", "other"),
+    ("show", "missing/"),
+    ("report", "missing"),
+]
+
+
+@pytest.mark.parametrize("arguments", [words for words in MISSING if words[0] in COMMANDS], ids=" ".join)
+def test_a_missing_path_has_one_exit_code_in_every_command(pellucid, model_file, arguments):
+    done = pellucid(*(str(model_file) if word == "MODEL" else word for word in arguments))
+    assert done.code == 1
+    assert "missing" in done.sentence
+
+
+def test_every_command_that_takes_a_path_is_among_them():
+    assert set(COMMANDS) - {words[0] for words in MISSING} == {"datasets", "cache", "networks"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "digits", "--network", "mlp", "--out", "here"),
+        ("tune", "digits", "--network", "mlp", "--out", "here"),
+        ("evaluate", "MODEL", "digits", "--out", "here"),
+        ("audit", "MODEL", "digits", "--out", "here"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_existing_folder_is_refused_before_the_work(pellucid, model_file, monkeypatch, arguments):
+    Path("here").mkdir()
+    monkeypatch.setattr("pellucid.data.load", lambda *_, **__: pytest.fail("the data were loaded"))
+    done = pellucid(*(str(model_file) if word == "MODEL" else word for word in arguments))
+    assert done.code == 1
+    assert done.sentence.startswith("here exists already, and ")
+    assert not list(Path("here").iterdir())

@@ -69,8 +69,8 @@ def test_validation_is_carved_as_in_training_and_said_so(pellucid, model_file):
     assert done.findings["accuracy"]["n"] == 144
     metrics = library.Model.load(model_file).specification.metrics
     assert done.findings["accuracy"]["value"] == pytest.approx(metrics["validation_accuracy"]["value"])
-    carved = "These are the 144 pictures that the model's recipe set aside from train.\n"
-    assert done.err == f"Note: 'digits' has no validation split. {carved}{CHOSE}"
+    carved = "so the 144 pictures scored here are those that the model's recipe sets aside from train.\n"
+    assert done.err == f"Note: 'digits' has no validation split, {carved}{CHOSE}"
 
 
 def test_pictures_that_the_model_learned_from_are_said_so(pellucid, model_file):
@@ -148,14 +148,47 @@ def test_without_a_test_split_validation_is_scored_and_train_never(pellucid, cla
         shutil.copytree(class_folders, tmp_path / "photos" / split)
     assert pellucid("train", tmp_path / "photos", *QUICK, "--out", tmp_path / "run").code == 0
     done = pellucid("evaluate", tmp_path / "run", tmp_path / "photos")
-    assert "Note: 'photos' has no test split; these are its validation pictures.\n" in done.err
-    shutil.rmtree(tmp_path / "photos" / "validation")
-    done = pellucid("evaluate", tmp_path / "run", tmp_path / "photos")
+    assert "Note: 'photos' has no test split, so the 24 pictures scored here are its validation pictures.\n" in done.err
+
+
+def test_without_test_and_validation_splits_the_carved_validation_is_scored(pellucid, class_folders, tmp_path):
+    shutil.copytree(class_folders, tmp_path / "photos" / "train")
+    trained = pellucid("train", tmp_path / "photos", *QUICK, "--out", tmp_path / "run", "--json")
+    assert "there is no test split, so the model is scored on the validation split" in trained.err
+    done = pellucid("evaluate", tmp_path / "run", tmp_path / "photos", "--json")
+    assert done.findings["accuracy"]["n"] == trained.findings["accuracy"]["n"] < 24
+    assert done.findings["accuracy"]["value"] == pytest.approx(trained.findings["accuracy"]["value"])
+    assert "'photos' has no test split, so the " in done.err
+    assert "scored here are those that the model's recipe sets aside from train." in done.err
+
+
+def test_the_training_split_is_never_proposed(pellucid, class_folders, tmp_path):
+    shutil.copytree(class_folders, tmp_path / "photos" / "train")
+    assert pellucid("train", tmp_path / "photos", *QUICK, "--out", tmp_path / "run").code == 0
+    model = library.Model.load(tmp_path / "run")
+    untold = library.Model(model.specification.model_copy(update={"training": {}}), model.weights)
+    untold.save(tmp_path / "untold.safetensors")
+    done = pellucid("evaluate", tmp_path / "untold.safetensors", tmp_path / "photos")
     assert done.code == 2
     assert done.sentence == (
-        "'photos' has only a training split, and a model is not scored on what models learn from. Give a folder of "
-        "other pictures; or --split train to score these all the same."
+        "'photos' has only a training split, from which models learn, so its score would be too good. Give a folder "
+        "of other labelled pictures."
     )
+
+
+def test_notes_about_a_folder_are_printed_by_its_training_alone(pellucid, class_folders, tmp_path):
+    for split in ("train", "test"):
+        shutil.copytree(class_folders, tmp_path / "photos" / split)
+    (tmp_path / "photos" / "train" / "dark" / "notes.txt").write_text("no picture", encoding="utf-8")
+    trained = pellucid("train", tmp_path / "photos", *QUICK, "--no-check", "--out", tmp_path / "run")
+    assert trained.err.count("Note: ") >= 1
+    noted = {line for line in trained.err.splitlines() if line.startswith("Note: ")}
+    for arguments in (("evaluate", tmp_path / "run"), ("evaluate", tmp_path / "run" / "model.safetensors")):
+        later = pellucid(*arguments, tmp_path / "photos").err.splitlines()
+        assert not noted & set(later)
+    alone = tmp_path / "alone.safetensors"
+    shutil.copy(tmp_path / "run" / "model.safetensors", alone)
+    assert noted & set(pellucid("evaluate", alone, tmp_path / "photos").err.splitlines())
 
 
 def test_a_folder_with_its_own_validation_split(pellucid, class_folders, tmp_path):

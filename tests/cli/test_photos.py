@@ -68,7 +68,7 @@ def test_a_backbone_names_what_it_sees(pellucid, photos):
 
 
 def test_label_writes_a_table_to_fill_in(pellucid, photos, photo_model_file, tmp_path):
-    done = pellucid("label", photo_model_file, photos / "apple", "--count", 3, "--out", tmp_path / "to-label.csv")
+    done = pellucid("label", photo_model_file, photos / "apple", "--top", 3, "--out", tmp_path / "to-label.csv")
     assert done.code == 0, done.err
     assert display.view("terminal") is None or "apple-" in done.out
     assert "fill in the column label" in done.out

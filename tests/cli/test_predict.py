@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 import pellucid as library
 from pellucid.records import Predictions
@@ -302,3 +302,24 @@ def test_a_folder_that_may_not_be_read_is_named(pellucid, model_file, copied, mo
     assert f"{copied / 'deeper'} cannot be read: Permission denied." in done.err.splitlines()
     alone = pellucid("predict", model_file, copied / "deeper")
     assert alone.sentence == f"{copied / 'deeper'} cannot be read: Permission denied."
+
+
+def test_pictures_unlike_those_of_the_training_get_one_note(pellucid, model_file, scans, tmp_path):
+    digit = Image.open(scans / "a.png").convert("L")
+    for index in range(3):
+        ImageOps.invert(digit).resize((200, 200)).convert("RGB").save(tmp_path / f"{index}.png")
+    done = pellucid("predict", model_file, tmp_path)
+    assert done.code == 0
+    assert done.err.startswith("Note: the pictures do not look like those that the model learned from: about 200×200")
+    assert done.err.count("Note:") == 1
+    assert "Note:" not in pellucid("predict", model_file, scans / "a.png").err
+
+
+def test_evaluate_has_the_note_too(pellucid, model_file, scans, tmp_path):
+    digit = Image.open(scans / "a.png").convert("L")
+    for label in ("0", "1"):
+        (tmp_path / "scans" / label).mkdir(parents=True)
+        ImageOps.invert(digit).resize((200, 200 + int(label))).save(tmp_path / "scans" / label / "a.png")
+    done = pellucid("evaluate", model_file, tmp_path / "scans")
+    assert done.code == 0
+    assert done.err.count("Note: the pictures do not look like those that the model learned from") == 1

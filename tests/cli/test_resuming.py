@@ -252,13 +252,19 @@ def test_a_newer_checkpoint_is_newer_and_not_damaged(monkeypatch):
     )
 
 
-def test_a_folder_in_the_checkpoints_stays_and_does_no_harm():
+def test_what_somebody_put_among_the_checkpoints_stays_and_does_no_harm():
     run_folder = begun()
     (run_folder.checkpoint / "mine").mkdir()
     (run_folder.checkpoint / "mine" / "notes.txt").write_text("x")
     (run_folder.checkpoint / "step-000000001.safetensors").mkdir()
+    (run_folder.checkpoint / "todo.txt").write_text("x")
+    (run_folder.checkpoint / ".model.safetensors.0a1b2c3d.part").write_text("what a killed process left")
     assert not resume(run_folder.path, progress=False).interrupted
-    assert sorted(path.name for path in run_folder.checkpoint.iterdir()) == ["mine", "step-000000001.safetensors"]
+    assert sorted(path.name for path in run_folder.checkpoint.iterdir()) == [
+        "mine",
+        "step-000000001.safetensors",
+        "todo.txt",
+    ]
 
 
 @pytest.mark.parametrize("name", ["epochs.json", "beginning.safetensors", "start.safetensors", "plan.json"])

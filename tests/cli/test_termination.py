@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,7 +41,8 @@ else:
         calls.append(1)
         if len(calls) == times:
             print("HERE", flush=True)
-            time.sleep(3 if threading.current_thread() is threading.main_thread() else 0.5)
+            pause = 3 if threading.current_thread() is threading.main_thread() else 0.5
+            exec("time.sleep(pause)")  # as in the code of a dataclass, after which `python -m` would end by SIGINT
         return whole(*given, **more)
     setattr(owner, attribute, slow)
 from pellucid.cli import main
@@ -72,7 +74,8 @@ def folder(tmp_path, monkeypatch):
 
 def terminated(at: tuple[str, str, int], *arguments: str) -> tuple[int, str]:
     """Runs a command, sends SIGTERM when it arrives there, and returns its exit code and standard error."""
-    words = [sys.executable, "-c", HARNESS, at[0], at[1], str(at[2]), *arguments]
+    Path("harness.py").write_text(HARNESS, encoding="utf-8")
+    words = [sys.executable, "-m", "harness", at[0], at[1], str(at[2]), *arguments]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         for line in running.stdout:
@@ -84,7 +87,9 @@ def terminated(at: tuple[str, str, int], *arguments: str) -> tuple[int, str]:
 
 
 STAGES = {
+    "before everything": (("pellucid.cli", "_run", 1), DIGITS, AGAIN),
     "import of the command line": (("import", "typer", 1), DIGITS, AGAIN),
+    "reading the command line": (("pellucid.cli.app", "Commands.make_context", 1), DIGITS, AGAIN),
     "import of NumPy": (("import", "numpy.linalg", 1), DIGITS, AGAIN),
     "import of torch": (("import", "torch.nn", 1), DIGITS, AGAIN),
     "loading the data": (("pellucid.data.loading", "load", 1), ["train", "photos"], AGAIN),

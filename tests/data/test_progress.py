@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import sys
+import time
+from typing import Any
 
 import pytest
 
-from pellucid.data import progress
+from pellucid.data import gathering, hashing, progress
 from pellucid.data.progress import watched
+from pellucid.errors import FormatError
+from pellucid.records import PictureFiles
 
 
 class Terminal(io.StringIO):
@@ -59,3 +64,38 @@ def test_nothing_is_shown_where_nobody_looks(monkeypatch):
     assert sys.stderr.getvalue() == ""
     monkeypatch.setattr(sys, "stderr", None)
     assert list(watched(range(5), 5, "Reading")) == list(range(5))
+
+
+def slow_digest(*_: object) -> Any:
+    """A digest that takes a hundredth of a second."""
+    time.sleep(0.01)
+    return hashlib.sha256()
+
+
+def slow_probe(*_: object, **__: object) -> Any:
+    """The header of no picture, after a hundredth of a second."""
+    time.sleep(0.01)
+    raise FormatError("no picture")
+
+
+@pytest.mark.parametrize("work", ["hashes", "headers"])
+def test_an_interruption_does_not_wait_for_the_files_that_are_left(work, tmp_path, monkeypatch):
+    def interrupted(items, *_: object, **__: object):
+        next(iter(items))
+        raise KeyboardInterrupt
+
+    calls = []
+    paths = [tmp_path / f"{number}.png" for number in range(300)]
+    for path in paths:
+        path.write_bytes(b"x")
+    if work == "hashes":
+        monkeypatch.setattr(hashing, "watched", interrupted)
+        monkeypatch.setattr(hashing.hashlib, "file_digest", lambda *_: calls.append(1) or slow_digest())
+        read = lambda: hashing.content_hashes(PictureFiles(tuple(paths)))  # noqa: E731
+    else:
+        monkeypatch.setattr(gathering, "watched", interrupted)
+        monkeypatch.setattr(gathering, "probe", lambda *_, **__: calls.append(1) or slow_probe())
+        read = lambda: gathering.read_headers([gathering.Picture(path.name, path, "train", "a") for path in paths])  # noqa: E731
+    with pytest.raises(KeyboardInterrupt):
+        read()
+    assert 0 < len(calls) < 100

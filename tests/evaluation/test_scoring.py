@@ -100,7 +100,7 @@ def test_mistakes_are_the_most_confident_first_with_their_pictures(four, picture
     picture = Image.open(io.BytesIO(base64.b64decode(cells[0]["png"])))
     assert picture.size == (6, 8)
     assert np.unique(np.asarray(picture)).tolist() == [180]
-    assert found["mistakes"].note == "All 2 mistakes among 4 pictures, the most confident first."
+    assert found["mistakes"].note == "Both mistakes among 4 pictures, the most confident first."
     fewer = evaluate(four, pictures, mistakes=1)["mistakes"]
     assert len(fewer.data["cells"]) == 1
     assert fewer.note == "The most confident of 2 mistakes among 4 pictures."
@@ -128,7 +128,7 @@ def test_one_mistake_is_not_one_mistakes():
 
 
 def test_no_mistakes_is_said():
-    assert evaluate(predictions([[1, 0, 0]], [0]))["mistakes"].note == "No mistake among 1 pictures."
+    assert evaluate(predictions([[1, 0, 0]], [0]))["mistakes"].note == "No mistake among 1 picture."
 
 
 def test_the_sample_is_the_same_every_time_and_says_what_it_is():
@@ -165,7 +165,7 @@ def test_many_kinds_of_confusion_are_cut_with_a_note():
     names = tuple(f"c{i:02}" for i in range(60))
     table = evaluate(predictions(np.roll(np.eye(60), 1, axis=1), np.arange(60), names))["confusions"]
     assert len(table.rows) == 50
-    assert table.note == "The 50 most frequent; 10 more kinds (10 mistakes) are not listed."
+    assert table.note == "The 50 most frequent; 10 more kinds (10 mistakes) not listed."
 
 
 def test_json_holds_all_and_no_nan(four, pictures):
@@ -186,7 +186,7 @@ def test_json_holds_all_and_no_nan(four, pictures):
     [
         (
             lambda: predictions([[1, 0, 0]], None, dataset="scans"),
-            "The labels of these 1 pictures of 'scans' are unknown",
+            "The labels of 1 picture of 'scans' are unknown",
         ),
         (lambda: predictions(np.zeros((0, 3)), []), "There is nothing to score"),
         (

@@ -41,6 +41,8 @@ def test_lite0_is_the_same_network_as_timms(lite0):
 def test_it_has_a_name_for_each_of_a_thousand_classes(lite0):
     assert len(lite0.classes) == len(set(lite0.classes)) == 1000
     assert lite0.classes == imagenet_classes()
+    # Folders of these names must not fall together either, where a file system does not tell capitals apart.
+    assert len({name.casefold() for name in lite0.classes}) == 1000
     assert (lite0.classes[0], lite0.classes[309], lite0.classes[310], lite0.classes[999]) == (
         "tench",
         "bee",

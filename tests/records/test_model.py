@@ -112,7 +112,7 @@ def test_the_header_has_one_key_of_sorted_json(file):
     assert list(metadata) == ["pellucid"]
     document = json.loads(metadata["pellucid"])
     assert metadata["pellucid"] == json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    assert document["specification"]["version"] == 2
+    assert document["specification"]["version"] == 3
 
 
 def test_any_length_of_header_can_be_read(tmp_path):
@@ -241,10 +241,10 @@ def rewritten(path: Path, change: Any) -> Path:
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        (lambda d: {**d, "specification": d["specification"] | {"version": 3}}, "Upgrade"),
+        (lambda d: {**d, "specification": d["specification"] | {"version": 4}}, "Upgrade"),
         (
             lambda d: {**d, "specification": d["specification"] | {"version": 1}},
-            "has format version 1; this Pellucid reads version 2. Train ",
+            "has format version 1; this Pellucid reads version 3. Train ",
         ),
         (lambda d: {**d, "specification": d["specification"] | {"version": "new"}}, "bad version"),
         (lambda d: {**d, "specification": d["specification"] | {"code": "import os"}}, "bad code"),

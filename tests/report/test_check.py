@@ -72,9 +72,9 @@ def test_the_page_is_written_by_the_command(tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         main(["check", str(tmp_path / "photos")])
     assert end.value.code == 1
-    assert capsys.readouterr().err == "To see the pictures: --report check.html.\n"
+    assert capsys.readouterr().err == "To see the pictures: --out check.html.\n"
     with pytest.raises(SystemExit) as end:
-        main(["check", str(tmp_path / "photos"), "--report", str(tmp_path / "page.html")])
+        main(["check", str(tmp_path / "photos"), "--out", str(tmp_path / "page.html")])
     assert end.value.code == 1
     assert capsys.readouterr().err == f"Written to {tmp_path / 'page.html'}\n"
     text = (tmp_path / "page.html").read_text(encoding="utf-8")

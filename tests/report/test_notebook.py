@@ -77,9 +77,26 @@ def test_a_model_says_what_it_takes_and_gives(model):
 def test_predictions_show_the_first_and_count_the_rest(predictions):
     html = predictions._repr_html_()
     assert "360 predictions" in html
-    assert "The first 20, and 340 more." in html
+    assert "20 predictions, the most confident mistakes first, and 340 more." in html
     assert html.count("<tr>") == 21
-    assert "✓" in html
+    assert html.count("✗") == 20  # of 27 mistakes
+
+
+def test_predictions_show_the_most_confident_mistakes_first():
+    shares = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.05, 0.95]], np.float32)
+    ids = np.array(["right", "unsure mistake", "also right", "sure mistake"])
+    html = notebook.predictions(Predictions(ids, shares, ("x", "y"), np.array([0, 1, 1, 0])))
+    order = [html.index(f">{name}<") for name in ("sure mistake", "unsure mistake", "right", "also right")]
+    assert order == sorted(order)
+    assert "4 predictions, 2 mistakes" in html
+
+
+def test_numbers_and_intervals_are_never_broken_over_lines(findings):
+    html = findings._repr_html_()
+    for cell in ("92.5 %", "89.3 to 94.8 %", "360"):
+        before = html[: html.index(f">{cell}</td>")]
+        assert "white-space: nowrap" in before[before.rindex("<td") :]
+    assert html.count("<table") == html.count('<div style="overflow-x: auto"><table')
 
 
 def test_predictions_without_labels_name_what_could_not_be_read():

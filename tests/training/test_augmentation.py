@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from pellucid.errors import UnknownNameError, UsageError
-from pellucid.training.augmentation import AUGMENTATIONS, Augmenter, parse
+from pellucid.training import setting_names
+from pellucid.training.augmentation import AUGMENTATIONS, Augmenter
+from pellucid.training.setting_names import parse_augmentation as parse
 
 
 def blob(
@@ -199,7 +201,7 @@ def test_amounts_that_cannot_be(text):
         parse(text)
     name = text.partition(":")[0]
     assert f"'{text}' should be '{name}' or '{name}:NUMBER'" in str(caught.value)
-    assert AUGMENTATIONS[name].meaning in str(caught.value)
+    assert setting_names.AUGMENTATIONS[name].meaning in str(caught.value)
 
 
 def test_an_unknown_one():

@@ -50,7 +50,7 @@ def test_what_cannot_be_read_is_left_out_by_name_and_stays_so(folder, tmp_path):
     assert (len(data.train), len(left.train)) == (41, 40)
     assert "train/a/cut.png" not in left.train.ids
     assert left.test is data.test
-    assert left.notes[-1] == "1 picture that cannot be read left out, each named in quarantine.json"
+    assert left.notes[-1] == "1 picture that cannot be read left out, named in quarantine.json"
     assert heard.findings[0]["unreadable"].pictures == ("train/a/cut.png",)
     content = json.loads(out.check.read_text(encoding="utf-8"))
     assert content["leaked"] == {"test": ["test/b/copy.png"]}

@@ -47,4 +47,40 @@ CHECKS: dict[str, Check] = {
         "Groups of pictures on which the model is right less often than on the others.",
         ("columns",),
     ),
+    "shortcuts": Check(
+        "pellucid.audit.shortcuts",
+        "Shortcuts",
+        "Things that should not matter, such as border, file size or camera, but predict the label.",
+        ("pictures",),
+    ),
+    "label_errors": Check(
+        "pellucid.audit.label_errors",
+        "Labels",
+        "Pictures whose label is probably wrong.",
+    ),
+    "leaks": Check(
+        "pellucid.audit.leaks",
+        "Leaks",
+        "Scored pictures that are also in the training split, unchanged or nearly so.",
+        ("pictures", "train"),
+    ),
+    "robustness": Check(
+        "pellucid.audit.robustness",
+        "Robustness",
+        "Weak noise, blur, compression or rotation that makes the model fail.",
+        ("model", "pictures"),
+    ),
+    "stratification": Check(
+        "pellucid.audit.stratification",
+        "Hidden kinds",
+        "Kinds of pictures within a class on which the model is reliably worse.",
+        ("model", "pictures"),
+    ),
+    "wear": Check(
+        "pellucid.audit.wear",
+        "Test wear",
+        "How often the split was scored, and what its score is still worth.",
+        ("pictures",),
+        is_cached=False,
+    ),
 }

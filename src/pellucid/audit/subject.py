@@ -36,6 +36,7 @@ class Subject:
         requirement: the requirement of `--require`.
         full: whether to look at everything instead of a sample.
         seed: of samples.
+        scored_split: fingerprint of the whole split, as in the ledger; empty if it is that of the pictures.
     """
 
     predictions: Predictions
@@ -47,6 +48,7 @@ class Subject:
     requirement: Requirement | None = None
     full: bool = False
     seed: int = 0
+    scored_split: str = ""
 
     def __len__(self) -> int:
         return len(self.predictions)

@@ -27,6 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except KeyboardInterrupt:  # while the command line itself was imported
             sys.stderr.write(f"{INTERRUPTED}\n")
             raise SystemExit(130) from None
+        except SystemExit as ending:
+            # Typer ends without a word if the interruption fell between the command line and the command.
+            if isinstance(getattr(ending.__context__, "__cause__", None), KeyboardInterrupt):
+                sys.stderr.write(f"{INTERRUPTED}\n")
+            raise
+        finally:
+            # If an interruption fell into code that runs from text, such as that of a dataclass, `python -m` ends by
+            # SIGINT and not with the exit code, although it was handled. Running a text resets this.
+            exec("")  # noqa: S102
 
 
 def _run(command_line: list[str]) -> None:

@@ -81,7 +81,9 @@ def audit(
     from pellucid.audit.auditing import names_of
     from pellucid.audit.requirement import parse
     from pellucid.cli import console
+    from pellucid.records.run import require_new
 
+    require_new("evaluations", out)
     requirement = None if require is None else parse(require)
     checks = None if not check else names_of(check)
     subject = _subject(model, data, split, columns)
@@ -109,6 +111,7 @@ def _subject(model: Path, data: str | None, split: str | None, columns: Path | N
     from pellucid.audit.subject import Subject
     from pellucid.cli import console
     from pellucid.errors import MissingDataError, UsageError
+    from pellucid.records.names import counted
 
     for path in (model, columns):
         if path is not None and path.suffix.lower() in SUFFIXES and not path.is_file():
@@ -129,7 +132,7 @@ def _subject(model: Path, data: str | None, split: str | None, columns: Path | N
     if table is not None:
         further |= read_columns(table, subject.predictions.ids)
     if subject.predictions.unreadable:
-        console.notes([f"{len(subject.predictions.unreadable):,} unreadable pictures are left out."])
+        console.notes([f"{counted(len(subject.predictions.unreadable), 'unreadable picture')} left out."])
     return replace(subject, columns=further)
 
 
@@ -173,7 +176,8 @@ def _of_model(path: Path, data: str, split: str | None) -> Subject:
     rows = rows_of(pictures, predictions.ids)
     readable = pictures if len(rows) == len(pictures) else pictures.take(rows)
     train = dataset.splits.get("train") if name != "train" else None
-    return Subject(predictions, readable, rows, train, model)
+    scored = "" if readable is pictures else pictures.fingerprint()
+    return Subject(predictions, readable, rows, train, model, scored_split=scored)
 
 
 def _usual_split(splits: object) -> str:
@@ -230,7 +234,7 @@ def _write(findings: Findings, out: Path) -> list[Path]:
     folder = RunFolder.create("", "", out)
     folder.write_findings(findings)
     for name in TABLES:
-        if name in findings or f"{name}_table" in findings:
+        if f"{name}_table" in findings:
             table = findings[f"{name}_table"]
             atomic.write_text(folder.path / f"{name}.csv", csv_text.as_text([table.columns, *table.rows]))
     return sorted(folder.path.iterdir())

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pellucid.records.names import counted
+
 if TYPE_CHECKING:
     from pellucid.records import Table
 
@@ -28,7 +30,7 @@ def cache(
 
     The cache is $PELLUCID_CACHE, or your user cache folder. Its limit is 20 GB, or a tenth of the disk if that is less;
     PELLUCID_CACHE_LIMIT=50GB sets another limit. The least recently used files are deleted first. --clear deletes
-    everything that can be computed again. Splits and the ledger cannot: name them to delete them.
+    everything that can be computed again. Splits, networks and the ledger cannot: name them to delete them.
     """
     from pellucid.cli import console
     from pellucid.data import cache as stored
@@ -36,7 +38,7 @@ def cache(
 
     if clear:
         files, size = stored.clear(kind)
-        console.say(f"{files:,} file{'s' * (files != 1)} of {format_size(size)} removed from {stored.cache_root()}.")
+        console.say(f"{counted(files, 'file')} of {format_size(size)} removed from {stored.cache_root()}.")
     if as_json or not clear:
         console.table(table(kind, numbers=as_json), as_json=as_json)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pellucid.records import Findings, Remark
 
 EXAMPLES = """  pellucid check photos/
-  pellucid check photos/ --report check.html
+  pellucid check photos/ --out check.html
   pellucid check scans.csv --strict
   pellucid check mnist --json"""
 
@@ -32,9 +32,9 @@ def check(
         ),
     ],
     *,
-    report: Annotated[
+    out: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Write a page with the pictures, such as check.html.", show_default=False),
+        typer.Option(help="Also write a page with the pictures, such as check.html.", show_default=False),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 on warnings too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
@@ -49,11 +49,11 @@ def check(
     from pellucid.errors import UsageError
     from pellucid.records import display
 
-    if report is not None and report.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"The page is an HTML file, but --report is '{report.name}'. Try --report {report.stem}.html.")
+    if out is not None and out.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"The page is an HTML file, but --out is '{out.name}'. Try --out {out.stem}.html.")
     write = display.view("check")
-    if report is not None and write is None:
-        raise UsageError("The report package is not installed. Leave --report out.")
+    if out is not None and write is None:
+        raise UsageError("The report package is not installed. Leave --out out.")
 
     from pellucid.data.checking.checking import check as check_data
     from pellucid.data.checking.checking import worst_level
@@ -63,10 +63,10 @@ def check(
         typer.echo(findings.dumps())
     else:
         _print(findings, data)
-    if report is not None and write is not None:
-        console.say(f"Written to {write(findings, report)}")
+    if out is not None and write is not None:
+        console.say(f"Written to {write(findings, out)}")
     elif write is not None and not as_json and any(item.name in ("copies", "extremes") for item in findings):
-        console.say("To see the pictures: --report check.html.")
+        console.say("To see the pictures: --out check.html.")
     if worst_level(findings) in (("error", "warning") if strict else ("error",)):
         raise typer.Exit(1)
 
@@ -79,16 +79,17 @@ def _print(findings: Findings, data: str) -> None:
     """Prints the numbers of pictures, the remarks, and the next step."""
     from pellucid.cli import console
     from pellucid.records import Remark
+    from pellucid.records.names import counted
 
     typer.echo(console.plain(findings.title))
     if "classes" in findings:
         typer.echo()
-        counted = findings["classes"]
-        if len(counted.rows) <= _MOST_CLASSES:
-            console.table(counted, as_json=False)
+        by_class = findings["classes"]
+        if len(by_class.rows) <= _MOST_CLASSES:
+            console.table(by_class, as_json=False)
         else:
-            for column, split in enumerate(counted.columns[1:], start=1):
-                numbers = [row[column] for row in counted.rows]
+            for column, split in enumerate(by_class.columns[1:], start=1):
+                numbers = [row[column] for row in by_class.rows]
                 typer.echo(f"{split}: {min(numbers):,} to {max(numbers):,} pictures in each class")
     remarks = [item for item in findings if isinstance(item, Remark)]
     for level in _MARKS:
@@ -98,7 +99,7 @@ def _print(findings: Findings, data: str) -> None:
                 _remark(item)
     typer.echo()
     counts = {level: sum(item.level == level for item in remarks) for level in _MARKS}
-    counts_text = [f"{n:,} {_MARKS[level].split()[1].lower()}{'s' * (n > 1)}" for level, n in counts.items() if n]
+    counts_text = [counted(n, _MARKS[level].split()[1].lower()) for level, n in counts.items() if n]
     typer.echo(f"{', '.join(counts_text) or 'No problems'}. {_next(data, counts)}")
 
 

@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "tune": Command("pellucid.cli.tune", "Search for better training settings."),
     "evaluate": Command("pellucid.cli.evaluate", "Score a model on labelled pictures."),
     "audit": Command("pellucid.cli.audit", "Look for what the score of a model hides."),
+    "relabel": Command("pellucid.cli.relabel", "Correct labels by a table of decisions."),
     "predict": Command("pellucid.cli.predict", "Predict the class of pictures."),
     "label": Command("pellucid.cli.label", "Suggest which photos to label next."),
     "sort": Command("pellucid.cli.sort", "Copy photos into one folder per class."),

@@ -12,7 +12,7 @@ from typing import IO
 import typer
 
 from pellucid.errors import on_one_line as plain
-from pellucid.records import Findings, Table, display
+from pellucid.records import Findings, Model, Split, Table, display
 from pellucid.training.processes import is_main
 
 
@@ -92,6 +92,26 @@ def notes(sentences: Iterable[str]) -> None:
     """Prints notes on standard error. Of several processes, only the first prints."""
     for sentence in sentences if is_main() else ():
         say(f"Note: {sentence}")
+
+
+def notes_of_data(sentences: Iterable[str], model: Path) -> None:
+    """Prints notes about data, except those that the training of the model printed: its run folder has them."""
+    import json
+
+    run_json = (model if model.is_dir() else model.parent) / "run.json"
+    try:
+        known = json.loads(run_json.read_text(encoding="utf-8"))["data"]["notes"]
+    except (OSError, ValueError, KeyError, TypeError):  # a model file alone
+        known = []
+    notes(sentence for sentence in sentences if not isinstance(known, list) or sentence not in known)
+
+
+def note_on_looks(pictures: Split, model: Model) -> None:
+    """Prints a note if the pictures do not look like those that the model learned from."""
+    from pellucid.data.appearance import difference
+
+    specification = model.specification
+    notes(filter(None, [difference(pictures, specification.preprocessing, specification.appearance)]))
 
 
 def say(sentence: str) -> None:

@@ -52,15 +52,18 @@ def evaluate(
     from pellucid.cli import console
     from pellucid.data import load
     from pellucid.records import Model
+    from pellucid.records.run import require_new
 
+    require_new("evaluations", out)
     loaded = Model.load(model)
     dataset = load(data, test_fraction=1 if split is None else 0.2)
-    console.notes(dataset.notes)
-    name = split or _usual_split(dataset)
-    pictures = _pictures(dataset, name, loaded)
+    console.notes_of_data(dataset.notes, model)
+    name = split or ("test" if "test" in dataset.splits else "validation")
+    pictures = _pictures(dataset, name, loaded, is_chosen=split is not None)
 
     from pellucid import evaluation, inference
 
+    console.note_on_looks(pictures, loaded)
     predictions = inference.predict(loaded, pictures, batch_size=batch_size, network=network)
     findings = evaluation.evaluate(predictions, pictures)
     findings += _without_known(predictions, pictures, loaded)
@@ -78,38 +81,40 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _usual_split(dataset: Dataset) -> str:
-    """The split to score if the user names none: test, else validation; never train.
+def _pictures(dataset: Dataset, name: str, model: Model, *, is_chosen: bool) -> Split:
+    """The pictures of a split. Data without a validation split get the one that the model's recipe carves from train.
+
+    Args:
+        dataset: the data.
+        name: the split.
+        model: the model that is scored.
+        is_chosen: whether the user named the split; if not, a note says which it is.
 
     Raises:
-        UsageError: there is only a training split.
+        UsageError: the user named no split, and there is only a training split.
     """
     from pellucid.cli import console
     from pellucid.errors import UsageError
+    from pellucid.records.names import counted
 
-    if "test" in dataset.splits:
-        return "test"
-    if "validation" not in dataset.splits:
-        raise UsageError(
-            f"'{dataset.name}' has only a training split, and a model is not scored on what models learn from. Give a "
-            f"folder of other pictures; or --split train to score these all the same."
-        )
-    console.notes([f"'{dataset.name}' has no test split; these are its validation pictures."])
-    return "validation"
-
-
-def _pictures(dataset: Dataset, name: str, model: Model) -> Split:
-    """The pictures of a split; of a validation split that the model's recipe carves, if the data have none."""
-    from pellucid.cli import console
-
-    if name != "validation" or name in dataset.splits:
+    if name != "validation":
         return dataset.split(name)
-    carved = _with_carved_validation(dataset, model)
-    if carved is None:
-        return dataset.split(name)
-    pictures = carved.split(name)
-    source = f"the {len(pictures):,} pictures that the model's recipe set aside from train"
-    console.notes([f"'{dataset.name}' has no validation split. These are {source}."])
+    lacks = f"'{dataset.name}' has no {'validation' if is_chosen else 'test'} split"
+    if name in dataset.splits:
+        pictures, source = dataset.split(name), "its validation pictures"
+        if is_chosen:
+            return pictures
+    else:
+        carved = _with_carved_validation(dataset, model)
+        if carved is None and is_chosen:
+            return dataset.split(name)  # an error that names the splits
+        if carved is None:
+            raise UsageError(
+                f"'{dataset.name}' has only a training split, from which models learn, so its score would be too "
+                f"good. Give a folder of other labelled pictures."
+            )
+        pictures, source = carved.split(name), "those that the model's recipe sets aside from train"
+    console.notes([f"{lacks}, so the {counted(len(pictures), 'picture')} scored here are {source}."])
     return pictures
 
 
@@ -154,17 +159,23 @@ def _without_known(predictions: Predictions, pictures: Split, model: Model) -> F
 
 def _cautions(count: int, learned: int, chose: int) -> Iterable[str]:
     """Warnings, from the number of pictures, of those that the model learned from and of those that chose its epoch."""
+    from pellucid.records.names import counted
+
     if learned == count:
         yield "the model learned from these pictures, so the numbers are too good."
     elif learned:
         yield (
-            f"the model learned from {learned:,} of these {count:,} pictures, so the accuracy on all of them is too "
+            f"the model learned from {learned:,} of these {counted(count, 'picture')}, so the accuracy on all "
+            f"of them is too "
             f"good; 'accuracy without copies' leaves them out."
         )
     if chose == count:
         yield "these pictures chose the model's epoch, so the numbers are somewhat too good."
     elif chose:
-        yield f"{chose:,} of these {count:,} pictures chose the model's epoch, so the numbers are somewhat too good."
+        yield (
+            f"{chose:,} of these {counted(count, 'picture')} chose the model's epoch, so the numbers are "
+            f"somewhat too good."
+        )
 
 
 def _write(findings: Findings, predictions: Predictions, out: Path) -> Path | None:

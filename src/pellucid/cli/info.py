@@ -131,6 +131,7 @@ def describe(model: Model) -> Table:
         ("probabilities", specification.probabilities),
         ("temperature", specification.temperature),
         *([] if specification.abstain_below is None else [("abstains below", specification.abstain_below)]),
+        *([] if specification.appearance is None else _nested("appearance", specification.appearance.model_dump())),
         *_nested("training", _without_hashes(specification.training)),
         *(row for name, metric in sorted(specification.metrics.items()) for row in _measured(name, metric)),
     ]

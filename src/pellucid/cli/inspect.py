@@ -220,7 +220,7 @@ def inspect(
 
     tables = Findings()
     figures: list[Figure] = []
-    source = None if data is None else _load(data)
+    source = None if data is None else _load(data, model)
     for name in views_to_draw:
         arguments = {key: value for key, value in further.items() if key in views.VIEWS[name].takes}
         if "unit" in arguments:
@@ -249,13 +249,13 @@ def inspect(
         console.emit(tables, as_json=False)
 
 
-def _load(data: str) -> Any:
-    """Loads a data set and prints its notes."""
+def _load(data: str, model: Path) -> Any:
+    """Loads a data set and prints its notes, except those that the training printed."""
     from pellucid.cli import console
     from pellucid.data import load
 
     dataset = load(data)
-    console.notes(dataset.notes)
+    console.notes_of_data(dataset.notes, model)
     return dataset
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pellucid.workflows.label import Suggestions
 
 EXAMPLES = """  pellucid label model.safetensors new-photos/
-  pellucid label runs/photos-lite0-001 new-photos/ --count 50 --out to-label.csv
+  pellucid label runs/photos-lite0-001 new-photos/ --top 50 --out to-label.csv
 
 Fill in the column `label` of the table, from the top, for as many photos as you like. Then train:
   pellucid train to-label.csv
@@ -27,7 +27,7 @@ def label(
         typer.Argument(metavar="FOLDER...", help="Unlabelled photos: folders, files or patterns.", show_default=False),
     ],
     *,
-    count: Annotated[
+    top: Annotated[
         int | None, typer.Option(min=1, help="Number of suggestions; all if not given.", show_default=False)
     ] = None,
     out: Annotated[Path, typer.Option(help="Table to fill in.")] = Path("to-label.csv"),
@@ -55,7 +55,7 @@ def label(
     from pellucid.records.paths import command_line
     from pellucid.workflows import label as workflow
 
-    suggestions = workflow.suggest(loaded, list(gathered.pictures), count=count, network=network)
+    suggestions = workflow.suggest(loaded, list(gathered.pictures), count=top, network=network)
     workflow.write_table(suggestions, out)
     for name, reason in suggestions.predictions.unreadable.items():
         console.say(reason if name in reason else f"{name}: {reason}")

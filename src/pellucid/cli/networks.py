@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pellucid.cli import completion
+from pellucid.records.names import counted
 
 if TYPE_CHECKING:
     from pellucid.networks.catalogue import Entry
@@ -58,4 +59,4 @@ def networks(
 def _shape_text(entry: Entry) -> str:
     """Pictures and classes of the parameter count: `28×28 grey, 10 classes`."""
     channels, height, width = entry.shape
-    return f"{width}×{height} {'grey' if channels == 1 else 'colour'}, {entry.classes:,} classes"
+    return f"{width}×{height} {'grey' if channels == 1 else 'colour'}, {counted(entry.classes, 'class', 'classes')}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pellucid.cli import arguments
 from pellucid.errors import DataError, MissingDataError
+from pellucid.records.names import counted
 
 _SIGNATURES = (
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"RIFF"),
@@ -162,4 +163,4 @@ def _lines(text: str) -> list[str]:
 
 
 def _count(n: int, one: str, many: str) -> str:
-    return f"1 {one} was" if n == 1 else f"{n:,} {many} were"
+    return f"{counted(n, one, many)} {'was' if n == 1 else 'were'}"

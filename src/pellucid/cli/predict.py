@@ -69,8 +69,11 @@ def predict(
                 console.say(sentence)
             raise typer.Exit(1)
         from pellucid.inference import predict as run
+        from pellucid.inference.pictures import as_split
 
-        predictions = run(loaded, list(gathered.pictures), batch_size=batch_size, network=network)
+        pictures = as_split(list(gathered.pictures), loaded.specification)
+        console.note_on_looks(pictures, loaded)
+        predictions = run(loaded, pictures, batch_size=batch_size, network=network)
     predictions = _renamed(predictions, gathered.pictures, gathered.problems)
     if as_json:
         console.emit(_findings(predictions, top), as_json=True)
@@ -81,8 +84,7 @@ def predict(
     if out is not None:
         prediction_files.write(predictions, out, top)
     if predictions.unreadable:
-        unreadable = len(predictions.unreadable)
-        console.say(f"{unreadable} of {len(predictions) + unreadable} pictures could not be read.")
+        console.say(_unreadable(predictions))
         raise typer.Exit(1)
 
 
@@ -104,6 +106,13 @@ def backbone_or_model(name: Path) -> Model:
     from pellucid.inference.building import pretrained
 
     return pretrained(str(name))
+
+
+def _unreadable(predictions: Predictions) -> str:
+    from pellucid.records.names import counted
+
+    unreadable = len(predictions.unreadable)
+    return f"{unreadable:,} of {counted(len(predictions) + unreadable, 'picture')} could not be read."
 
 
 def _renamed(predictions: Predictions, names: Mapping[str, str], problems: Mapping[str, str]) -> Predictions:

@@ -166,6 +166,7 @@ def train(
     since = time.perf_counter()
     from pellucid.errors import UsageError
     from pellucid.records.paths import require_utf8
+    from pellucid.workflows.planning import require_sound, split_limits
 
     if resume is not None:
         arguments.require_nothing_else(context, "a run", ("network", "log", "snapshots", "quiet", "as_json"))
@@ -190,7 +191,8 @@ def train(
 
     # Wrong arguments are refused before torch takes its seconds to load.
     require_utf8(*context.find_root().obj)
-    limits, changes = _check(network, recipe, changes, budget, memory_limit)
+    limits, changes = split_limits(changes, budget, memory_limit)
+    require_sound(network, recipe, changes, device=device, out=out, within="runs", start=start)
     if find_lr:
         _require_range_test(changes, limits, follows=bool(log) or snapshots)
     loggers = [_logger(name) for name in dict.fromkeys(log or ())]
@@ -371,20 +373,3 @@ def _seconds(text: str | None) -> float | None:
     from pellucid.records.quantities import parse_time
 
     return None if text is None else float(parse_time(text))
-
-
-def _check(
-    network: str | None, recipe: str, changes: dict[str, Any], budget: str | None, memory_limit: str | None
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Refuses unknown names and wrong values: (limits, changes), as of `split_limits`."""
-    from pellucid.networks.catalogue import check_backbone, check_name
-    from pellucid.training.recipes import named_recipe
-    from pellucid.workflows.planning import split_limits
-
-    if network is not None:
-        check_name(network)
-    if changes.get("backbone") is not None:
-        check_backbone(changes["backbone"])
-    limits, changes = split_limits(changes, budget, memory_limit)
-    named_recipe(recipe).but(**changes)
-    return limits, changes

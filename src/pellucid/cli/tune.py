@@ -112,6 +112,10 @@ def tune(
     """
     from pellucid.errors import UsageError
     from pellucid.records.paths import require_utf8
+    from pellucid.records.quantities import parse_time
+    from pellucid.training.recipes import named_recipe
+    from pellucid.workflows import search_space
+    from pellucid.workflows.planning import require_sound
 
     if resume is not None:
         arguments.require_nothing_else(context, "a search", ("network", "trials", "budget", "quiet", "as_json"))
@@ -131,7 +135,10 @@ def tune(
     changes |= {} if epochs is None else {"epochs": epochs}
     network_changes = arguments.parse(network_settings or (), "--set")
     require_utf8(*context.find_root().obj)
-    _check(network, recipe, changes, budget)
+    if budget is not None:
+        parse_time(budget)
+    require_sound(network, recipe, changes, device=device, out=out, within="tunes", start=start)
+    search_space.require_sound(search or (), named_recipe(recipe).but(**changes), pruner)
 
     from pellucid.cli import console
     from pellucid.data import load
@@ -159,19 +166,6 @@ def tune(
         watcher=_display(quiet=quiet, as_json=as_json),
     )
     _finish(tuning, as_json=as_json)
-
-
-def _check(network: str | None, recipe: str, changes: dict[str, Any], budget: str | None) -> None:
-    """Refuses unknown names and wrong values, before torch takes its seconds to load."""
-    from pellucid.networks.catalogue import check_name
-    from pellucid.records.quantities import parse_time
-    from pellucid.training.recipes import named_recipe
-
-    if network is not None:
-        check_name(network)
-    if budget is not None:
-        parse_time(budget)
-    named_recipe(recipe).but(**changes)
 
 
 def _finish(tuning: Tuning, *, as_json: bool) -> None:

@@ -4,7 +4,7 @@ To use it, get the folder of a kind, write files there with `pellucid.records.at
 one. Call `make_room` before writing something large: it deletes the least recently used files. A file may disappear at
 any time; a file that is memory-mapped stays readable until it is unmapped.
 
-Every file holds checksums, which its reader verifies: disks and programs change bytes, and a model that was trained on
+Arrays have checksums, which their reader verifies: disks and programs change bytes, and a model that was trained on
 them would look like any other. What is damaged is computed again, and `warn_of_damage` says so.
 """
 

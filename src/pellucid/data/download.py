@@ -23,6 +23,7 @@ from pathlib import Path
 
 from pellucid.errors import DownloadError, StorageError
 from pellucid.records import atomic
+from pellucid.records.names import counted
 from pellucid.version import __version__
 
 __all__ = ["Remote", "obtain"]
@@ -186,7 +187,7 @@ def _copy(
         try:
             piece = response.read1(_PIECE)
         except (OSError, http.client.HTTPException) as error:
-            raise _BrokenError(f"{_host(url)} stopped after {have:,} bytes: {error}", again=True) from error
+            raise _BrokenError(f"{_host(url)} stopped after {counted(have, 'byte')}: {error}", again=True) from error
         if not piece:
             break
         have += len(piece)

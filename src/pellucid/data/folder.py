@@ -23,7 +23,7 @@ from pellucid.data.split_names import split_of
 from pellucid.data.walk import Found, walk
 from pellucid.errors import DataError, MissingDataError
 from pellucid.records import Dataset
-from pellucid.records.names import listed, on_one_line
+from pellucid.records.names import counted, listed, on_one_line
 
 __all__ = ["read"]
 
@@ -108,7 +108,7 @@ def _notes(walked: Found, checked: HeaderCheck, classes: tuple[str, ...]) -> lis
         if len(names) > 1:
             notes.append(f"{len(names)} folders were read as the class '{on_one_line(label)}': {listed(sorted(names))}")
     for name, count in walked.left_out_folders.items():
-        pictures = f"{count:,} picture{'s' * (count != 1)}"
+        pictures = f"{counted(count, 'picture')}"
         notes.append(f"the folder '{on_one_line(name)}' with {pictures} was left out: it is beside the splits")
     if walked.unnameable:
         notes.append(
@@ -120,11 +120,11 @@ def _notes(walked: Found, checked: HeaderCheck, classes: tuple[str, ...]) -> lis
         notes.append(f"{files(len(walked.foreign))} not named as {READABLE} left out: {listed(walked.foreign)}")
     empty = sorted({label for labels in walked.pictures.values() for label in labels} - set(classes))
     if empty:
-        notes.append(f"{len(empty)} class folder{'s' * (len(empty) > 1)} without a picture left out: {listed(empty)}")
+        notes.append(f"{counted(len(empty), 'class folder')} without a picture left out: {listed(empty)}")
     if walked.hidden:
         kinds = sorted({name.rsplit("/", 1)[-1] for name in walked.hidden})
         count = len(walked.hidden)
-        notes.append(f"{count:,} hidden or system file{'s' * (count > 1)} ignored: {listed(kinds)}")
+        notes.append(f"{counted(count, 'hidden or system file')} ignored: {listed(kinds)}")
     return notes + checked.format_notes()
 
 
@@ -135,7 +135,7 @@ def _nothing(root: Path, walked: Found, unreadable: list[str]) -> str:
     loose = sum(Path(name).suffix.lower() in SUFFIXES for name in walked.astray)
     if loose:
         return (
-            f"{root} has {loose:,} picture{'s' * (loose > 1)}, but no class folders. Make one folder per class in it, "
+            f"{root} has {counted(loose, 'picture')}, but no class folders. Make one folder per class in it, "
             f"and put the pictures there."
         )
     return f"{root} has no pictures ({READABLE}). Give a folder that has one folder of pictures per class."

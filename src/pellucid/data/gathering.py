@@ -23,7 +23,7 @@ from pellucid.data.split_names import split_of
 from pellucid.data.splitting import GROUPS, carve_test, lacking
 from pellucid.errors import DataError, FormatError
 from pellucid.records import Dataset, PictureFiles, Split
-from pellucid.records.names import listed, on_one_line
+from pellucid.records.names import counted, listed, on_one_line
 from pellucid.records.pictures import Member, Members
 
 __all__ = [
@@ -285,10 +285,10 @@ def _copies_note(groups: Sequence[Sequence[Picture]]) -> list[str]:
     )
     across = sum(len({picture.split for picture in group}) > 1 for group in groups)
     if across:
-        note += f"; {across:,} such picture{'s' * (across > 1)} in more than one split"
+        note += f"; {counted(across, 'such picture')} in more than one split"
     in_several_classes = sum(len({picture.label for picture in group}) > 1 for group in groups)
     if in_several_classes:
-        note += f"; {in_several_classes:,} such picture{'s' * (in_several_classes > 1)} in more than one class"
+        note += f"; {counted(in_several_classes, 'such picture')} in more than one class"
     # The check before a training lists all of them.
     return [f"{note}: {listed([' = '.join(picture.identity for picture in group) for group in groups], at_most=3)}"]
 

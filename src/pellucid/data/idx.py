@@ -26,6 +26,7 @@ import numpy as np
 from pellucid.data.files import FREE_BYTES, MOST_RATIO, require_plausible, unpacked
 from pellucid.errors import DataError, FormatError
 from pellucid.records import atomic
+from pellucid.records.names import counted
 
 __all__ = ["read_idx", "write_idx"]
 
@@ -83,7 +84,7 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[np.dtype, tuple[int, ...
     """(element type, shape, size of the header in bytes)."""
     magic = stream.read(4)
     if len(magic) < 4:
-        raise FormatError(f"{path} is cut off: it has only {len(magic)} bytes, fewer than an IDX header.")
+        raise FormatError(f"{path} is cut off: it has only {counted(len(magic), 'byte')}, fewer than an IDX header.")
     if magic[:2] != b"\0\0" or magic[2] not in _TYPES:
         raise FormatError(
             f"{path} is not an IDX file: it starts with the bytes {magic.hex(' ')}; expected are 00 00, an element "

@@ -27,7 +27,7 @@ from pellucid.data.labels import clean_cell, clean_column, ordered_classes
 from pellucid.data.parquet_files import opened, values_of
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, csv_text
-from pellucid.records.names import listed, on_one_line
+from pellucid.records.names import counted, listed, on_one_line
 
 __all__ = ["COLUMNS", "read", "read_table", "recognises"]
 
@@ -200,7 +200,8 @@ def _from_csv(path: Path) -> _Table:
     for number, row in enumerate(table.rows):
         if len(row) != len(table.names):
             raise FormatError(
-                f"{path}, {table.where(number)}, has {len(row)} values where {len(table.names)} are expected: "
+                f"{path}, {table.where(number)}, has {counted(len(row), 'value')} where {len(table.names)} are "
+                f"expected: "
                 f"'{on_one_line(', '.join(row))[:80]}'."
             )
     return table

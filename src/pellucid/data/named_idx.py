@@ -23,6 +23,7 @@ from pellucid.data.split_names import SPLIT_NAMES
 from pellucid.data.splitting import carve_test, lacking
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, Split
+from pellucid.records.names import counted
 
 __all__ = ["REMOTES", "load", "read", "recognises"]
 
@@ -115,7 +116,7 @@ def load(name: str) -> Dataset:
         if split not in splits:
             raise MissingDataError(f"{folder} has no {split} split of {name}.")
         if len(splits[split]) != expected:
-            notes.append(f"{split} has {len(splits[split]):,} pictures; the published set has {expected:,}")
+            notes.append(f"{split} has {counted(len(splits[split]), 'picture')}; the published set has {expected:,}")
     return Dataset(name, splits, _TITLES[name], tuple(notes))
 
 
@@ -226,7 +227,8 @@ def _read_pair(pair: _Pair, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
         )
     if len(images) != len(labels):
         raise FormatError(
-            f"{pair.files['images']} has {len(images):,} pictures, but {pair.files['labels']} has {len(labels):,} "
+            f"{pair.files['images']} has {counted(len(images), 'picture')}, but {pair.files['labels']} has "
+            f"{len(labels):,} "
             f"labels; each picture needs exactly one label."
         )
     if not images.size:

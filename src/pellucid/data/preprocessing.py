@@ -24,6 +24,7 @@ from pellucid.data.files import read_errors
 from pellucid.data.progress import Progress, watched
 from pellucid.errors import DataError, FormatError, StorageError
 from pellucid.records import MappedPictures, PictureFiles, Preprocessing, Split
+from pellucid.records.names import counted
 from pellucid.records.pictures import Member
 
 if TYPE_CHECKING:
@@ -344,7 +345,8 @@ def _space_for(n: int, preprocessing: Preprocessing) -> np.ndarray:
     except MemoryError as error:
         channels, height, width = preprocessing.shape
         raise DataError(
-            f"{n:,} pictures of {width}×{height} with {channels} channels need {n * channels * height * width:,} bytes "
+            f"{counted(n, 'picture')} of {width}×{height} with {counted(channels, 'channel')} need "
+            f"{n * channels * height * width:,} bytes "
             f"of memory, more than is free. Choose a smaller size."
         ) from error
 

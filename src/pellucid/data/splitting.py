@@ -27,7 +27,7 @@ from pellucid.data.catalogue import is_published
 from pellucid.data.location import cache_root
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Dataset, PictureFiles, Split
-from pellucid.records.names import listed
+from pellucid.records.names import counted, listed
 
 __all__ = ["GROUPS", "carve", "carve_test", "check_fraction", "lacking", "with_validation"]
 
@@ -74,7 +74,7 @@ def carve_test(split: Split, fraction: float, seed: int) -> tuple[Split, Split, 
     """Split off a test split with `carve`: (train, test, note for the user)."""
     carved, stay, warning = _carved(split, fraction, seed, name="test", copies=True)
     train, test = split.take(np.flatnonzero(~carved)), split.take(np.flatnonzero(carved), name="test")
-    share = f"{len(test):,} pictures ({100 * fraction:g} % of each class)"
+    share = f"{counted(len(test), 'picture')} ({100 * fraction:g} % of each class)"
     note = f"the data have no test split: {share} were split off with seed {seed}"
     if stay.kept:
         note += f"; {stay.kept:,} of all {len(split):,} stay in the split that they were in before"
@@ -111,7 +111,8 @@ def _carved(split: Split, fraction: float, seed: int, *, name: str, copies: bool
                 stay = stay or sides.remember(contents, settings, known_as, mask, before)
                 return mask, stay, _COPIES[judged] if copies else ""
     raise DataError(
-        f"The {split.name} split has {len(split):,} pictures, too few to split off a {name} split: a class needs at "
+        f"The {split.name} split has {counted(len(split), 'picture')}, too few to split off a {name} split: a "
+        f"class needs at "
         f"least two{' of different groups' if GROUPS in split.columns else ''}."
     )
 

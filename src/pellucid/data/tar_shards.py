@@ -31,7 +31,7 @@ from pellucid.data.progress import watched
 from pellucid.data.shards import beneath, examine, find, nothing
 from pellucid.errors import DataError, FormatError, MissingDataError
 from pellucid.records import Dataset, json_text
-from pellucid.records.names import listed, on_one_line
+from pellucid.records.names import counted, listed, on_one_line
 from pellucid.records.pictures import Member
 
 __all__ = ["TarShard", "read", "recognises"]
@@ -208,7 +208,7 @@ def _label(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str, path:
     where = f"{path}: '{on_one_line(member.name)}'"
     stream = archive.extractfile(member)
     if stream is None or member.size > _LARGEST_LABEL:
-        raise FormatError(f"{where} is not a label: it has {member.size:,} bytes.")
+        raise FormatError(f"{where} is not a label: it has {counted(member.size, 'byte')}.")
     try:
         text = stream.read().decode("utf-8").strip()
         value = text if suffix == ".cls" else json_text.parse(text)

@@ -11,7 +11,7 @@ from pellucid.errors import DataError
 from pellucid.evaluation import run_predictions
 from pellucid.evaluation.run_predictions import RunPredictions
 from pellucid.records import Finding, Findings, Metric, Predictions, Table
-from pellucid.records.names import listed
+from pellucid.records.names import counted, listed
 from pellucid.statistics.comparison import Cells, cells, mcnemar, tango
 from pellucid.statistics.intervals import wilson
 
@@ -103,7 +103,8 @@ def _check(letter: str, predictions: Predictions) -> None:
     bad = int((~np.isfinite(predictions.probabilities)).any(axis=1).sum())
     if bad:
         raise DataError(
-            f"The probabilities of {letter} are infinite or NaN for {bad:,} of {len(predictions):,} pictures: training "
+            f"The probabilities of {letter} are infinite or NaN for {bad:,} of "
+            f"{counted(len(predictions), 'picture')}: training "
             f"probably diverged. Train again with a lower learning rate."
         )
     if len(np.unique(predictions.ids)) < len(predictions):
@@ -177,7 +178,7 @@ def _first(predictions: Predictions) -> str:
 def _compared(a: Predictions, b: Predictions, names: tuple[str, str], shared: _Shared) -> Table:
     notes = []
     if len(shared) < max(len(a), len(b)):
-        notes.append(f"The comparison covers the {len(shared):,} pictures that both models have predicted.")
+        notes.append(f"The comparison covers the {counted(len(shared), 'picture')} that both models have predicted.")
     if a.split == "validation":
         notes.append("The validation split selected each model's epoch, so both accuracies are optimistic.")
     if a.model and a.model == b.model:

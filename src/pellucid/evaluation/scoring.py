@@ -11,7 +11,7 @@ import numpy as np
 from pellucid.data.thumbnails import thumbnail, thumbnail_and_large
 from pellucid.errors import DataError, UsageError
 from pellucid.records import Figure, Finding, Findings, Metric, Predictions, Split, Table, ledger
-from pellucid.records.names import listed
+from pellucid.records.names import counted, listed
 from pellucid.statistics import calibration, metrics
 from pellucid.statistics.intervals import mean_of_shares, wilson
 
@@ -73,13 +73,14 @@ def _known(predictions: Predictions) -> np.ndarray:
     if predictions.labels is None:
         where = f" of '{predictions.dataset}'" if predictions.dataset else ""
         raise DataError(
-            f"The labels of these {len(predictions):,} pictures{where} are unknown, so the predictions cannot be "
+            f"The labels of {counted(len(predictions), 'picture')}{where} are unknown, so the predictions cannot be "
             f"scored. Give labelled pictures, for example a folder with one folder per class."
         )
     bad = int((~np.isfinite(predictions.probabilities)).any(axis=1).sum())
     if bad:
         raise DataError(
-            f"The probabilities are infinite or NaN for {bad:,} of {len(predictions):,} pictures: training probably "
+            f"The probabilities are infinite or NaN for {bad:,} of {counted(len(predictions), 'picture')}: "
+            f"training probably "
             f"diverged. Train again with a lower learning rate."
         )
     return np.asarray(predictions.labels, dtype=np.int64)
@@ -93,7 +94,7 @@ def _title(predictions: Predictions) -> str:
 def _metrics(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
     n, classes = len(predictions), len(predictions.classes)
     left_out = len(predictions.unreadable)
-    note = f"without {left_out:,} unreadable picture{'s' * (left_out > 1)}" if left_out else ""
+    note = f"without {counted(left_out, 'unreadable picture')}" if left_out else ""
     rows = [_share("accuracy", int((predictions.predicted == labels).sum()), n, note)]
     rows += _balanced(predictions, labels)
     share, most = metrics.base_rate(labels, classes)
@@ -114,7 +115,7 @@ def _balanced(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
     if len(label_counts) < 2 or label_counts.max() < UNEQUAL * label_counts.min():
         return []
     low, high = mean_of_shares(right, label_counts)
-    note = f"the mean recall of {len(label_counts):,} classes"
+    note = f"the mean recall of {counted(len(label_counts), 'class', 'classes')}"
     value = float((right / label_counts).mean())
     return [Metric("balanced_accuracy", value, len(labels), low, high, unit="fraction", note=note)]
 
@@ -155,7 +156,7 @@ def _confusions(classes: tuple[str, ...], confusion: np.ndarray) -> Table:
     note = ""
     if left:
         rest = int(counts[order[CONFUSIONS:]].sum())
-        note = f"The {CONFUSIONS} most frequent; {left:,} more kinds ({rest:,} mistakes) are not listed."
+        note = f"The {CONFUSIONS} most frequent; {counted(left, 'more kind')} ({counted(rest, 'mistake')}) not listed."
     return Table("confusions", ("label", "predicted", "count"), rows, note)
 
 
@@ -221,15 +222,17 @@ class _Cells:
 def _mistakes(predictions: Predictions, labels: np.ndarray, cells: _Cells, at_most: int) -> Figure:
     wrong = np.flatnonzero(predictions.predicted != labels)
     order = wrong[np.argsort(-predictions.confidence[wrong], kind="stable")][:at_most]
+    among = counted(len(predictions), "picture")
     if not len(wrong):
-        note = f"No mistake among {len(predictions):,} pictures."
+        note = f"No mistake among {among}."
     elif len(order) < len(wrong):
         some = f"{len(order):,} " if len(order) > 1 else ""
-        note = f"The {some}most confident of {len(wrong):,} mistakes among {len(predictions):,} pictures."
+        note = f"The {some}most confident of {len(wrong):,} mistakes among {among}."
     elif len(wrong) == 1:
-        note = f"The only mistake among {len(predictions):,} pictures."
+        note = f"The only mistake among {among}."
     else:
-        note = f"All {len(wrong):,} mistakes among {len(predictions):,} pictures, the most confident first."
+        every = "Both" if len(wrong) == 2 else f"All {len(wrong):,}"
+        note = f"{every} mistakes among {among}, the most confident first."
     shown = [cells(index, large=True) for index in order]
     return Figure("mistakes", "pictures", {"cells": shown}, title="The most confident mistakes", note=note)
 

@@ -10,9 +10,7 @@ from functools import cache
 
 import torch
 
-from pellucid.errors import UnknownNameError, UsageError
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
+from pellucid.inference.device_names import missing, require_possible
 
 
 def notes(device: torch.device) -> tuple[str, ...]:
@@ -31,13 +29,12 @@ def choose(name: str = "auto") -> torch.device:
         UnknownNameError: there is no device with that name.
         UsageError: this machine has no such device.
     """
-    if name not in DEVICES:
-        raise UnknownNameError("device", name, DEVICES)
+    require_possible(name)
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
     if not available[name]:
-        raise UsageError(f"This machine has no {name} device that torch can use. Omit --device, or use cpu.")
+        raise missing(name)
     return torch.device(name)
 
 

@@ -14,6 +14,7 @@ from pellucid.inference.tracing import Layer
 from pellucid.insight.layer_outputs import Progress, prepared, record, sample
 from pellucid.insight.layer_summary import name_of
 from pellucid.records import Figure, Findings, Model, Table
+from pellucid.records.names import counted
 
 PICTURES = 500
 """Number of pictures by default."""
@@ -113,7 +114,7 @@ def activations(
         rows.append(row)
         drawn.append(histogram)
     note = f"Measured on {which} A constant unit gives the same value everywhere; after a ReLU it is dead."
-    title = f"Outputs of the layers of {name_of(model)} for {len(pixels):,} pictures"
+    title = f"Outputs of the layers of {name_of(model)} for {counted(len(pixels), 'picture')}"
     figure = Figure(
         "activation_histograms",
         "activations",

@@ -24,6 +24,7 @@ from pellucid.insight.flow import Node, flow
 from pellucid.insight.layer_summary import name_of
 from pellucid.insight.selection import pick
 from pellucid.records import Figure, Model
+from pellucid.records.names import counted
 
 MANY = 36
 """A graph with more operations than this is drawn as blocks."""
@@ -105,7 +106,7 @@ def graph(model: Model, *, backward: bool = False, picture: Any = None, network:
     }
     parameters = sum(parameter.numel() for parameter in module.parameters())
     direction = f"backward from the loss for '{loss_of}'" if backward else "forward"
-    title = f"{name_of(model)}, {direction}: {len(nodes) - 1:,} operations, {parameters:,} parameters"
+    title = f"{name_of(model)}, {direction}: {counted(len(nodes) - 1, 'operation')}, {counted(parameters, 'parameter')}"
     return Figure("graph", "graph", data, title=title, note=_note(data))
 
 

@@ -20,6 +20,7 @@ from pellucid.insight import selection
 from pellucid.insight.layer_summary import name_of
 from pellucid.insight.selection import pick
 from pellucid.records import Figure, Model
+from pellucid.records.names import counted
 
 SCALES = ("layer", "map")
 MAPS = 64
@@ -115,4 +116,4 @@ def _run(module: nn.Module, layer: Layer, batch: torch.Tensor) -> tuple[np.ndarr
 
 
 def _count(maps: int) -> str:
-    return "1 map" if maps == 1 else f"{maps:,} maps"
+    return counted(maps, "map")

@@ -18,6 +18,7 @@ from pellucid.inference.hooks import first_tensor, hooked
 from pellucid.inference.probabilities import require_finite
 from pellucid.inference.tracing import Layer
 from pellucid.records import Dataset, Preprocessing, Split
+from pellucid.records.names import counted
 
 Progress = Callable[[int, int], None]
 """Called after each batch with (pictures done, pictures in total)."""
@@ -49,9 +50,9 @@ def sample(data: Any, split: str | None, most: int, *, seed: int = 0) -> tuple[S
     pictures = whole if isinstance(whole, Split) else whole.split(split or default_split(whole))
     of = f"{pictures.dataset}, {pictures.name} split" if pictures.dataset else f"{pictures.name} split"
     if len(pictures) <= most:
-        return pictures, f"{len(pictures):,} pictures: {of}."
+        return pictures, f"{counted(len(pictures), 'picture')}: {of}."
     indices = np.sort(np.random.default_rng((seed, len(pictures))).permutation(len(pictures))[:most])
-    return pictures.take(indices), f"{most:,} of {len(pictures):,} pictures, drawn at random: {of}."
+    return pictures.take(indices), f"{most:,} of {counted(len(pictures), 'picture')}, drawn at random: {of}."
 
 
 def prepared(split: Split, preprocessing: Preprocessing) -> tuple[Split, np.ndarray]:
@@ -62,7 +63,7 @@ def prepared(split: Split, preprocessing: Preprocessing) -> tuple[Split, np.ndar
     """
     pixels, readable, _ = preparing.prepare_readable(split, preprocessing)
     if not len(readable):
-        raise UsageError(f"None of the {len(split):,} pictures of the {split.name} split can be read.")
+        raise UsageError(f"None of the {counted(len(split), 'picture')} of the {split.name} split can be read.")
     return (split if len(readable) == len(split) else split.take(readable)), np.asarray(pixels)
 
 

@@ -15,6 +15,7 @@ from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight.layer_outputs import Progress, prepared, record, sample
 from pellucid.insight.layer_summary import name_of
 from pellucid.records import Figure, Findings, Model, Split, Table
+from pellucid.records.names import counted
 from pellucid.statistics.comparison import cells, mcnemar
 from pellucid.statistics.intervals import wilson
 
@@ -91,7 +92,8 @@ def linear_probe(
         row.append(as_good)
     n = int((~training).sum())
     note = (
-        f"Each probe is trained on {int(training.sum())} pictures and scored on {n} others: {which} As good as the "
+        f"Each probe is trained on {counted(int(training.sum()), 'picture')} and scored on "
+        f"{counted(n, 'other')}: {which} As good as the "
         f"best: no significant difference from '{drawn[best]['layer']}' (exact McNemar test, p ≥ 0.05). {left_out}"
     ).strip()
     content = {

@@ -18,7 +18,7 @@ from pellucid.inference.pictures import as_split
 from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight.layer_outputs import default_split
 from pellucid.records import Dataset, PictureFiles, Specification, Split
-from pellucid.records.names import listed
+from pellucid.records.names import counted, listed
 
 _MOST = 24
 """Most names that an error message lists."""
@@ -206,7 +206,7 @@ def _find(dataset: Dataset, which: str) -> tuple[Split, int]:
         split = dataset.split(name or default)
         if int(number) >= len(split):
             raise UsageError(
-                f"The {split.name} split of '{dataset.name}' has {len(split):,} pictures, numbered from 0 to "
+                f"The {split.name} split of '{dataset.name}' has {counted(len(split), 'picture')}, numbered from 0 to "
                 f"{len(split) - 1}; given: {number}."
             )
         return split, int(number)

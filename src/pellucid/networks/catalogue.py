@@ -9,10 +9,12 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pellucid.errors import NetworkError, UnknownNameError, UsageError
+from pellucid.errors import MissingDataError, NetworkError, UnknownNameError, UsageError
 from pellucid.records.names import settings_in_words
+from pellucid.records.paths import expand_user
 
 if TYPE_CHECKING:
     from torch import nn
@@ -111,6 +113,19 @@ def is_file_reference(name: str) -> bool:
     """Whether `name` has the form `file.py:Class`."""
     file, separator, attribute = name.rpartition(":")
     return bool(separator) and file.endswith(".py") and attribute.isidentifier()
+
+
+def file_of(reference: str) -> tuple[Path, str]:
+    """The file and the name of the class of `file.py:Class`.
+
+    Raises:
+        MissingDataError: there is no such file.
+    """
+    file, _, attribute = reference.rpartition(":")
+    path = expand_user(file)
+    if not path.is_file():
+        raise MissingDataError(f"There is no file {path}, so the network '{attribute}' cannot be loaded.")
+    return path, attribute
 
 
 def resolve(name: str) -> type[Network]:

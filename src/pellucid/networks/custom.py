@@ -20,7 +20,7 @@ import numpy as np
 from torch import nn
 
 from pellucid.errors import NetworkError, PellucidError, UsageError
-from pellucid.networks.catalogue import is_file_reference
+from pellucid.networks.catalogue import file_of, is_file_reference
 from pellucid.records.paths import expand_user
 
 _REMEMBERED: OrderedDict[str, nn.Module] = OrderedDict()
@@ -51,17 +51,15 @@ def load_class(reference: str, *, sha256: str | None = None) -> type[nn.Module]:
         sha256: SHA-256 that the file must have, in hexadecimal; None for any.
 
     Raises:
-        UsageError: the reference has another form, the file or class does not exist, the file has changed, or it fails.
+        MissingDataError: there is no such file.
+        UsageError: the reference has another form, there is no such class, the file has changed, or it fails.
     """
     if not is_file_reference(reference):
         raise UsageError(
             f"Give your own network as file.py:Class, for example mynet.py:Net; given: '{reference}'. For a network of "
             f"the catalogue, omit --network."
         )
-    file, _, attribute = reference.rpartition(":")
-    path = expand_user(file)
-    if not path.is_file():
-        raise UsageError(f"There is no file {path}, so the network '{attribute}' cannot be loaded.")
+    path, attribute = file_of(reference)
     try:
         source = path.read_bytes()
     except OSError as error:

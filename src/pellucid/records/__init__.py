@@ -2,12 +2,13 @@
 
 from pellucid.records.dataset import Dataset, Split
 from pellucid.records.finding import Figure, Finding, Findings, Metric, Remark, Table
-from pellucid.records.model import Model, NetworkSpecification, Preprocessing, Specification
+from pellucid.records.model import Appearance, Model, NetworkSpecification, Preprocessing, Specification
 from pellucid.records.pictures import MappedPictures, PictureFiles
 from pellucid.records.predictions import Predictions
 from pellucid.records.run import RunFolder
 
 __all__ = [
+    "Appearance",
     "Dataset",
     "Figure",
     "Finding",

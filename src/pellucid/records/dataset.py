@@ -17,6 +17,7 @@ import numpy as np
 
 from pellucid.errors import DataError, MissingDataError, on_one_line
 from pellucid.records import display
+from pellucid.records.names import counted
 from pellucid.records.pictures import MappedPictures, Member, PictureFiles
 
 SPLITS = ("train", "validation", "test")
@@ -71,14 +72,15 @@ class Split:
         for what, values in {"labels": self.labels, "ids": self.explicit_ids, **self.columns}.items():
             if values is not None and len(values) != len(self):
                 raise DataError(
-                    f"The {self.name} split has {len(self):,} pictures but {len(values):,} {what}; "
+                    f"The {self.name} split has {counted(len(self), 'picture')} but {len(values):,} {what}; "
                     f"each picture needs exactly one."
                 )
         if self.labels is not None and len(self.labels):
             low, high = int(self.labels.min()), int(self.labels.max())
             if low < 0 or high >= len(self.classes):
                 raise DataError(
-                    f"The {self.name} split has labels from {low} to {high}, but with {len(self.classes)} classes "
+                    f"The {self.name} split has labels from {low} to {high}, but with "
+                    f"{counted(len(self.classes), 'class', 'classes')} "
                     f"they must lie between 0 and {len(self.classes) - 1}."
                 )
 
@@ -221,7 +223,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{on_one_line(name)} {len(split):,}" for name, split in self.splits.items())
-        return f"Dataset({self.name!r}: {len(self.classes)} classes; {sizes})"
+        return f"Dataset({self.name!r}: {counted(len(self.classes), 'class', 'classes')}; {sizes})"
 
     def _repr_html_(self) -> str | None:
         return display.html(self)

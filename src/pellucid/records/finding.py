@@ -17,6 +17,7 @@ from typing import Any
 
 from pellucid.errors import FormatError, on_one_line
 from pellucid.records import display
+from pellucid.records.names import counted
 
 VERSION = 2
 
@@ -85,7 +86,7 @@ class Table:
         return document | ({"note": self.note} if self.note else {})
 
     def __str__(self) -> str:
-        return on_one_line(f"{self.name.replace('_', ' ')}: {len(self.rows)} rows")
+        return on_one_line(f"{self.name.replace('_', ' ')}: {counted(len(self.rows), 'row')}")
 
 
 @dataclass(frozen=True)

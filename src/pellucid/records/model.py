@@ -20,9 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pellucid.errors import ModelFileError, on_one_line
 from pellucid.records import atomic, display
+from pellucid.records.names import counted
 from pellucid.records.paths import command_line, expand_user
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MOST_INPUT_PIXELS = 4096 * 4096
 """Largest height × width of a network's input. A small file could otherwise ask for any amount of memory."""
 _METADATA_KEY = "pellucid"
@@ -83,6 +84,22 @@ class Preprocessing(Record):
         return self.channels, self.height, self.width
 
 
+class Appearance(Record):
+    """How the training pictures looked, from a sample; `pellucid.data.appearance` measures and compares it.
+
+    Attributes:
+        side: √(width × height) before resizing, in pixels: the 5th and the 95th percentile.
+        colour: the share of pictures in colour.
+        brightness: the lowest and the highest mean of a picture's grey levels, 0 to 255.
+        contrast: the lowest and the highest standard deviation of a picture's grey levels.
+    """
+
+    side: tuple[float, float]
+    colour: float = Field(ge=0, le=1)
+    brightness: tuple[float, float]
+    contrast: tuple[float, float]
+
+
 class NetworkSpecification(Record):
     """A network and its settings.
 
@@ -110,11 +127,12 @@ class Specification(Record):
         abstain_below: the model abstains if the highest probability is below this; None never abstains.
         tta: test-time augmentation; see `pellucid.inference.tta`.
         tta_below: only pictures whose plain prediction has a probability below this use TTA.
+        appearance: how the training pictures looked; None if unknown.
         training: how it was trained: settings, seed, versions, name and fingerprint of the data.
         metrics: metrics measured during the training, each with its n.
     """
 
-    version: Literal[2] = FORMAT_VERSION
+    version: Literal[3] = FORMAT_VERSION
     network: NetworkSpecification
     classes: tuple[str, ...] = Field(min_length=2)
     preprocessing: Preprocessing
@@ -124,6 +142,7 @@ class Specification(Record):
     abstain_below: float | None = None
     tta: tuple[Literal["flip", "shift"], ...] = ()
     tta_below: float = Field(default=1.0, ge=0, le=1)
+    appearance: Appearance | None = None
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
 
@@ -173,7 +192,7 @@ class Model:
     def __repr__(self) -> str:
         specification = self.specification
         name = on_one_line(specification.network.name)
-        return f"Model({name}, {len(self.classes)} classes, {self.parameters:,} numbers)"
+        return f"Model({name}, {counted(len(self.classes), 'class', 'classes')}, {counted(self.parameters, 'number')})"
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
@@ -204,20 +223,7 @@ class Model:
         Raises:
             ModelFileError: it is missing, truncated, damaged, foreign, or of another format version.
         """
-        path = expand_user(path)
-        if path.is_dir():
-            if not (path / "model.safetensors").is_file():
-                if (path / "checkpoint" / "model.safetensors").is_file():
-                    raise ModelFileError(
-                        f"The training in {path} has not ended. Its best model so far is in {path / 'checkpoint'}; "
-                        f"`pellucid train --resume {command_line(path)}` continues the training."
-                    )
-                raise ModelFileError(
-                    f"{path} is a folder without a model.safetensors. Give a model file, or a run folder."
-                )
-            path = path / "model.safetensors"  # the model of a run folder
-        if not path.is_file():
-            raise ModelFileError(f"There is no model file at {path}. `pellucid train DATA` makes one.")
+        path = model_file(path)
         try:
             _refuse_foreign(path)
             header, weights = _read_safetensors(path)
@@ -228,6 +234,27 @@ class Model:
         if checksum != _sha256(text, weights):
             raise ModelFileError(f"{path} is damaged: its content does not match its checksum. Copy it again.")
         return cls(specification, weights)
+
+
+def model_file(path: str | Path) -> Path:
+    """The model file at a path, which is that file or a run folder. Does not open it.
+
+    Raises:
+        ModelFileError: there is none.
+    """
+    path = expand_user(path)
+    if path.is_dir():
+        if not (path / "model.safetensors").is_file():
+            if (path / "checkpoint" / "model.safetensors").is_file():
+                raise ModelFileError(
+                    f"The training in {path} has not ended. Its best model so far is in {path / 'checkpoint'}; "
+                    f"`pellucid train --resume {command_line(path)}` continues the training."
+                )
+            raise ModelFileError(f"{path} is a folder without a model.safetensors. Give a model file, or a run folder.")
+        return path / "model.safetensors"  # the model of a run folder
+    if not path.is_file():
+        raise ModelFileError(f"There is no model file at {path}. `pellucid train DATA` makes one.")
+    return path
 
 
 def _read_safetensors(path: Path) -> tuple[str, dict[str, np.ndarray]]:
@@ -264,7 +291,9 @@ def _refuse_foreign(path: Path) -> None:
             f"Train again with Pellucid, or convert the weights with a tool that you trust."
         )
     if len(start) < 8:
-        raise ModelFileError(f"{path} is cut off: it has only {len(start)} bytes. Copy it again from where it came.")
+        raise ModelFileError(
+            f"{path} is cut off: it has only {counted(len(start), 'byte')}. Copy it again from where it came."
+        )
     # A safetensors file begins with the length of its header, and the header with a brace.
     length = int.from_bytes(start, "little")
     if brace not in (b"{", b""):

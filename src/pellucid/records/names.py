@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pellucid.errors import on_one_line
 
-__all__ = ["listed", "on_one_line", "settings_in_words"]
+__all__ = ["counted", "listed", "on_one_line", "settings_in_words"]
 
 
 def listed(names: Sequence[str], at_most: int = 20, *, quoted: bool = True) -> str:
@@ -17,6 +17,15 @@ def listed(names: Sequence[str], at_most: int = 20, *, quoted: bool = True) -> s
     """
     shown = (f"'{on_one_line(name)}'" if quoted else on_one_line(name) for name in names[:at_most])
     return ", ".join(shown) + (f" and {len(names) - at_most:,} more" if len(names) > at_most else "")
+
+
+def counted(n: int, singular: str, plural: str = "") -> str:
+    """A number with its noun. Every sentence with a number of things takes it from here.
+
+    >>> counted(1, "picture"), counted(1437, "picture"), counted(2, "class", "classes")
+    ('1 picture', '1,437 pictures', '2 classes')
+    """
+    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
 
 
 def settings_in_words(settings: Mapping[str, object], at_most: int = 120) -> str:

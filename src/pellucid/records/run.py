@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,6 +63,11 @@ class RunPlan(TrainingPlan):
     report: bool
     splits: dict[str, SplitContent] = Field(default_factory=dict)
     planned: dict[str, str] = Field(default_factory=dict)
+
+
+_CHECKPOINT_FILE = re.compile(
+    r"(launch|epochs)\.json|(start|beginning|model|step-\d+)\.safetensors|\..+\.[0-9a-f]{8}\.part"
+)
 
 
 @dataclass(frozen=True)
@@ -173,14 +179,14 @@ class RunFolder:
         return read_plan(self.plan, RunPlan, "so the training cannot be resumed. Start a new run.")
 
     def remove_checkpoints(self) -> None:
-        """Removes the files in `checkpoint/` but the lock. A folder in it is not Pellucid's, and stays.
+        """Removes the files that a training writes into `checkpoint/`, but the lock. What others put there stays.
 
         The plan comes first: if the process is killed after that, the run counts as finished, and is not resumed
         without its states.
         """
         self.plan.unlink(missing_ok=True)
         for path in self.checkpoint.iterdir():
-            if path != self.lock and not path.is_dir():
+            if _CHECKPOINT_FILE.fullmatch(path.name) and not path.is_dir():
                 path.unlink()
 
     def write_findings(self, findings: Findings) -> None:
@@ -211,11 +217,7 @@ def next_folder(within: str, data: str, network: str, out: str | Path | None = N
         try:
             return atomic.make_folder(expand_user(out), exist_ok=False)
         except FileExistsError as error:
-            what = "a run" if within == "runs" else "a search"
-            raise StorageError(
-                f"{out} exists already, and {what} is never overwritten. Choose another name (--out), or leave "
-                f"it out to get the next number in {within}/."
-            ) from error
+            raise _exists(within, out) from error
     base = Path(within)
     atomic.make_folder(base)
     stem = f"{_slug(data)}-{_slug(network)}"
@@ -228,6 +230,21 @@ def next_folder(within: str, data: str, network: str, out: str | Path | None = N
             return atomic.make_folder(base / f"{stem}-{number:03d}", exist_ok=False)
         except FileExistsError:  # another process took that number
             number += 1
+
+
+def require_new(within: str, out: str | Path | None) -> None:
+    """Raises StorageError if `out` exists already, before the work whose result it would hold."""
+    if out is not None and os.path.lexists(expand_user(out)):
+        raise _exists(within, out)
+
+
+def _exists(within: str, out: str | Path) -> StorageError:
+    what, instead = {
+        "runs": ("a run", " (--out), or leave it out to get the next number in runs/"),
+        "tunes": ("a search", " (--out), or leave it out to get the next number in tunes/"),
+        "evaluations": ("an evaluation", " (--out)"),
+    }[within]
+    return StorageError(f"{out} exists already, and {what} is never overwritten. Choose another name{instead}.")
 
 
 @contextlib.contextmanager

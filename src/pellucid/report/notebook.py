@@ -7,12 +7,16 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from pellucid.records import Dataset, Figure, Findings, Metric, Model, Predictions, Remark, Table
 from pellucid.report import pictures, wording
 from pellucid.report.page import history_figure
 from pellucid.report.wording import count, percent, visible
 
 _ROWS = 20
+_SHORT = 30
+"""Cells of up to this number of letters stay on one line: a number or an interval is never broken."""
 
 
 def dataset(data: Dataset) -> str:
@@ -70,10 +74,11 @@ def model(trained: Model) -> str:
 
 
 def predictions(table: Predictions) -> str:
-    """The first predictions: class, probability, and the label if it is known."""
+    """Some predictions, with the label if it is known; the most confident mistakes come first."""
     known = table.labels is not None
     rows = []
-    for index in range(min(len(table), _ROWS)):
+    order = _mistakes_first(table)
+    for index in order[:_ROWS].tolist():
         predicted = table.classes[table.predicted[index]]
         row = [table.ids[index], predicted, percent(float(table.confidence[index]))]
         if table.labels is not None:
@@ -81,11 +86,24 @@ def predictions(table: Predictions) -> str:
             row += [label, "✓" if label == predicted else "✗"]
         rows.append(row)
     columns = ("picture", "predicted", "probability", *(("label", "") if known else ()))
-    parts = [_heading(count(len(table), "prediction")), _table(columns, rows)]
+    heading = count(len(table), "prediction")
+    if table.labels is not None:
+        heading += f", {count(int((table.predicted != table.labels).sum()), 'mistake')}"
+    parts = [_heading(heading), _table(columns, rows)]
     if len(table) > _ROWS:
-        parts.append(_faint(f"The first {_ROWS}, and {len(table) - _ROWS:,} more."))
+        which = f"{_ROWS} predictions, the most confident mistakes first" if known else f"The first {_ROWS}"
+        parts.append(_faint(f"{which}, and {len(table) - _ROWS:,} more."))
     parts += [_faint(f"{name} could not be read: {reason}") for name, reason in table.unreadable.items()]
     return _box(parts)
+
+
+def _mistakes_first(table: Predictions) -> np.ndarray:
+    """The order of the predictions, int64 (N,): the most confident mistakes, then the others as they are."""
+    if table.labels is None:
+        return np.arange(len(table))
+    is_right = table.predicted == table.labels
+    wrong = np.flatnonzero(~is_right)
+    return np.concatenate([wrong[np.argsort(-table.confidence[wrong], kind="stable")], np.flatnonzero(is_right)])
 
 
 class LiveCurve:
@@ -137,14 +155,20 @@ def _faint(text: str) -> str:
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     right = [bool(rows) and all(_is_number(row[index]) for row in rows) for index in range(len(columns))]
-    styles = [f'style="padding: 0.15em 0.9em; text-align: {"right" if number else "left"}"' for number in right]
+    short = [all(len(str(row[index])) <= _SHORT for row in rows) for index in range(len(columns))]
+    styles = [
+        f'style="padding: 0.15em 0.9em; text-align: {"right" if number else "left"}'
+        f'{"; white-space: nowrap" if number or on_one_line else ""}"'
+        for number, on_one_line in zip(right, short, strict=True)
+    ]
     head = "".join(f'<th scope="col" {style}>{_text(name)}</th>' for style, name in zip(styles, columns, strict=True))
     body = "".join(
         f"<tr>{''.join(f'<td {style}>{_text(value)}</td>' for style, value in zip(styles, row, strict=True))}</tr>"
         for row in rows
     )
     head = f"<thead><tr>{head}</tr></thead>" if any(columns) else ""
-    return f'<table style="border-collapse: collapse; margin: 0.4em 0">{head}<tbody>{body}</tbody></table>'
+    content = f'<table style="border-collapse: collapse; margin: 0.4em 0">{head}<tbody>{body}</tbody></table>'
+    return f'<div style="overflow-x: auto">{content}</div>'
 
 
 def _is_number(value: Any) -> bool:

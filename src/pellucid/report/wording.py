@@ -7,6 +7,10 @@ from typing import Any
 
 from pellucid.errors import on_one_line as visible
 from pellucid.records import Metric
+from pellucid.records.names import counted
+
+count = counted
+"""A number with its noun: "1 picture", "1,437 pictures"."""
 
 DPI = 144
 """Dots per inch of a picture: 1.5 pixels for each CSS pixel."""
@@ -104,11 +108,6 @@ def cell(column: str, content: Any) -> str:
             return minus(_hundredths(content, 1))
         return minus(f"{content:,}" if isinstance(content, int) else f"{content:.4g}")
     return visible(str(content))
-
-
-def count(n: int, singular: str, plural: str = "") -> str:
-    """A number with its noun: "1 picture", "1,437 pictures"."""
-    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
 
 
 def minus(text: str) -> str:

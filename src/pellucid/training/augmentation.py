@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pellucid.errors import UnknownNameError, UsageError
 from pellucid.training.randomness import generator
+from pellucid.training.setting_names import parse_augmentation
 
 Draw = Callable[[np.random.Generator, int, float], np.ndarray]
 """(generator, number of pictures, amount) → one row of random numbers per picture, float32 (N, ·)."""
@@ -30,17 +30,11 @@ class Augmentation:
     Attributes:
         draw: draws the random numbers for each picture.
         apply: changes a batch accordingly.
-        amount: the default amount.
-        meaning: the meaning of the amount, with its unit.
-        maximum: the largest amount that makes sense.
         alternates: whether booleans are drawn once for the whole training, and negated every other epoch.
     """
 
     draw: Draw
     apply: Apply
-    amount: float
-    meaning: str
-    maximum: float = math.inf
     alternates: bool = False
 
 
@@ -118,76 +112,37 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         # Two successive epochs show each picture once as it is and once mirrored (Jordan 2024, arXiv:2404.00498).
         draw=lambda g, n, a: g.uniform(size=(n, 1)) < a,
         apply=_flip,
-        amount=0.5,
-        meaning="the share of pictures that are mirrored in the first epoch, up to 1",
-        maximum=1,
         alternates=True,
     ),
     "brightness": Augmentation(
         draw=lambda g, n, a: 1 + g.uniform(-a, a, (n, 1)),
         apply=_change_brightness,
-        amount=0.2,
-        meaning="the largest change of brightness, as a share up to 1",
-        maximum=1,
     ),
     "erase": Augmentation(
         draw=lambda g, n, a: np.column_stack([np.full(n, a), g.uniform(size=(n, 2))]),
         apply=_erase,
-        amount=8,
-        meaning="the side of the square, in pixels",
     ),
     "flip": Augmentation(
         draw=lambda g, n, a: g.uniform(size=(n, 1)) < a,
         apply=_flip,
-        amount=0.5,
-        meaning="the share of pictures that are mirrored, up to 1",
-        maximum=1,
     ),
     "rotate": Augmentation(
         draw=lambda g, n, a: g.uniform(-math.radians(a), math.radians(a), (n, 1)),
         apply=_rotate,
-        amount=10,
-        meaning="the largest angle, in degrees",
     ),
     "shift": Augmentation(
         draw=lambda g, n, a: g.integers(-int(a), int(a), (n, 2), endpoint=True),
         apply=_shift,
-        amount=2,
-        meaning="the largest shift in each direction, in pixels",
     ),
     "shift-mirrored": Augmentation(
         draw=lambda g, n, a: g.integers(-int(a), int(a), (n, 2), endpoint=True),
         apply=_shift_mirrored,
-        amount=2,
-        meaning="the largest shift in each direction, in pixels; edges are filled with the mirrored picture",
     ),
     "zoom": Augmentation(
         draw=lambda g, n, a: np.exp(g.uniform(-math.log1p(a), math.log1p(a), (n, 1))),
         apply=_zoom,
-        amount=0.1,
-        meaning="the largest change of size, as a share",
     ),
 }
-
-
-def parse(text: str) -> tuple[str, float]:
-    """Parses `rotate:15` as ("rotate", 15.0); `rotate` alone takes the default amount.
-
-    Raises:
-        UnknownNameError: the augmentation is unknown.
-        UsageError: the amount is not a number between 0 and the maximum.
-    """
-    name, separator, amount = text.partition(":")
-    if name not in AUGMENTATIONS:
-        raise UnknownNameError("augmentation", name, AUGMENTATIONS)
-    try:
-        value = float(amount) if separator else AUGMENTATIONS[name].amount
-    except ValueError:
-        value = math.nan
-    if not (0 <= value <= AUGMENTATIONS[name].maximum and math.isfinite(value)):
-        meaning = AUGMENTATIONS[name].meaning
-        raise UsageError(f"'{text}' should be '{name}' or '{name}:NUMBER'; the number is {meaning}.")
-    return name, value
 
 
 class Augmenter:
@@ -200,7 +155,7 @@ class Augmenter:
     """
 
     def __init__(self, names: Sequence[str], n: int, seed: int) -> None:
-        self.steps = [parse(name) for name in names]
+        self.steps = [parse_augmentation(name) for name in names]
         self.n = n
         self.seed = seed
         self._numbers: list[torch.Tensor] = []

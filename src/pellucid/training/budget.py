@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.errors import UsageError
+from pellucid.records.names import counted
 from pellucid.records.quantities import format_time, time_argument
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def epochs_within(budget: float, cost: Cost) -> tuple[int, str]:
             f"{format_time(cost.around)} go into loading, scoring and the report. Give --budget "
             f"{time_argument(needed)} at least, or fewer or smaller pictures, or a smaller network."
         )
-    fit = "1 epoch fits" if epochs == 1 else f"{epochs:,} epochs fit"
-    counted = "1 step" if cost.steps == 1 else f"{cost.steps:,} steps"
+    fit = f"{counted(epochs, 'epoch')} {'fits' if epochs == 1 else 'fit'}"
+    steps = counted(cost.steps, "step")
     return epochs, (
-        f"{fit} into {format_time(budget)}: {format_time(cost.epoch)} each ({counted} of {format_time(cost.step)}, "
+        f"{fit} into {format_time(budget)}: {format_time(cost.epoch)} each ({steps} of {format_time(cost.step)}, "
         f"{format_time(cost.validation + cost.saving)} to validate and keep), {format_time(cost.around)} to load, "
         f"score and report, and {RESERVE:.0%} in reserve"
     )

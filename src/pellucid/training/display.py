@@ -15,6 +15,7 @@ from rich.text import Text
 
 from pellucid.errors import on_one_line
 from pellucid.records import display
+from pellucid.records.names import counted
 from pellucid.records.quantities import format_time_left
 from pellucid.training.callbacks import Callback, TrainingOverview
 from pellucid.training.time_left import TimeLeft
@@ -57,8 +58,8 @@ class LineDisplay(Callback):
         self.epoch_start = time.perf_counter()
         self.console.print(
             on_one_line(
-                f"{overview.network} learns from {overview.pictures:,} pictures of {overview.data}, "
-                f"validated on {overview.validation_pictures:,} others"
+                f"{overview.network} learns from {counted(overview.pictures, 'picture')} of {overview.data}, "
+                f"validated on {counted(overview.validation_pictures, 'other')}"
             ),
             highlight=False,
             markup=False,

@@ -15,6 +15,7 @@ from pellucid.errors import DivergenceError, FormatError, ModelFileError, Traini
 from pellucid.inference.building import load_weights, weights_of
 from pellucid.inference.forward import forward
 from pellucid.records import MappedPictures, Preprocessing
+from pellucid.records.names import counted
 from pellucid.training.batches import Batches, Examples
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints, Position, State
@@ -278,7 +279,7 @@ def train_step(
             ) from error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise TrainingError(
-            f"The network failed on a training batch of {n} pictures: {reason}. "
+            f"The network failed on a training batch of {counted(n, 'picture')}: {reason}. "
             f"If memory is short, try a smaller batch size (--batch-size)."
         ) from error
 

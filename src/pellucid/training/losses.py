@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from pellucid.errors import UnknownNameError, UsageError
+from pellucid.errors import UnknownNameError
+from pellucid.training.setting_names import require_smoothing_fits
 
 
 def cross_entropy(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -120,8 +121,7 @@ def loss_function(name: str, *, weights: torch.Tensor | None = None, smoothing: 
         UsageError: label smoothing with another loss than cross-entropy.
     """
     find_loss(name)
-    if smoothing and name != "cross-entropy":
-        raise UsageError(f"Label smoothing works with the loss cross-entropy only, not with {name}; set it to 0.")
+    require_smoothing_fits(name, smoothing)
     return LossFunction(name, weights, smoothing)
 
 

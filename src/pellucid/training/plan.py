@@ -16,17 +16,18 @@ import numpy as np
 from torch import nn
 
 from pellucid.data.decoding import is_grey, open_upright, size_of
-from pellucid.errors import DataError, FormatError, UnknownNameError, UsageError
-from pellucid.inference.device import DEVICES
+from pellucid.errors import DataError, FormatError, UsageError
+from pellucid.inference.device_names import require_possible
 from pellucid.networks import custom
 from pellucid.networks.catalogue import is_file_reference
 from pellucid.records import Dataset, Model, PictureFiles
 from pellucid.records.paths import expand_user
 from pellucid.records.pictures import Members
 from pellucid.records.plan import TrainingPlan
-from pellucid.training import augmentation, initialisation, losses, optimizers, schedules, trust
+from pellucid.training import trust
 from pellucid.training.network_choice import NetworkChoice, NetworkLike, choose_network
 from pellucid.training.recipes import RECIPE_NETWORKS, Recipe, named_recipe
+from pellucid.training.setting_names import require_known
 from pellucid.training.shape import height_and_width, input_shape
 
 DEFAULT_BACKBONE = "lite0"
@@ -137,8 +138,7 @@ def make_plan(
         raise UsageError(f"A seed is a whole number of at least 0; given: {seed!r}.")
     if size is not None:
         height_and_width(size)
-    if device not in DEVICES:
-        raise UnknownNameError("device", device, DEVICES)
+    possible = require_possible(device)
     path = str(expand_user(start).resolve()) if isinstance(start, (str, Path)) else ""
     model = Model.load(start) if isinstance(start, (str, Path)) else start
     network, recipe, changes, notes = _with_defaults(data, network, recipe, changes, has_start=model is not None)
@@ -158,7 +158,7 @@ def make_plan(
         start=path,
         size=size,
         seed=seed.__index__(),  # NumPy's whole numbers too
-        device=device,
+        device=possible,
     )
     return ResolvedPlan(record, choice, model, notes)
 
@@ -234,14 +234,7 @@ def resolve_recipe(network: NetworkChoice, recipe: str | Recipe, changes: Mappin
     """
     base = recipe if isinstance(recipe, Recipe) else named_recipe(recipe, network.own_recipe())
     resolved = base.but(**changes)
-    optimizers.find_optimizer(resolved.optimizer)
-    schedules.find_schedule(resolved.schedule)
-    if resolved.loss is not None:
-        losses.loss_function(resolved.loss, smoothing=resolved.label_smoothing)
-    if resolved.initialisation is not None:
-        initialisation.find_initialisation(resolved.initialisation)
-    for text in resolved.augmentation:
-        augmentation.parse(text)
+    require_known(resolved)
     if resolved.freeze_backbone and resolved.backbone is None:
         raise UsageError(
             "Without a backbone, there is none to freeze. Give one (--backbone), or leave freeze backbone out."

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from pellucid.data import preprocessing as preparing
+from pellucid.data.appearance import appearance
 from pellucid.data.hashing import content_hashes, pack
 from pellucid.data.splitting import with_validation
 from pellucid.errors import UsageError
@@ -109,6 +110,7 @@ def prepare(data: Dataset, plan: ResolvedPlan, device: torch.device) -> Prepared
             network=network,
             classes=data.classes,
             preprocessing=preprocessing,
+            appearance=appearance(data.train, preprocessing),
             loss=loss,
             probabilities=find_loss(loss).probabilities if recipe.loss else declared.probabilities,
             tta=recipe.tta,

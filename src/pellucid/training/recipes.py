@@ -37,6 +37,10 @@ SETTING_SYNONYMS = {
 """Settings by the names that other tools give them."""
 
 
+_WORKERS = ("workers", "num_workers", "n_workers", "n_jobs", "pin_memory", "persistent_workers")
+_NO_WORKERS = "Pellucid loads pictures without worker processes; leave it out."
+
+
 class Recipe(BaseModel):
     """The settings of a training.
 
@@ -143,7 +147,10 @@ class Recipe(BaseModel):
         """
         for name in changes:
             if name not in type(self).model_fields:
-                raise UnknownNameError("training setting", name, type(self).model_fields, synonyms=SETTING_SYNONYMS)
+                hint = _NO_WORKERS if name in _WORKERS else ""
+                raise UnknownNameError(
+                    "training setting", name, type(self).model_fields, hint, synonyms=SETTING_SYNONYMS
+                )
         try:
             return type(self).model_validate(self.model_dump() | changes)
         except ValidationError as error:

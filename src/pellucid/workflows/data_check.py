@@ -12,6 +12,7 @@ from pellucid.data.checking.checking import check_before_training
 from pellucid.errors import DataError, FormatError
 from pellucid.evaluation.scoring import accuracy_without
 from pellucid.records import Dataset, Findings, Metric, Predictions, RunFolder, atomic, json_text
+from pellucid.records.names import counted
 from pellucid.training.callbacks import Callbacks
 
 __all__ = ["check_data", "with_accuracy_without_copies", "without_quarantined"]
@@ -64,12 +65,14 @@ def without_quarantined(data: Dataset, folder: RunFolder) -> Dataset:
         indices = [index for index, id_ in enumerate(split.ids.tolist()) if id_ not in quarantined.get(name, ())]
         if not indices:
             first = next(item["reason"] for item in pictures if item["split"] == name and item["id"] in split.ids)
-            raise DataError(f"None of the {len(split):,} pictures of the {name} split can be read. The first: {first}")
+            raise DataError(
+                f"None of the {counted(len(split), 'picture')} of the {name} split can be read. The first: {first}"
+            )
         # Scoring names and counts the unreadable pictures of the test split.
         is_whole = len(indices) == len(split) or name == "test"
         splits[name] = split if is_whole else split.take(np.array(indices))
     n = len(pictures)
-    note = f"{n:,} picture{'s' if n > 1 else ''} that cannot be read left out, each named in {folder.quarantine.name}"
+    note = f"{counted(n, 'picture')} that cannot be read left out, {'each ' * (n > 1)}named in {folder.quarantine.name}"
     return replace(data, splits=splits, notes=(*data.notes, note))
 
 

@@ -10,8 +10,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
+from pellucid.inference.device_names import require_possible
+from pellucid.networks.catalogue import check_backbone, check_name, file_of, is_file_reference
+from pellucid.records.model import model_file
 from pellucid.records.quantities import parse_time
+from pellucid.records.run import require_new
 from pellucid.training import batch_size, budget, memory, processes
+from pellucid.training.recipes import named_recipe
+from pellucid.training.setting_names import require_known
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +61,43 @@ def split_limits(
         "memory_limit": None if memory_limit is None else memory.parse_limit(memory_limit),
     }
     return limits, changes
+
+
+def require_sound(
+    network: str | None,
+    recipe: str,
+    changes: Mapping[str, Any],
+    *,
+    device: str,
+    out: Path | None,
+    within: str,
+    start: Path | None,
+) -> None:
+    """Checks the arguments of a training that need neither pictures nor torch.
+
+    Args:
+        network: name of the network, or `file.py:Class`.
+        recipe: name of the recipe.
+        changes: settings of the recipe.
+        device: name of the device.
+        out: the new folder.
+        within: the kind of new folder, `runs` or `tunes`.
+        start: file of the model to start from.
+
+    Raises:
+        PellucidError: an argument is wrong; the text says what to change.
+    """
+    if network is not None:
+        check_name(network)
+        if is_file_reference(network):
+            file_of(network)
+    if changes.get("backbone") is not None:
+        check_backbone(changes["backbone"])
+    require_known(named_recipe(recipe).but(**changes))
+    require_possible(device)
+    require_new(within, out)
+    if start is not None:
+        model_file(start)
 
 
 def measure_settings(

@@ -18,7 +18,6 @@ from pellucid.training.randomness import named_seed
 from pellucid.training.recipes import Recipe
 from pellucid.workflows.search_space import Choices, Space
 
-PRUNERS = ("median", "hyperband", "none")
 STARTUP = 6
 """Number of random trials at the start, before the sampler models them."""
 

@@ -24,9 +24,28 @@ NOT_SEARCHED = {
     "validation_fraction": "all trials must be compared on the same pictures",
     "split_seed": "all trials must be compared on the same pictures",
 }
+PRUNERS = ("median", "hyperband", "none")
+"""Rules that end a trial early if it falls behind the others."""
 LOGARITHMIC = 100
 DIGITS = 3
 """Number of significant digits of a value that is tried, so that it can be typed."""
+
+
+def require_sound(arguments: Iterable[str], recipe: Recipe, pruner: str) -> None:
+    """Checks what a search was given, before any picture is loaded.
+
+    Args:
+        arguments: as for `parse`.
+        recipe: the recipe where the search starts.
+        pruner: name of the rule that ends trials early.
+
+    Raises:
+        UsageError: the text says what to change.
+    """
+    if pruner not in PRUNERS:
+        raise UnknownNameError("pruner", pruner, PRUNERS)
+    ranges = [argument for argument in arguments if "=" in argument]
+    space(parse(ranges, {}), recipe)
 
 
 def default_space(recipe: Recipe, loss: str) -> dict[str, str]:

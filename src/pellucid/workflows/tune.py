@@ -233,8 +233,8 @@ def resume(
 def _check(trials: int, pruner: str) -> None:
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
         raise UsageError(f"A search has at least one trial; given: {trials!r}.")
-    if pruner not in proposing.PRUNERS:
-        raise UnknownNameError("pruner", pruner, proposing.PRUNERS)
+    if pruner not in search_space.PRUNERS:
+        raise UnknownNameError("pruner", pruner, search_space.PRUNERS)
 
 
 def _without_test(data: Dataset) -> Dataset:

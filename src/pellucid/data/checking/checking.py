@@ -19,6 +19,7 @@ from pellucid.data.checking.near_duplicates import VERSION, content
 from pellucid.data.progress import Progress
 from pellucid.errors import PellucidError, StorageError
 from pellucid.records import Dataset, Finding, Findings, Remark, atomic, json_text
+from pellucid.records.names import counted
 
 __all__ = [
     "CHECKS",
@@ -96,7 +97,9 @@ def worst_level(findings: Findings) -> str:
 def _title(evidence: Evidence) -> str:
     data = evidence.data
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in data.splits.items())
-    return f"{data.name}: {len(evidence):,} pictures, {len(data.classes):,} classes ({sizes})"
+    return (
+        f"{data.name}: {counted(len(evidence), 'picture')}, {counted(len(data.classes), 'class', 'classes')} ({sizes})"
+    )
 
 
 @dataclass(frozen=True)

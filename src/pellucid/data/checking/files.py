@@ -7,6 +7,7 @@ import numpy as np
 from pellucid.data.checking.evidence import Evidence
 from pellucid.data.decoding import SUFFIXES
 from pellucid.records import Finding, PictureFiles, Remark, Table
+from pellucid.records.names import counted
 
 __all__ = ["file_types", "notes", "unreadable"]
 
@@ -80,7 +81,7 @@ def _misnamed(evidence: Evidence) -> list[Finding]:
         return []
     which, n = np.array(wrong), len(wrong)
     first = f"{evidence.name(wrong[0])} is {evidence.statistics.file_types[wrong[0]]}"
-    text = f"The suffix of {n:,} file{'s does' if n > 1 else ' does'} not match the content: {first}."
+    text = f"The suffix of {counted(n, 'file')} does not match the content: {first}."
     return [Remark("misnamed", "info", text, "Pellucid reads them by their content.", n, evidence.all_names(which))]
 
 
@@ -91,9 +92,9 @@ def unreadable(evidence: Evidence) -> list[Finding]:
         return []
     which = np.array(sorted(reasons))
     n = len(which)
-    text = f"{n:,} picture{'s' * (n > 1)} cannot be read: {evidence.named(which)}."
+    text = f"{counted(n, 'picture')} cannot be read: {evidence.named(which)}."
     if n <= 3:
-        text = f"{n:,} picture{'s' * (n > 1)} cannot be read. " + " ".join(reasons[i] for i in which.tolist())
+        text = f"{counted(n, 'picture')} cannot be read. " + " ".join(reasons[i] for i in which.tolist())
     advice = "Copy them again from their source, or remove them. Training skips them and lists them."
     rows = tuple((evidence.name(i), reasons[i]) for i in which.tolist())
     return [

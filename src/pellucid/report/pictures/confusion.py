@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
 from pellucid.records import Figure
+from pellucid.records.names import counted
 from pellucid.report.pictures import canvas
 from pellucid.report.wording import percent, short, width
 
@@ -58,7 +59,7 @@ def _edge(many: int) -> float:
 def _caption(figure: Figure, counts: np.ndarray) -> str:
     where = ", ".join(str(figure.data[key]) for key in ("dataset", "split") if figure.data.get(key))
     n, right = int(counts.sum()), int(np.diagonal(counts).sum())
-    return f"{short(where, 40)}{': ' if where else ''}{right:,} of {n:,} pictures right"
+    return f"{short(where, 40)}{': ' if where else ''}{right:,} of {counted(n, 'picture')} right"
 
 
 def _key(many: int) -> str:

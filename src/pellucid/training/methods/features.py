@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.data.appearance import appearance
 from pellucid.data.splitting import GROUPS
 from pellucid.errors import DataError
 from pellucid.inference.features import backbone_features
 from pellucid.networks import backbones
 from pellucid.networks.backbones import Backbone
 from pellucid.records import Dataset, Model, NetworkSpecification, Preprocessing, Specification, Split
+from pellucid.records.names import counted
 from pellucid.statistics.calibration import fit_temperature
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
@@ -70,7 +72,8 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     assert recipe.backbone is not None
     backbone = resized(backbones.load(recipe.backbone), plan.record.size)
     callbacks.notify(
-        "planned", f"{backbone.name} computes the features of the {len(data.train):,} training pictures of {data.name}"
+        "planned",
+        f"{backbone.name} computes the features of the {counted(len(data.train), 'training picture')} of {data.name}",
     )
     embeddings, errors = backbone_features(data.train.pictures, backbone)
     readable = np.array([index for index in range(len(embeddings)) if index not in errors], dtype=np.int64)
@@ -81,7 +84,7 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     training = provenance(data, plan, splits=("train",))
     training |= {"backbone": backbone.provenance, "penalty": linear.penalty}
     return Training(
-        model=model_of(backbone, linear, data.classes, training),
+        model=model_of(backbone, linear, data, training),
         history=History(),
         seconds=[time.perf_counter() - started],
         chosen_epoch=0,
@@ -131,7 +134,7 @@ def fit_head(embeddings: np.ndarray, train: Split, recipe: Recipe, seed: int) ->
     )
 
 
-def model_of(backbone: Backbone, linear: LinearHead, classes: tuple[str, ...], training: dict[str, Any]) -> Model:
+def model_of(backbone: Backbone, linear: LinearHead, data: Dataset, training: dict[str, Any]) -> Model:
     """The backbone with its new head, as a complete model."""
     head_weights = {
         f"{backbone.classifier}.weight": linear.head.weights.astype(np.float32),
@@ -140,8 +143,9 @@ def model_of(backbone: Backbone, linear: LinearHead, classes: tuple[str, ...], t
     measured = {"cross_validation_accuracy": linear.accuracy, "cross_validation_loss": linear.loss}
     specification = Specification(
         network=NetworkSpecification(name=backbone.name, settings=dict(backbone.settings)),
-        classes=classes,
+        classes=data.classes,
         preprocessing=backbone.preprocessing,
+        appearance=appearance(data.train, backbone.preprocessing),
         temperature=linear.temperature,
         training=training,
         metrics={name: {"value": value, "n": linear.held_out} for name, value in measured.items() if linear.held_out},
@@ -154,8 +158,9 @@ def describe(linear: LinearHead, train: Split) -> tuple[str, ...]:
     notes = []
     if linear.held_out:
         notes.append(
-            f"cross-validation on {linear.held_out:,} training pictures, each predicted by a head trained without it: "
-            f"accuracy {100 * linear.accuracy:.1f} %. It was used only to choose the penalty, {linear.penalty:g}."
+            f"cross-validation on {counted(linear.held_out, 'training picture')}, each predicted by a head trained "
+            f"without it: accuracy {100 * linear.accuracy:.1f} %. It was used only to choose the penalty, "
+            f"{linear.penalty:g}."
         )
     else:
         notes.append(
@@ -166,7 +171,8 @@ def describe(linear: LinearHead, train: Split) -> tuple[str, ...]:
         counts = {name: n for name, n in train.counts().items() if n}
         most, fewest = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
         notes.append(
-            f"'{most}' has {counts[most]:,} training pictures and '{fewest}' {counts[fewest]:,}: all classes get the "
+            f"'{most}' has {counted(int(counts[most]), 'training picture')} and '{fewest}' {counts[fewest]:,}: "
+            f"all classes get the "
             f"same weight, so that the rare one is not overlooked. Look at the balanced accuracy; --recipe-set "
             f"balance_above_ratio=none turns it off."
         )
@@ -196,7 +202,8 @@ def _require_classes(train: Split, name: str) -> None:
     n = sum(count > 0 for count in train.counts().values())
     if n < 2:
         raise DataError(
-            f"'{name}' has readable training pictures of {n} class{'es' * (n != 1)}; a classifier needs two or more."
+            f"'{name}' has readable training pictures of {counted(n, 'class', 'classes')}; a classifier needs "
+            f"two or more."
         )
 
 
@@ -205,7 +212,7 @@ def _unreadable(errors: dict[int, str]) -> tuple[str, ...]:
     if not errors:
         return ()
     n = len(errors)
-    count = f"{n:,} training picture{'s' * (n > 1)} could not be read and left out, each named below"
+    count = f"{counted(n, 'training picture')} could not be read and left out, each named below"
     return (count, *(f"left out: {error}" for error in errors.values()))
 
 

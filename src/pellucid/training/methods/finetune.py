@@ -16,6 +16,7 @@ from pellucid.errors import DataError
 from pellucid.inference.features import backbone_features, describe
 from pellucid.networks import backbones
 from pellucid.records import Dataset, Model
+from pellucid.records.names import counted
 from pellucid.statistics.metrics import log_loss
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
@@ -36,7 +37,8 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     n = len(data.validation)
     callbacks.notify(
         "planned",
-        f"the last layer alone has an accuracy of {100 * accuracy:.1f} % on {n:,} validation pictures; the whole "
+        f"the last layer alone has an accuracy of {100 * accuracy:.1f} % on {counted(n, 'validation picture')}; "
+        f"the whole "
         "network is trained from there",
     )
     training = scratch.learn(data, plan.starting_from(start), callbacks, checkpoints)
@@ -85,7 +87,7 @@ def with_new_head(data: Dataset, plan: ResolvedPlan) -> Model:
     )
     training = provenance(data, plan, splits=("train",))
     training |= {"backbone": backbone.provenance, "penalty": linear.penalty}
-    return features.model_of(backbone, replace(linear, head=head, temperature=1.0), data.classes, training)
+    return features.model_of(backbone, replace(linear, head=head, temperature=1.0), data, training)
 
 
 def _fine_tuned(model: Model, plan: ResolvedPlan, metrics: dict[str, Any] | None = None) -> Model:
