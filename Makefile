@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # pip shows its progress the first time, and is quiet when everything is there already.
 QUIET = $$(test -e $(BIN)/pellucid && echo --quiet)
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
-SIZE_CUDA := Installing into $(VENV): about 6.3 GB on disk, 4.9 of them for NVIDIA cards. Without such a card: make install TORCH=cpu (about 1.4 GB)
+SIZE_CUDA := Installing into $(VENV): about 6.4 GB on disk, 5 of them for NVIDIA cards. Without such a card: make install TORCH=cpu (about 1.4 GB)
 SIZE_CPU := Installing into $(VENV), with PyTorch for CPUs: about 1.4 GB on disk.
 SIZE_OTHER := Installing into $(VENV): about 1.4 GB on disk.
 CHECKED := src tests $(wildcard benchmarks lessons/conf.py)

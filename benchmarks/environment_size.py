@@ -2,7 +2,7 @@
 
     python benchmarks/environment_size.py
 
-For each set of extras it takes the packages that they need, as their metadata say, and sums the files that are
+Run it in an environment with all extras (`make develop`). For each set of extras it takes the packages that they need, as their metadata say, and sums the files that are
 installed of them here. Compiled `__pycache__` files are counted; a user's environment gets them too.
 """
 

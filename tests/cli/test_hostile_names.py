@@ -43,7 +43,7 @@ def test_no_command_obeys_a_name(pellucid, photos):
         f"evaluate r {photos} --json",
         f"predict r {photos} --top 2 --out p.csv",
         f"predict r {photos} --json",
-        f"label r {photos} --count 20 --out l.csv",
+        f"label r {photos} --top 20 --out l.csv",
         f"sort r {photos} --out s",
         "info r",
         "info r --json",

@@ -384,6 +384,18 @@ def test_one_picture_for_many_rows_stays_one_picture_in_memory(nested, tmp_path)
     assert fresh.max_memory() - before < 50_000_000, "the pictures of all rows take 300 MB"
 
 
+def test_predictions_with_one_long_name_for_many_rows_are_refused(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = 20_000
+    table = pa.table({"id": ["x" * 100_000] * rows, "p:a": np.zeros(rows, np.float32)})
+    metadata = {"version": 1, "classes": ["a"], "dataset": "", "split": "", "model": "", "unreadable": {}, "sha256": ""}
+    pq.write_table(table.replace_schema_metadata({"pellucid": json.dumps(metadata)}), tmp_path / "p.parquet")
+    assert (tmp_path / "p.parquet").stat().st_size < 1_000_000
+    assert "it has names of up to 100,000 characters" in sentence(tmp_path / "p.parquet", load_predictions)
+
+
 def test_a_table_with_a_huge_cell_is_refused(tmp_path):
     (tmp_path / "table.csv").write_text(f"path,label\na.png,{'x' * 1_000_000}\n", encoding="utf-8")
     assert "field larger than field limit" in sentence(tmp_path / "table.csv")

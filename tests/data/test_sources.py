@@ -308,7 +308,7 @@ def test_groups_and_copies_are_joined(table, tmp_path):
     ("text", "sentence"),
     [
         ("", "is empty. Its first line names the columns, for example path,label."),
-        ("path,label\n0.png\n", "row 2, has 1 values where 2 are expected: '0.png'."),
+        ("path,label\n0.png\n", "row 2, has 1 value where 2 are expected: '0.png'."),
         ("path,path,label\n", "has two columns named 'path'. Rename one of them."),
         ("path,label\n,a\n", "row 2, has no path. Remove the line, or fill it in."),
         (

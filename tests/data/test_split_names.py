@@ -9,6 +9,7 @@ from PIL import Image
 import pellucid
 from pellucid.data.split_names import split_folders, split_of
 from pellucid.errors import DataError, UsageError
+from pellucid.records.paths import command_line
 
 
 def make(root, *folders: str, count: int = 3) -> None:
@@ -76,9 +77,24 @@ def test_folders_that_may_be_either_are_asked_about(tmp_path):
         pellucid.load(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path} has the folders 'test_1', 'train_1', 'train_2': are they splits or classes? For splits, "
-        f"rename them to train, validation and test; for classes, give the data as '{tmp_path}?splits=no'."
+        f"rename them to train, validation and test; for classes: pellucid train "
+        f"{command_line(f'{tmp_path}?splits=no')}"
     )
     assert pellucid.load(f"{tmp_path}?splits=no", test_fraction=0).classes == ("test_1", "train_1", "train_2")
+
+
+def test_the_question_names_both_commands_and_both_work(tmp_path):
+    make(tmp_path, "train 2/cat", "train 2/dog", "test cats/cat", "test cats/dog")
+    with pytest.raises(DataError) as caught:
+        pellucid.load(tmp_path)
+    yes, no = f"{tmp_path}?splits=yes", f"{tmp_path}?splits=no"
+    assert str(caught.value) == (
+        f"{tmp_path} has the folders 'test cats', 'train 2': are they splits or classes? For splits: pellucid train "
+        f"{command_line(yes)}; for classes: pellucid train {command_line(no)}"
+    )
+    assert set(pellucid.load(yes).splits) == {"train", "test"}
+    assert pellucid.load(yes).classes == ("cat", "dog")
+    assert pellucid.load(no, test_fraction=0).classes == ("test cats", "train 2")
 
 
 def test_the_user_decides_what_folders_are(tmp_path):

@@ -44,6 +44,7 @@ def relabel(
     from pellucid.audit.relabelling import relabel as apply
     from pellucid.cli import console
     from pellucid.errors import MissingDataError
+    from pellucid.records.names import counted
     from pellucid.records.paths import command_line
 
     if not decisions.is_file():
@@ -51,7 +52,7 @@ def relabel(
                                f"label_errors.csv of 'pellucid audit'.")  # fmt: skip
     done = apply(data, decisions, out)
     typer.echo(
-        f"{done.changed:,} labels changed, {done.removed:,} pictures removed, {done.confirmed:,} labels confirmed; "
-        f"{done.total:,} pictures in the new table."
+        f"{counted(done.changed, 'label')} changed, {counted(done.removed, 'picture')} removed, "
+        f"{counted(done.confirmed, 'label')} confirmed; {counted(done.total, 'picture')} in the new table."
     )
     console.say(f"Written to {done.path}. Next: {command_line('pellucid', 'train', done.path)}")

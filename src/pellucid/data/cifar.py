@@ -27,7 +27,7 @@ from pellucid.data.files import is_gzip, read_errors
 from pellucid.data.splitting import lacking
 from pellucid.errors import FormatError, MissingDataError
 from pellucid.records import Dataset, Split
-from pellucid.records.names import counted
+from pellucid.records.names import counted, on_one_line
 
 __all__ = ["REMOTES", "load", "read", "recognises"]
 
@@ -243,8 +243,15 @@ def _read_archive(path: Path) -> dict[str, bytearray]:
 
 def _check_member(path: Path, member: tarfile.TarInfo, number: int) -> None:
     # Check before tarfile looks for the next member: with a wrong huge size, it would read on for years.
-    if not 0 <= member.size <= _MOST_UNPACKED or number >= _MOST_MEMBERS:
-        raise FormatError(f"{path} has more or larger files than a CIFAR archive; it is damaged or something else.")
+    if member.size < 0:
+        raise FormatError(
+            f"{path} is damaged: the header of '{on_one_line(member.name)}' declares a wrong size. Copy it again."
+        )
+    if member.size > _MOST_UNPACKED or number >= _MOST_MEMBERS:
+        raise FormatError(
+            f"{path} has more or larger files than a CIFAR archive, and is not a WebDataset shard; it is damaged or "
+            f"something else."
+        )
     parts = PurePosixPath(member.name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or ":" in member.name:
         raise FormatError(

@@ -18,6 +18,7 @@ from pellucid.data.labels import clean_name
 from pellucid.data.split_names import mentions_split, split_folders
 from pellucid.errors import DataError
 from pellucid.records.names import on_one_line
+from pellucid.records.paths import command_line
 
 __all__ = ["Found", "walk"]
 
@@ -70,6 +71,8 @@ def walk(root: Path, *, splits: bool | None = None) -> Found:
     entries = _entries(root, (root.resolve(),), result)
     folders = {entry.name: entry for entry in entries if entry.is_dir()}
     named = split_folders(folders) if splits is not False else {}
+    if splits and "train" not in named.values():
+        named = {name: split for name in folders if (split := mentions_split(name)) is not None}
     # A class may be called "test" if there is no folder "train" beside it.
     result.has_splits = "train" in named.values() or (bool(named) and len(named) == len(folders))
     if not result.has_splits:
@@ -105,9 +108,13 @@ def _require_clear(root: Path, folders: Iterable[str]) -> None:
     if len(set(mentioned.values())) < 2 or "train" not in mentioned.values():
         return
     names = ", ".join(f"'{on_one_line(name)}'" for name in list(mentioned)[:4])
+    if len(set(mentioned.values())) < len(mentioned):
+        as_splits = "For splits, rename them to train, validation and test"
+    else:
+        as_splits = f"For splits: pellucid train {command_line(f'{root}?splits=yes')}"
     raise DataError(
-        f"{root} has the folders {names}: are they splits or classes? For splits, rename them to train, validation and "
-        f"test; for classes, give the data as '{root}?splits=no'."
+        f"{root} has the folders {names}: are they splits or classes? {as_splits}; for classes: pellucid train "
+        f"{command_line(f'{root}?splits=no')}"
     )
 
 

@@ -18,6 +18,10 @@ from pellucid.records.names import counted
 from pellucid.records.paths import expand_user
 
 _METADATA_KEY = b"pellucid"
+_FREE_ROWS = 1_000_000
+"""Rows that are plausible for a file of any size."""
+_FREE_CHARACTERS = 500_000_000
+"""Characters that the names of all rows may take together, if each takes as many as the longest."""
 
 
 @dataclass(frozen=True)
@@ -162,16 +166,22 @@ class Predictions:
         try:
             # A file object, because Arrow would take a path for a partitioned dataset.
             with path.open("rb") as stream:
-                table = parquet.ParquetFile(stream).read(use_threads=False)
+                # Text stays encoded: one long name may stand for any number of rows.
+                texts = {"id", "label"} & set(parquet.read_schema(stream).names)
+                stream.seek(0)
+                file = parquet.ParquetFile(stream, read_dictionary=sorted(texts))
+                if file.metadata.num_rows > max(_FREE_ROWS, 20 * path.stat().st_size):
+                    raise ValueError(f"it declares {file.metadata.num_rows:,} rows, more than a file of its size holds")
+                table = file.read([name for name in file.schema_arrow.names if name != "predicted"], use_threads=False)
             metadata = json_text.parse(table.schema.metadata[_METADATA_KEY])
             classes = tuple(metadata["classes"])
             index = {name: i for i, name in enumerate(classes)}
             columns = {name[7:]: _values(table[name]) for name in table.column_names if name.startswith("column:")}
             labels = None
             if "label" in table.column_names:
-                labels = np.array([index[name] for name in table["label"].to_pylist()], dtype=np.int64)
+                labels = np.array([index[name] for name in _text(table["label"])], dtype=np.int64)
             predictions = cls(
-                ids=np.array(table["id"].to_pylist(), dtype=str),
+                ids=_names(_text(table["id"])),
                 probabilities=np.stack([table[f"p:{name}"].to_numpy() for name in classes], axis=1),
                 classes=classes,
                 labels=labels,
@@ -192,6 +202,30 @@ class Predictions:
 def valid_text(text: str) -> str:
     r"""The text as valid UTF-8: bytes of a file name that are not text become escapes, `\udcff`."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _text(column: Any) -> list[Any]:
+    """The values of a column of text; equal ones of a dictionary are one object."""
+    values: list[Any] = []
+    for chunk in column.chunks:
+        if hasattr(chunk, "dictionary"):
+            distinct = chunk.dictionary.to_pylist()
+            values += [None if index is None else distinct[index] for index in chunk.indices.to_pylist()]
+        else:
+            values += chunk.to_pylist()
+    return values
+
+
+def _names(names: list[Any]) -> np.ndarray:
+    """Names as an array, in which each takes as much memory as the longest.
+
+    Raises:
+        ValueError: that is too much.
+    """
+    longest = max((len(str(name)) for name in names), default=0)
+    if longest * len(names) > max(_FREE_CHARACTERS, 100 * sum(len(str(name)) for name in set(names))):
+        raise ValueError(f"it has names of up to {longest:,} characters")
+    return np.array(names, dtype=str)
 
 
 def _values(column: Any) -> np.ndarray:
