@@ -59,7 +59,7 @@ def test_no_test_split_is_invented_beside_train(class_folders):
 def test_a_class_may_be_called_test(class_folders):
     data = load(class_folders({"test": 3, "other": 3}))
     assert data.classes == ("other", "test")
-    assert data.notes[0] == "the folder 'test' was read as a class, as there is no 'train' beside it"
+    assert data.notes[0] == "the folder 'test' was read as a class, because there is no folder 'train' next to it"
 
 
 def test_two_folders_for_one_split(class_folders):
@@ -138,7 +138,7 @@ def test_many_names_are_cut_short(class_folders):
 def test_folders_beside_train(class_folders):
     data = load(class_folders({"train/a": 1, "train/b": 1, "others/c": 1}))
     assert data.classes == ("a", "b")
-    assert data.notes == ("the folder 'others' with 1 picture was left out: it is beside the splits",)
+    assert data.notes == ("the folder 'others' with 1 picture was left out: it is next to the splits",)
 
 
 def test_unreadable_pictures_are_each_named(class_folders):

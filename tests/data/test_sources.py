@@ -286,7 +286,7 @@ def test_columns_can_be_said(table):
         UsageError, match="'patient' is not a role of a column here; the roles are path, label, split, groups"
     ):
         load(f"{path}?patient=what")
-    with pytest.raises(UsageError, match=r"Behind the \? stand columns, as in .*; given: 'path'"):
+    with pytest.raises(UsageError, match=r"After the \? name columns, as in .*; given: 'path'"):
         load(f"{path}?path")
     with pytest.raises(UsageError, match="is not a table, so it has no columns to name: path"):
         load(path.parent, columns={"path": "where"})

@@ -66,8 +66,8 @@ def test_a_second_folder_for_one_split(folders, splits):
 def test_a_folder_beside_the_splits_is_left_out_with_its_number_of_pictures(tmp_path):
     make(tmp_path, "train/cat", "train/dog", "test/cat", "test/dog", "holdout/cat", "notes")
     data = pellucid.load(tmp_path)
-    assert "the folder 'holdout' with 3 pictures was left out: it is beside the splits" in data.notes
-    assert "the folder 'notes' with 3 pictures was left out: it is beside the splits" in data.notes
+    assert "the folder 'holdout' with 3 pictures was left out: it is next to the splits" in data.notes
+    assert "the folder 'notes' with 3 pictures was left out: it is next to the splits" in data.notes
     assert set(data.splits) == {"train", "test"}
 
 

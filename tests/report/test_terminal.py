@@ -69,7 +69,7 @@ def test_of_many_classes_compared_those_where_b_loses_most_are_printed():
     rows = tuple((f"c{i:02}", 0.5, 0.5 + i / 100, i / 100, -0.1, 0.1, 9) for i in range(21))
     columns = ("class", "A %", "B %", "B − A %", "low %", "high %", "n")
     text = printed(Findings((Table("per_class", columns, rows[::-1]),)))
-    assert "The 20 classes where B is weakest beside A, of 21; --json has them all." in text
+    assert "The 20 classes where B is weakest compared with A, of 21; --json has them all." in text
     assert "c00" in text
     assert "c20" not in text
 

@@ -6,11 +6,13 @@ Three judges, none of which has seen the label that it judges:
 2. a linear head on the model's features, trained on the other pictures of the split (5-fold cross-validation);
 3. the labels of the nearest other pictures in feature space.
 
-Each gives the label a probability. The score of a picture is the sum over the judges of log p(most probable class) −
-log p(label): a wrong label contradicts all of them. How many labels are wrong is estimated by confident learning
-(Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels", 2021): a label counts if
-another class reaches the mean probability that pictures with that other label have for it, and the label itself does
-not reach its own.
+Each gives the label a probability p. The score of a picture is the sum of −log p over the judges: a wrong label
+contradicts all of them. With the first judge alone, the order is that of self-confidence, by which cleanlab ranks; on
+planted errors, the three together put more of them first (figures: LOG.md).
+
+Confident learning estimates how many labels are wrong (Northcutt, Jiang and Chuang, "Confident learning: estimating
+uncertainty in dataset labels", 2021). A label counts if another class reaches the mean probability that pictures with
+that other label have for it, and the label itself does not reach its own.
 """
 
 from __future__ import annotations
@@ -49,8 +51,8 @@ class Suspects:
         logs = [np.log(np.clip(probabilities, 1e-7, 1.0)) for probabilities in judges]
         own = np.arange(len(labels)), labels
         self.labels = labels
-        self.scores = np.sum([log.max(axis=1) - log[own] for log in logs], axis=0)
-        """How suspicious each label is: 0 if all judges agree with it, float64 (N,)."""
+        self.scores = -np.sum([log[own] for log in logs], axis=0)
+        """How suspicious each label is: near 0 if all judges are sure of it, float64 (N,)."""
         mean = np.sum(logs, axis=0)
         mean[own] = -np.inf
         self.suggested = mean.argmax(axis=1)
@@ -125,7 +127,7 @@ def check(subject: Subject) -> list[Finding]:
         return [Remark("label_errors", "info", f"{len(subject):,} training pictures are too few to judge labels by.")]
     suspects = Suspects(subject.labels, judges)
     order = ranked(suspects.scores)
-    wrong = int((suspects.are_errors() & (suspects.scores > 0)).sum())
+    wrong = int(suspects.are_errors().sum())
     split, classes = subject.predictions.split or "all", subject.classes
     indices = np.arange(len(subject)) if subject.indices is None else subject.indices
     rows = tuple(

@@ -57,6 +57,7 @@ CHECKS: dict[str, Check] = {
         "pellucid.audit.label_errors",
         "Labels",
         "Pictures whose label is probably wrong.",
+        version=2,
     ),
     "leaks": Check(
         "pellucid.audit.leaks",

@@ -64,7 +64,7 @@ def batch_size(text: str | None) -> int | str | None:
 
 
 def require_nothing_else(context: typer.Context, what: str, allowed: Sequence[str]) -> None:
-    """Refuses options beside `--resume` that have no effect.
+    """Refuses options that have no effect with `--resume`.
 
     Args:
         context: context of the command.

@@ -101,7 +101,7 @@ def _wrapped(path: Path) -> Path | None:
 def _notes(walked: Found, checked: HeaderCheck, classes: tuple[str, ...]) -> list[str]:
     notes = checked.notes()
     notes += [
-        f"the folder '{on_one_line(label)}' was read as a class, as there is no 'train' beside it"
+        f"the folder '{on_one_line(label)}' was read as a class, because there is no folder 'train' next to it"
         for label in walked.split_like
     ]
     for label, names in sorted(walked.joined.items()):
@@ -109,7 +109,7 @@ def _notes(walked: Found, checked: HeaderCheck, classes: tuple[str, ...]) -> lis
             notes.append(f"{len(names)} folders were read as the class '{on_one_line(label)}': {listed(sorted(names))}")
     for name, count in walked.left_out_folders.items():
         pictures = f"{counted(count, 'picture')}"
-        notes.append(f"the folder '{on_one_line(name)}' with {pictures} was left out: it is beside the splits")
+        notes.append(f"the folder '{on_one_line(name)}' with {pictures} was left out: it is next to the splits")
     if walked.unnameable:
         notes.append(
             f"{files(len(walked.unnameable))} left out, as the name is not Unicode: {listed(walked.unnameable)}"

@@ -97,9 +97,7 @@ def _columns(path: Path, assigned: Mapping[str, str] | None) -> tuple[Path, dict
     for part in query.split("&"):
         role, equals, column = part.partition("=")
         if not equals or not role or not column:
-            raise UsageError(
-                f"Behind the ? stand columns, as in {name}?label=finding&groups=patient; given: '{query}'."
-            )
+            raise UsageError(f"After the ? name columns, as in {name}?label=finding&groups=patient; given: '{query}'.")
         columns[role] = column
     return path.with_name(name), columns | dict(assigned or {})
 

@@ -30,7 +30,7 @@ _GENERIC = {
     *("set", "split", "data", "dataset", "folder", "part", "samples", "files"),
     *("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos"),
 }
-"""Words beside a split's that say nothing of a class."""
+"""Words that may go with the name of a split and do not name a class."""
 
 
 def _words(name: str) -> list[str]:

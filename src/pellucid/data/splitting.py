@@ -217,7 +217,7 @@ def _united(before: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def _released(before: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The earlier sides, set to unknown for classes of which all remaining pictures were on the same side."""
+    """The earlier sides, set to unknown for classes whose remaining pictures were all on one side."""
     n = np.bincount(labels)
     one_sided = [np.bincount(labels, before == side) == n for side in (sides.CARVED, sides.REST)]
     return np.where(np.any(one_sided, axis=0)[labels], sides.UNKNOWN, before)

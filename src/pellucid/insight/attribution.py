@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from pellucid.errors import UsageError
-from pellucid.inference import layer_kinds
+from pellucid.inference import fused, layer_kinds
 from pellucid.inference.tracing import Layer, Trace
 from pellucid.insight.flow import Node, flow
 
@@ -195,15 +195,21 @@ def _occlusion(module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, ans
 
     channels, height, width = inputs.shape[1:]
     side, step = window(height, width)
+    network = fused.quick(module)
     with torch.no_grad():
-        attributions = Occlusion(_Scored(module, answer)).attribute(
+        attributions = Occlusion(lambda x: answer.of(network(x))).attribute(
             inputs,
             sliding_window_shapes=(channels, side, side),
             strides=(channels, step, step),
             baselines=blank,
-            perturbations_per_eval=8 if height > LARGE else 64,
+            perturbations_per_eval=at_once(inputs),
         )
     return attributions[0].mean(dim=0).float().numpy()
+
+
+def at_once(inputs: torch.Tensor) -> int:
+    """Pictures of this size, (N, C, H, W), in one pass without gradients."""
+    return 8 if inputs.shape[-1] > LARGE else 64
 
 
 def window(height: int, width: int) -> tuple[int, int]:

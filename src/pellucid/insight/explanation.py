@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 from pellucid.data import preprocessing as preparing
 from pellucid.data.thumbnails import png_base64, rounded
 from pellucid.errors import NetworkError, UnknownNameError
+from pellucid.inference import fused
 from pellucid.inference.probabilities import probabilities
 from pellucid.inference.runner import runner
 from pellucid.inference.torch_runner import TorchRunner
@@ -107,6 +109,7 @@ class _Question:
 
     Attributes:
         module: a copy of the network without in-place activations, since gradients need their inputs.
+        fast: the same network for passes without gradients, in a faster form if it has one.
         layers: its layers.
         specification: the specification of the model.
         inputs: the picture as a network input, (1, C, H, W).
@@ -117,6 +120,7 @@ class _Question:
     """
 
     module: nn.Module
+    fast: Callable[[torch.Tensor], torch.Tensor]
     layers: Trace
     specification: Specification
     inputs: torch.Tensor
@@ -136,7 +140,8 @@ class _Question:
         module = _differentiable(copy.deepcopy(ready.module))
         inputs = preparing.normalise(torch.from_numpy(pixels), specification.preprocessing)
         blank = preparing.normalise(torch.from_numpy(_blank(pixels)), specification.preprocessing)
-        shares = _probabilities(module, specification, inputs)[0]
+        fast = fused.quick(module)
+        shares = _probabilities(fast, specification, inputs)[0]
         if not np.isfinite(shares).all():
             raise NetworkError(
                 "The network's outputs are infinite or NaN, so there is nothing to explain: training diverged. Train "
@@ -145,16 +150,18 @@ class _Question:
         target = specification.classes.index(about) if about is not None else int(shares.argmax())
         rival = _rival(shares, target, label, specification.classes)
         layers = trace(module, specification.preprocessing.shape)
-        return cls(module, layers, specification, inputs, blank, shares, target, rival)
+        return cls(module, fast, layers, specification, inputs, blank, shares, target, rival)
 
     def probability(self, batch: torch.Tensor) -> np.ndarray:
         """The probability of the target for each input of a batch."""
-        return _probabilities(self.module, self.specification, batch)[:, self.target]
+        return _probabilities(self.fast, self.specification, batch)[:, self.target]
 
 
-def _probabilities(module: nn.Module, specification: Specification, batch: torch.Tensor) -> np.ndarray:
+def _probabilities(
+    network: Callable[[torch.Tensor], torch.Tensor], specification: Specification, batch: torch.Tensor
+) -> np.ndarray:
     with torch.no_grad():
-        outputs = [module(part) for part in batch.split(8 if batch.shape[-1] > attribution.LARGE else 64)]
+        outputs = [network(part) for part in batch.split(attribution.at_once(batch))]
     return probabilities(specification.probabilities, torch.cat(outputs).numpy(), specification.temperature)
 
 

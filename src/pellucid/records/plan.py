@@ -14,7 +14,7 @@ Size = Annotated[int, Field(ge=1)]
 
 
 class TrainingPlan(BaseModel):
-    """Everything that says what a training is, beside its data. `pellucid.training.plan` makes it and resolves it.
+    """Everything that says what a training is, except its data. `pellucid.training.plan` makes it and resolves it.
 
     Attributes:
         source: name or full path that the data were loaded from; empty for data built in memory.

@@ -51,7 +51,7 @@ class SplitContent(BaseModel):
 
 
 class RunPlan(TrainingPlan):
-    """The plan of a run: everything that is needed to resume it, beside its last state.
+    """The plan of a run: everything that is needed to resume it, except its last state.
 
     Attributes:
         report: whether to draw the pictures and write the page.

@@ -204,7 +204,7 @@ def _notes(about: Mapping[str, Any]) -> list[Part]:
 
 
 _ALWAYS_FIRST = {"epochs", "batch_size", "optimizer", "learning_rate", "loss"}
-"""Settings that stand among the changed ones even if they have their defaults."""
+"""Settings shown among the changed ones even if they have their defaults."""
 _LINEAR_HEAD_SETTINGS = {"backbone", "freeze_backbone", "loss", "class_weights", "balance_above_ratio", "split_seed"}
 
 

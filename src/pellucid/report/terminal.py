@@ -19,7 +19,7 @@ ROWS = {"confusions": 10, "disagreements": 20}
 COMPLETE = {"layers", "sizes"}
 """Tables that are always printed in full, with wide cells for their formulas."""
 
-WORST_FIRST = {"F1 %": "with the lowest F1", "B − A %": "where B is weakest beside A"}
+WORST_FIRST = {"F1 %": "with the lowest F1", "B − A %": "where B is weakest compared with A"}
 """Column by which a long table of classes is sorted → the words for its first rows."""
 
 _CLASSES = 20

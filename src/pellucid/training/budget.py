@@ -61,7 +61,7 @@ class Cost:
 
     @property
     def around(self) -> float:
-        """Time beside the epochs."""
+        """Time besides the epochs."""
         return self.spent + self.preparation + self.ending
 
 

@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 TERMINATION = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name))
-"""The signals of this platform that ask a program to end, beside Ctrl-C."""
+"""The signals of this platform that ask a program to end, besides Ctrl-C."""
 
 INTERRUPTED = "Interrupted before the end. Run the same command again."
 """What the command line says where there is nothing to resume."""
