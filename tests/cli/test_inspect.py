@@ -130,7 +130,7 @@ def test_every_view_is_drawn_beside_the_model(pellucid, trained):
         paths = [str(trained.with_name(name)) for name in names] if names else ["back.png"]
         assert done.out.splitlines()[: len(paths)] == paths
         assert all(is_png(Path(path)) for path in paths if path.endswith(".png"))
-    assert "better than noise" in done.out
+    assert done.out.endswith("For the measures: --details.\n")
 
 
 @draws
@@ -249,3 +249,16 @@ def test_where_nothing_draws_that_is_said(pellucid, trained, monkeypatch):
     done = pellucid("inspect", trained, "--filters", 1)
     assert done.sentence.startswith("The report package is not installed")
     assert Model.load(trained).classes
+
+
+def test_an_explanation_is_judged_in_words_and_its_measures_are_details(pellucid, trained):
+    command = ("inspect", trained, "--why", "--picture", "digits:3", "--out", "why.png")
+    done = pellucid(*command)
+    assert done.code == 0
+    assert "Occlusion c" in done.out or "Occlusion looks" in done.out or "Occlusion marks" in done.out
+    assert done.out.endswith("For the measures: --details.\n")
+    assert "deletion" not in done.out
+    details = pellucid(*command, "--details").out
+    assert "noise deletion" in details
+    assert "For the measures" not in details
+    assert pellucid("inspect", trained, "--details").sentence == "--details is for --why, which was not given."

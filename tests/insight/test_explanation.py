@@ -18,7 +18,8 @@ from pellucid.errors import NetworkError, UnknownNameError, UsageError
 from pellucid.inference.tracing import trace
 from pellucid.insight import attribution, faithfulness
 from pellucid.insight.attribution import Answer
-from pellucid.records import Findings
+from pellucid.insight.explanation import COLUMNS, in_words
+from pellucid.records import Findings, Table
 
 
 @pytest.fixture(scope="module")
@@ -334,3 +335,21 @@ def test_a_network_with_its_channels_last_and_windows_has_every_view(own, digits
     excited = insight.top_activations(model, "mix", digits, units=[1, 18], limit=30, network=network)
     assert excited.data["n"] == 30
     assert len(excited.data["rows"][1]["cells"]) == 9
+
+
+@pytest.mark.parametrize(
+    ("better", "similarity", "verdict"),
+    [
+        ("both", 0.1, "Occlusion can be trusted here: without the pixels"),
+        ("deletion", -0.2, "Occlusion can be trusted in part: without the pixels"),
+        ("insertion", 0.5, "Occlusion can be trusted in part: the pixels that it marks suffice"),
+        ("neither", 0.1, "Occlusion cannot be trusted here"),
+        ("both", 0.51, "Occlusion looks the same with shuffled weights"),
+        ("neither", None, "Occlusion marks nothing"),
+    ],
+)
+def test_how_far_a_map_can_be_trusted_is_said_in_words(better, similarity, verdict):
+    row = ("Occlusion", 0.1, 0.5, 0.9, 0.5, better, similarity)
+    (sentence,) = in_words(Table("faithfulness", COLUMNS, (row,)))
+    assert sentence.startswith(verdict)
+    assert sentence.endswith(".")

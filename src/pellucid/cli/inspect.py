@@ -10,7 +10,7 @@ import typer
 from pellucid.cli import completion, views
 
 if TYPE_CHECKING:
-    from pellucid.records import Figure
+    from pellucid.records import Figure, Findings
 
 EXAMPLES = """  pellucid inspect runs/mnist-lenet5-001
   pellucid inspect model.safetensors --sizes
@@ -175,6 +175,9 @@ def inspect(
             rich_help_panel=_HOW,
         ),
     ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="With --why: print the measures behind it.", rich_help_panel=_HOW)
+    ] = False,
     method: Annotated[
         str | None, typer.Option(help="With --embedding: tsne or pca.", show_default=False, rich_help_panel=_HOW)
     ] = None,
@@ -210,6 +213,7 @@ def inspect(
         "about": about,
         "method": method,
         "backward": backward or None,
+        "details": details or None,
     }
     views_to_draw = [name for name, value in values_by_view.items() if value not in (None, False)]
     views.check(views_to_draw, further, picture, data, out)
@@ -223,6 +227,7 @@ def inspect(
     source = None if data is None else _load(data, model)
     for name in views_to_draw:
         arguments = {key: value for key, value in further.items() if key in views.VIEWS[name].takes}
+        arguments.pop("details", None)
         if "unit" in arguments:
             arguments["units"] = arguments.pop("unit")
         arguments["network"] = network
@@ -243,9 +248,23 @@ def inspect(
         tables = insight.summary(loaded, network)
     if sizes:
         tables += insight.sizes(loaded, network)
+    _print(tables, figures, details=details, as_json=as_json)
+
+
+def _print(tables: Findings, figures: list[Figure], *, details: bool, as_json: bool) -> None:
+    """Prints the tables; how far an explanation can be trusted in words, unless the measures are wanted."""
+    from pellucid.cli import console
+    from pellucid.records import Findings
+
     if as_json:
         console.emit(tables + figures, as_json=True)
-    elif tables.items:
+        return
+    if "faithfulness" in tables and not details:
+        from pellucid.insight.explanation import in_words
+
+        typer.echo("\n".join(["", *in_words(tables["faithfulness"]), "For the measures: --details."]))
+        tables = Findings(tuple(item for item in tables if item.name != "faithfulness"), tables.title)
+    if tables.items:
         console.emit(tables, as_json=False)
 
 

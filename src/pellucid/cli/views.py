@@ -80,7 +80,7 @@ VIEWS: dict[str, View] = {
         "--why",
         picture="must",
         data="can",
-        takes=_DATA | {"about"},
+        takes=_DATA | {"about", "details"},
         names=lambda data: f"why-{_id(data)}",
     ),
     "attention": View(
@@ -121,6 +121,7 @@ _OPTIONS = {
     "about": "--class",
     "method": "--method",
     "backward": "--backward",
+    "details": "--details",
 }
 
 SCALES = {"filters": ("layer", "filter"), "feature_maps": ("layer", "map")}

@@ -214,6 +214,39 @@ _NOTE = (
 )
 
 
+def in_words(table: Table) -> list[str]:
+    """The table `faithfulness` as one sentence per method, for people: how far its map can be trusted."""
+    sentences = []
+    for row in table.rows:
+        method, better, similarity = str(row[0]), str(row[5]), row[6]
+        if similarity is None:
+            verdict = "marks nothing, so it explains nothing here"
+        elif similarity > SIMILAR:
+            verdict = "looks the same with shuffled weights, so it shows the picture and not what the network learned"
+        else:
+            verdict = _VERDICTS[better]
+        sentences.append(f"{method} {verdict}.")
+    return sentences
+
+
+_VERDICTS = {
+    "both": (
+        "can be trusted here: without the pixels that it marks the probability falls, and with them alone it rises, "
+        "more than with pixels at random"
+    ),
+    "deletion": (
+        "can be trusted in part: without the pixels that it marks the probability falls more than without pixels at "
+        "random, but they alone are not enough for the answer"
+    ),
+    "insertion": (
+        "can be trusted in part: the pixels that it marks suffice for the answer more than pixels at random, but the "
+        "answer does not need them"
+    ),
+    "neither": "cannot be trusted here: the pixels that it marks matter no more than pixels at random",
+}
+"""Result of the comparison with maps of noise -> its meaning."""
+
+
 class _Steps:
     """Counts completed steps and calls `progress`."""
 
