@@ -13,6 +13,8 @@ from PIL import Image
 
 from pellucid.data import cache
 
+pytestmark = pytest.mark.slow
+
 TRAININGS = {
     "features": ["--no-report"],
     "pixels": ["--network", "logistic-regression", "--size", "224", "--epochs", "1", "--no-report"],

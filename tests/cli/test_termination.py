@@ -16,7 +16,10 @@ from PIL import Image
 from pellucid.cli import main
 from pellucid.training.interruption import termination_as_interrupt
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a program can hear")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a program can hear"),
+]
 
 HARNESS = """
 import importlib, sys, threading, time

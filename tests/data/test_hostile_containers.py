@@ -25,6 +25,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 MOST_MEMORY = 1_000_000_000
 MOST_SECONDS = 20
 NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**40, 2**62, 2**64 - 1, -1, -512)
