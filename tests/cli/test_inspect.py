@@ -251,6 +251,7 @@ def test_where_nothing_draws_that_is_said(pellucid, trained, monkeypatch):
     assert Model.load(trained).classes
 
 
+@draws
 def test_an_explanation_is_judged_in_words_and_its_measures_are_details(pellucid, trained):
     command = ("inspect", trained, "--why", "--picture", "digits:3", "--out", "why.png")
     done = pellucid(*command)

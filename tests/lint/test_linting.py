@@ -136,7 +136,7 @@ def test_a_model_and_its_file(model, tmp_path):
             "runs/none does not exist. Give a model file, a run folder or a script.",
         ),
         ("model.safetensors", MissingDataError, "model.safetensors does not exist"),
-        ("none.py:Net", UsageError, "There is no file none.py"),
+        ("none.py:Net", MissingDataError, "There is no file none.py"),
     ],
 )
 def test_what_is_not_there_is_said(target, error, said, tmp_path, monkeypatch):

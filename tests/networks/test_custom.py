@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import pellucid
-from pellucid.errors import ModelFileError, NetworkError, PellucidError, UnknownNameError, UsageError
+from pellucid.errors import MissingDataError, ModelFileError, NetworkError, PellucidError, UnknownNameError, UsageError
 from pellucid.inference import runner
 from pellucid.networks import custom
 from pellucid.networks.catalogue import is_file_reference
@@ -358,7 +358,7 @@ def test_what_can_be_wrong_with_a_file(tmp_path, source, name, part):
 
 
 def test_a_file_that_is_not_there(data, tmp_path):
-    with pytest.raises(UsageError, match="There is no file"):
+    with pytest.raises(MissingDataError, match="There is no file"):
         pellucid.train(data, f"{tmp_path / 'none.py'}:Net", **QUICK)
 
 

@@ -14,6 +14,7 @@ import pytest
 import pellucid
 from pellucid.data import preprocessing as preparing
 from pellucid.data import write_parquet
+from pellucid.data.appearance import SAMPLE
 from pellucid.inference import predict
 from pellucid.records import Dataset, MappedPictures, Split
 from pellucid.training.plan import make_plan
@@ -124,11 +125,11 @@ def test_from_parquet_through_the_cache_to_a_model(tmp_path, monkeypatch):
         make_plan(pellucid.load(tmp_path / "few"), "logistic-regression", **settings),
         progress=False,
     )
-    assert len(decoded) == 300
+    assert len(decoded) == 300 + SAMPLE, "each once for the cache, and a sample in its original size"
     np.testing.assert_equal(mapped.model.weights, held.model.weights)
     learn(
         pellucid.load(tmp_path / "few"),
         make_plan(pellucid.load(tmp_path / "few"), "logistic-regression", **settings | {"seed": 1}),
         progress=False,
     )
-    assert len(decoded) == 300, "whatever is carved for validation, each is decoded once"
+    assert len(decoded) == 300 + 2 * SAMPLE, "whatever is carved for validation, each is decoded once"
