@@ -41,6 +41,8 @@ def changed(picture: np.ndarray, how: str) -> np.ndarray:
         "blurred": lambda: image.filter(ImageFilter.GaussianBlur(0.6)),
         "brighter": lambda: image.point(lambda value: min(255, int(value * 1.2))),
         "cropped": lambda: image.resize((32, 32), Image.Resampling.BILINEAR, (1, 1, 31, 31)),
+        "cropped much": lambda: image.resize((32, 32), Image.Resampling.BILINEAR, (3, 1, 29, 27)),
+        "shifted": lambda: Image.fromarray(np.roll(np.asarray(image), (3, -2), axis=(0, 1))),
     }[how]()
     return np.asarray(image).transpose(2, 0, 1)
 
@@ -66,6 +68,27 @@ def test_planted_copies_come_first_with_their_originals():
     assert without.value < right.mean()
     assert f"{100 * right.mean():.2f} %" in remark.text
     assert figure.data["cells"]
+
+
+@pytest.mark.parametrize("how", ["cropped much", "shifted"])
+def test_much_cropped_and_shifted_copies_come_before_all_other_pairs(how):
+    train, test = scenes(400, 1), scenes(100, 2)
+    for i in range(20):
+        test[5 * i] = changed(train[7 * i], how)
+    table = check(subject(test, train))[1]
+    first = {(row[0], row[1]) for row in table.rows[:20]}
+    assert len(first & {(5 * i, 7 * i) for i in range(20)}) >= 18
+
+
+def test_pictures_in_the_same_frame_are_not_copies():
+    train, test = scenes(400, 6), scenes(100, 7)
+    for pictures in (train[:40], test[:20]):
+        for edge in (np.s_[:, :, :4], np.s_[:, :, -4:], np.s_[:, :, :, :4], np.s_[:, :, :, -4:]):
+            pictures[edge] = 255
+    test[50] = changed(train[50], "brighter")
+    remark, table = check(subject(test, train))[:2]
+    assert table.rows[0][:2] == (50, 50)
+    assert remark.n == 1
 
 
 @pytest.mark.parametrize("seed", [3, 4, 5])

@@ -1,8 +1,7 @@
 """Leaks: scored pictures that are also in the training split, unchanged or nearly so.
 
-Each scored picture is compared with all training pictures by the descriptors of `pellucid.data.checking`: correlations
-of frequencies, blind to brightness and contrast, also mirrored. The closest candidates are compared again in finer
-detail, also cropped and shifted. The score of a pair is that correlation, at most 1; equal pixels have 1.
+Each scored picture is compared with all training pictures, also mirrored, cropped and shifted (`matching`). The score
+of a pair is a mean of correlations, at most 1; equal pixels have 1.
 
 A score alone means little: two digits resemble each other more than two photos do. So a leak must also be much closer
 than the scored picture is to the training pictures at large, as in `pellucid.data.checking.near_duplicates`.
@@ -10,23 +9,19 @@ than the scored picture is to the training pictures at large, as in `pellucid.da
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
+from pellucid.audit.matching import closest_pairs
 from pellucid.audit.subject import Subject
-from pellucid.data.checking.descriptors import COARSE, FINE, WINDOWS, describe, mirrored, neighbours
+from pellucid.data.checking.descriptors import FINE, describe, mirrored
 from pellucid.data.checking.scan import PictureStatistics, scan_pictures
-from pellucid.data.progress import watched
 from pellucid.data.thumbnails import thumbnail
 from pellucid.records import Figure, Finding, Metric, Remark, Split, Table
 from pellucid.statistics.intervals import wilson
 
 __all__ = ["check", "closest"]
 
-_CANDIDATES = 5
-"""Training pictures that are compared in detail, for each scored picture and each of its two mirror images."""
-_QUERIES, _ROWS = 1024, 8192
+_ROWS = 1024
 _DISTANCE, _FACTOR = 0.20, 0.17
 """A leak has at most this distance (1 − score), and at most this factor times the square of the usual distance: the
 bounds of `near_duplicates`, chosen on training pictures with planted copies."""
@@ -79,26 +74,10 @@ def closest(tested: PictureStatistics, trained: PictureStatistics) -> tuple[np.n
         trained: statistics of M training pictures.
 
     Returns:
-        Its index, int64 (N,); the correlation, float32 (N,); and whether it is a leak, bool (N,).
+        Its index, int64 (N,); the score of the pair, float32 (N,); and whether it is a leak, bool (N,).
     """
-    queries = describe(tested.thumbnails, COARSE)
-    base = _in_parts(trained.thumbnails, COARSE)
     usable = trained.readable & (trained.contrast >= _FLATTEST)
-    base[~usable] = 0
-    candidates = np.concatenate([_nearest(queries, base), _nearest(mirrored(queries, COARSE), base)], axis=1)
-    score = np.full(candidates.shape, -1.0, dtype=np.float32)
-
-    def work() -> Iterator[None]:
-        for start in range(0, len(queries), _QUERIES):
-            part = slice(start, start + _QUERIES)
-            score[part] = _verified(tested.thumbnails[part], trained.thumbnails, candidates[part])
-            yield from [None] * len(queries[part])
-
-    for _ in watched(work(), len(queries), "Comparing with train"):
-        pass
-    best = score.argmax(axis=1)
-    rows = np.arange(len(queries))
-    match, value = candidates[rows, best], score[rows, best]
+    match, value = closest_pairs(tested.thumbnails, trained.thumbnails, usable)
     _set_equal(tested, trained, match, value)
     flat = ~tested.readable | (tested.contrast < _FLATTEST)
     value[flat] = -1
@@ -107,44 +86,8 @@ def closest(tested: PictureStatistics, trained: PictureStatistics) -> tuple[np.n
     return match, value, is_leak
 
 
-def _in_parts(thumbnails: np.ndarray, frequencies: int) -> np.ndarray:
-    parts = [describe(thumbnails[i : i + _ROWS], frequencies) for i in range(0, len(thumbnails), _ROWS)]
-    return np.concatenate(parts)
-
-
-def _nearest(queries: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """The indices of the most similar training pictures of each picture: int64 (N, _CANDIDATES)."""
-    count = min(_CANDIDATES, len(base))
-    nearest = np.empty((len(queries), count), dtype=np.int64)
-    for start in range(0, len(queries), _QUERIES):
-        similarity = queries[start : start + _QUERIES] @ base.T
-        nearest[start : start + _QUERIES] = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
-    return nearest
-
-
-def _verified(thumbnails: np.ndarray, base: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The correlation with each candidate in fine detail, in its best form: float32 (N, candidates)."""
-    best = np.full(candidates.shape, -1.0, dtype=np.float32)
-    windows = sorted({WINDOWS[0], *WINDOWS, *(near for window in WINDOWS[1:] for near in neighbours(window)[::3])})
-    plain = describe(thumbnails, FINE)
-    unique, position = np.unique(candidates, return_inverse=True)
-    position = position.reshape(candidates.shape)
-    whole = describe(base[unique], FINE)
-    for window in windows:
-        forms = plain if window == WINDOWS[0] else describe(thumbnails, FINE, window)
-        others = whole if window == WINDOWS[0] else describe(base[unique], FINE, window)
-        for left, right in ((forms, whole), (plain, others)):
-            for queries in (left, mirrored(left, FINE)):
-                similarity = np.einsum("nd,ncd->nc", queries, right[position])
-                np.maximum(best, similarity, out=best)
-            if window == WINDOWS[0]:
-                break
-    return best
-
-
 def _set_equal(tested: PictureStatistics, trained: PictureStatistics, match: np.ndarray, value: np.ndarray) -> None:
-    """Equal pixels have a score of exactly 1, and all others less."""
-    value[:] = np.minimum(value, np.float32(0.999999))
+    """Equal pixels have a score of exactly 1; all others have less already."""
     first = {bytes(digest): i for i, digest in reversed(list(enumerate(trained.digests)))}
     for row, digest in enumerate(tested.digests):
         equal = first.get(bytes(digest))
@@ -158,10 +101,10 @@ def _usual(tested: PictureStatistics, trained: PictureStatistics) -> np.ndarray:
     sample = describe(trained.thumbnails[rows], FINE)
     rank = min(_HUNDREDTH, max(2, len(sample) // 5), len(sample) - 1)
     usual = np.empty(len(tested), dtype=np.float32)
-    for start in range(0, len(tested), _QUERIES):
-        queries = describe(tested.thumbnails[start : start + _QUERIES], FINE)
+    for start in range(0, len(tested), _ROWS):
+        queries = describe(tested.thumbnails[start : start + _ROWS], FINE)
         similarity = np.maximum(queries @ sample.T, queries @ mirrored(sample, FINE).T)
-        usual[start : start + _QUERIES] = 1 - np.partition(similarity, len(sample) - rank - 1, axis=1)[:, -rank - 1]
+        usual[start : start + _ROWS] = 1 - np.partition(similarity, len(sample) - rank - 1, axis=1)[:, -rank - 1]
     return usual
 
 

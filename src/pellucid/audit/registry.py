@@ -64,6 +64,7 @@ CHECKS: dict[str, Check] = {
         "Leaks",
         "Scored pictures that are also in the training split, unchanged or nearly so.",
         ("pictures", "train"),
+        version=2,
     ),
     "robustness": Check(
         "pellucid.audit.robustness",

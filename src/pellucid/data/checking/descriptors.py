@@ -16,7 +16,7 @@ from functools import cache
 
 import numpy as np
 
-__all__ = ["COARSE", "FINE", "SIDE", "WINDOWS", "Window", "describe", "mirrored", "neighbours", "resampling"]
+__all__ = ["COARSE", "FINE", "SIDE", "WINDOWS", "Window", "cut_out", "describe", "mirrored", "neighbours", "resampling"]
 
 SIDE = 32
 """Height and width of the grey thumbnails on which pictures are compared."""
@@ -70,6 +70,13 @@ def describe(thumbnails: np.ndarray, frequencies: int, window: Window = WHOLE) -
     return flat / np.maximum(length, _MIN_CONTRAST * SIDE)
 
 
+def cut_out(thumbnails: np.ndarray, window: Window) -> np.ndarray:
+    """A window of each thumbnail, enlarged to the same size: uint8 (N, 32, 32) → float32 (N, 32, 32)."""
+    top, left, side = window
+    down, across = _samples(top, side).astype(np.float32), _samples(left, side).astype(np.float32)
+    return down @ thumbnails.astype(np.float32) @ across.T
+
+
 def mirrored(descriptors: np.ndarray, frequencies: int) -> np.ndarray:
     """Descriptors of the same pictures, mirrored from left to right."""
     signs = np.where(np.arange(frequencies) % 2, np.float32(-1), np.float32(1))
@@ -79,14 +86,20 @@ def mirrored(descriptors: np.ndarray, frequencies: int) -> np.ndarray:
 @cache
 def _basis(frequencies: int, start: float, length: float) -> np.ndarray:
     """(frequencies, 32): cosines over the part [start, start + length] of a row of 32 samples."""
+    angles = np.pi * np.arange(frequencies)[:, np.newaxis] * (np.arange(SIDE) + 0.5) / SIDE
+    return (np.cos(angles) * np.sqrt(2 / SIDE) @ _samples(start, length)).astype(np.float32)
+
+
+@cache
+def _samples(start: float, length: float) -> np.ndarray:
+    """(32, 32): linear interpolation of 32 values in the part [start, start + length] of a row."""
     centres = (start + (np.arange(SIDE) + 0.5) / SIDE * length) * SIDE - 0.5
     below = np.clip(np.floor(centres).astype(int), 0, SIDE - 2)
     share = np.clip(centres - below, 0, 1)
     samples = np.zeros((SIDE, SIDE))
     samples[np.arange(SIDE), below] = 1 - share
     samples[np.arange(SIDE), below + 1] += share
-    angles = np.pi * np.arange(frequencies)[:, np.newaxis] * (np.arange(SIDE) + 0.5) / SIDE
-    return (np.cos(angles) * np.sqrt(2 / SIDE) @ samples).astype(np.float32)
+    return samples
 
 
 @cache
