@@ -155,8 +155,8 @@ def test_int8_of_lite0_on_ants_and_bees_is_within_a_point(data_root, tmp_path):
     data = pellucid.load(data_root / "hymenoptera")
     model = pellucid.train(data, progress=False)
     export(model, tmp_path / "m.onnx", data.train, int8=True)
-    small = pellucid.predict(ExportedModel.load(tmp_path / "m.onnx"), data.test)
-    before = pellucid.predict(model, data.test)
+    small = pellucid.predict(ExportedModel.load(tmp_path / "m.onnx"), data.split("validation"))
+    before = pellucid.predict(model, data.split("validation"))
     assert (small.predicted == small.labels).mean() >= (before.predicted == before.labels).mean() - 0.01
 
 

@@ -270,7 +270,11 @@ def _read_safetensors(path: Path) -> tuple[str, dict[str, np.ndarray]]:
                     f"{path} is a safetensors file, but not a Pellucid model: its header has no network, classes or "
                     f"preprocessing."
                 )
-            return metadata[_METADATA_KEY], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        for array in weights.values():
+            if array.dtype.kind not in "biufc":  # the package ml_dtypes, if something imported it, adds such types
+                raise TypeError(array.dtype.name)
+        return metadata[_METADATA_KEY], weights
     except (SafetensorError, UnicodeDecodeError) as error:
         raise ModelFileError(f"{path} is damaged or cut off ({error}). Copy it again from where it came.") from error
     except TypeError as error:
