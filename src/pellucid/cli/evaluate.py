@@ -21,7 +21,7 @@ EXAMPLES = """  pellucid evaluate model.safetensors mnist
 
 def evaluate(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="Model file, run folder, or exported model.", show_default=False)
+        Path, typer.Argument(metavar="MODEL", help="Model, run folder, or model.onnx.", show_default=False)
     ],
     data: Annotated[
         str,
