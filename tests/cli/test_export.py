@@ -21,7 +21,7 @@ def test_an_exported_model_is_taken_as_any_other(pellucid, copied, scans, tmp_pa
     assert str(onnx) in done.out
     assert pellucid("predict", onnx, scans / "a.png").out == pellucid("predict", copied, scans / "a.png").out
     told, exported = (pellucid("evaluate", one, "digits", "--json").findings for one in (copied, onnx))
-    assert exported["accuracy"] == told["accuracy"]
+    assert exported["accuracy"]["value"] == told["accuracy"]["value"]
     lines = pellucid("info", onnx).out
     assert "Exported     ONNX, float32; runs without torch" in lines
     assert "Tells apart  10 classes" in lines

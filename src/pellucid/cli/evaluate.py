@@ -20,9 +20,7 @@ EXAMPLES = """  pellucid evaluate model.safetensors mnist
 
 
 def evaluate(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="Model, run folder, or model.onnx.", show_default=False)
-    ],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model, run or model.onnx.", show_default=False)],
     data: Annotated[
         str,
         typer.Argument(
