@@ -51,21 +51,21 @@ class Runner(Protocol):
         ...
 
 
-_runners: OrderedDict[str, TorchRunner] = OrderedDict()
+_runners: OrderedDict[tuple[str, str], TorchRunner] = OrderedDict()
 
 
-def runner(model: Model, network: NetworkLike | None = None) -> TorchRunner:
-    """The runner of a model. The last two are kept, by the hash of the model, so a second call builds nothing.
+def runner(model: Model, network: NetworkLike | None = None, device: str = "cpu") -> TorchRunner:
+    """The runner of a model on a device. The last two are kept, by the model's hash, so a second call builds nothing.
 
     A network that is handed over is built each time, since it may have changed.
     """
     from pellucid.inference.torch_runner import TorchRunner
 
     if network is not None:
-        return TorchRunner(model, network)
-    key = model.sha256
+        return TorchRunner(model, network, device)
+    key = (model.sha256, device)
     if key not in _runners:
-        _runners[key] = TorchRunner(model)
+        _runners[key] = TorchRunner(model, device=device)
         if len(_runners) > _MOST_RUNNERS:
             _runners.popitem(last=False)
     _runners.move_to_end(key)
@@ -79,6 +79,7 @@ def predict(
     batch_size: int = 256,
     network: NetworkLike | None = None,
     progress: Progress | None = None,
+    device: str = "cpu",
 ) -> Predictions:
     """Predictions of a model for pictures.
 
@@ -93,6 +94,7 @@ def predict(
         batch_size: pictures in one batch.
         network: for a model of the user's own network; see `pellucid.build`.
         progress: called with (pictures done, pictures in total).
+        device: `cpu`, or the card that computes: `cuda`.
 
     Returns:
         The predictions for all pictures that could be read, in order; `unreadable` names the others with the reason.
@@ -109,7 +111,7 @@ def predict(
     split = pictures if isinstance(pictures, Split) else as_split(pictures, model.specification)
     if not len(split):
         raise DataError("There is no picture to predict. Give a file, a folder with pictures, or a dataset.")
-    return predict_split(runner(model, network), split, batch_size=int(batch_size), progress=progress)
+    return predict_split(runner(model, network, device), split, batch_size=int(batch_size), progress=progress)
 
 
 def predict_split(
