@@ -53,29 +53,31 @@ class Runner(Protocol):
         ...
 
 
-_runners: OrderedDict[str, TorchRunner | OnnxRunner] = OrderedDict()
+_runners: OrderedDict[tuple[str, str], TorchRunner | OnnxRunner] = OrderedDict()
 
 
 @overload
-def runner(model: Model, network: NetworkLike | None = None) -> TorchRunner: ...
+def runner(model: Model, network: NetworkLike | None = None, device: str = "cpu") -> TorchRunner: ...
 @overload
-def runner(model: ExportedModel, network: None = None) -> OnnxRunner: ...
-def runner(model: Model | ExportedModel, network: NetworkLike | None = None) -> Any:
-    """The runner of a model. The last two are kept, by the hash of the model, so a second call builds nothing.
+def runner(model: ExportedModel, network: None = None, device: str = "cpu") -> OnnxRunner: ...
+def runner(model: Model | ExportedModel, network: NetworkLike | None = None, device: str = "cpu") -> Any:
+    """The runner of a model on a device. The last two are kept, by the model's hash, so a second call builds nothing.
 
     A network that is handed over is built each time, since it may have changed.
 
     Raises:
-        UsageError: a network is handed over for an exported model, which holds its own.
+        UsageError: a network is handed over for an exported model, which holds its own; or it has another device.
     """
     if isinstance(model, ExportedModel):
         if network is not None:
             raise UsageError("An exported model holds its network; omit --network.")
+        if device != "cpu":
+            raise UsageError(f"An exported model runs on cpu, not on {device}.")
     elif network is not None:
-        return _built(model, network)
-    key = model.sha256
+        return _built(model, network, device)
+    key = (model.sha256, device)
     if key not in _runners:
-        _runners[key] = _built(model)
+        _runners[key] = _built(model, device=device)
         if len(_runners) > _MOST_RUNNERS:
             _runners.popitem(last=False)
     _runners.move_to_end(key)
@@ -89,6 +91,7 @@ def predict(
     batch_size: int = 256,
     network: NetworkLike | None = None,
     progress: Progress | None = None,
+    device: str = "cpu",
 ) -> Predictions:
     """Predictions of a model for pictures.
 
@@ -103,6 +106,7 @@ def predict(
         batch_size: pictures in one batch.
         network: for a model of the user's own network; see `pellucid.build`.
         progress: called with (pictures done, pictures in total).
+        device: `cpu`, or the card that computes: `cuda`.
 
     Returns:
         The predictions for all pictures that could be read, in order; `unreadable` names the others with the reason.
@@ -119,21 +123,25 @@ def predict(
     split = pictures if isinstance(pictures, Split) else as_split(pictures, model.specification)
     if not len(split):
         raise DataError("There is no picture to predict. Give a file, a folder with pictures, or a dataset.")
-    return predict_split(_runner_of(model, network), split, batch_size=int(batch_size), progress=progress)
+    return predict_split(_runner_of(model, network, device), split, batch_size=int(batch_size), progress=progress)
 
 
-def _built(model: Model | ExportedModel, network: NetworkLike | None = None) -> TorchRunner | OnnxRunner:
+def _built(
+    model: Model | ExportedModel, network: NetworkLike | None = None, device: str = "cpu"
+) -> TorchRunner | OnnxRunner:
     if isinstance(model, ExportedModel):
         from pellucid.inference.onnx_runner import OnnxRunner
 
         return OnnxRunner(model)
     from pellucid.inference.torch_runner import TorchRunner
 
-    return TorchRunner(model, network)
+    return TorchRunner(model, network, device)
 
 
-def _runner_of(model: Model | ExportedModel, network: NetworkLike | None) -> Runner:
-    return runner(model) if isinstance(model, ExportedModel) and network is None else runner(model, network)  # type: ignore[arg-type]
+def _runner_of(model: Model | ExportedModel, network: NetworkLike | None, device: str) -> Runner:
+    if isinstance(model, ExportedModel) and network is None:
+        return runner(model, device=device)
+    return runner(model, network, device)  # type: ignore[arg-type]
 
 
 def predict_split(
