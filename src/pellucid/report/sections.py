@@ -166,14 +166,18 @@ def _longer_side(png: str) -> int:
 
 
 def _table(item: Table) -> Part:
+    columns = wording.shown_columns(item.columns)
     numbers = [
         column.endswith("%") or all(isinstance(row[index], int | float | None) for row in item.rows)
-        for index, column in enumerate(item.columns)
+        for column, index, _ in columns
     ]
     rows = [
         [
-            {"text": wording.cell(column, value), "sort": "" if value is None else value}
-            for column, value in zip(item.columns, row, strict=True)
+            {
+                "text": wording.cell_with_limits(column, row, index, limits),
+                "sort": "" if row[index] is None else row[index],
+            }
+            for column, index, limits in columns
         ]
         for row in item.rows
     ]
@@ -182,7 +186,7 @@ def _table(item: Table) -> Part:
         "kind": "table",
         "title": "" if item.name == "per_class" else title,
         "label": title,
-        "columns": [{"title": name, "number": n} for name, n in zip(item.columns, numbers, strict=True)],
+        "columns": [{"title": name, "number": n} for (name, *_), n in zip(columns, numbers, strict=True)],
         "rows": rows,
         "sortable": len(rows) > 1,
         "note": visible(item.note),
