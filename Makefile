@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS ?= explain,tune
+EXTRAS ?= explain,export,tune
 TORCH ?=
 # One stamp for each choice of PyTorch, and one for what only developers need.
 STAMP := $(VENV)/.installed$(addprefix -,$(TORCH))

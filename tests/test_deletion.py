@@ -141,6 +141,15 @@ def test_the_audit_can_be_deleted(scratch):
     stays_green(scratch, "tests/evaluation", *commands, "tests/test_lazy_import.py")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_export_can_be_deleted(scratch):
+    delete(scratch, "src/pellucid/export", "src/pellucid/cli/export.py")
+    strike(scratch / "src/pellucid/cli/commands.py", "pellucid.cli.export")
+    delete(scratch, "tests/export", "tests/cli/test_export.py")
+    stays_green(scratch, "tests/cli/test_app.py", "tests/cli/test_listings.py", "tests/test_lazy_import.py")
+
+
 def present(scratch: Path) -> list[str]:
     """Further folders of tests that could know of the report, where they are there."""
     return [f"tests/{name}" for name in ("records", "workflows", "training") if (scratch / "tests" / name).is_dir()]

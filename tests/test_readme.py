@@ -29,7 +29,7 @@ def script(block: str) -> str:
     """The lines of a block to run.
 
     Two kinds of lines are checked but not run: `make TARGET`, which would run these tests again, and `pip install`,
-    which test_wheel.py covers.
+    which test_wheel.py and test_runtime.py cover.
     """
     lines = []
     for prompt_line in block.splitlines():
@@ -38,7 +38,9 @@ def script(block: str) -> str:
             assert set(line.split()[1:2]) <= targets(), line
         elif line.startswith("pip install"):
             cpu = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
-            assert line in ("pip install .", "pip install -e .", "pip install -c constraints.txt .", cpu), line
+            runtime = ("pip install -c constraints.txt -r requirements/runtime.txt", "pip install --no-deps .")
+            usual = ("pip install .", "pip install -e .", "pip install -c constraints.txt .", cpu)
+            assert line in (*usual, *runtime), line
         else:
             lines.append(line)
     return "\n".join(lines)

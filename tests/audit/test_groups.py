@@ -65,7 +65,7 @@ def test_a_requirement_that_is_shown_passes():
 def test_a_perfect_but_small_group_does_not_pass_and_says_how_many_are_needed():
     verdict = require(subject(SHADES | {("female", "dark"): (12, 12)}, GATE))[0]
     assert verdict.level == "error"
-    assert "about 29 pictures at this rate would show it" in verdict.text
+    assert "about 17 more test pictures of this group would probably settle it" in verdict.text
     assert require(subject(SHADES | {("female", "dark"): (29, 29)}, GATE))[0].level == "info"
 
 

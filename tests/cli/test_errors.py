@@ -317,6 +317,8 @@ def test_a_number_of_results_and_a_result_are_called_the_same_everywhere():
     others = {"--count", "--number", "-n", "--topk", "--k", "--into", "--output", "--to", "--dest", "--save"}
     for name in COMMANDS:
         options = {text for parameter in app._load(name).params for text in parameter.opts}
+        if name == "export":
+            options -= {"--to"}  # the format, not where it is written
         assert not options & others, name
 
 
@@ -351,6 +353,8 @@ MISSING = [
     ("predict", "MODEL", "missing.png"),
     ("label", "MODEL", "missing/"),
     ("sort", "MODEL", "missing/", "--out", "sorted"),
+    ("export", "missing.safetensors"),
+    ("export", "MODEL", "--data", "missing/"),
     ("info", "missing"),
     ("inspect", "missing"),
     ("inspect", "MODEL", "--why", "--picture", "missing.png"),

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pellucid.cli import console
-from pellucid.records import Findings, Metric
+from pellucid.records import Findings, Metric, Model
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +40,18 @@ def test_a_report_is_written_again(pellucid, tmp_path):
     again = pellucid("report", "mine")
     assert again.code == 0
     assert page.read_bytes() == first
+
+
+def test_the_purpose_is_kept_and_can_be_said_later(pellucid):
+    quick = ["--network", "logistic-regression", "--epochs", 1, "--quiet", "--out", "mine"]
+    assert pellucid("train", "digits", *quick, "--purpose", "Sort forms").code == 0
+    assert Model.load("mine").specification.training["purpose"] == "Sort forms"
+    assert pellucid("report", "mine", "--not-for", "Cheques").code == 0
+    page = Path("mine/report.html").read_text(encoding="utf-8")
+    assert "<dd>Sort forms</dd>" in page
+    assert "<dd>Cheques</dd>" in page
+    assert pellucid("audit", "mine", "digits", "--check", "wear").code == 0
+    assert "Test wear</h2>" in Path("mine/report.html").read_text(encoding="utf-8")
 
 
 def test_report_of_what_is_no_run(pellucid):

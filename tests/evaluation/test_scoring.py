@@ -9,7 +9,8 @@ from PIL import Image
 import pellucid
 from pellucid.errors import DataError
 from pellucid.evaluation import evaluate
-from pellucid.records import Findings, PictureFiles, Predictions, Split
+from pellucid.records import Findings, Metric, PictureFiles, Predictions, Split
+from pellucid.statistics.intervals import f1, wilson
 
 CLASSES = ("ant", "bee", "moth")
 
@@ -44,7 +45,7 @@ def pictures():
 def test_findings_come_in_their_order_and_say_their_n(four):
     found = evaluate(four)
     assert [item.name for item in found] == [
-        *("accuracy", "balanced_accuracy", "base_rate", "loss"),
+        *("sample_size", "accuracy", "balanced_accuracy", "base_rate", "loss", "brier"),
         *("per_class", "confusions", "confusion_matrix", "reliability", "mistakes", "predictions"),
     ]
     assert found.title == "insects, test split"
@@ -65,12 +66,16 @@ def test_findings_come_in_their_order_and_say_their_n(four):
 
 def test_undefined_scores_are_none_and_are_said(four):
     table = evaluate(four)["per_class"]
-    assert table.columns == ("class", "precision %", "recall %", "F1 %", "n")
-    assert table.rows[0] == ("ant", 1.0, pytest.approx(1 / 3), pytest.approx(0.5), 3)
-    assert table.rows[2] == ("moth", 0.0, None, 0.0, 0)
-    assert table.note == "No pictures, so no recall: 'moth'."
+    assert table.columns[:6] == ("class", "precision %", "recall %", "F1 %", "n", "predicted")
+    assert table.columns[6:8] == ("precision low %", "precision high %")
+    assert table.rows[0][:6] == ("ant", 1.0, pytest.approx(1 / 3), pytest.approx(0.5), 3, 1)
+    assert table.rows[0][8:10] == pytest.approx(wilson(1, 3))
+    assert table.rows[0][10:] == pytest.approx(f1(1, 3, 1))
+    assert table.rows[2][:6] == ("moth", 0.0, None, 0.0, 0, 1)
+    assert table.rows[2][8:10] == (None, None)
+    assert "No pictures, so no recall: 'moth'." in table.note
     never = evaluate(predictions([[1, 0, 0], [1, 0, 0]], [0, 1]))["per_class"]
-    assert never.rows[2] == ("moth", None, None, None, 0)
+    assert never.rows[2] == ("moth", None, None, None, 0, 0, *[None] * 6)
     assert "Never predicted, so no precision: 'bee', 'moth'." in never.note
 
 
@@ -171,13 +176,14 @@ def test_many_kinds_of_confusion_are_cut_with_a_note():
 def test_json_holds_all_and_no_nan(four, pictures):
     found = evaluate(four, pictures)
     assert Findings.from_json(json.loads(found.dumps())) == found
-    assert json.loads(found.dumps())["findings"][0] == {
+    assert json.loads(found.dumps())["findings"][1] == {
         "name": "accuracy",
         "value": 0.5,
         "n": 4,
         "low": found["accuracy"].low,
         "high": found["accuracy"].high,
         "unit": "fraction",
+        "method": "Wilson",
     }
 
 
@@ -209,12 +215,35 @@ def test_is_public():
     assert pellucid.evaluate is evaluate
 
 
-def test_the_balanced_accuracy_is_said_where_classes_are_of_unequal_size(four):
+def test_the_balanced_accuracy_is_said_for_two_or_more_classes(four):
     balanced = evaluate(four)["balanced_accuracy"]
     assert balanced.value == pytest.approx((1 / 3 + 1) / 2), "of the two classes that are given"
     assert balanced.low < balanced.value < balanced.high <= 1
     assert "the mean recall of 2 classes" in balanced.note
     even = predictions([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 1])
-    assert "balanced_accuracy" not in evaluate(even)
+    assert evaluate(even)["balanced_accuracy"].value == 1
     alone = predictions([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 0])
     assert "balanced_accuracy" not in evaluate(alone)
+
+
+def test_every_number_but_the_base_rate_has_its_interval_and_method(four):
+    for item in evaluate(four):
+        if isinstance(item, Metric) and item.name != "base_rate":
+            assert item.low is not None and item.low <= item.value <= item.high, item
+            assert item.method and item.n == 4
+
+
+def test_a_bare_answer_has_no_loss():
+    found = evaluate(predictions([[1, 0, 0], [0, 1, 0]], [0, 1]))
+    assert "loss" not in found and "brier" not in found
+
+
+def test_few_pictures_are_put_in_words_and_how_many_more_would_help():
+    rows = [[0.8, 0.2, 0.0]] * 9 + [[0.2, 0.8, 0.0]] * 11
+    remark = evaluate(predictions(rows, [0] * 10 + [1] * 9 + [0]))["sample_size"]
+    assert remark.text == "18 of 20 right: anywhere between 70 % and 97 %."
+    assert remark.advice == "To know it to within 5 points, collect about 130 more test pictures."
+    unclear = evaluate(predictions(rows, [0] * 14 + [1] * 6))["sample_size"]
+    assert "not shown to be better than always predicting the most frequent class" in unclear.text
+    many = predictions(rows * 100, ([0] * 10 + [1] * 9 + [0]) * 100)
+    assert "sample_size" not in evaluate(many)

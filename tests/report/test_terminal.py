@@ -1,4 +1,5 @@
 import io
+import re
 import subprocess
 import sys
 
@@ -21,7 +22,7 @@ def test_metrics_come_first_then_mistakes_then_files_then_tables(findings):
     text = printed(findings, files={"Model": "runs/a/model.safetensors", "Report": "runs/a/report.html"})
     parts = (
         "Accuracy",
-        "Loss",
+        "Log loss",
         "The most confident",
         "Model   runs/a",
         "Report  runs/a",
@@ -56,7 +57,7 @@ def test_of_a_hundred_classes_the_worst_are_printed_and_the_report_is_named(hund
     assert lines[1].startswith("Accuracy ")
     first = next(index for index, line in enumerate(lines) if line.startswith("class "))
     rows = lines[first + 2 : first + 22]
-    f1 = [float(row.split()[3]) for row in rows]
+    f1 = [float(re.findall(r"([\d.]+|–)(?: \(\S+ to \S+\))?", row[4:])[2]) for row in rows]
     scores = next(item for item in hundred_classes if item.name == "per_class")
     assert f1 == sorted(f1)
     assert f1 == sorted(round(100 * row[3], 1) for row in scores.rows)[:20]

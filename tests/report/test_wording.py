@@ -87,3 +87,10 @@ def test_east_asian_letters_are_wide():
     assert wording.width("蜜蜂") == 4
     assert wording.short("蜜蜂蜜蜂蜜蜂", 7) == "蜜蜂…蜂"
     assert wording.short("Apis mellifera", 9) == "Apis…fera"
+
+
+def test_limits_are_shown_beside_their_column():
+    columns = ("class", "recall %", "n", "recall low %", "recall high %")
+    assert wording.shown_columns(columns) == [("class", 0, None), ("recall %", 1, (3, 4)), ("n", 2, None)]
+    assert wording.cell_with_limits("recall %", ("a", 0.9, 20, 0.7, 0.972), 1, (3, 4)) == "90.0 (70 to 97)"
+    assert wording.cell_with_limits("recall %", ("a", None, 0, None, None), 1, (3, 4)) == "–"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pellucid.statistics.groups import bootstrap, difference, holm, is_above, is_below, pictures_needed
+from pellucid.statistics.groups import difference, holm, is_above, is_below
 
 
 def test_holm_as_in_the_textbook():
@@ -39,21 +39,3 @@ def test_one_sided_tests_are_the_exact_binomial_test(n, right, bound):
     right = min(right, n)
     assert is_above(right, n, bound) == pytest.approx(stats.binomtest(right, n, bound, "greater").pvalue, abs=1e-9)
     assert is_below(right, n, bound) == pytest.approx(stats.binomtest(right, n, bound, "less").pvalue, abs=1e-9)
-
-
-def test_the_bootstrap_covers_a_mean_about_as_often_as_it_says():
-    random = np.random.default_rng(0)
-    covered = 0
-    for seed in range(200):
-        sample = random.normal(3, 1, 60)
-        low, high = bootstrap(lambda rows, sample=sample: float(sample[rows].mean()), 60, draws=300, seed=seed)
-        covered += low <= 3 <= high
-    assert 178 <= covered <= 199
-
-
-def test_pictures_needed():
-    assert pictures_needed(1.0, 0.9) == 29
-    assert pictures_needed(0.9, 0.9) is None
-    n = pictures_needed(0.95, 0.9)
-    assert n is not None
-    assert is_above(int(0.95 * n), n, 0.9) <= 0.05

@@ -39,6 +39,39 @@ def test_agrees_with_scikit_learn(case):
     assert metrics.log_loss(probabilities, labels) == pytest.approx(
         reference.log_loss(labels, probabilities, labels=every)
     )
+    brier = ((probabilities - np.eye(classes)[labels]) ** 2).sum(axis=1).mean()
+    assert metrics.brier_scores(probabilities, labels).mean() == pytest.approx(brier)
+    if classes > 2:  # scikit-learn halves it for two
+        assert reference.brier_score_loss(labels, probabilities, labels=every) == pytest.approx(brier)
+
+
+@settings(deadline=None)
+@given(scored())
+def test_agrees_with_torchmetrics(case):
+    functional = pytest.importorskip(
+        "torchmetrics.functional.classification", reason="torchmetrics is not installed: pip install torchmetrics"
+    )
+    import torch
+
+    labels, probabilities = case
+    classes = probabilities.shape[1]
+    target, given_ = torch.from_numpy(labels), torch.from_numpy(probabilities)
+    ours = metrics.per_class(metrics.confusion_matrix(labels, probabilities.argmax(axis=1), classes))
+    settings_ = {"num_classes": classes, "average": "none"}
+    for name in ("precision", "recall"):
+        theirs = getattr(functional, f"multiclass_{name}")(given_, target, **settings_).numpy()
+        np.testing.assert_allclose(np.nan_to_num(getattr(ours, name)), theirs, atol=1e-6)
+    theirs = functional.multiclass_f1_score(given_, target, **settings_).numpy()
+    np.testing.assert_allclose(np.nan_to_num(ours.f1), theirs, atol=1e-6)
+    top = functional.multiclass_accuracy(given_, target, num_classes=classes, average="micro", top_k=min(2, classes))
+    assert metrics.top_k_accuracy(probabilities, labels, min(2, classes)) == pytest.approx(float(top), abs=1e-6)
+
+
+def test_bare_answers_are_no_probabilities():
+    assert metrics.are_probabilities(np.array([[0.9, 0.1], [0.0, 1.0]]))
+    assert not metrics.are_probabilities(np.array([[1.0, 0.0], [0.0, 1.0]]))
+    assert not metrics.are_probabilities(np.array([[2.0, 0.5]]))
+    assert not metrics.are_probabilities(np.array([[-0.5, 1.5]]))
 
 
 @settings(deadline=None)  # the first call imports a library

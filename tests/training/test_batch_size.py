@@ -67,7 +67,11 @@ def test_the_choice_is_explained():
         f"it takes {100 + found.chosen} MB of 200 MB, and {above} would take {format_size(10**8 + 10**6 * above)}"
     )
     assert choose_batch_size(linear, 10**12, 1000, 32_000).reason == (
-        "it takes 1.1 GB of 1 TB, and a larger one would leave an epoch of 32,000 pictures too few steps"
+        "the bound of at least 32 batches in an epoch of 32,000 pictures decided, and not memory: "
+        "it takes 1.1 GB of 1 TB"
+    )
+    assert choose_batch_size(linear, 10**12, 64, 100).reason == (
+        "an epoch of 100 pictures leaves no room for a larger one, and memory did not decide: it takes 164 MB of 1 TB"
     )
     killed = choose_batch_size(lambda batch: linear(batch) if batch <= 32 else None, 10**12, 1000, 32_000)
     assert killed.chosen == 32

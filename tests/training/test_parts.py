@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +17,7 @@ from torch import nn
 
 import pellucid
 from pellucid.errors import FormatError, UnknownNameError, UsageError
-from pellucid.inference.device import choose, notes
+from pellucid.inference.device import choose, exact, inexact_notes, notes
 from pellucid.records import PictureFiles, Split
 from pellucid.training.callbacks import Callback, Callbacks
 from pellucid.training.history import COLUMNS, History, save_times
@@ -176,14 +178,44 @@ def test_which_events_have_a_handler():
 # Device
 def test_an_untested_device_is_noted(monkeypatch):
     assert notes(torch.device("cpu")) == ()
-    for kind in ("cuda", "mps"):
-        (said,) = notes(torch.device(kind))
-        assert said == f"This ran on the device {kind}, where Pellucid has never been tested."
+    (said,) = notes(torch.device("mps"))
+    assert said == "This ran on the device mps, where Pellucid has never been tested."
     monkeypatch.setattr("pellucid.training.methods.scratch.device_notes", lambda _: notes(torch.device("mps")))
     done = learn(
         pellucid.load("digits"), make_plan(pellucid.load("digits"), "logistic-regression", epochs=1), progress=False
     )
     assert said in done.notes
+
+
+def test_a_card_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H200")
+    assert notes(torch.device("cuda")) == ("This ran on the card NVIDIA H200.",)
+
+
+def test_a_card_is_made_exact_within_a_block_only(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    library = torch.backends.cudnn
+    before = library.deterministic, library.benchmark, torch.utils.deterministic.fill_uninitialized_memory
+    warning = "adaptive_max_pool2d_backward_cuda does not have a deterministic implementation, but you set ..."
+    with exact(torch.device("cuda")) as operations:
+        assert torch.are_deterministic_algorithms_enabled()
+        assert library.deterministic
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        for _ in range(2):
+            warnings.warn(warning, UserWarning, stacklevel=1)
+        with pytest.warns(UserWarning, match="another"):
+            warnings.warn("another", UserWarning, stacklevel=1)
+    assert operations == ["adaptive_max_pool2d_backward_cuda"]
+    (said,) = inexact_notes(operations)
+    name = "adaptive_max_pool2d_backward_cuda"
+    assert said == f"torch has no deterministic form of {name} on this card, so the same command may give other bytes."
+    assert inexact_notes([]) == ()
+    assert not torch.are_deterministic_algorithms_enabled()
+    after = library.deterministic, library.benchmark, torch.utils.deterministic.fill_uninitialized_memory
+    assert after == before
+    for device, wanted in (("cpu", True), ("cuda", False)):
+        with exact(torch.device(device), wanted=wanted):
+            assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_devices(monkeypatch):

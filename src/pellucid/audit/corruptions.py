@@ -103,6 +103,38 @@ def _rotation(x: torch.Tensor, strength: Strength, random: torch.Generator) -> t
     return _moved(x, sign * strength * torch.pi / 180, nothing, nothing)
 
 
+_ALIAS = {0.3: 0.4, 0.4: 0.5, 0.5: 0.6, 1.0: 0.2, 1.5: 0.1, 3.0: 0.1}
+"""Radius of a defocus blur → standard deviation of the blur of its edge; 0.5 for the others."""
+
+
+def _defocus_blur(x: torch.Tensor, strength: Strength, random: torch.Generator) -> torch.Tensor:  # noqa: ARG001
+    radius = max(8, int(strength))
+    line = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    disk = ((line[:, None] ** 2 + line[None, :] ** 2) <= strength**2).float()
+    width = 1 if strength <= 8 else 2
+    edge = torch.exp(-(torch.arange(-width, width + 1.0) ** 2) / (2 * _ALIAS.get(strength, 0.5) ** 2))
+    edge = torch.outer(edge, edge) / edge.sum() ** 2
+    kernel = functional.conv2d((disk / disk.sum())[None, None], edge[None, None], padding=width)
+    flat = x.reshape(-1, 1, *x.shape[-2:])
+    padded = functional.pad(flat, (radius,) * 4, mode="reflect" if min(x.shape[-2:]) > radius else "replicate")
+    return functional.conv2d(padded, kernel).reshape(x.shape)
+
+
+_ZOOM_STEP = {1.11: 0.01, 1.16: 0.01, 1.21: 0.02, 1.26: 0.02, 1.31: 0.03}
+"""Largest zoom of a large picture → step; small pictures are zoomed in steps of 0.01."""
+
+
+def _zoom_blur(x: torch.Tensor, strength: Strength, random: torch.Generator) -> torch.Tensor:  # noqa: ARG001
+    step = 0.01 if min(x.shape[-2:]) < _SMALL else _ZOOM_STEP[strength]
+    total, zooms = x.clone(), np.arange(1, strength, step)
+    for zoom in zooms.tolist():
+        scale = torch.tensor([[1 / zoom, 0, 0], [0, 1 / zoom, 0]], dtype=torch.float32).expand(len(x), 2, 3)
+        grid = functional.affine_grid(scale, list(x.shape), align_corners=False)
+        total += functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    return total / (len(zooms) + 1)
+
+
+_SMALL = 100
 Strengths = tuple[float, float, float, float, float]
 KINDS: dict[str, tuple[Corruption, Strengths, Strengths]] = {
     "gaussian_noise": (_gaussian_noise, (0.04, 0.06, 0.08, 0.09, 0.10), (0.08, 0.12, 0.18, 0.26, 0.38)),
@@ -110,6 +142,8 @@ KINDS: dict[str, tuple[Corruption, Strengths, Strengths]] = {
     "impulse_noise": (_impulse_noise, (0.01, 0.02, 0.03, 0.05, 0.07), (0.03, 0.06, 0.09, 0.17, 0.27)),
     "speckle_noise": (_speckle_noise, (0.06, 0.10, 0.12, 0.16, 0.20), (0.15, 0.2, 0.35, 0.45, 0.6)),
     "gaussian_blur": (_gaussian_blur, (0.4, 0.6, 0.7, 0.8, 1.0), (1, 2, 3, 4, 6)),
+    "defocus_blur": (_defocus_blur, (0.3, 0.4, 0.5, 1.0, 1.5), (3, 4, 6, 8, 10)),
+    "zoom_blur": (_zoom_blur, (1.06, 1.11, 1.16, 1.21, 1.26), (1.11, 1.16, 1.21, 1.26, 1.31)),
     "brightness": (_brightness, (0.05, 0.1, 0.15, 0.2, 0.3), (0.1, 0.2, 0.3, 0.4, 0.5)),
     "contrast": (_contrast, (0.75, 0.5, 0.4, 0.3, 0.15), (0.4, 0.3, 0.2, 0.1, 0.05)),
     "pixelate": (_pixelate, (0.95, 0.9, 0.85, 0.75, 0.65), (0.6, 0.5, 0.4, 0.3, 0.25)),
@@ -121,7 +155,6 @@ KINDS: dict[str, tuple[Corruption, Strengths, Strengths]] = {
 
 USUAL = ("gaussian_noise", "gaussian_blur", "contrast", "jpeg", "rotation")
 """The kinds that are tried by default."""
-_SMALL = 100
 
 
 def corrupt(pictures: np.ndarray, kind: str, level: int, seed: int = 0) -> np.ndarray:

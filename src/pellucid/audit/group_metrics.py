@@ -12,8 +12,8 @@ import numpy as np
 from pellucid.errors import UnknownNameError, UsageError
 from pellucid.records import Predictions
 from pellucid.statistics import metrics
-from pellucid.statistics.groups import bootstrap, is_above, is_below
-from pellucid.statistics.intervals import wilson
+from pellucid.statistics.groups import is_above, is_below
+from pellucid.statistics.intervals import bootstrap_t, f1, mean_of_shares, p_of_mean, wilson
 
 __all__ = ["GroupMetric", "GroupValue", "measure", "require_metric"]
 
@@ -100,7 +100,12 @@ def measure(metric: GroupMetric, predictions: Predictions, rows: np.ndarray) -> 
         elif metric.kind == "precision":
             hits = hits[predicted == of]
         return _share(int(hits.sum()), len(hits))
-    return _sampled(_function(metric.kind, of, labels, predicted, predictions.probabilities[rows]), len(rows))
+    if metric.kind == "f1":
+        return _f1(int(((predicted == of) & (labels == of)).sum()), int(((predicted == of) | (labels == of)).sum()))
+    if metric.kind == "balanced_accuracy":
+        return _balanced(labels, predicted == labels)
+    scores = metrics.log_losses if metric.kind == "log_loss" else metrics.brier_scores
+    return _mean(scores(predictions.probabilities[rows], labels))
 
 
 def _share(right: int, n: int) -> GroupValue:
@@ -112,44 +117,55 @@ def _share(right: int, n: int) -> GroupValue:
     )
 
 
-def _function(
-    kind: str, of: int, labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray
-) -> Callable[[np.ndarray], float]:
-    """The metric of the pictures at some indices of the group."""
-    classes = probabilities.shape[1]
-    if kind == "log_loss":
-        own = np.clip(np.take_along_axis(probabilities, labels[:, None], 1)[:, 0].astype(float), 1.2e-7, 1)
-        losses = -np.log(own)
-        return lambda rows: float(losses[rows].mean())
-    if kind == "brier":
-        squares = ((probabilities - np.eye(classes)[labels]) ** 2).sum(axis=1)
-        return lambda rows: float(squares[rows].mean())
-
-    def of_confusion(rows: np.ndarray) -> float:
-        scores = metrics.per_class(metrics.confusion_matrix(labels[rows], predicted[rows], classes))
-        if kind == "f1":
-            return float(scores.f1[of])
-        recalls = scores.recall[scores.support > 0]
-        return float(recalls.mean()) if len(recalls) else math.nan
-
-    return of_confusion
+def _f1(hits: int, union: int) -> GroupValue:
+    """F1 = 2 J / (1 + J) of J = hits / union, so that tests and intervals of the proportion J are those of F1."""
+    share = _share(hits, union)
+    if not union:
+        return share
+    low, high = f1(hits, union, hits)
+    value = 2 * share.value / (1 + share.value)
+    return GroupValue(value, low, high, union, None, lambda bound: share.proves(bound / (2 - bound)))
 
 
-_DRAWS = 1000
-
-
-def _sampled(function: Callable[[np.ndarray], float], n: int) -> GroupValue:
-    if n == 0:
-        return GroupValue(math.nan, math.nan, math.nan, 0, None, lambda _: (1.0, 1.0))
-    value = function(np.arange(n))
-    low, high = bootstrap(function, n, draws=_DRAWS)
+def _balanced(labels: np.ndarray, hits: np.ndarray) -> GroupValue:
+    """The mean recall; the p-value of a bound is the level at which the interval just excludes it."""
+    n = np.bincount(labels)
+    right = np.bincount(labels[hits], minlength=len(n))[n > 0]
+    n = n[n > 0]
+    if not len(n):
+        return _share(0, 0)
+    value = float((right / n).mean())
 
     def proves(bound: float) -> tuple[float, float]:
-        # A small group hardly varies between draws, so a bootstrap proves nothing about it.
-        if n < 20 or math.isnan(value):
-            return 1.0, 1.0
-        random = np.random.default_rng(0)
-        values = np.array([function(random.integers(0, n, n)) for _ in range(_DRAWS)])
-        return float((1 + (values <= bound).sum()) / (_DRAWS + 1)), float((1 + (values >= bound).sum()) / (_DRAWS + 1))
+        p_at_most, p_at_least = (_excluded(right, n, bound, side) for side in (0, 1))
+        return (p_at_most, 1.0) if value > bound else (1.0, p_at_least)
 
-    return GroupValue(value, low, high, n, None, proves)
+    return GroupValue(value, *mean_of_shares(right, n), len(labels), None, proves)
+
+
+def _excluded(right: np.ndarray, n: np.ndarray, bound: float, side: int) -> float:
+    """The smallest one-sided level at which the limit on this side (0 low, 1 high) excludes the bound, by bisection."""
+    low, high = 0.0, 0.5
+    for _ in range(30):
+        level = (low + high) / 2
+        limit = mean_of_shares(right, n, 1 - 2 * level)[side]
+        excludes = limit > bound if side == 0 else limit < bound
+        low, high = (low, level) if excludes else (level, high)
+    return high
+
+
+def _mean(values: np.ndarray) -> GroupValue:
+    n = len(values)
+    if n < 2:
+        value = float(values[0]) if n else math.nan
+        return GroupValue(value, math.nan, math.nan, n, None, lambda _: (1.0, 1.0))
+    low, high = bootstrap_t(values[:, None])
+    # A small group hardly varies between samples, so a bootstrap proves nothing about it.
+    few = n < _LEAST
+    return GroupValue(
+        float(values.mean()), max(float(low[0]), 0.0), float(high[0]), n, None,
+        lambda bound: (1.0, 1.0) if few else p_of_mean(values, bound),
+    )  # fmt: skip
+
+
+_LEAST = 20

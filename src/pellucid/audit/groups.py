@@ -17,7 +17,8 @@ from pellucid.audit.subject import Subject
 from pellucid.errors import UsageError
 from pellucid.records import Finding, Remark, Table
 from pellucid.records.names import listed
-from pellucid.statistics.groups import difference, holm, pictures_needed
+from pellucid.statistics.groups import difference, holm
+from pellucid.statistics.sample_size import more_pictures, to_meet
 
 LEVEL = 0.05
 """Probability of a false alarm, over all groups together."""
@@ -194,7 +195,8 @@ def _sentence(group: Group, value: GroupValue, result: str, subject: Subject) ->
     if result != "too few to say":
         return f"{group.name} is {result}: {numbers}."
     needed = None
-    if value.right is not None and requirement.at_least:
-        needed = pictures_needed(value.value, requirement.bound)
-    enough = f"; about {needed:,} pictures at this rate would show it" if needed and needed > value.n else ""
+    if value.right is not None and 0 < requirement.bound < 1:
+        needed = to_meet(value.value, requirement.bound)
+    more = more_pictures(needed, value.n)
+    enough = f"; {more} of this group would probably settle it" if more else ""
     return f"{group.name}: too few to say, {numbers}{enough}."

@@ -70,6 +70,7 @@ CHECKS: dict[str, Check] = {
         "Robustness",
         "Weak noise, blur, compression or rotation that makes the model fail.",
         ("model", "pictures"),
+        version=2,
     ),
     "stratification": Check(
         "pellucid.audit.stratification",

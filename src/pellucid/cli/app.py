@@ -101,6 +101,13 @@ def sentences(*, debug: bool) -> Iterator[None]:
     except BrokenPipeError:
         _discard_output()  # the reader closed the pipe (`pellucid predict ... | head`)
         raise typer.Exit(0) from None
+    except ModuleNotFoundError as error:
+        _end(
+            f"This needs the package {error.name}, which is not installed. Install all of Pellucid with "
+            f"`pip install pellucid`; without it, only `predict` and `info` of an exported model (.onnx) run.",
+            1,
+            debug,
+        )
     except MemoryError:
         _end("There is not enough memory. Try a smaller --batch-size, or smaller pictures.", 1, debug)
     except OSError as error:

@@ -93,7 +93,7 @@ def audit(
     for reason in subject.predictions.unreadable.values():
         console.say(reason)
     findings = make(subject, checks)
-    written = () if out is None else _write(findings, out)
+    written = [*([] if out is None else _write(findings, out)), *_into_run(findings, model)]
     if as_json:
         typer.echo(findings.dumps())
     else:
@@ -221,6 +221,18 @@ def _paragraph(item: Remark, first: str) -> None:
                 console.plain(text), max(width - 1, 40), initial_indent=mark, subsequent_indent=indent,
                 break_long_words=False, break_on_hyphens=False,
             )))  # fmt: skip
+
+
+def _into_run(findings: Findings, model: Path) -> list[Path]:
+    """Writes the findings into the run folder of the model, if it has one, and its report again, if there is one."""
+    from pellucid.records import RunFolder, display
+
+    run = RunFolder(model if model.is_dir() else model.parent)
+    if not run.run_json.is_file() or model.name not in (run.path.name, run.model.name):
+        return []
+    run.write_audit(findings)
+    draw = display.view("run") if run.report.is_file() else None
+    return [run.audit] if draw is None else [run.audit, draw(run)]
 
 
 TABLES = ("label_errors", "leaks")

@@ -41,6 +41,7 @@ COMMANDS: dict[str, Command] = {
     "label": Command("pellucid.cli.label", "Suggest which photos to label next."),
     "sort": Command("pellucid.cli.sort", "Copy photos into one folder per class."),
     "info": Command("pellucid.cli.info", "Print what a model file contains."),
+    "export": Command("pellucid.cli.export", "Write a model as one file that runs without torch."),
     "inspect": Command("pellucid.cli.inspect", "Look inside a model and explain its predictions."),
     "lint": Command("pellucid.cli.lint", "Find mistakes in a network or training script."),
     "runs": Command("pellucid.cli.runs", "List runs, newest last."),

@@ -12,7 +12,7 @@ from typing import IO
 import typer
 
 from pellucid.errors import on_one_line as plain
-from pellucid.records import Findings, Model, Split, Table, display
+from pellucid.records import ExportedModel, Findings, Model, Split, Table, display
 from pellucid.training.processes import is_main
 
 
@@ -106,7 +106,7 @@ def notes_of_data(sentences: Iterable[str], model: Path) -> None:
     notes(sentence for sentence in sentences if not isinstance(known, list) or sentence not in known)
 
 
-def note_on_looks(pictures: Split, model: Model) -> None:
+def note_on_looks(pictures: Split, model: Model | ExportedModel) -> None:
     """Prints a note if the pictures do not look like those that the model learned from."""
     from pellucid.data.appearance import difference
 

@@ -11,7 +11,7 @@ import typer
 from pellucid.cli import completion
 
 if TYPE_CHECKING:
-    from pellucid.records import Dataset, Findings, Model, Predictions, Split
+    from pellucid.records import Dataset, ExportedModel, Findings, Model, Predictions, Split
 
 EXAMPLES = """  pellucid evaluate model.safetensors mnist
   pellucid evaluate runs/digits-convnet-001 digits --split validation
@@ -20,7 +20,7 @@ EXAMPLES = """  pellucid evaluate model.safetensors mnist
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file or run folder.", show_default=False)],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model, run or model.onnx.", show_default=False)],
     data: Annotated[
         str,
         typer.Argument(
@@ -51,11 +51,11 @@ def evaluate(
     """Score a model on labelled pictures: accuracy with a 95 % interval, base rate, loss, classes, mistakes."""
     from pellucid.cli import console
     from pellucid.data import load
-    from pellucid.records import Model
+    from pellucid.records import load_model
     from pellucid.records.run import require_new
 
     require_new("evaluations", out)
-    loaded = Model.load(model)
+    loaded = load_model(model)
     dataset = load(data, test_fraction=1 if split is None else 0.2)
     console.notes_of_data(dataset.notes, model)
     name = split or ("test" if "test" in dataset.splits else "validation")
@@ -81,7 +81,7 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _pictures(dataset: Dataset, name: str, model: Model, *, is_chosen: bool) -> Split:
+def _pictures(dataset: Dataset, name: str, model: Model | ExportedModel, *, is_chosen: bool) -> Split:
     """The pictures of a split. Data without a validation split get the one that the model's recipe carves from train.
 
     Args:
@@ -105,7 +105,7 @@ def _pictures(dataset: Dataset, name: str, model: Model, *, is_chosen: bool) -> 
         if is_chosen:
             return pictures
     else:
-        carved = _with_carved_validation(dataset, model)
+        carved = with_carved_validation(dataset, model)
         if carved is None and is_chosen:
             return dataset.split(name)  # an error that names the splits
         if carved is None:
@@ -118,7 +118,7 @@ def _pictures(dataset: Dataset, name: str, model: Model, *, is_chosen: bool) -> 
     return pictures
 
 
-def _with_carved_validation(dataset: Dataset, model: Model) -> Dataset | None:
+def with_carved_validation(dataset: Dataset, model: Model | ExportedModel) -> Dataset | None:
     """The data with the validation split that the model's recipe carves; None if that is unknown."""
     from pellucid.data.splitting import with_validation
     from pellucid.errors import PellucidError
@@ -132,7 +132,7 @@ def _with_carved_validation(dataset: Dataset, model: Model) -> Dataset | None:
         return None
 
 
-def _without_known(predictions: Predictions, pictures: Split, model: Model) -> Findings:
+def _without_known(predictions: Predictions, pictures: Split, model: Model | ExportedModel) -> Findings:
     """Warns of pictures that the model has learned from, by their content, and scores the others alone."""
     import numpy as np
 

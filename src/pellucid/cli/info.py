@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from pellucid.records import Model, Table
+    from pellucid.records import ExportedModel, Model, Table
 
 EXAMPLES = """  pellucid info model.safetensors
   pellucid info runs/digits-convnet-001
@@ -22,7 +22,9 @@ EXAMPLES = """  pellucid info model.safetensors
 def info(
     model: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="Model file, run folder, or a backbone: lite0.", show_default=False),
+        typer.Argument(
+            metavar="MODEL", help="Model file, run folder, exported model, or a backbone: lite0.", show_default=False
+        ),
     ],
     *,
     everything: Annotated[bool, typer.Option("--all", help="Print every setting and measured score.")] = False,
@@ -46,7 +48,7 @@ _MANY_CLASSES = 20
 """More classes are not all named in the summary."""
 
 
-def summary(model: Model, path: Path) -> list[tuple[str, str]]:
+def summary(model: Model | ExportedModel, path: Path) -> list[tuple[str, str]]:
     """A model in a few lines, as rows of (what, value).
 
     Args:
@@ -76,6 +78,8 @@ def summary(model: Model, path: Path) -> list[tuple[str, str]]:
             f"{colour}, {preprocessing.width}×{preprocessing.height} pixels; others are resized ({preprocessing.fit})",
         ),
     ]
+    if exported := _exported(model):
+        rows.append(("Exported", f"{exported[0][1]}; runs without torch"))
     if specification.abstain_below is not None:
         rows.append(("Not sure", f"if the probability is below {100 * specification.abstain_below:.1f} %"))
     return [*rows, ("Predict", f"pellucid predict {name} PICTURES"), ("Details", f"pellucid info {name} --all")]
@@ -113,7 +117,7 @@ def _trained(training: dict[str, Any], path: Path) -> str:
     return ", ".join(part for part in parts if part) or "unknown"
 
 
-def describe(model: Model) -> Table:
+def describe(model: Model | ExportedModel) -> Table:
     """The content of a model, as rows of (what, value)."""
     from pellucid.records import Table
 
@@ -121,6 +125,7 @@ def describe(model: Model) -> Table:
     rows = [
         ("format version", specification.version),
         ("sha256", model.sha256),
+        *_exported(model),
         ("network", specification.network.name),
         *([("needs the class", specification.network.source)] if specification.network.source else []),
         *_nested("setting", specification.network.settings),
@@ -136,6 +141,15 @@ def describe(model: Model) -> Table:
         *(row for name, metric in sorted(specification.metrics.items()) for row in _measured(name, metric)),
     ]
     return Table("model", ("what", "value"), tuple((what, _text(value)) for what, value in rows))
+
+
+def _exported(model: Model | ExportedModel) -> list[tuple[str, Any]]:
+    """What an exported model is, and from which model it was made; nothing for any other model."""
+    from pellucid.records import ExportedModel
+
+    if not isinstance(model, ExportedModel):
+        return []
+    return [("exported", f"ONNX, {model.precision}"), ("exported from", model.source)]
 
 
 def _without_hashes(training: dict[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pellucid.records import Findings, Model, Predictions
+    from pellucid.records import ExportedModel, Findings, Model, Predictions
 
 EXAMPLES = """  pellucid predict model.safetensors scan.png
   pellucid predict lite0 photo.jpg
+  pellucid predict model.onnx scan.png
   pellucid predict model.safetensors scans/ --top 3
   pellucid predict model.safetensors 'scans/*.jpg' --out predictions.csv
   ls scans/*.png | pellucid predict model.safetensors -
@@ -26,7 +27,7 @@ Exit codes: 0 success; 1 some pictures could not be read (each is named); 2 wron
 def predict(
     model: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="Model file, run folder, or a backbone: lite0.", show_default=False),
+        typer.Argument(metavar="MODEL", help="Model file, run folder, model.onnx, or lite0.", show_default=False),
     ],
     paths: Annotated[
         list[str],
@@ -92,17 +93,17 @@ _MANY_CLASSES = 100
 """From this number of classes on, one guess says little."""
 
 
-def backbone_or_model(name: Path) -> Model:
-    """Loads a model file or run folder, or a backbone by its name.
+def backbone_or_model(name: Path) -> Model | ExportedModel:
+    """Loads a model file, run folder or exported model, or a backbone by its name.
 
     Raises:
         ModelFileError: there is no such file or backbone.
     """
     from pellucid.networks.catalogue import BACKBONES
-    from pellucid.records import Model
+    from pellucid.records import load_model
 
     if str(name) not in BACKBONES or name.exists():
-        return Model.load(name)
+        return load_model(name)
     from pellucid.inference.building import pretrained
 
     return pretrained(str(name))

@@ -120,7 +120,7 @@ def train(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Number of threads; by default all cores.", show_default=False)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, or untested: cuda, mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda (run on an NVIDIA H200), or untested: mps.")] = "auto",
     start: Annotated[
         Path | None, typer.Option("--from", metavar="MODEL", help="Start from this model.", show_default=False)
     ] = None,
@@ -134,6 +134,12 @@ def train(
             "--recipe-set", metavar="KEY=VALUE", help="A setting of the recipe. Repeatable.", show_default=False
         ),
     ] = None,
+    purpose: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the model is for, for its report.", show_default=False)
+    ] = "",
+    not_for: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the model is not for, for its report.", show_default=False)
+    ] = "",
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="Do not train: try learning rates, and suggest one.")
     ] = False,
@@ -214,6 +220,8 @@ def train(
         source=data if data in DATASETS else str(arguments.expand(Path(data)).resolve()),
         threads=threads,
         command=shlex.join(["pellucid", *context.find_root().obj]),
+        purpose=purpose.strip(),
+        not_for=not_for.strip(),
         **limits,
     )  # fmt: skip
     if plan.recipe.freeze_backbone and (find_lr or budget is not None):

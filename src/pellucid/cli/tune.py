@@ -78,7 +78,7 @@ def tune(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Number of threads; by default all cores.", show_default=False)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, or untested: cuda, mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda (run on an NVIDIA H200), or untested: mps.")] = "auto",
     start: Annotated[
         Path | None, typer.Option("--from", metavar="MODEL", help="Start from this model.", show_default=False)
     ] = None,

@@ -38,6 +38,7 @@ Decoded = np.ndarray | MappedPictures
 Fit = Literal["stretch", "crop", "pad"]
 Scaling = Literal["unit", "symmetric", "standard"]
 
+_ON_CARDS: dict[Any, tuple[torch.Tensor, torch.Tensor]] = {}
 _AT_ONCE = 16 * 1024**2
 """Number of values that `measure` processes at once."""
 _WORTHWHILE = 2 * 1024**2
@@ -167,14 +168,30 @@ def normalise(batch: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dt
     dtype = dtype or torch.float32
     # Half precision is too coarse for the sum: compute in float32, and round once.
     working = torch.float64 if dtype == torch.float64 else torch.float32
-    mean = torch.tensor(preprocessing.mean, dtype=torch.float64)
-    deviation = torch.tensor(preprocessing.std, dtype=torch.float64)
-    scale = (1 / (255 * deviation)).to(batch.device, working).view(1, -1, 1, 1)
-    shift = (-mean / deviation).to(batch.device, working).view(1, -1, 1, 1)
+    scale, shift = _scale_and_shift(preprocessing, batch.device, working)
     # In place, in the copy from the cast. `addcmul` would be a single call, but takes three times as long for these
     # shapes, and may round a value differently depending on its position in the batch.
     scaled = batch * scale if batch.dtype == working else batch.to(working).mul_(scale)
     return scaled.add_(shift).to(dtype)
+
+
+def _scale_and_shift(
+    preprocessing: Preprocessing, device: torch.device, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The factors and summands of `normalise`, (1, C, 1, 1). On a card they are sent once: sending waits for it."""
+    import torch
+
+    key = (preprocessing.mean, preprocessing.std, device, dtype)
+    if key in _ON_CARDS:
+        return _ON_CARDS[key]
+    with torch.inference_mode(False):  # a pair that is kept must also serve where gradients are computed
+        mean = torch.tensor(preprocessing.mean, dtype=torch.float64)
+        deviation = torch.tensor(preprocessing.std, dtype=torch.float64)
+        scale = (1 / (255 * deviation)).to(device, dtype).view(1, -1, 1, 1)
+        shift = (-mean / deviation).to(device, dtype).view(1, -1, 1, 1)
+    if device.type != "cpu":
+        _ON_CARDS[key] = scale, shift
+    return scale, shift
 
 
 def _moments(pictures: Decoded) -> tuple[tuple[float, ...], tuple[float, ...]]:

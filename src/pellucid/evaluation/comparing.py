@@ -14,6 +14,7 @@ from pellucid.records import Finding, Findings, Metric, Predictions, Table
 from pellucid.records.names import counted, listed
 from pellucid.statistics.comparison import Cells, cells, mcnemar, tango
 from pellucid.statistics.intervals import wilson
+from pellucid.statistics.sample_size import more_pictures, to_compare
 
 SIGNIFICANT = 0.05
 """A p value below this counts as a difference. Without a real difference, at most one in twenty does."""
@@ -89,7 +90,9 @@ def verdict(counts: Cells, p: float) -> str:
     noun = "picture" if counts.only_b == 1 else "pictures"
     who = f"B is right on {counts.only_b:,} {noun} that A gets wrong, A on {counts.only_a:,} that B gets wrong"
     if p >= SIGNIFICANT:
-        return f"{who}; no difference can be shown with n = {counts.n:,} (p = {p:.2g})"
+        more = more_pictures(to_compare(counts.only_a, counts.only_b, counts.n), counts.n)
+        settled = f"; {more} would probably settle it" if more else ""
+        return f"{who}; no difference can be shown with n = {counts.n:,} (p = {p:.2g}){settled}"
     better = "B" if counts.only_b > counts.only_a else "A"
     return f"{who}; {better} is better ({f'p = {p:.2g}' if p >= 1e-4 else 'p < 0.0001'})"
 
@@ -191,7 +194,7 @@ def _compared(a: Predictions, b: Predictions, names: tuple[str, str], shared: _S
 
 
 def _accuracy(name: str, right: int, n: int) -> Metric:
-    return Metric(name, right / n, n, *wilson(right, n), unit="fraction")
+    return Metric(name, right / n, n, *wilson(right, n), unit="fraction", method="Wilson")
 
 
 def _difference(counts: Cells, p: float) -> Metric:
@@ -199,7 +202,7 @@ def _difference(counts: Cells, p: float) -> Metric:
     note = f"B − A in percentage points; {_METHOD}"
     if p >= SIGNIFICANT and not low <= 0 <= high:
         note += "; it excludes 0, but the exact test, which is more conservative, finds no significant difference"
-    return Metric("difference", counts.difference, counts.n, low, high, unit="fraction", note=note)
+    return Metric("difference", counts.difference, counts.n, low, high, unit="fraction", note=note, method="Tango")
 
 
 def _who_is_right(counts: Cells) -> Table:

@@ -10,10 +10,11 @@ import numpy as np
 
 from pellucid.data.thumbnails import thumbnail, thumbnail_and_large
 from pellucid.errors import DataError, UsageError
-from pellucid.records import Figure, Finding, Findings, Metric, Predictions, Split, Table, ledger
+from pellucid.records import Figure, Finding, Findings, Metric, Predictions, Remark, Split, Table, ledger
 from pellucid.records.names import counted, listed
 from pellucid.statistics import calibration, metrics
-from pellucid.statistics.intervals import mean_of_shares, wilson
+from pellucid.statistics.intervals import bootstrap_t, f1, in_words, mean_of_shares, wilson
+from pellucid.statistics.sample_size import more_pictures, to_meet, to_narrow
 
 __all__ = ["accuracy_without", "count_scoring"]
 
@@ -21,8 +22,8 @@ __all__ = ["accuracy_without", "count_scoring"]
 SAMPLE = 24
 """Pictures in the sample of right and wrong predictions."""
 
-UNEQUAL = 2
-"""Report the balanced accuracy if the largest class is at least this many times as large as the smallest."""
+UNCERTAIN = 0.05
+"""From this half width of its interval on, the accuracy comes with a sentence about the number of pictures."""
 
 CONFUSIONS = 50
 """Most rows in the table of confusions."""
@@ -31,8 +32,9 @@ CONFUSIONS = 50
 def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistakes: int = 24) -> Findings:
     """Scores predictions against the labels.
 
-    The findings, in this order: the metrics `accuracy` (with its 95 % Wilson interval), `balanced_accuracy` (if class
-    sizes differ by a factor of 2 or more), `base_rate`, `top_5_accuracy` (for more than five classes) and `loss`; the
+    The findings, in this order: the remark `sample_size` (if the accuracy is uncertain by more than five points);
+    the metrics `accuracy`, `balanced_accuracy` (for two or more classes), `base_rate`, `top_5_accuracy` (for more than
+    five classes), `loss` and `brier` (for probabilities), each with its 95 % interval and the method of it; the
     tables `per_class` and `confusions`; the figures `confusion_matrix`, `reliability`, `mistakes` (the most confident
     ones first) and `predictions` (a seeded sample).
 
@@ -56,6 +58,7 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
     cells = _Cells(predictions, labels, pictures)
     confusion = metrics.confusion_matrix(labels, predictions.predicted, len(predictions.classes))
     items: list[Finding] = [
+        *_sample_size(predictions, labels),
         *_metrics(predictions, labels),
         _per_class(predictions.classes, confusion),
         _confusions(predictions.classes, confusion),
@@ -101,44 +104,96 @@ def _metrics(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
     rows.append(Metric("base_rate", share, n, unit="fraction", note=f"always predicting '{predictions.classes[most]}'"))
     if classes > 5:
         rows.append(_share("top_5_accuracy", int((metrics.ranks(predictions.probabilities, labels) < 5).sum()), n))
-    loss = metrics.log_loss(predictions.probabilities, labels)
-    note = "the mean of −log p of the label; p is at least 1.2e-07"
-    rows.append(Metric("loss", loss, n, unit="nats", note=note))
-    return rows
+    return [*rows, *_of_probabilities(predictions.probabilities, labels)]
+
+
+def _of_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> list[Metric]:
+    """Log loss and Brier score; none if the predictions are bare answers, which have no probabilities."""
+    if not metrics.are_probabilities(probabilities):
+        return []
+    losses, squares = metrics.log_losses(probabilities, labels), metrics.brier_scores(probabilities, labels)
+    n, low, high, method = len(labels), (None, None), (None, None), ""
+    if n > 1:
+        lows, highs = bootstrap_t(np.stack([losses, squares], axis=1))
+        low, high = np.maximum(lows, 0.0).tolist(), np.minimum(highs, metrics.LARGEST).tolist()
+        method = "bootstrap-t"
+    loss_note = "log loss: the mean of −log p of the label; p is at least 1.2e-07"
+    brier_note = "the mean squared distance of the probabilities from the answer, summed over the classes: 0 to 2"
+    return [
+        Metric("loss", float(losses.mean()), n, low[0], high[0], unit="nats", note=loss_note, method=method),
+        Metric("brier", float(squares.mean()), n, low[1], high[1], note=brier_note, method=method),
+    ]
+
+
+def _sample_size(predictions: Predictions, labels: np.ndarray) -> list[Remark]:
+    """What few pictures allow one to say, and how many more would say more."""
+    n, right = len(labels), int((predictions.predicted == labels).sum())
+    low, high = wilson(right, n)
+    if high - low <= 2 * UNCERTAIN:
+        return []
+    base, _ = metrics.base_rate(labels, len(predictions.classes))
+    share = right / n
+    guessing = ""
+    if low <= base <= high and base < 1:
+        settled = more_pictures(to_meet(share, base), n)
+        guessing = " It is not shown to be better than always predicting the most frequent class"
+        guessing += f"; {settled} would probably settle it." if settled and share > base else "."
+    more = more_pictures(to_narrow(share, UNCERTAIN), n)
+    advice = f"To know it to within {100 * UNCERTAIN:.0f} points, collect {more}." if more else ""
+    return [Remark("sample_size", "info", f"{in_words(right, n)}.{guessing}", advice)]
 
 
 def _balanced(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
-    """The balanced accuracy, if the largest class has at least twice as many pictures as the smallest."""
+    """The balanced accuracy, if there are at least two classes."""
     label_counts = np.bincount(labels, minlength=len(predictions.classes))
     right = np.bincount(labels[predictions.predicted == labels], minlength=len(predictions.classes))[label_counts > 0]
     label_counts = label_counts[label_counts > 0]
-    if len(label_counts) < 2 or label_counts.max() < UNEQUAL * label_counts.min():
+    if len(label_counts) < 2:
         return []
     low, high = mean_of_shares(right, label_counts)
     note = f"the mean recall of {counted(len(label_counts), 'class', 'classes')}"
     value = float((right / label_counts).mean())
-    return [Metric("balanced_accuracy", value, len(labels), low, high, unit="fraction", note=note)]
+    return [
+        Metric(
+            "balanced_accuracy",
+            value,
+            len(labels),
+            low,
+            high,
+            unit="fraction",
+            note=note,
+            method="Wilson of each class, combined (Zou and Donner 2008)",
+        )
+    ]
 
 
 def _share(name: str, right: int, n: int, note: str = "") -> Metric:
     low, high = wilson(right, n)
-    return Metric(name, right / n, n, low, high, unit="fraction", note=note)
+    return Metric(name, right / n, n, low, high, unit="fraction", note=note, method="Wilson")
 
 
 def _per_class(classes: tuple[str, ...], confusion: np.ndarray) -> Table:
     scores = metrics.per_class(confusion)
+    hits, support, predicted = np.diagonal(confusion).tolist(), scores.support.tolist(), confusion.sum(axis=0).tolist()
+    nothing = (None, None)
     rows = tuple(
-        (name, _defined(precision), _defined(recall), _defined(f1), int(n))
-        for name, precision, recall, f1, n in zip(classes, *scores, strict=True)
-    )
-    notes = []
+        (name, _defined(precision), _defined(recall), _defined(score), n, said,
+         *(wilson(right, said) if said else nothing), *(wilson(right, n) if n else nothing),
+         *(f1(right, n, said) if n + said else nothing))
+        for name, precision, recall, score, right, n, said in zip(
+            classes, scores.precision, scores.recall, scores.f1, hits, support, predicted, strict=True
+        )
+    )  # fmt: skip
+    notes = ["In parentheses: 95 % Wilson intervals."]
     absent = [name for name, n in zip(classes, scores.support, strict=True) if n == 0]
     if absent:
         notes.append(f"No pictures, so no recall: {listed(absent, 10)}.")
     never = [name for name, precision in zip(classes, scores.precision, strict=True) if np.isnan(precision)]
     if never:
         notes.append(f"Never predicted, so no precision: {listed(never, 10)}.")
-    return Table("per_class", ("class", "precision %", "recall %", "F1 %", "n"), rows, " ".join(notes))
+    limits = tuple(f"{score} {limit} %" for score in ("precision", "recall", "F1") for limit in ("low", "high"))
+    columns = ("class", "precision %", "recall %", "F1 %", "n", "predicted", *limits)
+    return Table("per_class", columns, rows, " ".join(notes))
 
 
 def _defined(value: float) -> float | None:
@@ -268,7 +323,7 @@ def accuracy_without(predictions: Predictions, copied: Iterable[str]) -> Metric 
     kind = f"{predictions.split} " if predictions.split else ""
     which = f"{out:,} {kind}pictures that are" if out > 1 else f"one {kind}picture that is"
     note = f"without the {which} also in the training data"
-    return Metric("accuracy_without_copies", right / n, n, low, high, unit="fraction", note=note)
+    return Metric("accuracy_without_copies", right / n, n, low, high, unit="fraction", note=note, method="Wilson")
 
 
 def count_scoring(findings: Findings, split: Split, model: str) -> Findings:

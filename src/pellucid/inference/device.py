@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
-from contextlib import AbstractContextManager, nullcontext
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -17,13 +21,15 @@ def notes(device: torch.device) -> tuple[str, ...]:
     """Notes on the device of a training run."""
     if device.type == "cpu":
         return ()
+    if device.type == "cuda":
+        return (f"This ran on the card {torch.cuda.get_device_name(device)}.",)
     return (f"This ran on the device {device.type}, where Pellucid has never been tested.",)
 
 
 def choose(name: str = "auto") -> torch.device:
     """The device with that name. `auto` prefers an NVIDIA or AMD GPU, then an Apple GPU, then the CPU.
 
-    Pellucid is tested on CPUs only; other devices run the same code.
+    Pellucid's tests run on CPUs. `docs/scaling.md` says on which card it was run.
 
     Raises:
         UnknownNameError: there is no device with that name.
@@ -47,7 +53,6 @@ def fast_in_half(kind: str) -> bool:
     if kind == "cpu":
         capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # missing in older versions of torch
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-    # Not tested on a GPU.
     return kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
@@ -60,6 +65,67 @@ def computing(precision: str, device: torch.device) -> AbstractContextManager[ob
     if precision == "mixed" and fast_in_half(device.type):
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()
+
+
+_INEXACT = "does not have a deterministic implementation|non-deterministic algorithm"
+
+
+@contextmanager
+def exact(device: torch.device, *, wanted: bool = True) -> Iterator[list[str]]:
+    """A block in which an NVIDIA card computes the same bytes each time; a CPU does so anyway.
+
+    Yields a list that names the operations, by torch's name, that have no deterministic form and ran nevertheless.
+    After https://docs.pytorch.org/docs/stable/notes/randomness.html.
+
+    Args:
+        device: where the block computes.
+        wanted: False leaves the choice of algorithms to the libraries.
+    """
+    operations: list[str] = []
+    if device.type != "cuda" or not wanted:
+        yield operations
+        return
+    # cuBLAS reads it when it starts, and torch before each product.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    library: Any = torch.backends.cudnn
+    fill: Any = torch.utils.deterministic
+    before = (library.deterministic, library.benchmark, fill.fill_uninitialized_memory)
+    mode = torch.get_deterministic_debug_mode()
+    messages: list[str] = []
+    with watching(_INEXACT, messages):
+        library.deterministic, library.benchmark, fill.fill_uninitialized_memory = True, False, False
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield operations
+        finally:
+            library.deterministic, library.benchmark, fill.fill_uninitialized_memory = before
+            torch.set_deterministic_debug_mode(mode)
+            operations += dict.fromkeys(message.partition(" ")[0] for message in messages)
+
+
+def inexact_notes(operations: list[str]) -> tuple[str, ...]:
+    """A note on the operations that `exact` found to have no deterministic form."""
+    if not operations:
+        return ()
+    names = ", ".join(operations)
+    return (f"torch has no deterministic form of {names} on this card, so the same command may give other bytes.",)
+
+
+@contextmanager
+def watching(pattern: str, found: list[str]) -> Iterator[None]:
+    """A block in which warnings whose text matches a regular expression go to a list instead of to the user."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", message=f"(?s).*({pattern})")
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, *others: Any, **more: Any) -> None:
+            if re.search(pattern, str(message)):
+                found.append(str(message))
+            else:
+                shown(message, *others, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3

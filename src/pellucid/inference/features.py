@@ -29,7 +29,7 @@ from pellucid.inference.runner import predict, predictions_of
 from pellucid.inference.streaming import Pictures, chunks
 from pellucid.inference.torch_runner import FeatureExtractor
 from pellucid.networks.backbones import Backbone
-from pellucid.records import Model, PictureFiles, Predictions, Split, atomic
+from pellucid.records import ExportedModel, Model, PictureFiles, Predictions, Split, atomic
 
 _VERSION = 2
 _PART_ROWS = 1024
@@ -229,7 +229,7 @@ def backbone_of(model: Model) -> Backbone | None:
     return Backbone(named.name, model.weights, last, model.classes, model.specification.preprocessing, named.settings)
 
 
-def describe(model: Model, pictures: Split, **settings: Any) -> Described:
+def describe(model: Model | ExportedModel, pictures: Split, **settings: Any) -> Described:
     """The predictions and features of pictures.
 
     For a model on a backbone, features that an earlier training run or prediction computed come from the cache.
@@ -243,8 +243,8 @@ def describe(model: Model, pictures: Split, **settings: Any) -> Described:
         DataError: there are no pictures.
         UsageError: `network` is given, but the model is on a known backbone.
     """
-    backbone = backbone_of(model)
-    if backbone is None or not len(pictures):
+    backbone = backbone_of(model) if isinstance(model, Model) else None
+    if isinstance(model, ExportedModel) or backbone is None or not len(pictures):
         predictions = predict(model, pictures, **settings)
         return Described(predictions, predictions.probabilities)
     if settings.get("network") is not None:

@@ -19,7 +19,10 @@ Progress = Callable[[int, int], None]
 """Called with (pictures done, pictures in total)."""
 
 _MOST_VALUES = 4_000_000
-"""Most pixel values in one batch on a processor: 256 photos of 224×224 would take gigabytes and be no faster."""
+"""Most pixel values in one batch on a processor: 256 photos of 224×224 would take gigabytes and be no faster.
+
+On a card, which is busy only with many, so many values are one batch.
+"""
 
 
 def forward(
@@ -55,7 +58,9 @@ def forward(
     most = _MOST_VALUES
     if precision == "full" and (fast is not None or fused.can_be_fused(module)):
         run, most = fast if fast is not None else fused.FusedLite0(module), fused.AT_ONCE  # type: ignore[arg-type]
-    if device.type == "cpu" and len(source):
+    if device.type == "cuda" and len(source):
+        batch_size = max(batch_size, most // int(np.prod(source.shape[1:])))
+    elif device.type == "cpu" and len(source):
         batch_size = min(batch_size, max(1, most // int(np.prod(source.shape[1:]))))
     try:
         with torch.inference_mode(), computing(precision, device):

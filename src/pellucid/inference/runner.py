@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, overload
 
 import numpy as np
 
@@ -23,8 +23,10 @@ from pellucid.inference.probabilities import probabilities, require_finite
 from pellucid.inference.streaming import chunks
 from pellucid.inference.tta import average_views
 from pellucid.records import Model, Predictions, Specification, Split
+from pellucid.records.exported import ExportedModel
 
 if TYPE_CHECKING:
+    from pellucid.inference.onnx_runner import OnnxRunner
     from pellucid.inference.torch_runner import NetworkLike, TorchRunner
 
 _MOST_RUNNERS = 2
@@ -51,21 +53,31 @@ class Runner(Protocol):
         ...
 
 
-_runners: OrderedDict[str, TorchRunner] = OrderedDict()
+_runners: OrderedDict[tuple[str, str], TorchRunner | OnnxRunner] = OrderedDict()
 
 
-def runner(model: Model, network: NetworkLike | None = None) -> TorchRunner:
-    """The runner of a model. The last two are kept, by the hash of the model, so a second call builds nothing.
+@overload
+def runner(model: Model, network: NetworkLike | None = None, device: str = "cpu") -> TorchRunner: ...
+@overload
+def runner(model: ExportedModel, network: None = None, device: str = "cpu") -> OnnxRunner: ...
+def runner(model: Model | ExportedModel, network: NetworkLike | None = None, device: str = "cpu") -> Any:
+    """The runner of a model on a device. The last two are kept, by the model's hash, so a second call builds nothing.
 
     A network that is handed over is built each time, since it may have changed.
-    """
-    from pellucid.inference.torch_runner import TorchRunner
 
-    if network is not None:
-        return TorchRunner(model, network)
-    key = model.sha256
+    Raises:
+        UsageError: a network is handed over for an exported model, which holds its own; or it has another device.
+    """
+    if isinstance(model, ExportedModel):
+        if network is not None:
+            raise UsageError("An exported model holds its network; omit --network.")
+        if device != "cpu":
+            raise UsageError(f"An exported model runs on cpu, not on {device}.")
+    elif network is not None:
+        return _built(model, network, device)
+    key = (model.sha256, device)
     if key not in _runners:
-        _runners[key] = TorchRunner(model)
+        _runners[key] = _built(model, device=device)
         if len(_runners) > _MOST_RUNNERS:
             _runners.popitem(last=False)
     _runners.move_to_end(key)
@@ -73,12 +85,13 @@ def runner(model: Model, network: NetworkLike | None = None) -> TorchRunner:
 
 
 def predict(
-    model: Model,
+    model: Model | ExportedModel,
     pictures: Any,
     *,
     batch_size: int = 256,
     network: NetworkLike | None = None,
     progress: Progress | None = None,
+    device: str = "cpu",
 ) -> Predictions:
     """Predictions of a model for pictures.
 
@@ -86,13 +99,14 @@ def predict(
     of summation may differ). A second call with the same model does not build it again.
 
     Args:
-        model: the model.
+        model: the model, or an exported one.
         pictures: a `Split` (`data.test`), a path or a list of paths, a PIL picture or a list of them, or an array or
             tensor: (H, W), (H, W, C), (C, H, W), (N, H, W), (N, H, W, C) or (N, C, H, W), whole numbers from 0 to
             255, fractions from 0 to 1, or truth values.
         batch_size: pictures in one batch.
         network: for a model of the user's own network; see `pellucid.build`.
         progress: called with (pictures done, pictures in total).
+        device: `cpu`, or the card that computes: `cuda`.
 
     Returns:
         The predictions for all pictures that could be read, in order; `unreadable` names the others with the reason.
@@ -104,12 +118,30 @@ def predict(
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, SupportsIndex) or batch_size.__index__() < 1:
         raise UsageError(f"A batch size is a whole number of pictures, at least 1; given: {batch_size!r}.")
-    if not isinstance(model, Model):
+    if not isinstance(model, Model | ExportedModel):
         raise UsageError(f"A model is what pellucid.train gives, or pellucid.Model.load(path); given: {model!r}.")
     split = pictures if isinstance(pictures, Split) else as_split(pictures, model.specification)
     if not len(split):
         raise DataError("There is no picture to predict. Give a file, a folder with pictures, or a dataset.")
-    return predict_split(runner(model, network), split, batch_size=int(batch_size), progress=progress)
+    return predict_split(_runner_of(model, network, device), split, batch_size=int(batch_size), progress=progress)
+
+
+def _built(
+    model: Model | ExportedModel, network: NetworkLike | None = None, device: str = "cpu"
+) -> TorchRunner | OnnxRunner:
+    if isinstance(model, ExportedModel):
+        from pellucid.inference.onnx_runner import OnnxRunner
+
+        return OnnxRunner(model)
+    from pellucid.inference.torch_runner import TorchRunner
+
+    return TorchRunner(model, network, device)
+
+
+def _runner_of(model: Model | ExportedModel, network: NetworkLike | None, device: str) -> Runner:
+    if isinstance(model, ExportedModel) and network is None:
+        return runner(model, device=device)
+    return runner(model, network, device)  # type: ignore[arg-type]
 
 
 def predict_split(

@@ -15,7 +15,7 @@ from pellucid.data.progress import Progress
 from pellucid.errors import UsageError
 from pellucid.inference import fused
 from pellucid.inference.building import build, quick_order
-from pellucid.inference.device import keep_freed_memory
+from pellucid.inference.device import exact, keep_freed_memory
 from pellucid.inference.forward import as_tensor, forward
 from pellucid.inference.hooks import hooked
 from pellucid.inference.probabilities import require_finite
@@ -38,16 +38,18 @@ class TorchRunner:
     Args:
         model: the model.
         network: for a model of the user's own network; see `pellucid.inference.building.build`.
+        device: `cpu`, or the card that computes the outputs.
 
     Raises:
         ModelFileError: the model needs a class that was not given, or its weights do not fit the network.
         NetworkError: the given network does not run on pictures of the model's shape.
     """
 
-    def __init__(self, model: Model, network: NetworkLike | None = None) -> None:
+    def __init__(self, model: Model, network: NetworkLike | None = None, device: str = "cpu") -> None:
         keep_freed_memory()
         self.model = model
-        self.module = quick_order(build(model, network), model.specification.network.name)
+        self.device = torch.device(device)
+        self.module = quick_order(build(model, network).to(self.device), model.specification.network.name)
         self._fast = fused.FusedLite0(self.module) if fused.can_be_fused(self.module) else None
         self._trace: Trace | None = None
 
@@ -74,14 +76,15 @@ class TorchRunner:
         progress: Progress | None = None,
     ) -> np.ndarray:
         """Outputs, float32 (N, K), for uint8 pictures (N, C, H, W)."""
-        outputs = forward(
-            self.module,
-            pictures,
-            self.specification.preprocessing,
-            batch_size=batch_size,
-            progress=progress,
-            fast=self._fast,
-        )
+        with exact(self.device):
+            outputs = forward(
+                self.module,
+                pictures,
+                self.specification.preprocessing,
+                batch_size=batch_size,
+                progress=progress,
+                fast=self._fast,
+            )
         return outputs.numpy()
 
     def features(self, pixels: np.ndarray, *, progress: Progress | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -123,6 +126,7 @@ class FeatureExtractor:
 
     def __init__(self, module: nn.Module, preprocessing: Any, layers: Trace | None = None) -> None:
         self.module = module
+        self.device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
         self.preprocessing = preprocessing
         self.run = fused.quick_features(module) if layers is None or fused.can_be_fused(module) else None
         self.last = None if layers is None else last_dense(layers)
@@ -132,10 +136,10 @@ class FeatureExtractor:
     def __call__(self, pictures: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """Yields (index of the first, features float32 (B, D), outputs float32 (B, K)) for uint8 (N, C, H, W)."""
         for start in range(0, len(pictures), self.step):
-            inputs = normalise(as_tensor(pictures[start : start + self.step]), self.preprocessing)
+            inputs = normalise(as_tensor(pictures[start : start + self.step]), self.preprocessing).to(self.device)
             with torch.inference_mode():
                 features, outputs = self._of_batch(inputs)
-            yield start, features.float().numpy(), outputs.float().numpy()
+            yield start, features.float().cpu().numpy(), outputs.float().cpu().numpy()
 
     def _of_batch(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if self.run is not None:

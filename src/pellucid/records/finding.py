@@ -33,6 +33,7 @@ class Metric:
         n: number of pictures on which it was measured.
         unit: `fraction` (shown as per cent), `seconds`, `nats`, `count`, or empty.
         note: a further sentence.
+        method: how the interval was computed: `Wilson`, `bootstrap-t`.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric:
     high: float | None = None
     unit: str = ""
     note: str = ""
+    method: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if value is not None and value != ""}

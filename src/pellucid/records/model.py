@@ -155,10 +155,11 @@ class Specification(Record):
 
     def canonical(self) -> str:
         """Sorted JSON on one line: equal specifications give equal text."""
-        return _json(self.model_dump(mode="json"))
+        return canonical_json(self.model_dump(mode="json"))
 
 
-def _json(content: Any) -> str:
+def canonical_json(content: Any) -> str:
+    """Sorted JSON on one line: equal values give equal text."""
     return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -214,7 +215,7 @@ class Model:
         document = {"sha256": self.sha256, "specification": json.loads(self.specification.canonical())}
         # Not np.ascontiguousarray, which turns shape () into (1,): counters of batch normalisation have no dimension.
         arrays = {name: np.asarray(array, order="C") for name, array in self.weights.items()}
-        return save(arrays, metadata={_METADATA_KEY: _json(document)})
+        return save(arrays, metadata={_METADATA_KEY: canonical_json(document)})
 
     @classmethod
     def load(cls, path: str | Path) -> Model:
@@ -229,7 +230,7 @@ class Model:
             header, weights = _read_safetensors(path)
         except OSError as error:
             raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
-        specification, text, checksum = _read_specification(path, header)
+        specification, text, checksum = read_specification(path, header)
         # The text of the file, not of the parsed specification: another version may write more settings.
         if checksum != _sha256(text, weights):
             raise ModelFileError(f"{path} is damaged: its content does not match its checksum. Copy it again.")
@@ -269,7 +270,11 @@ def _read_safetensors(path: Path) -> tuple[str, dict[str, np.ndarray]]:
                     f"{path} is a safetensors file, but not a Pellucid model: its header has no network, classes or "
                     f"preprocessing."
                 )
-            return metadata[_METADATA_KEY], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        for array in weights.values():
+            if array.dtype.kind not in "biufc":  # the package ml_dtypes, if something imported it, adds such types
+                raise TypeError(array.dtype.name)
+        return metadata[_METADATA_KEY], weights
     except (SafetensorError, UnicodeDecodeError) as error:
         raise ModelFileError(f"{path} is damaged or cut off ({error}). Copy it again from where it came.") from error
     except TypeError as error:
@@ -313,7 +318,7 @@ def _sha256(specification: str, weights: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _read_specification(path: Path, header: str) -> tuple[Specification, str, str]:
+def read_specification(path: Path, header: str) -> tuple[Specification, str, str]:
     """The specification in a header, parsed and as sorted JSON, and the checksum beside it."""
     try:
         document = json.loads(header)
@@ -331,7 +336,7 @@ def _read_specification(path: Path, header: str) -> tuple[Specification, str, st
             f"{path} has format version {version}; this Pellucid reads version {FORMAT_VERSION}. Train the model again."
         )
     try:
-        text = _json(content)
+        text = canonical_json(content)
         text.encode()
     except (ValueError, RecursionError) as error:  # infinite or NaN; half a character
         raise ModelFileError(f"{path} is damaged: its description cannot be read.") from error

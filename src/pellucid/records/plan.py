@@ -33,6 +33,7 @@ class TrainingPlan(BaseModel):
         fill_memory: whether to use the largest batch size that fits into memory.
         memory_limit: bytes that such a batch may fill; None uses 90 % of the free memory.
         command: the command line; empty for a training from Python.
+        purpose, not_for: what the model is for, and what it is not for, in the user's words; empty if not given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +53,8 @@ class TrainingPlan(BaseModel):
     fill_memory: bool = False
     memory_limit: int | None = Field(default=None, ge=0)
     command: str = ""
+    purpose: str = ""
+    not_for: str = ""
 
 
 Plan = TypeVar("Plan", bound=TrainingPlan)

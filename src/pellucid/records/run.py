@@ -10,8 +10,10 @@ runs/mnist-lenet5-001/
   model.safetensors     the model
   predictions.parquet   predictions for the test pictures
   findings.json         scores on them
+  audit.json            what `pellucid audit` found on the model of this run
   pictures/             PNG files
   report.html           one page with everything
+  model_card.md         the same as a model card in Markdown
 """
 
 from __future__ import annotations
@@ -129,6 +131,14 @@ class RunFolder:
         return self.path / "findings.json"
 
     @property
+    def audit(self) -> Path:
+        return self.path / "audit.json"
+
+    @property
+    def model_card(self) -> Path:
+        return self.path / "model_card.md"
+
+    @property
     def pictures(self) -> Path:
         return self.path / "pictures"
 
@@ -199,12 +209,28 @@ class RunFolder:
         Raises:
             FormatError: it is damaged.
         """
-        if not self.findings.is_file():
-            return Findings()
-        try:
-            return Findings.from_json(json_text.parse(self.findings.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise FormatError(f"{self.findings} is damaged: {error}.") from error
+        return _read_findings(self.findings)
+
+    def write_audit(self, findings: Findings) -> None:
+        """Writes `audit.json`."""
+        atomic.write_text(self.audit, findings.dumps() + "\n")
+
+    def read_audit(self) -> Findings:
+        """The content of `audit.json`; empty if there is none.
+
+        Raises:
+            FormatError: it is damaged.
+        """
+        return _read_findings(self.audit)
+
+
+def _read_findings(path: Path) -> Findings:
+    if not path.is_file():
+        return Findings()
+    try:
+        return Findings.from_json(json_text.parse(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise FormatError(f"{path} is damaged: {error}.") from error
 
 
 def next_folder(within: str, data: str, network: str, out: str | Path | None = None) -> Path:

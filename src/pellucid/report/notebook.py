@@ -44,10 +44,11 @@ def findings(items: Findings) -> str:
     parts += [_faint(f"{item.level}: {item.text} {item.advice}") for item in items if isinstance(item, Remark)]
     for item in items:
         if isinstance(item, Table):
+            columns = wording.shown_columns(item.columns)
             rows = [
-                [wording.cell(name, value) for name, value in zip(item.columns, row, strict=True)] for row in item.rows
+                [wording.cell_with_limits(name, row, index, at) for name, index, at in columns] for row in item.rows
             ]
-            parts += [_heading(wording.title(item.name)), _table(item.columns, rows), _faint(item.note)]
+            parts += [_heading(wording.title(item.name)), _table([c[0] for c in columns], rows), _faint(item.note)]
         elif isinstance(item, Figure) and item.figure in pictures.PICTURES:
             parts.append(_image(item))
     return _box(parts)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import FormatError
 from pellucid.records import Dataset, Figure, Findings, RunFolder, atomic
+from pellucid.report import audit as audits
 from pellucid.report import pictures, result, sections
+from pellucid.report.card import model_card
 from pellucid.report.wording import visible
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def write(
     *,
     about: Mapping[str, Any] | None = None,
     drawn: Mapping[str, bytes] | None = None,
+    audit: Findings | None = None,
 ) -> Path:
     """Writes the report and returns its path.
 
@@ -35,21 +38,26 @@ def write(
         path: the HTML file.
         about: the content of run.json: network, data and recipe.
         drawn: figures already drawn: name → PNG bytes.
+        audit: the findings of an audit of the model.
 
     Raises:
         StorageError: the file cannot be written.
     """
     path = Path(path)
-    atomic.write_text(path, render(findings, about=about, drawn=drawn))
+    atomic.write_text(path, render(findings, about=about, drawn=drawn, audit=audit))
     return path
 
 
 def render(
-    findings: Findings, *, about: Mapping[str, Any] | None = None, drawn: Mapping[str, bytes] | None = None
+    findings: Findings,
+    *,
+    about: Mapping[str, Any] | None = None,
+    drawn: Mapping[str, bytes] | None = None,
+    audit: Findings | None = None,
 ) -> str:
     """The report as HTML; see `write`."""
     run: Mapping[str, Any] = _clean(about or {})
-    parts = sections.sections(findings, run, dict(drawn or {}))
+    parts = sections.sections(findings, run, dict(drawn or {}), audit)
     data, network = run.get("data", {}), run.get("network", {})
     if network.get("name") and data.get("name"):
         heading = f"{network['name']} on {data['name']}"
@@ -98,9 +106,9 @@ def _clean(content: Any) -> Any:
 
 
 def write_run(run: RunFolder, data: Dataset | None = None) -> Path:
-    """Draws the figures of a run into `pictures/`, writes `report.html`, and returns its path.
+    """Draws the figures of a run into `pictures/`, writes `report.html` and `model_card.md`; returns the page's path.
 
-    Reads run.json, history.csv and findings.json. The report says which of them is missing.
+    Reads run.json, history.csv, findings.json and audit.json. The report says which of them is missing.
 
     Args:
         run: the run folder.
@@ -119,13 +127,16 @@ def write_run(run: RunFolder, data: Dataset | None = None) -> Path:
     rows = history(run.history) if run.history.is_file() else []
     if rows:
         findings += [history_figure(rows, about.get("chosen_epoch"))]
+    audit = run.read_audit()
     folder = atomic.make_folder(run.pictures)
     drawn: dict[str, bytes] = {}
-    for item in findings:
+    for item in (*findings, *audits.with_curve(audit)):
         if isinstance(item, Figure) and item.figure in pictures.PICTURES:
             drawn[item.name] = pictures.png(item)
             atomic.write_bytes(folder / f"{_file_name(item)}.png", drawn[item.name])
-    return write(findings, run.report, about=about, drawn=drawn)
+    if about:
+        atomic.write_text(run.model_card, model_card(findings, audit, about))
+    return write(findings, run.report, about=about, drawn=drawn, audit=audit)
 
 
 def _file_name(figure: Figure) -> str:

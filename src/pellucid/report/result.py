@@ -52,6 +52,7 @@ def metrics(findings: Findings) -> list[dict[str, Any]]:
             "title": wording.title(item.name),
             "value": wording.value(item),
             "interval": wording.interval(item),
+            "method": item.method,
             "n": f"{item.n:,}",
             "meaning": wording.MEANINGS.get(item.name, ""),
             "note": wording.visible(item.note[:1].upper() + item.note[1:]),
@@ -75,6 +76,9 @@ def warnings(findings: Findings, about: Mapping[str, Any]) -> list[str]:
         if measured == "validation" and about.get("recipe", {}).get("freeze_backbone"):
             why = "which were not used for training or for any choice"
         messages.append(f"There are no test pictures. The numbers are from the {PICTURES[measured]}, {why}.")
+    if "sample_size" in findings:
+        remark = findings["sample_size"]
+        messages.append(wording.visible(f"Few test pictures: {remark.text} {remark.advice}".strip()))
     return messages
 
 

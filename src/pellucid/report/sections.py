@@ -13,7 +13,8 @@ from typing import Any
 
 from pellucid.records import Figure, Findings, Table
 from pellucid.records.paths import command_line
-from pellucid.report import pictures, wording
+from pellucid.report import audit as audits
+from pellucid.report import limits, pictures, wording
 from pellucid.report.wording import count, percent, visible
 from pellucid.training.recipes import Recipe
 
@@ -22,22 +23,47 @@ _SMALL = 64
 """Longest side in pixels of a picture whose pixels are drawn as squares."""
 
 
-def sections(findings: Findings, about: Mapping[str, Any], drawn: Mapping[str, bytes]) -> list[Part]:
-    """The sections of the page in order, each with `id`, `title`, `lead` and `parts`."""
+def sections(
+    findings: Findings, about: Mapping[str, Any], drawn: Mapping[str, bytes], audit: Findings | None = None
+) -> list[Part]:
+    """The sections of the page in order, each with `id`, `title`, `verdict`, `lead` and `parts`."""
     show = _Shower(findings, drawn)
+    audit = audits.with_curve(audit or Findings())
+    checked = audits.sections(audit, _Shower(audit, drawn)) if about or len(audit) else []
     parts = [
+        _section("purpose", "What the model is for", "", _purpose(about)),
         _section("mistakes", "Mistakes", _lead_of_mistakes(findings), show("mistakes")),
         _section("confusion", "Confusion matrix", "", [*show("confusion_matrix"), *show("confusions")]),
         _section("reliability", "Are the probabilities honest?", _note(findings, "reliability"), show("reliability")),
         _section("classes", "Scores of each class", _CLASSES if "per_class" in findings else "", show("per_class")),
+        *checked,
         _section("predictions", "Some predictions", "", show("predictions")),
         _section("history", "Training curves", _lead_of_history(findings, about), show("history")),
         _section("data", "The data", "", [*_data(about), *show("class_grid"), *_notes(about)]),
         _section("training", "How it was trained", "", _training(about)),
+        _section("limits", "Limits", _LIMITS, _limits(findings, audit, about)),
         _section("next", "Use the model", "", _next(about)),
         _section("further", "Further findings", "", show.rest()),
     ]
-    return [section for section in parts if section["parts"]]
+    return [section for section in parts if section["parts"] or section in checked]
+
+
+_LIMITS = "What the numbers on this page do not show."
+
+
+def _purpose(about: Mapping[str, Any]) -> list[Part]:
+    if not about:
+        return []
+    facts = limits.purpose(about)
+    parts: list[Part] = [{"kind": "facts", "title": "", "facts": facts, "folded": ""}]
+    if any(said == limits.MISSING for _, said in facts):
+        text = 'To say it: pellucid report RUN --purpose "..." --not-for "..."'
+        parts.append({"kind": "text", "text": text})
+    return parts
+
+
+def _limits(findings: Findings, audit: Findings, about: Mapping[str, Any]) -> list[Part]:
+    return [{"kind": "list", "title": "", "lines": limits.limits(findings, audit, about)}] if about else []
 
 
 _CLASSES = (
@@ -51,7 +77,7 @@ def _note(findings: Findings, name: str) -> str:
 
 
 def _section(name: str, title: str, lead: str, parts: list[Part]) -> Part:
-    return {"id": name, "title": title, "lead": lead, "parts": parts}
+    return {"id": name, "title": title, "verdict": "", "lead": lead, "parts": parts}
 
 
 class _Shower:
@@ -84,7 +110,8 @@ class _Shower:
             "width": round(width * 96 / pictures.DPI),
             "height": round(height * 96 / pictures.DPI),
             "alt": _alternative(item),
-            "fit": item.figure in ("confusion-matrix", "reliability"),  # it stays legible when it is small
+            "fit": item.figure
+            in ("confusion-matrix", "reliability", "robustness"),  # it stays legible when it is small
         }
 
 
@@ -108,24 +135,27 @@ def _alternative(item: Figure) -> str:
 def _cells(item: Figure) -> Part:
     cells = []
     for cell in item.data["cells"]:
-        label, predicted = cell.get("label"), visible(str(cell["predicted"]))
-        wrong = label is not None and label != cell["predicted"]
+        label, predicted = cell.get("label"), visible(str(cell.get("predicted", "")))
+        suspect = item.name == "label_error_pictures"  # the judges suggest a label, and the model answers nothing
+        wrong = label is not None and label != cell.get("predicted") and not suspect
         label = None if label is None else visible(str(label))
         name = visible(str(cell.get("id", "")))
         judged = "" if label is None else f", {'wrong, label' if wrong else 'right, label'} {label}"
+        spoken = f"given {label}, suggested {predicted}" if suspect else f"predicted {predicted}{judged}"
         cells.append(
             {
                 "png": cell.get("png"),
                 "jpeg": cell.get("jpeg"),
                 "id": name,
                 "name": name.rsplit("/", 1)[-1],
-                "alt": f"Picture {name}: predicted {predicted}{judged}",
+                "alt": f"Picture {name}: {spoken}" if predicted else f"Picture {name}",
                 "wrong": wrong,
-                "mark": "" if label is None else "✗" if wrong else "✓",
+                "mark": "" if label is None or suspect else "✗" if wrong else "✓",
                 "small": "png" in cell and _longer_side(cell["png"]) <= _SMALL,
-                "predicted": predicted,
+                "predicted": f"suggested: {predicted}" if suspect else predicted,
                 "label": label,
-                "probability": percent(cell.get("probability")),
+                "label_word": "given" if suspect else "label",
+                "probability": percent(cell["probability"]) if "probability" in cell else "",
             }
         )
     return {"kind": "cells", "cells": cells, "note": visible(item.note)}
@@ -136,14 +166,18 @@ def _longer_side(png: str) -> int:
 
 
 def _table(item: Table) -> Part:
+    columns = wording.shown_columns(item.columns)
     numbers = [
         column.endswith("%") or all(isinstance(row[index], int | float | None) for row in item.rows)
-        for index, column in enumerate(item.columns)
+        for column, index, _ in columns
     ]
     rows = [
         [
-            {"text": wording.cell(column, value), "sort": "" if value is None else value}
-            for column, value in zip(item.columns, row, strict=True)
+            {
+                "text": wording.cell_with_limits(column, row, index, limits),
+                "sort": "" if row[index] is None else row[index],
+            }
+            for column, index, limits in columns
         ]
         for row in item.rows
     ]
@@ -152,7 +186,7 @@ def _table(item: Table) -> Part:
         "kind": "table",
         "title": "" if item.name == "per_class" else title,
         "label": title,
-        "columns": [{"title": name, "number": n} for name, n in zip(item.columns, numbers, strict=True)],
+        "columns": [{"title": name, "number": n} for (name, *_), n in zip(columns, numbers, strict=True)],
         "rows": rows,
         "sortable": len(rows) > 1,
         "note": visible(item.note),

@@ -22,11 +22,14 @@ COMPLETE = {"layers", "sizes"}
 WORST_FIRST = {"F1 %": "with the lowest F1", "B − A %": "where B is weakest compared with A"}
 """Column by which a long table of classes is sorted → the words for its first rows."""
 
+ONLY_IN_REPORT = {"predicted"}
+"""Columns that the report and the JSON have, but a terminal of 80 columns has no room for."""
+
 _CLASSES = 20
 _MANY = 40
 _MISTAKES = 5
 
-_DEFINED_IN_REPORT = {"loss"}
+_DEFINED_IN_REPORT = {"loss", "brier", "balanced_accuracy"}
 """Metrics whose note is a definition: the report and the JSON have it."""
 
 
@@ -78,6 +81,9 @@ def _print_metrics(findings: Findings, console: Console) -> None:
             Text(" ".join(part for part in (certainty, more) if part)),
         )
     console.print(grid)
+    methods = list(dict.fromkeys(item.method for item in metrics if item.method))
+    if methods:
+        console.print(Text(f"95 % intervals: {'; '.join(methods)}", style="dim"))
 
 
 def _print_mistakes(item: Figure, console: Console, rest: str) -> None:
@@ -103,11 +109,12 @@ def _print_table(item: Table, console: Console, rest: str) -> None:
         return
     rows, left_out = _printed_rows(item, rest)
     grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for index, name in enumerate(item.columns):
+    columns = [column for column in wording.shown_columns(item.columns) if column[0] not in ONLY_IN_REPORT]
+    for name, index, _ in columns:
         is_number = all(row[index] is None or isinstance(row[index], int | float) for row in rows)
         grid.add_column(Text(visible(name)), justify="right" if is_number else "left")
     for row in rows:
-        cells = [wording.cell(column, value) for column, value in zip(item.columns, row, strict=True)]
+        cells = [wording.cell_with_limits(name, row, index, limits) for name, index, limits in columns]
         grid.add_row(*(Text(short(cell, 80 if item.name in COMPLETE else 40)) for cell in cells))
     console.print(grid)
     for note in (left_out, visible(item.note)):

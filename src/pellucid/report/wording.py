@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from pellucid.errors import on_one_line as visible
@@ -21,7 +22,8 @@ TITLES = {
     "top_5_accuracy": "Top-5 accuracy",
     "accuracy_on_dissimilar": "Accuracy on photos unlike the training photos",
     "accuracy_by_similarity": "Accuracy by similarity to the nearest training photo",
-    "loss": "Loss",
+    "loss": "Log loss",
+    "brier": "Brier score",
     "per_class": "Scores of each class",
     "confusions": "The most common confusions",
     "confusion_matrix": "Confusion matrix",
@@ -49,6 +51,8 @@ MEANINGS = {
     "base_rate": "The accuracy of always predicting the most frequent class.",
     "top_5_accuracy": "The share of pictures whose class is among the five most probable ones.",
     "accuracy_on_dissimilar": "A photo from elsewhere is rarely like a training photo, so expect this accuracy there.",
+    "balanced_accuracy": "The mean of the classes' recalls: each class counts the same, however many pictures it has.",
+    "brier": "The squared distance of the probabilities from the right answer, 0 (best) to 2.",
     "loss": "How little probability the model gives to the right answers. 0 is best; confident mistakes cost most.",
 }
 
@@ -108,6 +112,31 @@ def cell(column: str, content: Any) -> str:
             return minus(_hundredths(content, 1))
         return minus(f"{content:,}" if isinstance(content, int) else f"{content:.4g}")
     return visible(str(content))
+
+
+def shown_columns(columns: Sequence[str]) -> list[tuple[str, int, tuple[int, int] | None]]:
+    """The columns to show: (name, index, indices of its lower and upper limit if it has them).
+
+    The limits of `recall %` are the columns `recall low %` and `recall high %`, which are shown beside it.
+    """
+    limits: dict[str, tuple[int, int]] = {}
+    for name in columns:
+        low, high = (name.removesuffix(" %") + f" {limit} %" for limit in ("low", "high"))
+        if name.endswith(" %") and low in columns and high in columns:
+            limits[name] = columns.index(low), columns.index(high)
+    hidden = {index for pair in limits.values() for index in pair}
+    shown = [(name, index) for index, name in enumerate(columns) if index not in hidden]
+    return [(name, index, limits.get(name)) for name, index in shown]
+
+
+def cell_with_limits(column: str, row: Sequence[Any], index: int, limits: tuple[int, int] | None) -> str:
+    """A table cell with its interval, if it has one: "97.8 (95 to 99)"."""
+    text = cell(column, row[index])
+    if limits is None or row[index] is None or row[limits[0]] is None:
+        return text
+    low, high = row[limits[0]], row[limits[1]]
+    digits = 0 if high - low >= 0.02 else 1
+    return f"{text} ({100 * low:.{digits}f} to {100 * high:.{digits}f})"
 
 
 def minus(text: str) -> str:

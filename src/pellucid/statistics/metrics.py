@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+LARGEST = (float(-np.log(np.finfo(np.float32).eps)), 2.0)
+"""The largest log loss and Brier score of a picture."""
+
 
 class PerClass(NamedTuple):
     """Scores per class, float64 (K,); NaN where a score is not defined.
@@ -72,9 +75,31 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray, *, floor: float | No
         floor: lower bound on p; by default the epsilon of float32, about 1.2e-07, so that a mistake with p = 0 costs
             15.9 nats instead of infinity.
     """
+    return float(log_losses(probabilities, labels, floor=floor).mean())
+
+
+def log_losses(probabilities: np.ndarray, labels: np.ndarray, *, floor: float | None = None) -> np.ndarray:
+    """−log p of each picture's label, float64 (N,), as in `log_loss`."""
     floor = float(np.finfo(np.float32).eps) if floor is None else floor
-    own = np.take_along_axis(probabilities, np.asarray(labels)[:, None], axis=1).astype(np.float64)
-    return float(-np.log(np.clip(own, floor, 1.0)).mean()) + 0.0  # not −0.0 for a perfect score
+    own = np.take_along_axis(probabilities, np.asarray(labels)[:, None], axis=1)[:, 0].astype(np.float64)
+    return -np.log(np.clip(own, floor, 1.0)) + 0.0  # not −0.0 for a perfect score
+
+
+def brier_scores(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The squared distance of each picture's probabilities from 1 for its label and 0 else, 0 to 2, float64 (N,).
+
+    Their mean is the Brier score (Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2).
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    own = np.take_along_axis(p, np.asarray(labels)[:, None], axis=1)[:, 0]
+    return (p**2).sum(axis=1) - own**2 + (1 - own) ** 2
+
+
+def are_probabilities(probabilities: np.ndarray) -> bool:
+    """Whether the rows are distributions over the classes, and not all of them a bare answer (one 1, else 0)."""
+    p = np.asarray(probabilities, dtype=np.float64)
+    sums_to_one = p.min(initial=0.0) >= 0 and np.allclose(p.sum(axis=1), 1, atol=1e-3)
+    return bool(sums_to_one and not np.isin(p, (0.0, 1.0)).all())
 
 
 def base_rate(labels: np.ndarray, classes: int) -> tuple[float, int]:

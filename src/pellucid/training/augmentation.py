@@ -41,14 +41,14 @@ class Augmentation:
 def _shift(pictures: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     """Moves by whole pixels; the edge is filled with black."""
     n, _, height, width = pictures.shape
-    # A shift of more than the picture's length gives black, and needs no more padding.
-    reach = min(int(numbers.abs().max()), max(height, width)) if numbers.numel() else 0
-    padded = functional.pad(pictures, (reach, reach, reach, reach))
-    offsets = numbers.long().clamp(-reach, reach) + reach
-    rows = torch.arange(height, device=pictures.device) + offsets[:, :1]
-    columns = torch.arange(width, device=pictures.device) + offsets[:, 1:]
+    # Nothing here asks for a value of `numbers`, which a graphics card would have to be waited for.
+    rows = torch.arange(height, device=pictures.device) + numbers[:, :1].long()
+    columns = torch.arange(width, device=pictures.device) + numbers[:, 1:].long()
     indices = torch.arange(n, device=pictures.device)[:, None, None]
-    return padded[indices, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+    nearest_rows, nearest_columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    moved = pictures[indices, :, nearest_rows[:, :, None], nearest_columns[:, None, :]].movedim(-1, 1)
+    outside = (rows != nearest_rows)[:, None, :, None] | (columns != nearest_columns)[:, None, None, :]
+    return moved.masked_fill_(outside, 0)
 
 
 def _shift_mirrored(pictures: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
@@ -152,17 +152,22 @@ class Augmenter:
         names: as in a recipe: `shift:2`, `flip` ... They are applied in this order.
         n: number of training pictures.
         seed: seed of the training.
+        device: where the pictures are.
     """
 
-    def __init__(self, names: Sequence[str], n: int, seed: int) -> None:
+    def __init__(self, names: Sequence[str], n: int, seed: int, device: torch.device | str = "cpu") -> None:
         self.steps = [parse_augmentation(name) for name in names]
         self.n = n
         self.seed = seed
+        self.device = device
         self._numbers: list[torch.Tensor] = []
 
     def begin_epoch(self, epoch: int) -> None:
-        """Draws the random numbers of every picture for this epoch."""
-        self._numbers = []
+        """Draws the random numbers of every picture for this epoch.
+
+        They take the place of the last epoch's in memory, where the captured steps of a card look for them.
+        """
+        drawn = []
         for name, amount in self.steps:
             kind = AUGMENTATIONS[name]
             numbers = kind.draw(
@@ -170,7 +175,12 @@ class Augmenter:
             )
             if kind.alternates and epoch % 2 == 0:
                 numbers = ~numbers
-            self._numbers.append(torch.from_numpy(np.asarray(numbers, dtype=np.float32)))
+            drawn.append(torch.from_numpy(np.asarray(numbers, dtype=np.float32)))
+        if self._numbers:
+            for place, numbers in zip(self._numbers, drawn, strict=True):
+                place.copy_(numbers)
+        else:
+            self._numbers = [numbers.to(self.device) for numbers in drawn]
 
     def __call__(self, pictures: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
         """Changes a batch: uint8 (B, C, H, W) and the indices of its pictures (B,) → float32 (B, C, H, W), 0 to 255."""
@@ -178,5 +188,5 @@ class Augmenter:
             return pictures
         pictures = pictures.float()
         for (name, _), numbers in zip(self.steps, self._numbers, strict=True):
-            pictures = AUGMENTATIONS[name].apply(pictures, numbers[indices.cpu()].to(pictures.device))
+            pictures = AUGMENTATIONS[name].apply(pictures, numbers[indices])
         return pictures

@@ -116,8 +116,15 @@ def choose_batch_size(measure: Callable[[int], int | None], limit: int, bound: i
             f"a higher memory limit (--memory-limit), smaller pictures or a smaller network."
         )
     reason = f"it takes {format_size(tried[chosen] or 0)} of {format_size(limit)}"
-    if chosen == bound:
-        reason += f", and a larger one would leave an epoch of {pictures:,} pictures too few steps"
+    if chosen == bound and bound == pictures // FEWEST_STEPS:
+        reason = (
+            f"the bound of at least {FEWEST_STEPS} batches in an epoch of {pictures:,} pictures decided, and not "
+            f"memory: {reason}"
+        )
+    elif chosen == bound:
+        reason = (
+            f"an epoch of {pictures:,} pictures leaves no room for a larger one, and memory did not decide: {reason}"
+        )
     else:
         next_larger = min(batch for batch in tried if batch > chosen)
         reason += f", and {next_larger:,} would take {_size_or_more(tried[next_larger])}"

@@ -52,7 +52,7 @@ class Batches:
         self.recipe = recipe
         self.seed = seed
         self.bounds = batch_bounds(len(examples), recipe.batch_size)
-        self.augment = Augmenter(recipe.augmentation, len(examples), seed)
+        self.augment = Augmenter(recipe.augmentation, len(examples), seed, examples.labels.device)
         self.group = current_group()
         smallest = min(last - first for first, last in pairwise(self.bounds))
         if smallest < self.group.size:
@@ -73,23 +73,39 @@ class Batches:
     def epoch(self, epoch: int, done: int = 0) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, float]]:
         """Yields (step, inputs (B, C, H, W), labels (B,), learning rate) for an epoch counted from 1.
 
-        The first `done` batches are skipped without any work.
-
-        The step is counted from 1 over the whole training. Before each batch torch's generator is seeded from
-        (seed, step), for dropout. With several processes, each gets its own part of each batch, and its generator is
-        seeded from (seed, step, rank).
+        The first `done` batches are skipped without any work. The step is counted from 1 over the whole training. With
+        several processes, each gets its own part of each batch.
         """
-        rank = self.group.rank
+        for step, indices, rate in self.order(epoch, done):
+            inputs, labels = self.load(indices)
+            self.seed_dropout(step)
+            yield step, inputs, labels, rate
+
+    def order(self, epoch: int, done: int = 0) -> Iterator[tuple[int, torch.Tensor, float]]:
+        """Yields (step, indices of the pictures (B,), learning rate), as `epoch` does, without loading any picture."""
         device = self.examples.labels.device
         order = torch.from_numpy(epoch_order(self.seed, epoch, len(self.examples))).to(device)
         self.augment.begin_epoch(epoch)
         for i, (first, last) in list(enumerate(pairwise(self.bounds)))[done:]:
             step = (epoch - 1) * self.per_epoch + i
-            indices = order[slice(*self.group.shard(first, last))]
-            pictures = gather(self.examples.pictures, indices).to(device)
-            inputs = normalise(self.augment(pictures, indices), self.preprocessing)
-            _seed(named_seed(self.seed, "dropout", step, *([rank] if rank else [])), device)
-            yield step + 1, inputs, self.examples.labels[indices], learning_rate(self.recipe, step, self.per_epoch)
+            yield (
+                step + 1,
+                order[slice(*self.group.shard(first, last))],
+                learning_rate(self.recipe, step, self.per_epoch),
+            )
+
+    def load(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs (B, C, H, W), augmented for the epoch that began last, and labels (B,) of the pictures `indices`."""
+        pictures = gather(self.examples.pictures, indices).to(self.examples.labels.device)
+        return normalise(self.augment(pictures, indices), self.preprocessing), self.examples.labels[indices]
+
+    def seed_dropout(self, step: int) -> None:
+        """Seeds torch's generator, for the dropout of a step counted from 1, from (seed, step).
+
+        With several processes it is (seed, step, rank).
+        """
+        rank = self.group.rank
+        _seed(named_seed(self.seed, "dropout", step - 1, *([rank] if rank else [])), self.examples.labels.device)
 
 
 def _seed(seed: int, device: torch.device) -> None:
@@ -99,7 +115,7 @@ def _seed(seed: int, device: torch.device) -> None:
     stack at every call, which costs a seventh of a small network's step.
     """
     torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":  # not tested on a GPU
+    if device.type == "cuda":
         torch.cuda.manual_seed(seed)
     elif device.type == "mps":  # not tested on an Apple GPU
         torch.mps.manual_seed(seed)

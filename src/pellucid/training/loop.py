@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,12 @@ from pellucid.records import MappedPictures, Preprocessing
 from pellucid.records.names import counted
 from pellucid.training.batches import Batches, Examples
 from pellucid.training.callbacks import Callbacks
+from pellucid.training.card_steps import CardSteps
 from pellucid.training.checkpoint import Checkpoints, Position, State
 from pellucid.training.history import History
 from pellucid.training.interruption import Interruption
 from pellucid.training.losses import LossFunction
+from pellucid.training.optimizers import Rate
 from pellucid.training.processes import current_group
 from pellucid.training.recipes import Recipe
 from pellucid.training.rules import Rule
@@ -30,6 +34,7 @@ _MAX_PIXELS = 4_000_000
 """Upper bound on the number of pixel values in a batch of `measure`."""
 _LOSS_CHECK_STEPS = 50
 """Number of steps between two checks whether the loss is finite. An epoch may take hours."""
+_NOT_IN_MEMORY = "the pictures do not fit into memory"
 _MAX_SUGGESTED_RATE = 0.1
 """Upper bound on the learning rate suggested after divergence."""
 
@@ -47,6 +52,7 @@ class Learner:
         recipe: number of epochs, schedule, and so on.
         loss: the validation loss.
         seed: seed of the order, the augmentation and dropout.
+        not_captured: why a graphics card must not record a step once and repeat it, as part of a sentence; else empty.
     """
 
     network: nn.Module
@@ -57,6 +63,7 @@ class Learner:
     recipe: Recipe
     loss: LossFunction
     seed: int
+    not_captured: str = ""
 
 
 @dataclass
@@ -71,6 +78,7 @@ class Outcome:
         interrupted: whether the user or the system stopped it.
         stop_requested: whether they asked it to stop; after the last step, there was nothing left to interrupt.
         stop_reason: a sentence if it ended early because its loss was not finite; else empty.
+        notes: sentences for the user.
     """
 
     weights: dict[str, np.ndarray]
@@ -80,6 +88,7 @@ class Outcome:
     interrupted: bool = False
     stop_requested: bool = False
     stop_reason: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def fit(learner: Learner, callbacks: Callbacks, checkpoints: Checkpoints | None = None) -> Outcome:
@@ -107,6 +116,13 @@ class _Loop:
         self.group = current_group()
         self.batches = Batches(learner.train, learner.preprocessing, learner.recipe, learner.seed)
         self.outcome, self.position = self._start()
+        device = learner.train.labels.device
+        self.card = None
+        if device.type == "cuda" and self.group.size == 1:
+            in_memory = isinstance(learner.train.pictures, torch.Tensor)
+            reason = learner.not_captured or learner.rule.not_captured or ("" if in_memory else _NOT_IN_MEMORY)
+            self.card = CardSteps(self.batches, partial(train_step, learner.rule), not_captured=reason)
+        self.check_steps = _LOSS_CHECK_STEPS * (1 if device.type == "cpu" else 10)  # reading a card's loss waits for it
 
     def _start(self) -> tuple[Outcome, Position]:
         """The outcome and the position to start from: those of the last checkpoint, if there is one to resume."""
@@ -146,6 +162,8 @@ class _Loop:
         if outcome.chosen_epoch == 0:
             with self.learner.rule.evaluation_weights():
                 outcome.weights = weights_of(self.learner.network)
+        if self.card is not None and self.card.not_captured:
+            outcome.notes += (f"The card ran each step operation by operation, since {self.card.not_captured}.",)
         return outcome
 
     def _train_epoch(self, epoch: _Epoch, interruption: Interruption) -> dict[str, Any] | None:
@@ -157,14 +175,13 @@ class _Loop:
         set_train_mode(self.learner.network, self.learner.recipe)
         n = len(batches.examples)
         step, rate = 0, 0.0
-        for step, inputs, labels, rate in batches.epoch(epoch.number, epoch.batches):
-            loss, correct = train_step(self.learner.rule, inputs, labels, rate)
+        for step, loss, correct, rate in self._steps(epoch):  # noqa: B007 (the row of the history has the last)
             size = batches.size(epoch.batches)
             epoch.total_loss += loss * size
             epoch.correct += correct
             epoch.batches += 1
             self.callbacks.notify("step", step, loss, correct / size)
-            if epoch.batches % _LOSS_CHECK_STEPS == 0 and epoch.has_diverged():
+            if epoch.batches % self.check_steps == 0 and epoch.has_diverged():
                 break
             if epoch.batches < batches.per_epoch and self._pause(epoch, interruption):
                 return None
@@ -175,6 +192,17 @@ class _Loop:
             "train_loss": epoch.total_loss.item() / n,
             "train_accuracy": epoch.correct.item() / n,
         }
+
+    def _steps(self, epoch: _Epoch) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, float]]:
+        """Learns from the remaining batches of an epoch; yields (step, mean loss, number correct, learning rate)."""
+        if self.card is not None:
+            for step, indices, rate in self.batches.order(epoch.number, epoch.batches):
+                loss, correct = self.card.take(step, indices, rate)
+                yield step, loss, correct, rate
+            return
+        for step, inputs, labels, rate in self.batches.epoch(epoch.number, epoch.batches):
+            loss, correct = train_step(self.learner.rule, inputs, labels, rate)
+            yield step, loss, correct, rate
 
     def _pause(self, epoch: _Epoch, interruption: Interruption) -> bool:
         """Between two batches: saves a checkpoint if one is due, and returns whether to stop here."""
@@ -260,9 +288,7 @@ def set_train_mode(network: nn.Module, recipe: Recipe) -> None:
                 module.eval()
 
 
-def train_step(
-    rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, rate: float
-) -> tuple[torch.Tensor, torch.Tensor]:
+def train_step(rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, rate: Rate) -> tuple[torch.Tensor, torch.Tensor]:
     """Learns from one batch at that learning rate. Returns its mean loss before the step, and its number correct.
 
     Raises:

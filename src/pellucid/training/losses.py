@@ -127,7 +127,9 @@ def loss_function(name: str, *, weights: torch.Tensor | None = None, smoothing: 
 
 def batch_weight(labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     """Weight of a batch in a mean over several: its number of pictures, or the sum of their class weights; a scalar."""
-    return torch.tensor(float(len(labels)), device=labels.device) if weights is None else weights[labels].sum()
+    if weights is not None:
+        return weights[labels].sum()
+    return labels.new_full((), len(labels), dtype=torch.float32)  # `torch.tensor` would make a card wait for it
 
 
 def balanced_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:

@@ -18,9 +18,12 @@ from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
 from pellucid.errors import NetworkError, UnknownNameError
+from pellucid.inference.device import fast_in_half
 from pellucid.training.recipes import Recipe
 
 Tensors = list[torch.Tensor]
+Rate = float | torch.Tensor
+"""A learning rate. On a graphics card it is a scalar there, float32, so that a recorded step reads each new value."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,12 @@ class Optimizer:
 
     Attributes:
         STATE_NAMES: names of the tensors that it keeps per parameter.
+        CAPTURABLE: whether a graphics card can record its step once and repeat it, so that it reads no value back.
         state: these tensors, by parameter and name.
     """
 
     STATE_NAMES: ClassVar[tuple[str, ...]] = ()
+    CAPTURABLE: ClassVar[bool] = True
 
     def __init__(self, groups: list[ParameterGroup], recipe: Recipe) -> None:
         self.groups = groups
@@ -60,7 +65,7 @@ class Optimizer:
         return [parameter for group in self.groups for parameter in group.parameters]
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
+    def step(self, learning_rate: Rate) -> None:
         """Makes one step at that learning rate."""
         for group in self.groups:
             parameters = [parameter for parameter in group.parameters if parameter.grad is not None]
@@ -68,7 +73,7 @@ class Optimizer:
                 gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
                 self.update(group, parameters, gradients, learning_rate * group.lr_scale)
 
-    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: float) -> None:
+    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: Rate) -> None:
         """Updates some parameters of a group at that learning rate."""
         raise NotImplementedError
 
@@ -90,7 +95,7 @@ class SGD(Optimizer):
 
     STATE_NAMES = ("momentum_buffer",)
 
-    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: float) -> None:
+    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: Rate) -> None:
         momentum = self.recipe.momentum
         # Zeros are the right start: torch's first buffer is the first gradient, which is 0 · momentum + gradient.
         buffers: list[Any] = self.states(parameters)[0] if momentum else [None] * len(parameters)
@@ -104,11 +109,13 @@ class Adagrad(Optimizer):
     """Adagrad (Duchi, Hazan and Singer 2011)."""
 
     STATE_NAMES = ("sum", "step")
+    CAPTURABLE = False  # torch reads its steps back
 
-    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: float) -> None:
+    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: Rate) -> None:
         sums, steps = self.states(parameters)
+        on_cpu = parameters[0].device.type == "cpu"
         adagrad(
-            list(parameters), gradients, sums, steps, fused=True, foreach=False, lr=rate,
+            list(parameters), gradients, sums, steps, fused=on_cpu, foreach=not on_cpu, lr=float(rate),
             weight_decay=group.weight_decay, lr_decay=0.0, eps=1e-10, maximize=False,
         )  # fmt: skip
 
@@ -118,11 +125,12 @@ class RMSProp(Optimizer):
 
     STATE_NAMES = ("square_avg", "step")
 
-    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: float) -> None:
+    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: Rate) -> None:
         squares, steps = self.states(parameters)
+        on_card = isinstance(rate, torch.Tensor) and rate.is_cuda
         rmsprop(
             list(parameters), gradients, squares, [], [], steps, foreach=True, lr=rate, alpha=0.99, eps=1e-8,
-            weight_decay=group.weight_decay, momentum=0.0, centered=False,
+            weight_decay=group.weight_decay, momentum=0.0, centered=False, capturable=on_card,
         )  # fmt: skip
 
 
@@ -132,7 +140,7 @@ class Adam(Optimizer):
     STATE_NAMES = ("exp_avg", "exp_avg_sq", "step")
     DECOUPLED: ClassVar[bool] = False
 
-    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: float) -> None:
+    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: Rate) -> None:
         means, squares, steps = self.states(parameters)
         adam(
             list(parameters), gradients, means, squares, [], steps, fused=True, foreach=False, amsgrad=False,
@@ -163,12 +171,25 @@ class Muon(Optimizer):
 
     STATE_NAMES = ("momentum_buffer",)
 
-    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: float) -> None:
+    def update(self, group: ParameterGroup, parameters: list[nn.Parameter], gradients: Tensors, rate: Rate) -> None:
         recipe = self.recipe
         momentum = recipe.momentum if group.is_hidden else recipe.sgd_momentum
         (buffers,) = self.states(parameters)
         rescale = group.is_hidden and recipe.normalise_kernels
         shrink = 1 - group.weight_decay * rate / (group.lr_scale * recipe.learning_rate)
+        if isinstance(rate, torch.Tensor):
+            values: Tensors = list(parameters)
+            torch._foreach_mul_(buffers, momentum)
+            torch._foreach_add_(buffers, gradients)
+            torch._foreach_add_(gradients, buffers, alpha=momentum)
+            factors = [len(value) ** 0.5 / value.norm() if rescale else torch.as_tensor(shrink) for value in values]
+            torch._foreach_mul_(values, factors)
+            steps = gradients
+            if group.is_hidden:
+                steps = orthogonal_steps(gradients, scaled=not rescale, half=recipe.precision == "mixed")
+            torch._foreach_mul_(steps, rate)
+            torch._foreach_sub_(values, steps)
+            return
         for parameter, buffer, gradient in zip(parameters, buffers, gradients, strict=True):
             buffer.mul_(momentum).add_(gradient)
             step = gradient.add(buffer, alpha=momentum)
@@ -181,19 +202,46 @@ class Muon(Optimizer):
             parameter.add_(step, alpha=-rate)
 
 
-def orthogonalise(matrix: torch.Tensor, iterations: int = 3) -> torch.Tensor:
+def orthogonalise(matrix: torch.Tensor, iterations: int = 3, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """Makes a matrix (R, C) nearly orthogonal: its singular values become roughly 0.5 to 1.5.
 
-    A Newton–Schulz iteration of fifth order, with coefficients that are steep at zero (Jordan et al. 2024); float32.
+    A Newton–Schulz iteration of fifth order, with coefficients that are steep at zero (Jordan et al. 2024).
+
+    Args:
+        matrix: float32 (R, C), or several of one shape, (N, R, C).
+        iterations: number of iterations.
+        dtype: type of the matrix products. The result is float32.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    x = matrix.mT if tall else matrix
+    norm = x.norm() if x.ndim == 2 else torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True)
+    x = (x / (norm + 1e-7)).to(dtype)
     for _ in range(iterations):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return (x.mT if tall else x).float()
+
+
+def orthogonal_steps(steps: Tensors, *, scaled: bool, half: bool) -> Tensors:
+    """The steps of hidden weights, made nearly orthogonal as matrices (outputs, inputs); those of one shape together.
+
+    Args:
+        steps: one tensor of two or more dimensions per weight.
+        scaled: whether each is multiplied by √max(1, rows/columns).
+        half: whether the products are computed in bfloat16, if the device is faster in it.
+    """
+    dtype = torch.bfloat16 if half and fast_in_half(steps[0].device.type) else torch.float32
+    matrices = [step.flatten(1) for step in steps]
+    results: Tensors = [*steps]
+    for rows, columns in dict.fromkeys((len(matrix), matrix.shape[1]) for matrix in matrices):
+        which = [i for i, matrix in enumerate(matrices) if matrix.shape == (rows, columns)]
+        together = orthogonalise(torch.stack([matrices[i] for i in which]), dtype=dtype)
+        if scaled and rows > columns:
+            together *= (rows / columns) ** 0.5
+        for i, matrix in zip(which, together, strict=True):
+            results[i] = torch.empty_like(steps[i]).copy_(matrix.reshape(steps[i].shape))
+    return results
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

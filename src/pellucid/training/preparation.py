@@ -224,4 +224,6 @@ def provenance(data: Dataset, plan: ResolvedPlan, splits: tuple[str, ...] = ("tr
             "numpy": np.__version__,
         },
     }
+    said = {"purpose": plan.record.purpose, "not_for": plan.record.not_for}
+    content |= {key: text for key, text in said.items() if text}
     return content if plan.start is None else content | {"started_from": plan.start.sha256}

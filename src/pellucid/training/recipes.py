@@ -68,6 +68,7 @@ class Recipe(BaseModel):
         augmentation: random changes to the training pictures, as `name` or `name:amount`: shift:2, flip, rotate:10.
         precision: `full` computes in float32. `mixed` computes in bfloat16 on devices where that is faster, with
             weights and sums in float32.
+        deterministic: whether an NVIDIA card computes the same bytes each time, as a CPU does; False may be faster.
         hard_fraction: share of each batch to learn from: the pictures with the largest losses in that step.
         ema_decay: decay of the exponential moving average (EMA) of the weights, which is then validated and saved. None
             uses the weights themselves.
@@ -114,6 +115,7 @@ class Recipe(BaseModel):
     initialisation: str | None = None
     augmentation: tuple[str, ...] = ()
     precision: Literal["full", "mixed"] = "full"
+    deterministic: bool = True
     hard_fraction: float = Field(default=1.0, gt=0, le=1)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     tta: tuple[Literal["flip", "shift"], ...] = ()

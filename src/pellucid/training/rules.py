@@ -19,7 +19,7 @@ from pellucid.errors import UnknownNameError, UsageError
 from pellucid.inference.device import computing
 from pellucid.networks.perceptron import Perceptron
 from pellucid.training.losses import LossFunction, batch_weight
-from pellucid.training.optimizers import make_optimizer
+from pellucid.training.optimizers import Rate, make_optimizer
 from pellucid.training.processes import current_group
 from pellucid.training.recipes import Recipe
 
@@ -29,16 +29,20 @@ class Rule(Protocol):
 
     Attributes:
         unused_settings: settings of a recipe that it ignores, each with the value that describes what it does.
+        not_captured: why a graphics card cannot record a step once and repeat it, as part of a sentence; else empty.
     """
 
     unused_settings: ClassVar[Mapping[str, Any]]
+
+    @property
+    def not_captured(self) -> str: ...
 
     def __init__(
         self, network: nn.Module, recipe: Recipe, loss: LossFunction, weights: torch.Tensor | None = None
     ) -> None: ...
 
     def step(
-        self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
+        self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: Rate
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Learns from one preprocessed batch (N, C, H, W). Returns its mean loss and number correct before the step.
 
@@ -76,8 +80,12 @@ class GradientDescent:
         self.optimizer = make_optimizer(network, recipe)
         self.average = None if recipe.ema_decay is None else WeightAverage(network, recipe.ema_decay)
 
+    @property
+    def not_captured(self) -> str:
+        return "" if self.optimizer.CAPTURABLE else f"the optimiser {self.optimizer.recipe.optimizer} reads values back"
+
     def step(
-        self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
+        self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: Rate
     ) -> tuple[torch.Tensor, torch.Tensor]:
         whole_batch = None
         if self.hard_fraction < 1:
@@ -95,7 +103,7 @@ class GradientDescent:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         self.optimizer.step(learning_rate)
         if self.average is not None:
-            self.average.update()
+            self.average.update(on_device=isinstance(learning_rate, torch.Tensor))
         return result
 
     @torch.no_grad()
@@ -171,6 +179,7 @@ class PerceptronRule:
         "ema_decay": None,
     }
 
+    not_captured = "the perceptron rule counts its steps"
     _NAMES = ("weight", "bias", "total_weight", "total_bias", "steps")
 
     def __init__(
@@ -188,7 +197,7 @@ class PerceptronRule:
 
     @torch.no_grad()
     def step(
-        self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: float
+        self, inputs: torch.Tensor, labels: torch.Tensor, learning_rate: Rate
     ) -> tuple[torch.Tensor, torch.Tensor]:
         x = inputs.flatten(1)
         z = x @ self.weight.T + self.bias
@@ -256,16 +265,23 @@ class WeightAverage:
         self.network = network
         self.decay = decay
         self.weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        self.weights["steps"] = torch.zeros((), dtype=torch.int64)
+        device = next((value.device for value in self.weights.values()), None)
+        self.weights["steps"] = torch.zeros((), dtype=torch.int64, device=device)
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Adds the current weights to the average."""
-        steps = self.weights["steps"].add_(1).item()
-        decay = min(self.decay, (1 + steps) / (10 + steps))
+    def update(self, *, on_device: bool = False) -> None:
+        """Adds the current weights to the average; `on_device` without reading the number of steps back."""
+        steps: Any = self.weights["steps"].add_(1)
         current = self.network.state_dict()
         floats = [name for name, value in current.items() if value.is_floating_point()]
-        torch._foreach_lerp_([self.weights[name] for name in floats], [current[name] for name in floats], 1 - decay)
+        averages, values = [self.weights[name] for name in floats], [current[name] for name in floats]
+        if on_device:
+            changes = [value - average for value, average in zip(values, averages, strict=True)]
+            torch._foreach_mul_(changes, 1 - ((1 + steps) / (10 + steps)).clamp(max=self.decay))
+            torch._foreach_add_(averages, changes)
+        else:
+            steps = steps.item()
+            torch._foreach_lerp_(averages, values, 1 - min(self.decay, (1 + steps) / (10 + steps)))
         for name in current.keys() - set(floats):
             self.weights[name].copy_(current[name])
 

@@ -35,6 +35,8 @@ def run_description(training: Training, plan: RunPlan, scored: str) -> dict[str,
     return {
         "version": 1,
         "command": plan.command,
+        "purpose": plan.purpose,
+        "not_for": plan.not_for,
         "data": {
             "name": data.name,
             "description": data.description,

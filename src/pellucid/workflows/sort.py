@@ -18,7 +18,7 @@ from pellucid.data.progress import watched
 from pellucid.errors import FormatError, StorageError, UsageError
 from pellucid.inference.features import describe
 from pellucid.inference.pictures import as_split
-from pellucid.records import Model, atomic, csv_text
+from pellucid.records import ExportedModel, Model, atomic, csv_text
 from pellucid.records.predictions import valid_text
 
 UNSURE = "unsure"
@@ -49,7 +49,7 @@ class SortResult:
 
 
 def sort(
-    model: Model,
+    model: Model | ExportedModel,
     photos: Sequence[str | Path],
     into: str | Path,
     *,

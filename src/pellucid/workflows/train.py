@@ -17,6 +17,7 @@ from pellucid.evaluation import evaluate
 from pellucid.evaluation.scoring import count_scoring
 from pellucid.evaluation.similarity import accuracy_by_similarity, nearest_similarity
 from pellucid.inference import predict
+from pellucid.inference.device import choose
 from pellucid.inference.features import describe
 from pellucid.networks import backbones
 from pellucid.records import Dataset, Findings, Model, RunFolder, atomic, display
@@ -325,7 +326,7 @@ class _Job:
         try:
             if training.stop_requested:  # during the last epoch, which it finished
                 raise KeyboardInterrupt
-            findings, page = _score(folder, model, training, scored, report=self.record.report)
+            findings, page = _score(folder, model, training, scored, self.record)
         except KeyboardInterrupt:
             folder.write_json(folder.read_json() | {"interrupted": True})
             return Run(folder, model, training, Findings(), scored, None, unscored=True)
@@ -334,7 +335,7 @@ class _Job:
 
 
 def _score(
-    folder: RunFolder, model: Model, training: Training, scored: str, *, report: bool
+    folder: RunFolder, model: Model, training: Training, scored: str, record: RunPlan
 ) -> tuple[Findings, Path | None]:
     """Predicts and scores once, and writes the results: (findings, the page if one is written)."""
     split = training.data.split(scored)
@@ -345,7 +346,7 @@ def _score(
         train = describe(model, training.data.train).features
         further = accuracy_by_similarity(predictions, nearest_similarity(described.features, train))
     else:
-        predictions, further = predict(model, split), []
+        predictions, further = predict(model, split, device=_scoring_device(record.device)), []
     findings = with_accuracy_without_copies(evaluate(predictions, split), predictions, scored, folder)
     findings += Findings(tuple(further))
     model = with_metrics(model, findings, scored)
@@ -353,8 +354,13 @@ def _score(
     findings = count_scoring(findings, split, model.sha256) if scored == "test" else findings
     replace(predictions, model=model.sha256).save(folder.predictions)
     folder.write_findings(findings)
-    write_page = display.view("run") if report else None
+    write_page = display.view("run") if record.report else None
     return findings, None if write_page is None else write_page(folder, training.data)
+
+
+def _scoring_device(device: str) -> str:
+    """The device that predicts the scored split: the card that the training ran on, else the CPU."""
+    return "cuda" if choose(device).type == "cuda" else "cpu"
 
 
 def _scored(data: Dataset) -> str:

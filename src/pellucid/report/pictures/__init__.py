@@ -34,6 +34,7 @@ PICTURES = {
     "operation": "pellucid.report.pictures.operation",
     "picture-rows": "pellucid.report.pictures.rows",
     "pictures": "pellucid.report.pictures.cells",
+    "robustness": "pellucid.report.pictures.robustness",
     "reliability": "pellucid.report.pictures.reliability",
     "explanation": "pellucid.report.pictures.explanation",
     "linear-probe": "pellucid.report.pictures.linear_probe",

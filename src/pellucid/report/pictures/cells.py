@@ -41,7 +41,7 @@ def _key(cells: list[Mapping[str, Any]]) -> str:
 
 
 def _cell(axes: Axes, cell: Mapping[str, Any], left: float, top: float) -> None:
-    label, predicted = cell.get("label"), str(cell["predicted"])
+    label, predicted = cell.get("label"), str(cell.get("predicted", ""))
     wrong = label is not None and label != predicted
     colour = canvas.WRONG if wrong else canvas.INK
     if "png" in cell:

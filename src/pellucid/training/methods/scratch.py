@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from pellucid.inference.building import load_weights, weights_of
-from pellucid.inference.device import choose
+from pellucid.inference.device import choose, exact, inexact_notes
 from pellucid.inference.device import notes as device_notes
 from pellucid.inference.forward import forward
 from pellucid.networks import custom
@@ -37,7 +37,8 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
     group = processes.current_group()
     device = choose(plan.record.device) if group.size == 1 else torch.device(group.device)
     # All random numbers come from the seed of the plan. The caller's generator stays unchanged.
-    with torch.random.fork_rng(devices=[]):
+    on_card = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=on_card), exact(device, wanted=plan.recipe.deterministic) as inexact:
         with group.local_main_first():
             prepared = prepare(data, plan, device)
         group.require_same(prepared.specification.canonical(), weights_of(prepared.module))
@@ -57,6 +58,8 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
         notes=(
             *prepared.notes,
             *device_notes(device),
+            *inexact_notes(inexact),
+            *outcome.notes,
             *processes.notes(prepared.module, prepared.recipe.hard_fraction),
             *([outcome.stop_reason] if outcome.stop_reason else []),
         ),
@@ -64,6 +67,9 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
         stop_reason=outcome.stop_reason,
         stop_requested=outcome.stop_requested,
     )
+
+
+_OWN_NETWORK = "your own network may decide in Python what a step does"
 
 
 class _Snapshots:
@@ -128,6 +134,7 @@ def _fit(prepared: Prepared, snapshots: _Snapshots, callbacks: Callbacks, checkp
             recipe=prepared.recipe,
             loss=prepared.loss,
             seed=prepared.plan.record.seed,
+            not_captured=_OWN_NETWORK if prepared.specification.network.name == "custom" else "",
         )
         outcome = fit(learner, callbacks, checkpoints)
         summary = {"chosen_epoch": outcome.chosen_epoch, "interrupted": outcome.interrupted}
