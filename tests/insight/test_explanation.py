@@ -66,16 +66,42 @@ def test_occlusion_is_by_how_much_the_answer_falls(parts):
     assert values[0, 0] == pytest.approx(fall, abs=1e-4)
 
 
-def test_grad_cam_weighs_maps_by_their_gradients(parts):
+def test_grad_cam_weighs_maps_after_their_activation_by_their_gradients(parts):
     module, found, x, blank = parts
     values = attribution.methods(module, found, blank)[0]["Grad-CAM"](module, x, blank, Answer(3))
-    maps = module.c3(module.pool(module.activation(module.c1(nn.functional.pad(x, module.padding)))))
+    maps = module.activation(module.c3(module.pool(module.activation(module.c1(nn.functional.pad(x, module.padding))))))
     maps.retain_grad()
-    hidden = module.pool(module.activation(maps)).flatten(1)
+    hidden = module.pool(maps).flatten(1)
     module.output(module.activation(module.f6(module.activation(module.c5(hidden)))))[0, 3].backward()
     by_hand = (maps.grad.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1, keepdim=True)
     expected = nn.functional.interpolate(by_hand, (8, 8), mode="bilinear")[0, 0].detach().numpy()
     np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_integrated_gradients_add_steps_until_the_gap_is_small():
+    """A steep step late on the path, which twenty even steps miss, on a picture that counts as large."""
+
+    class Steep(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            mean = x.mean(dim=(1, 2, 3))
+            return torch.stack([torch.sigmoid(200 * (mean - 0.93)), mean], dim=1)
+
+    x = torch.ones(1, 1, 104, 104)
+    values, gap = attribution.integrated_gradients(Steep(), x, torch.zeros_like(x), Answer(0))
+    assert gap <= attribution.GAP
+    assert values.sum() == pytest.approx(1.0, abs=0.051)
+    captum = pytest.importorskip("captum.attr")
+    even = captum.IntegratedGradients(Steep()).attribute(x, baselines=torch.zeros_like(x), target=0, n_steps=20)
+    assert abs(even.sum().item() - 1) > 0.1, "the old method missed it"
+
+
+def test_integrated_gradients_are_those_of_captum(parts):
+    module, _, x, blank = parts
+    captum = pytest.importorskip("captum.attr")
+    exact = captum.IntegratedGradients(module).attribute(x, baselines=blank, target=3, n_steps=2000)
+    values, gap = attribution.integrated_gradients(module, x, blank, Answer(3))
+    assert gap <= attribution.GAP
+    assert faithfulness.rank_correlation(values, exact[0].sum(dim=0).detach().numpy()) > 0.98
 
 
 class Attends(nn.Module):
@@ -236,8 +262,8 @@ def test_an_empty_map_is_not_said_to_depend_on_what_was_learned(own):
     assert {row[6] for row in found["faithfulness"].rows} == {None}
 
 
-def test_the_last_maps_are_those_before_pooling_of_a_layer_that_runs_once(untrained):
-    for name, shape, expected in (("lenet5", (1, 8, 8), "c3"), ("convnet", (1, 28, 28), None)):
+def test_the_last_maps_are_those_after_the_activation_and_before_pooling(untrained):
+    for name, shape, expected in (("lenet5", (1, 8, 8), "activation:2"), ("convnet", (1, 28, 28), None)):
         module = pellucid.build(untrained(name, shape))
         last = attribution.last_maps(trace(module, shape))
         assert last is not None

@@ -3,13 +3,14 @@
 Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) weights the last feature maps by the gradients of the output; we
 keep its negative part, which the paper cuts off. Integrated gradients (Sundararajan, Taly and Yan 2017,
 arXiv:1703.01365) sum the gradients along the path from a blank picture. Occlusion (Zeiler and Fergus 2014,
-arXiv:1311.2901) covers part of the picture and measures how much the output falls. Captum computes all three, except
-Grad-CAM over the patches of a transformer and over channels-last maps, which this module computes itself.
+arXiv:1311.2901) covers part of the picture and measures how much the output falls. Captum computes occlusion; this
+module computes the others itself, since Captum can neither read a layer that runs twice nor choose its steps.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from pellucid.insight.flow import Node, flow
 
 LARGE = 100
 """A picture with more pixels per side gets fewer, larger steps."""
+GAP = 0.05
+"""Integrated gradients stop when their sum is this close to the change of the answer, as a share of it."""
+MOST_STEPS = 256
+"""Most steps of integrated gradients for a small picture; half as many for a large one."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +48,6 @@ class Answer:
 
 Explain = Callable[[nn.Module, torch.Tensor, torch.Tensor, Answer], np.ndarray]
 """A method: (network, input (1, C, H, W), blank input of the same shape, answer) → float32 (H, W)."""
-
-
-class _Scored(nn.Module):
-    """A network with one output per picture: the quantity to explain, (N,)."""
-
-    def __init__(self, network: nn.Module, answer: Answer) -> None:
-        super().__init__()
-        self.network = network
-        self.answer = answer
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.answer.of(self.network(x))
 
 
 def require_captum() -> None:
@@ -86,18 +79,16 @@ def methods(module: nn.Module, layers: Trace, blank: torch.Tensor) -> tuple[dict
 
 
 def last_maps(layers: Trace) -> Layer | None:
-    """The last layer with feature maps, after the last convolution and before pooling; None for a transformer.
+    """The last run of a layer with feature maps, after the last convolution and before pooling; None for a transformer.
 
-    Layers that run more than once are skipped, since their gradients would be ambiguous.
+    An activation that follows the last convolution is preferred to it: a negative value before ReLU counts for nothing.
     """
-    again = {layer.name.rpartition(":")[0] for layer in layers.layers if ":" in layer.name}
     sized = [
         layer
         for layer in layers.layers
         if layer.spatial
         and min((layer.output_shape or (0, 0, 0))[1:]) > 1
         and not isinstance(layer.module, layer_kinds.POOLING)
-        and layer.name.partition(":")[0] not in again
     ]
     tokens = any(layer.output_shape is not None and len(layer.output_shape) == 2 for layer in layers.layers)
     if any(layer.channels_last for layer in layers.layers):
@@ -110,15 +101,8 @@ def last_maps(layers: Trace) -> Layer | None:
 
 def last_rows(layers: Trace) -> Layer | None:
     """The last layer in the second half of the network with channels-last maps, as Swin transformers have; or None."""
-    again = {layer.name.rpartition(":")[0] for layer in layers.layers if ":" in layer.name}
     late = layers.layers[len(layers.layers) // 2 :]
-    rows = [
-        layer
-        for layer in late
-        if layer.channels_last
-        and min((layer.output_shape or (0, 0))[:2]) > 1
-        and layer.name.partition(":")[0] not in again
-    ]
+    rows = [layer for layer in late if layer.channels_last and min((layer.output_shape or (0, 0))[:2]) > 1]
     return rows[-1] if rows else None
 
 
@@ -145,13 +129,9 @@ def _last_tokens(module: nn.Module, blank: torch.Tensor) -> Node | None:
 
 
 def _grad_cam(layer: str, module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, answer: Answer) -> np.ndarray:  # noqa: ARG001 (all methods take the same)
-    from captum.attr import LayerAttribution, LayerGradCam
-
-    grad_cam = LayerGradCam(_Scored(module, answer), _part(module, layer))
-    attributions = grad_cam.attribute(inputs, relu_attributions=False)
-    assert isinstance(attributions, torch.Tensor)
-    whole = LayerAttribution.interpolate(attributions, tuple(inputs.shape[2:]), "bilinear")
-    return whole[0, 0].detach().numpy()
+    maps, gradient = _maps_and_gradient(layer, module, inputs, answer)
+    weighted = (gradient.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1, keepdim=True)
+    return _at_full_size(weighted, inputs)
 
 
 def _grad_cam_of_patches(
@@ -161,33 +141,84 @@ def _grad_cam_of_patches(
     blank: torch.Tensor,  # noqa: ARG001 (all methods take the same)
     answer: Answer,
 ) -> np.ndarray:
-    outputs: list[torch.Tensor] = []
-    hook = _part(module, layer).register_forward_hook(lambda _, __, output: outputs.append(output))
-    try:
-        score = answer.of(module(inputs.clone().requires_grad_()))[0]
-        (gradient,) = torch.autograd.grad(score, [outputs[-1]])
-    finally:
-        hook.remove()
-    if outputs[-1].ndim == 4:  # (1, H, W, D)
-        before, (height, width) = 0, outputs[-1].shape[1:3]
+    outputs, gradient = _maps_and_gradient(layer, module, inputs, answer)
+    if outputs.ndim == 4:  # (1, H, W, D)
+        before, (height, width) = 0, outputs.shape[1:3]
     else:
-        grid = grid_of(outputs[-1].shape[1])
+        grid = grid_of(outputs.shape[1])
         assert grid is not None
         before, height, width = grid[0], grid[1], grid[1]
     weights = gradient[0].flatten(0, -2)[before:].mean(dim=0)
-    patches = (outputs[-1][0].flatten(0, -2)[before:] @ weights).view(1, 1, height, width)
-    whole = nn.functional.interpolate(patches, tuple(inputs.shape[2:]), mode="bilinear", align_corners=False)
+    patches = (outputs[0].flatten(0, -2)[before:] @ weights).view(1, 1, height, width)
+    return _at_full_size(patches, inputs)
+
+
+def _maps_and_gradient(
+    layer: str, module: nn.Module, inputs: torch.Tensor, answer: Answer
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The output of one run of a layer (`activation:2` is the second), and the gradient of the answer for it."""
+    outputs: list[torch.Tensor] = []
+    name, _, run = layer.partition(":")
+    hook = _part(module, name).register_forward_hook(lambda _, __, output: outputs.append(output))
+    try:
+        score = answer.of(module(inputs.clone().requires_grad_()))[0]
+    finally:
+        hook.remove()
+    maps = outputs[int(run or 1) - 1]
+    (gradient,) = torch.autograd.grad(score, [maps])
+    return maps.detach(), gradient
+
+
+def _at_full_size(maps: torch.Tensor, inputs: torch.Tensor) -> np.ndarray:
+    """A map (1, 1, h, w), interpolated to the size of the picture, (H, W)."""
+    whole = nn.functional.interpolate(maps, tuple(inputs.shape[2:]), mode="bilinear", align_corners=False)
     return whole[0, 0].detach().numpy()
 
 
 def _integrated_gradients(module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, answer: Answer) -> np.ndarray:
-    from captum.attr import IntegratedGradients
+    return integrated_gradients(module, inputs, blank, answer)[0]
 
-    steps, batch = (20, 5) if inputs.shape[-1] > LARGE else (64, 64)
-    attributions = IntegratedGradients(_Scored(module, answer)).attribute(
-        inputs, baselines=blank, n_steps=steps, internal_batch_size=batch
-    )
-    return attributions[0].sum(dim=0).detach().float().numpy()
+
+def integrated_gradients(
+    module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, answer: Answer
+) -> tuple[np.ndarray, float]:
+    """Integrated gradients, and the share of the answer's change that they miss.
+
+    The sum of the map should be the change of the answer from the blank picture to this one. The path is divided by the
+    trapezoidal rule, and those parts are divided again whose sums are furthest from their own changes, until the whole
+    is within `GAP` of its change or `MOST_STEPS` are used.
+
+    Returns:
+        (the map, float32 (H, W); |sum − change| / |change|).
+    """
+    batch, start, most = (4, 9, MOST_STEPS // 2) if inputs.shape[-1] > LARGE else (64, 33, MOST_STEPS)
+    known: dict[float, tuple[float, torch.Tensor]] = {}
+    direction = inputs - blank
+
+    def measure(positions: list[float]) -> None:
+        for part in (positions[i : i + batch] for i in range(0, len(positions), batch)):
+            along = torch.tensor(part, dtype=inputs.dtype).view(-1, 1, 1, 1)
+            points = (blank + along * direction).requires_grad_()
+            scores = answer.of(module(points))
+            (gradients,) = torch.autograd.grad(scores.sum(), [points])
+            products = (gradients * direction).detach().sum(dim=1)
+            known.update(zip(part, zip(scores.tolist(), products, strict=True), strict=True))
+
+    measure([index / (start - 1) for index in range(start)])
+    while True:
+        places = sorted(known)
+        pairs = list(itertools.pairwise(places))
+        sums = [(b - a) / 2 * float(known[a][1].sum() + known[b][1].sum()) for a, b in pairs]
+        changes = [known[b][0] - known[a][0] for a, b in pairs]
+        change = sum(changes)
+        gap = abs(sum(sums) - change) / max(abs(change), 1e-12)
+        if gap <= GAP or len(places) >= most:
+            break
+        worst = np.argsort([-abs(found - wanted) for found, wanted in zip(sums, changes, strict=True)], kind="stable")
+        chosen = [pairs[index] for index in worst[: min(max(batch, len(pairs) // 2), most - len(places))]]
+        measure([(a + b) / 2 for a, b in chosen])
+    total = sum(((b - a) / 2 * (known[a][1] + known[b][1]) for a, b in pairs), torch.zeros_like(direction[0, 0]))
+    return total.numpy().astype(np.float32), gap
 
 
 def _occlusion(module: nn.Module, inputs: torch.Tensor, blank: torch.Tensor, answer: Answer) -> np.ndarray:
