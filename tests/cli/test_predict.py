@@ -323,3 +323,23 @@ def test_evaluate_has_the_note_too(pellucid, model_file, scans, tmp_path):
     done = pellucid("evaluate", model_file, tmp_path / "scans")
     assert done.code == 0
     assert done.err.count("Note: the pictures do not look like those that the model learned from") == 1
+
+
+def test_a_model_that_abstains_says_so_everywhere(pellucid, model_file, scans, tmp_path):
+    model = library.Model.load(model_file)
+    confidences = sorted(library.predict(model, [scans / "a.png", scans / "b.png"]).confidence.tolist())
+    unsure = library.Model(
+        model.specification.model_copy(update={"abstain_below": sum(confidences) / 2}), model.weights
+    ).save(tmp_path / "unsure.safetensors")
+    lines = pellucid("predict", unsure, scans / "a.png", scans / "b.png").out.splitlines()
+    assert sum(line.endswith("  not sure") for line in lines) == 1
+    rows = pellucid("predict", unsure, scans / "a.png", scans / "b.png", "--json").findings["predictions"]["rows"]
+    assert sorted(row[-1] for row in rows) == ["not sure", "sure"]
+    for name in ("p.csv", "p.jsonl", "p.parquet"):
+        assert pellucid("predict", unsure, scans / "a.png", scans / "b.png", "--out", tmp_path / name).code == 0
+    with (tmp_path / "p.csv").open(encoding="utf-8") as stream:
+        assert sorted(row["answer"] for row in csv.DictReader(stream)) == ["not sure", "sure"]
+    answers = [json.loads(line)["answer"] for line in (tmp_path / "p.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert sorted(answers) == ["not sure", "sure"]
+    assert Predictions.load(tmp_path / "p.parquet").accepted.tolist().count(True) == 1
+    assert "Not sure" in pellucid("info", unsure).out

@@ -63,6 +63,24 @@ def batch_size(text: str | None) -> int | str | None:
         ) from None
 
 
+def share(text: str | None, option: str) -> float | None:
+    """Parses a share: `1%`, or a fraction such as 0.01.
+
+    Raises:
+        UsageError: it is neither, or is not between 0 and 1.
+    """
+    if text is None:
+        return None
+    number = text.strip()
+    try:
+        value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise UsageError(f"{option} was given '{text}', but should be a share between 0 and 100 %, for example 1%.")
+    return value
+
+
 def require_nothing_else(context: typer.Context, what: str, allowed: Sequence[str]) -> None:
     """Refuses options that have no effect with `--resume`.
 

@@ -145,24 +145,27 @@ def _print(predictions: Predictions, top: int) -> None:
     names = [plain(name) for name in predictions.ids.tolist()]
     width = max((len(name) for name in names if len(name) <= _WIDEST_NAME), default=0)
     label = max((len(one) for one in map(plain, predictions.classes) if len(one) <= _WIDEST_CLASS), default=0)
-    for name, classes in zip(names, ranked(predictions, top), strict=True):
+    for name, classes, sure in zip(names, ranked(predictions, top), predictions.accepted, strict=True):
         ranked_text = "  ".join(f"{plain(one):<{label}} {100 * probability:5.1f} %" for one, probability in classes)
-        typer.echo(f"{name:<{width}}  {ranked_text}")
+        typer.echo(f"{name:<{width}}  {ranked_text}{'' if sure else '  not sure'}")
 
 
 def _findings(predictions: Predictions, top: int) -> Findings:
     from pellucid.cli.prediction_files import ranked
     from pellucid.records import Findings, Table
 
+    abstains = predictions.abstain_below is not None
+    answers = zip(predictions.ids.tolist(), ranked(predictions, top), predictions.accepted.tolist(), strict=True)
     rows = tuple(
-        (name, rank, one, probability)
-        for name, classes in zip(predictions.ids.tolist(), ranked(predictions, top), strict=True)
+        (name, rank, one, probability, *(["sure" if sure else "not sure"] if abstains else []))
+        for name, classes, sure in answers
         for rank, (one, probability) in enumerate(classes, start=1)
     )
+    columns = ("id", "rank", "class", "probability %", *(["answer"] if abstains else []))
     unreadable = tuple(predictions.unreadable.items())
     return Findings(
         (
-            Table("predictions", ("id", "rank", "class", "probability %"), rows),
+            Table("predictions", columns, rows),
             *([Table("unreadable", ("id", "reason"), unreadable)] if unreadable else []),
         )
     )

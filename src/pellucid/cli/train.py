@@ -134,6 +134,14 @@ def train(
             "--recipe-set", metavar="KEY=VALUE", help="A setting of the recipe. Repeatable.", show_default=False
         ),
     ] = None,
+    max_error: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERCENT",
+            help='Answer "not sure" where needed, so that other answers err at most this often: 1%.',
+            show_default=False,
+        ),
+    ] = None,
     purpose: Annotated[
         str, typer.Option(metavar="TEXT", help="What the model is for, for its report.", show_default=False)
     ] = "",
@@ -192,6 +200,7 @@ def train(
         "augmentation": tuple(augment) if augment else None,
         "backbone": backbone,
         "best_within": _seconds(best_within),
+        "max_error": arguments.share(max_error, "--max-error"),
     }
     changes |= {key: value for key, value in options.items() if value is not None}
 

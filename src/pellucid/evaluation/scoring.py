@@ -34,9 +34,9 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
 
     The findings, in this order: the remark `sample_size` (if the accuracy is uncertain by more than five points);
     the metrics `accuracy`, `balanced_accuracy` (for two or more classes), `base_rate`, `top_5_accuracy` (for more than
-    five classes), `loss` and `brier` (for probabilities), each with its 95 % interval and the method of it; the
-    tables `per_class` and `confusions`; the figures `confusion_matrix`, `reliability`, `mistakes` (the most confident
-    ones first) and `predictions` (a seeded sample).
+    five classes), `loss` and `brier` (for probabilities), `accepted` and `accuracy_of_accepted` (if the model
+    abstains), each with its 95 % interval and the method of it; the tables `per_class` and `confusions`; the figures
+    `confusion_matrix`, `reliability`, `mistakes` (the most confident ones first) and `predictions` (a seeded sample).
 
     Args:
         predictions: predictions for N pictures, with labels.
@@ -60,6 +60,7 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
     items: list[Finding] = [
         *_sample_size(predictions, labels),
         *_metrics(predictions, labels),
+        *_abstention(predictions, labels),
         _per_class(predictions.classes, confusion),
         _confusions(predictions.classes, confusion),
         _confusion_matrix(predictions, confusion),
@@ -141,6 +142,17 @@ def _sample_size(predictions: Predictions, labels: np.ndarray) -> list[Remark]:
     more = more_pictures(to_narrow(share, UNCERTAIN), n)
     advice = f"To know it to within {100 * UNCERTAIN:.0f} points, collect {more}." if more else ""
     return [Remark("sample_size", "info", f"{in_words(right, n)}.{guessing}", advice)]
+
+
+def _abstention(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
+    """The share of accepted answers and their accuracy, if the model abstains."""
+    if predictions.abstain_below is None:
+        return []
+    accepted = predictions.accepted
+    right = int((accepted & (predictions.predicted == labels)).sum())
+    note = f"the others have a probability below {100 * predictions.abstain_below:.2f} %, and are 'not sure'"
+    items = [_share("accepted", int(accepted.sum()), len(labels), note)]
+    return [*items, *([_share("accuracy_of_accepted", right, int(accepted.sum()))] if accepted.any() else [])]
 
 
 def _balanced(predictions: Predictions, labels: np.ndarray) -> list[Metric]:

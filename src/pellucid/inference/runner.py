@@ -218,6 +218,7 @@ def predictions_of(
         split=split.name,
         model=sha256,
         unreadable={str(ids[index]): reason for index, reason in sorted(unreadable.items())},
+        abstain_below=specification.abstain_below,
     )
 
 

@@ -37,6 +37,7 @@ class Predictions:
         dataset, split: names of the dataset and the split, for titles.
         model: the SHA-256 of the model.
         unreadable: pictures that could not be read, and have no row: {id: sentence with the reason}.
+        abstain_below: the model is "not sure" of pictures with a lower confidence; None if it never abstains.
     """
 
     ids: np.ndarray
@@ -48,6 +49,7 @@ class Predictions:
     split: str = ""
     model: str = ""
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    abstain_below: float | None = None
 
     def __post_init__(self) -> None:
         if self.probabilities.shape != (len(self.ids), len(self.classes)):
@@ -86,6 +88,11 @@ class Predictions:
     def confidence(self) -> np.ndarray:
         """The probability of the most probable class: float32 (N,)."""
         return self.probabilities.max(axis=1)
+
+    @property
+    def accepted(self) -> np.ndarray:
+        """Whether the model is sure enough to answer: bool (N,). True for all if it never abstains."""
+        return self.confidence >= np.float32(self.abstain_below or 0.0)
 
     def top(self, k: int) -> np.ndarray:
         """The indices of the k most probable classes, the most probable first: int64 (N, k)."""
@@ -139,6 +146,7 @@ class Predictions:
             "split": self.split,
             "model": self.model,
             "unreadable": dict(self.unreadable),
+            **({} if self.abstain_below is None else {"abstain_below": self.abstain_below}),
         }
 
     def _sha256(self) -> str:
@@ -190,6 +198,7 @@ class Predictions:
                 split=metadata["split"],
                 model=metadata["model"],
                 unreadable=metadata["unreadable"],
+                abstain_below=metadata.get("abstain_below"),
             )
             if metadata["sha256"] != predictions._sha256():
                 raise FormatError("its content does not match its checksum")

@@ -24,6 +24,8 @@ TITLES = {
     "accuracy_by_similarity": "Accuracy by similarity to the nearest training photo",
     "loss": "Log loss",
     "brier": "Brier score",
+    "accepted": "Accepted answers",
+    "accuracy_of_accepted": "Accuracy of accepted answers",
     "per_class": "Scores of each class",
     "confusions": "The most common confusions",
     "confusion_matrix": "Confusion matrix",

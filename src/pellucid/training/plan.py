@@ -51,6 +51,7 @@ _USED_BY_FEATURES = {
     "split_seed",
     "validation_fraction",
     "keep_hashes",
+    "max_error",
 }
 """Settings of a recipe that have an effect if the backbone is frozen."""
 

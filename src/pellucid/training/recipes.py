@@ -90,6 +90,8 @@ class Recipe(BaseModel):
         best_within: with a backbone, the number of seconds in which several methods are tried; validation chooses.
         keep_hashes: whether the model file keeps hashes of its training and validation pictures, 7 bytes each, so that
             `evaluate` can tell whether the model has learned from the pictures that it scores.
+        max_error: largest error of accepted answers, a fraction; the model abstains from answers that are less probable
+            than it takes to keep it (`pellucid.statistics.abstention`). None never abstains.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -132,6 +134,7 @@ class Recipe(BaseModel):
     freeze_batchnorm: bool = False
     keep_hashes: bool = True
     best_within: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    max_error: float | None = Field(default=None, gt=0, lt=1)
 
     @field_validator("augmentation", mode="before")
     @classmethod

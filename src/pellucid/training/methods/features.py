@@ -16,10 +16,12 @@ from pellucid.data.appearance import appearance
 from pellucid.data.splitting import GROUPS
 from pellucid.errors import DataError
 from pellucid.inference.features import backbone_features
+from pellucid.inference.probabilities import probabilities
 from pellucid.networks import backbones
 from pellucid.networks.backbones import Backbone
 from pellucid.records import Dataset, Model, NetworkSpecification, Preprocessing, Specification, Split
 from pellucid.records.names import counted
+from pellucid.statistics.abstention import Threshold, choose_threshold
 from pellucid.statistics.calibration import fit_temperature
 from pellucid.training.callbacks import Callbacks
 from pellucid.training.checkpoint import Checkpoints
@@ -48,6 +50,7 @@ class LinearHead:
         accuracy, loss: of the chosen penalty, in cross-validation, the loss after calibration; NaN if too few.
         held_out: number of pictures in cross-validation.
         balanced: whether all classes have the same weight.
+        threshold: for the largest error that was asked for, in cross-validation; None if none was.
     """
 
     head: head.Head
@@ -58,6 +61,7 @@ class LinearHead:
     loss: float
     held_out: int
     balanced: bool
+    threshold: Threshold | None = None
 
 
 def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: Checkpoints | None = None) -> Training:
@@ -121,7 +125,12 @@ def fit_head(embeddings: np.ndarray, train: Split, recipe: Recipe, seed: int) ->
     smoothing = 1 / (n / classes + 2)
     temperature = fit_temperature(logits, held_out_labels, smoothing=smoothing) if n else 1.0
     loss = float(head.losses(logits / temperature, held_out_labels).mean()) if n else float("nan")
-    accuracy = float((logits.argmax(axis=1) == held_out_labels).mean()) if n else float("nan")
+    right = logits.argmax(axis=1) == held_out_labels
+    accuracy = float(right.mean()) if n else float("nan")
+    threshold = None
+    if recipe.max_error is not None:
+        confidence = probabilities("softmax", logits, temperature).max(axis=1)
+        threshold = choose_threshold(confidence, right, recipe.max_error)
     return LinearHead(
         head=head.fit(embeddings, labels, classes, choice.penalty, weights),
         penalty=choice.penalty,
@@ -131,6 +140,7 @@ def fit_head(embeddings: np.ndarray, train: Split, recipe: Recipe, seed: int) ->
         loss=loss,
         held_out=n,
         balanced=weights is not None,
+        threshold=threshold,
     )
 
 
@@ -147,6 +157,7 @@ def model_of(backbone: Backbone, linear: LinearHead, data: Dataset, training: di
         preprocessing=backbone.preprocessing,
         appearance=appearance(data.train, backbone.preprocessing),
         temperature=linear.temperature,
+        abstain_below=None if linear.threshold is None else linear.threshold.below,
         training=training,
         metrics={name: {"value": value, "n": linear.held_out} for name, value in measured.items() if linear.held_out},
     )
@@ -167,6 +178,8 @@ def describe(linear: LinearHead, train: Split) -> tuple[str, ...]:
             f"there are too few training pictures for cross-validation: the penalty is the default, "
             f"{linear.penalty:g}, and the probabilities are not calibrated"
         )
+    if linear.threshold is not None:
+        notes.append(linear.threshold.sentence("picture in cross-validation", "pictures in cross-validation"))
     if linear.balanced:
         counts = {name: n for name, n in train.counts().items() if n}
         most, fewest = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])

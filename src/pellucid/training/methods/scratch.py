@@ -15,9 +15,11 @@ from pellucid.inference.building import load_weights, weights_of
 from pellucid.inference.device import choose, exact, inexact_notes
 from pellucid.inference.device import notes as device_notes
 from pellucid.inference.forward import forward
+from pellucid.inference.probabilities import probabilities
 from pellucid.networks import custom
 from pellucid.networks.network import count_parameters
 from pellucid.records import Dataset, Model
+from pellucid.statistics.abstention import Threshold, choose_threshold
 from pellucid.statistics.calibration import choose_temperature
 from pellucid.training import processes
 from pellucid.training.callbacks import Callbacks
@@ -46,7 +48,7 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
         if checkpoints is not None:
             checkpoints.bind_to(prepared.specification)
         outcome = _fit(prepared, snapshots, callbacks, checkpoints)
-        model = _calibrated(snapshots.chosen(outcome), prepared)
+        model, abstention = _calibrated(snapshots.chosen(outcome), prepared)
     return Training(
         model=model,
         history=outcome.history,
@@ -62,6 +64,7 @@ def learn(data: Dataset, plan: ResolvedPlan, callbacks: Callbacks, checkpoints: 
             *outcome.notes,
             *processes.notes(prepared.module, prepared.recipe.hard_fraction),
             *([outcome.stop_reason] if outcome.stop_reason else []),
+            *([] if abstention is None else [abstention.sentence("validation picture")]),
         ),
         parameters=count_parameters(prepared.module),
         stop_reason=outcome.stop_reason,
@@ -143,17 +146,23 @@ def _fit(prepared: Prepared, snapshots: _Snapshots, callbacks: Callbacks, checkp
         callbacks.notify("end", summary | {"seconds": time.perf_counter() - started})
 
 
-def _calibrated(model: Model, prepared: Prepared) -> Model:
-    """The model with a temperature chosen on validation.
+def _calibrated(model: Model, prepared: Prepared) -> tuple[Model, Threshold | None]:
+    """The model with a temperature chosen on validation, and with the threshold for the error that was asked for.
 
     Margin losses say nothing about probabilities, label smoothing makes a network less sure than it could be, and long
     training or fine-tuning makes it too sure. The validation pictures also chose the epoch, which matters little for
     one number.
     """
-    specification = model.specification
-    if specification.probabilities != "softmax":
-        return model
+    specification, max_error = model.specification, prepared.recipe.max_error
+    if specification.probabilities != "softmax" and max_error is None:
+        return model, None
     load_weights(prepared.module, model.weights)
-    logits = forward(prepared.module, prepared.validation.pictures, specification.preprocessing)
-    temperature = choose_temperature(logits.numpy(), prepared.validation.labels.cpu().numpy())
-    return replace(model, specification=specification.model_copy(update={"temperature": temperature}))
+    labels = prepared.validation.labels.cpu().numpy()
+    outputs = forward(prepared.module, prepared.validation.pictures, specification.preprocessing).numpy()
+    temperature = choose_temperature(outputs, labels) if specification.probabilities == "softmax" else 1.0
+    threshold = None
+    if max_error is not None:
+        shares = probabilities(specification.probabilities, outputs, temperature)
+        threshold = choose_threshold(shares.max(axis=1), shares.argmax(axis=1) == labels, max_error)
+    changes = {"temperature": temperature, "abstain_below": None if threshold is None else threshold.below}
+    return replace(model, specification=specification.model_copy(update=changes)), threshold
