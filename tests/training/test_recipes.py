@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 import pellucid
 from pellucid.errors import UsageError
@@ -11,7 +12,7 @@ from pellucid.networks.perceptron import Perceptron
 from pellucid.records import Dataset, Model, RunFolder
 from pellucid.training.network_choice import choose_network
 from pellucid.training.plan import make_plan
-from pellucid.training.recipes import RECIPE_NETWORKS, RECIPES, named_recipe
+from pellucid.training.recipes import RECIPE_NETWORKS, RECIPE_ON_CARD, RECIPES, named_recipe
 from pellucid.workflows.train import run
 
 
@@ -23,7 +24,7 @@ def few() -> Dataset:
 @pytest.mark.parametrize("name", RECIPE_NETWORKS)
 def test_a_recipe_brings_its_network_and_settings(name):
     network, fitting = RECIPE_NETWORKS[name]
-    plan = make_plan(few(), recipe=name)
+    plan = make_plan(few(), recipe=name, device="cpu")
     assert plan.network.network == plan.record.network == network
     assert plan.network.settings == plan.record.settings == fitting
     assert plan.recipe == named_recipe(name, plan.network.own_recipe())
@@ -31,6 +32,20 @@ def test_a_recipe_brings_its_network_and_settings(name):
     assert changed.network.settings == fitting | {"widths": [16, 16, 16]}
     assert make_plan(few(), network).network.settings == {}
     assert make_plan(few(), "mlp", recipe=name).network.network == "mlp", "any other network may be named"
+
+
+@pytest.mark.parametrize("name", RECIPE_ON_CARD)
+def test_a_recipe_may_differ_on_a_card(name, monkeypatch):
+    assert (
+        RECIPE_ON_CARD[name].items()
+        <= make_plan(few(), recipe=name, device="cpu").recipe.but(**RECIPE_ON_CARD[name]).model_dump().items()
+    ), "every setting exists"
+    on_cpu = make_plan(few(), recipe=name, device="cpu")
+    monkeypatch.setattr("pellucid.training.plan.choose", lambda _: torch.device("cuda"))
+    on_card = make_plan(few(), recipe=name)
+    assert on_card.recipe.differences(on_cpu.recipe) == RECIPE_ON_CARD[name]
+    assert any("on a card, the recipe" in note for note in on_card.notes)
+    assert make_plan(few(), recipe=name, batch_size=64).recipe.batch_size == 64, "the user decides"
 
 
 def test_a_run_with_a_recipe_resumes_with_the_same_network(tmp_path):

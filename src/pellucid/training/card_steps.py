@@ -106,6 +106,7 @@ class CudaRecorder:
     """
 
     def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.stream = torch.cuda.Stream(device)
 
     @contextmanager
@@ -128,8 +129,14 @@ class CudaRecorder:
     def record(self, operations: Callable[[], Result]) -> tuple[Replay, Result]:
         """Records operations: (function that repeats them, the places where each repetition puts the result)."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self.stream):
-            result = operations()
+        try:
+            with torch.cuda.graph(graph, stream=self.stream):
+                result = operations()
+        except BaseException:
+            # A failed recording leaves the random generator waiting for its end, and dropout would fail ever after.
+            fresh = torch.Generator(device=self.device)
+            torch.cuda.default_generators[self.device.index or 0].graphsafe_set_state(fresh.graphsafe_get_state())
+            raise
         return graph.replay, result
 
 

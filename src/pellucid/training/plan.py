@@ -17,6 +17,7 @@ from torch import nn
 
 from pellucid.data.decoding import is_grey, open_upright, size_of
 from pellucid.errors import DataError, FormatError, UsageError
+from pellucid.inference.device import choose
 from pellucid.inference.device_names import require_possible
 from pellucid.networks import custom
 from pellucid.networks.catalogue import is_file_reference
@@ -26,7 +27,7 @@ from pellucid.records.pictures import Members
 from pellucid.records.plan import TrainingPlan
 from pellucid.training import trust
 from pellucid.training.network_choice import NetworkChoice, NetworkLike, choose_network
-from pellucid.training.recipes import RECIPE_NETWORKS, Recipe, named_recipe
+from pellucid.training.recipes import RECIPE_NETWORKS, RECIPE_ON_CARD, Recipe, named_recipe
 from pellucid.training.setting_names import require_known
 from pellucid.training.shape import height_and_width, input_shape
 
@@ -146,6 +147,9 @@ def make_plan(
     made_for, fitting = RECIPE_NETWORKS.get(recipe, (None, {})) if isinstance(recipe, str) else (None, {})
     if fitting and model is None and network == made_for:
         settings = {**fitting, **(settings or {})}
+    if isinstance(recipe, str) and recipe in RECIPE_ON_CARD and choose(possible).type == "cuda":
+        changes = {**RECIPE_ON_CARD[recipe], **changes}
+        notes = (*notes, f"on a card, the recipe {recipe} takes batches of {changes['batch_size']:,} pictures")
     network_sha256 = trust.hash_of_named(network)
     choice = choose_network(network, settings, model)
     trust.remember(network_sha256)

@@ -256,6 +256,11 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 """Named recipes, each as its difference from the network's own recipe."""
 
+RECIPE_ON_CARD: dict[str, dict[str, Any]] = {
+    "record": {"batch_size": 1000, "learning_rate": 0.2, "bias_lr_scale": 40.0},
+}
+"""What a recipe changes on an NVIDIA or AMD card, which large batches keep busier; chosen on validation (LOG.md)."""
+
 RECIPE_NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "fast": ("whitened-convnet", {"widths": [16, 32, 64], "patch": 4, "stride": 2, "directions": 8}),
     "best": ("whitened-convnet", {"widths": [32, 64, 128]}),
