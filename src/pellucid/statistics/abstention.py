@@ -54,8 +54,8 @@ class Threshold:
         share = f"{self.accepted:,} of {pictures} are accepted ({percent:.1f} %), {self.wrong:,} wrongly"
         below = "no answer" if self.below == 0 else f"an answer with a probability below {100 * self.below:.2f} %"
         return (
-            f"{below} is 'not sure': {share}. The error of accepted answers stays below {asked}, with {100 * (1 - RISK):.0f} % "
-            f"confidence, for pictures like these"
+            f"{below} is 'not sure': {share}. The error of accepted answers stays below {asked}, with "
+            f"{100 * (1 - RISK):.0f} % confidence, for pictures like these"
         )
 
 
