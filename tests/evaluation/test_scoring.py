@@ -45,7 +45,7 @@ def pictures():
 def test_findings_come_in_their_order_and_say_their_n(four):
     found = evaluate(four)
     assert [item.name for item in found] == [
-        *("sample_size", "accuracy", "balanced_accuracy", "base_rate", "loss", "brier"),
+        *("accuracy", "balanced_accuracy", "base_rate", "loss", "brier", "sample_size"),
         *("per_class", "confusions", "confusion_matrix", "reliability", "mistakes", "predictions"),
     ]
     assert found.title == "insects, test split"
@@ -176,7 +176,7 @@ def test_many_kinds_of_confusion_are_cut_with_a_note():
 def test_json_holds_all_and_no_nan(four, pictures):
     found = evaluate(four, pictures)
     assert Findings.from_json(json.loads(found.dumps())) == found
-    assert json.loads(found.dumps())["findings"][1] == {
+    assert json.loads(found.dumps())["findings"][0] == {
         "name": "accuracy",
         "value": 0.5,
         "n": 4,

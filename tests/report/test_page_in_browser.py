@@ -85,7 +85,7 @@ def test_a_table_is_sorted_by_pressing_its_head(browser, report):
     page = browser.new_page()
     page.goto(report.as_uri())
     table = page.locator("#classes table")
-    recall = "[...document.querySelectorAll('#classes tbody tr')].map(row => Number(row.cells[2].textContent))"
+    recall = "[...document.querySelectorAll('#classes tbody tr')].map(row => parseFloat(row.cells[2].textContent))"
     before = page.evaluate(recall)
     table.get_by_role("button", name="recall %").click()
     assert page.evaluate(recall) == sorted(before) != before

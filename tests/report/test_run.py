@@ -85,5 +85,6 @@ def test_is_what_the_registry_of_views_names():
 )
 def test_a_warning_says_what_the_validation_pictures_chose(frozen, warning):
     findings = evaluate(Predictions(np.array(["a", "b"]), np.eye(2), ("x", "y"), np.array([0, 1]), split="validation"))
-    (sentence,) = warnings(findings, {"recipe": {"freeze_backbone": frozen}})
+    sentence, few = warnings(findings, {"recipe": {"freeze_backbone": frozen}})
+    assert few.startswith("Few validation pictures: 2 of 2 right")
     assert warning in sentence

@@ -32,11 +32,12 @@ CONFUSIONS = 50
 def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistakes: int = 24) -> Findings:
     """Scores predictions against the labels.
 
-    The findings, in this order: the remark `sample_size` (if the accuracy is uncertain by more than five points);
-    the metrics `accuracy`, `balanced_accuracy` (for two or more classes), `base_rate`, `top_5_accuracy` (for more than
-    five classes), `loss` and `brier` (for probabilities), `accepted` and `accuracy_of_accepted` (if the model
-    abstains), each with its 95 % interval and the method of it; the tables `per_class` and `confusions`; the figures
-    `confusion_matrix`, `reliability`, `mistakes` (the most confident ones first) and `predictions` (a seeded sample).
+    The findings, in this order: the metrics `accuracy`, `balanced_accuracy` (for two or more classes), `base_rate`,
+    `top_5_accuracy` (for more than five classes), `loss` and `brier` (for probabilities), `accepted` and
+    `accuracy_of_accepted` (if the model abstains), each with its 95 % interval and the method of it; the remark
+    `sample_size` (if the accuracy is uncertain by more than five points); the tables `per_class` and `confusions`; the
+    figures `confusion_matrix`, `reliability`, `mistakes` (the most confident ones first) and `predictions` (a seeded
+    sample).
 
     Args:
         predictions: predictions for N pictures, with labels.
@@ -58,9 +59,9 @@ def evaluate(predictions: Predictions, pictures: Split | None = None, *, mistake
     cells = _Cells(predictions, labels, pictures)
     confusion = metrics.confusion_matrix(labels, predictions.predicted, len(predictions.classes))
     items: list[Finding] = [
-        *_sample_size(predictions, labels),
         *_metrics(predictions, labels),
         *_abstention(predictions, labels),
+        *_sample_size(predictions, labels),
         _per_class(predictions.classes, confusion),
         _confusions(predictions.classes, confusion),
         _confusion_matrix(predictions, confusion),

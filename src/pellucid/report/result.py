@@ -78,7 +78,9 @@ def warnings(findings: Findings, about: Mapping[str, Any]) -> list[str]:
         messages.append(f"There are no test pictures. The numbers are from the {PICTURES[measured]}, {why}.")
     if "sample_size" in findings:
         remark = findings["sample_size"]
-        messages.append(wording.visible(f"Few test pictures: {remark.text} {remark.advice}".strip()))
+        messages.append(
+            wording.visible(f"Few {PICTURES.get(measured, 'test pictures')}: {remark.text} {remark.advice}".strip())
+        )
     return messages
 
 
