@@ -44,7 +44,7 @@ includes the start of Python, reading the data, training and scoring the test sp
 rows, both sides train the same network for the same number of epochs. In the others, each side takes its own way to about
 99 %: the ratio then compares the time to this accuracy, not the speed of the libraries. (The pairs with fastai and Keras
 were timed before `fast` used larger batches.) The last column is the speed of the machine just before each pair, in
-billion multiply-adds per second.
+billion multiply-adds per second. For a graphics card, see [One graphics card](scaling.md#one-graphics-card).
 
 | benchmark | ours, s | peer, s | ratio | our accuracy, % | peer's accuracy, % | memory, GiB: ours, peer | pairs | machine |
 |---|---|---|---|---|---|---|---|---|
