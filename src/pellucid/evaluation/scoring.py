@@ -120,7 +120,9 @@ def _of_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> list[Met
         low, high = np.maximum(lows, 0.0).tolist(), np.minimum(highs, metrics.LARGEST).tolist()
         method = "bootstrap-t"
     loss_note = "log loss: the mean of −log p of the label; p is at least 1.2e-07"
-    brier_note = "the mean squared distance of the probabilities from the answer, summed over the classes: 0 to 2"
+    brier_note = (
+        "the mean squared distance of the probabilities from the answer, summed over the classes: 0 (best) to 2"
+    )
     return [
         Metric("loss", float(losses.mean()), n, low[0], high[0], unit="nats", note=loss_note, method=method),
         Metric("brier", float(squares.mean()), n, low[1], high[1], note=brier_note, method=method),

@@ -54,7 +54,8 @@ MEANINGS = {
     "top_5_accuracy": "The share of pictures whose class is among the five most probable ones.",
     "accuracy_on_dissimilar": "A photo from elsewhere is rarely like a training photo, so expect this accuracy there.",
     "balanced_accuracy": "The mean of the classes' recalls: each class counts the same, however many pictures it has.",
-    "brier": "The squared distance of the probabilities from the right answer, 0 (best) to 2.",
+    "accepted": "The share of pictures that the model is sure enough to answer.",
+    "accuracy_of_accepted": "The share of accepted answers that are right.",
     "loss": "How little probability the model gives to the right answers. 0 is best; confident mistakes cost most.",
 }
 
