@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -21,6 +21,8 @@ def test_too_few_pictures_are_told_how_many_are_needed() -> None:
     assert "At least 299 right answers without a wrong one are needed" in sentence
 
 
+@settings(max_examples=500)
+@example(1180, 0.46484375, 1.0)
 @given(st.integers(1, 3000), st.floats(0.001, 0.6), st.floats(0, 1))
 def test_the_tail_of_the_binomial_equals_scipys(n: int, probability: float, share: float) -> None:
     errors = int(share * n)

@@ -18,6 +18,8 @@ from pellucid.records.names import counted
 
 RISK = 0.05
 """Probability that the guarantee fails: delta."""
+_SMALLEST = -600.0
+"""Logarithm of the smallest probability that is computed without logarithms: below exp(−708) doubles lose digits."""
 _STARTS = 4
 """Sequences of thresholds, at most. Each has an equal share of the probability that the guarantee fails."""
 
@@ -111,9 +113,8 @@ def _starts(n: int, max_error: float, risk: float) -> list[int]:
 
 def _cumulative(errors: int, n: int, probability: float) -> float:
     """P(X ≤ errors) for a binomial X with n trials. Our own, because importing scipy takes a second."""
-    ratio = probability / (1 - probability)
-    term = math.exp(n * math.log1p(-probability)) if n * probability < 700 else 0.0
-    if term == 0.0:
+    none = n * math.log1p(-probability)
+    if none < _SMALLEST:
         logs = [
             math.lgamma(n + 1)
             - math.lgamma(k + 1)
@@ -123,8 +124,8 @@ def _cumulative(errors: int, n: int, probability: float) -> float:
             for k in range(errors + 1)
         ]
         return math.fsum(math.exp(log) for log in logs)
-    total = term
+    total = term = math.exp(none)
     for k in range(1, errors + 1):
-        term *= (n - k + 1) / k * ratio
+        term *= (n - k + 1) / k * probability / (1 - probability)
         total += term
     return min(total, 1.0)
