@@ -153,7 +153,9 @@ def _abstention(predictions: Predictions, labels: np.ndarray) -> list[Metric]:
         return []
     accepted = predictions.accepted
     right = int((accepted & (predictions.predicted == labels)).sum())
-    note = f"the others have a probability below {100 * predictions.abstain_below:.2f} %, and are 'not sure'"
+    note = ""
+    if not accepted.all():
+        note = f"the others have a probability below {100 * predictions.abstain_below:.2f} %, and are 'not sure'"
     items = [_share("accepted", int(accepted.sum()), len(labels), note)]
     return [*items, *([_share("accuracy_of_accepted", right, int(accepted.sum()))] if accepted.any() else [])]
 
